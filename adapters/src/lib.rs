@@ -1,0 +1,1 @@
+//! Everything that waits: the log's engines, sockets, media, the shard's loop.

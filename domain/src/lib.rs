@@ -1,0 +1,7 @@
+//! Strowger's rules. Everything here is deterministic: time, ids, randomness and look-ups are arguments.
+
+pub mod address;
+pub mod ids;
+pub mod log;
+pub mod media;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Everything with a table: read models and their queries.
