@@ -1,0 +1,114 @@
+//! Sealing: what is personal or secret in an event is encrypted before it becomes one. One key a session; deleting
+//! the key erases, and no hash changes.
+
+use crate::ids::EventId;
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Names a key in the keyring. It stands in clear before everything sealed with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyRef(pub u64);
+
+/// A 256-bit key. Never printed, never in an event.
+#[derive(Clone)]
+pub struct SealKey(Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey(…)")
+    }
+}
+
+/// Why something sealed could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Too short to hold a key reference.
+    #[error("sealed part is cut short")]
+    Truncated,
+    /// Wrong key, wrong event, or altered.
+    #[error("sealed part does not open with its key: it was altered or belongs to another event")]
+    Forged,
+}
+
+impl SealKey {
+    /// A key of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for wrapping by another key.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Encrypts `plain` as a part of event `id` of type `kind`. The nonce is the event's id, which never repeats; an
+    /// event has at most one sealed part.
+    pub fn seal(&self, reference: KeyRef, id: EventId, kind: &str, plain: &[u8]) -> Vec<u8> {
+        let mut sealed = reference.0.to_be_bytes().to_vec();
+        let payload = Payload { msg: plain, aad: kind.as_bytes() };
+        // XChaCha20-Poly1305 refuses only inputs beyond 256 GiB; limits on messages keep us nine orders below.
+        if let Ok(cipher) = self.cipher().encrypt(&nonce(id), payload) {
+            sealed.extend_from_slice(&cipher);
+        }
+        sealed
+    }
+
+    /// Opens what [`SealKey::seal`] made for the same event and type.
+    pub fn open(&self, id: EventId, kind: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let cipher = sealed.get(8..).ok_or(SealError::Truncated)?;
+        self.cipher().decrypt(&nonce(id), Payload { msg: cipher, aad: kind.as_bytes() }).map_err(|_| SealError::Forged)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.0.as_slice().into())
+    }
+}
+
+/// The key that a sealed part names.
+pub fn key_of(sealed: &[u8]) -> Result<KeyRef, SealError> {
+    let head = sealed.first_chunk::<8>().ok_or(SealError::Truncated)?;
+    Ok(KeyRef(u64::from_be_bytes(*head)))
+}
+
+fn nonce(id: EventId) -> XNonce {
+    let mut bytes = [0; 24];
+    bytes[..16].copy_from_slice(id.uuid().as_bytes());
+    XNonce::from(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: EventId = EventId::minted(1, 1, 0, 1);
+
+    fn key() -> SealKey {
+        SealKey::from_bytes([7; 32])
+    }
+
+    #[test]
+    fn what_was_sealed_opens_for_the_same_event_and_names_its_key() {
+        let sealed = key().seal(KeyRef(9), ID, "SipMessageReceived", b"INVITE");
+        assert_eq!(key_of(&sealed), Ok(KeyRef(9)));
+        assert_eq!(key().open(ID, "SipMessageReceived", &sealed), Ok(b"INVITE".to_vec()));
+        assert!(!sealed.windows(6).any(|part| part == b"INVITE"));
+    }
+
+    #[test]
+    fn another_event_another_type_another_key_and_a_flipped_bit_do_not_open() {
+        let sealed = key().seal(KeyRef(9), ID, "A", b"secret");
+        let other = EventId::minted(1, 1, 0, 2);
+        assert_eq!(key().open(other, "A", &sealed), Err(SealError::Forged));
+        assert_eq!(key().open(ID, "B", &sealed), Err(SealError::Forged));
+        assert_eq!(SealKey::from_bytes([8; 32]).open(ID, "A", &sealed), Err(SealError::Forged));
+        let mut altered = sealed.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        assert_eq!(key().open(ID, "A", &altered), Err(SealError::Forged));
+        assert_eq!(key().open(ID, "A", &sealed[..7]), Err(SealError::Truncated));
+    }
+}
