@@ -1,3 +1,8 @@
 //! Events as the log stores them: stable names, versions, sealed parts.
 
+mod part;
+pub mod personal;
 pub mod seal;
+pub mod session;
+
+pub use part::{DecodeError, Encoded};

@@ -1,0 +1,185 @@
+//! One event's JSON: its clear fields, and one member `sealed` for what is personal.
+
+use super::personal::Personal;
+use super::seal::{KeyRef, SealError, SealKey, key_of};
+use crate::address::{Flow, Transport};
+use crate::ids::EventId;
+use crate::ports::Keyring;
+use crate::session::event::{Parties, Target, Wire};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::net::SocketAddr;
+
+/// An event ready for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Stable type name.
+    pub kind: &'static str,
+    /// Version of the shape.
+    pub version: u16,
+    /// JSON.
+    pub data: Bytes,
+}
+
+/// Why a stored event could not be read. Readers stop at it: skipping would be lying.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer build, or not by us.
+    #[error("event type {kind} version {version} is unknown to this build: upgrade the reader")]
+    Unknown {
+        /// The type name.
+        kind: String,
+        /// The version.
+        version: u16,
+    },
+    /// Not the JSON its type promises.
+    #[error("event of type {kind} cannot be read: {what}")]
+    Malformed {
+        /// The type name.
+        kind: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// Its sealed part was altered.
+    #[error("event of type {kind}: {source}")]
+    Sealed {
+        /// The type name.
+        kind: String,
+        /// What is wrong.
+        source: SealError,
+    },
+}
+
+/// A personal part as the bytes that are sealed.
+pub(super) trait PersonalPart: Sized {
+    fn write(&self, out: &mut Vec<u8>);
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail, and none of our types has a key that is not a string.
+    let _ = serde_json::to_writer(out, value);
+}
+
+impl PersonalPart for Parties {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl PersonalPart for Vec<Target> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl PersonalPart for SocketAddr {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// `transport local remote\n` and then the message's bytes untouched.
+impl PersonalPart for Wire {
+    fn write(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        let Flow { transport, local, remote } = self.flow;
+        let _ = writeln!(out, "{} {local} {remote}", transport.via_name());
+        out.extend_from_slice(&self.bytes);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let end = memchr::memchr(b'\n', bytes)?;
+        let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
+        let transport = match words.next()? {
+            "UDP" => Transport::Udp,
+            _ => return None,
+        };
+        let flow = Flow { transport, local: words.next()?.parse().ok()?, remote: words.next()?.parse().ok()? };
+        Some(Self { flow, bytes: Bytes::copy_from_slice(&bytes[end + 1..]) })
+    }
+}
+
+/// The one place an event of this build becomes JSON.
+pub(super) struct Sealer<'a> {
+    pub id: EventId,
+    pub key: KeyRef,
+    pub secret: &'a SealKey,
+}
+
+impl Sealer<'_> {
+    pub(super) fn encode<P: PersonalPart>(
+        &self,
+        kind: &'static str,
+        event: &impl Serialize,
+        personal: Option<&Personal<P>>,
+    ) -> Encoded {
+        let mut data = Vec::with_capacity(256);
+        write_json(event, &mut data);
+        if let Some(Personal::Known(part)) = personal {
+            self.append_sealed(kind, part, &mut data);
+        }
+        Encoded { kind, version: 1, data: data.into() }
+    }
+
+    fn append_sealed(&self, kind: &str, part: &impl PersonalPart, data: &mut Vec<u8>) {
+        let mut plain = Vec::with_capacity(1_024);
+        part.write(&mut plain);
+        let sealed = self.secret.seal(self.key, self.id, kind, &plain);
+        data.pop();
+        data.extend_from_slice(if data.len() > 1 { b",\"sealed\":\"" } else { b"\"sealed\":\"" });
+        let start = data.len();
+        data.resize(start + sealed.len().div_ceil(3) * 4, 0);
+        let written = BASE64.encode_slice(&sealed, &mut data[start..]).unwrap_or(0);
+        data.truncate(start + written);
+        data.extend_from_slice(b"\"}");
+    }
+}
+
+#[derive(Deserialize)]
+struct SealedMember<'a> {
+    #[serde(borrow)]
+    sealed: Option<&'a str>,
+}
+
+/// The one place a stored event is read.
+pub(super) struct Opener<'a> {
+    pub id: EventId,
+    pub kind: &'a str,
+    pub data: &'a [u8],
+    pub keyring: &'a dyn Keyring,
+}
+
+impl Opener<'_> {
+    pub(super) fn clear<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        serde_json::from_slice(self.data).map_err(|error| self.malformed(&error.to_string()))
+    }
+
+    pub(super) fn personal<P: PersonalPart>(&self) -> Result<Personal<P>, DecodeError> {
+        let member: SealedMember<'_> =
+            serde_json::from_slice(self.data).map_err(|error| self.malformed(&error.to_string()))?;
+        let Some(text) = member.sealed else { return Ok(Personal::Masked) };
+        let sealed = BASE64.decode(text).map_err(|error| self.malformed(&error.to_string()))?;
+        let broken = |source| DecodeError::Sealed { kind: self.kind.to_owned(), source };
+        let Some(key) = self.keyring.key(key_of(&sealed).map_err(broken)?) else { return Ok(Personal::Masked) };
+        let plain = key.open(self.id, self.kind, &sealed).map_err(broken)?;
+        P::read(&plain).map(Personal::Known).ok_or_else(|| self.malformed("the sealed part has another shape"))
+    }
+
+    pub(super) fn malformed(&self, what: &str) -> DecodeError {
+        DecodeError::Malformed { kind: self.kind.to_owned(), what: what.to_owned() }
+    }
+}

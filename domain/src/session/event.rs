@@ -1,0 +1,455 @@
+//! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
+
+use super::mode::Mode;
+use crate::address::{EdgeRole, Flow};
+use crate::codec::personal::Personal;
+use crate::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
+use crate::media::{MediaSource, PortPair, SideStatistics};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// One event of a session's stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionEvent {
+    /// A SIP message arrived and was taken in.
+    SipMessageReceived(SipMessage),
+    /// A SIP message will leave now that this is durable.
+    SipMessageCommitted(SipMessage),
+    /// Bytes that are in the log already came or went again (retransmissions).
+    SipMessageRepeated(SipMessageRepeated),
+    /// An INVITE from a known peer asks for a session.
+    SessionOffered(SessionOffered),
+    /// Where the session goes, and why.
+    RouteChosen(RouteChosen),
+    /// No way leads to what was asked for, and why.
+    RouteRefused(RouteRefused),
+    /// A leg toward a target was begun.
+    LegInvited(LegInvited),
+    /// The far end rings or sends early media.
+    LegAlerted(LegAlerted),
+    /// The leg was answered with a 2xx.
+    LegAnswered(LegAnswered),
+    /// The ACK to our 2xx arrived: the caller's side is complete.
+    LegConfirmed(LegConfirmed),
+    /// The far end said no, or nothing.
+    LegRefused(LegRefused),
+    /// Two legs hear each other.
+    LegsBridged(LegsBridged),
+    /// The session runs in this mode from here on; metering counts these.
+    ModeEntered(ModeEntered),
+    /// Ports of ours were set aside for a leg.
+    MediaReserved(MediaReserved),
+    /// A re-INVITE (or its late offer) asks to change the media.
+    OfferMade(OfferMade),
+    /// The change is agreed.
+    OfferAccepted(OfferAccepted),
+    /// The change was refused; the old media stays.
+    OfferRefused(OfferRefused),
+    /// A latch pinned the source of a leg's media.
+    MediaLatched(MediaLatched),
+    /// Nothing more is heard from a leg that should send.
+    MediaFellSilent(MediaFellSilent),
+    /// The leg is heard again.
+    MediaHeard(MediaHeard),
+    /// What was counted on a media stream, at its end.
+    MediaMeasured(MediaMeasured),
+    /// The leg is over; our BYE, CANCEL or final response, or the peer's, said so.
+    LegReleased(LegReleased),
+    /// Every leg is over.
+    SessionEnded(SessionEnded),
+}
+
+/// A message on the wire. Method, status and timing stand clear; bytes and addresses are sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SipMessage {
+    /// The leg it belongs to.
+    pub leg: LegId,
+    /// The request's method, or for a response the method of its CSeq.
+    pub method: Box<str>,
+    /// Status of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// CSeq number.
+    pub cseq: u32,
+    /// The bytes and where they came from or go to.
+    #[serde(skip)]
+    pub wire: Personal<Wire>,
+}
+
+/// Bytes and their path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wire {
+    /// Whence or whither.
+    pub flow: Flow,
+    /// The message, byte for byte as on the wire.
+    pub bytes: Bytes,
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To us.
+    Received,
+    /// From us.
+    Sent,
+}
+
+/// A retransmission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SipMessageRepeated {
+    /// The leg.
+    pub leg: LegId,
+    /// Which way.
+    pub way: Way,
+    /// The event that holds the bytes.
+    pub of: EventId,
+    /// How often since the last such note.
+    pub times: u32,
+}
+
+/// Who talks to whom, in clear only to those with the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    /// The caller: number or SIP URI.
+    pub caller: String,
+    /// The called number or SIP URI as dialled.
+    pub called: String,
+    /// Call-ID of the caller's leg.
+    pub call_id: String,
+}
+
+/// See [`SessionEvent::SessionOffered`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionOffered {
+    /// The caller's leg.
+    pub leg: LegId,
+    /// Whose session it is.
+    pub account: AccountId,
+    /// The edge it came in on.
+    pub edge: EdgeRole,
+    /// The trunk it came from.
+    pub trunk: TrunkId,
+    /// How the caller's media is recognised.
+    pub media_source: MediaSource,
+    /// Whether the INVITE came without SDP: the answer will carry the offer.
+    pub late_offer: bool,
+    /// Max-Forwards as received.
+    pub max_forwards: u8,
+    /// Who.
+    #[serde(skip)]
+    pub parties: Personal<Parties>,
+}
+
+/// A target to try, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Request URI.
+    pub uri: String,
+    /// To URI.
+    pub to: String,
+    /// Where the request is sent.
+    pub destination: SocketAddr,
+    /// The trunk it leaves by; `None` for a number's own SIP target.
+    pub trunk: Option<TrunkId>,
+    /// How its media is recognised.
+    pub media_source: MediaSource,
+    /// Seconds of ringing before the next target is tried.
+    pub ring_timeout: u16,
+}
+
+/// See [`SessionEvent::RouteChosen`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteChosen {
+    /// The rule that decided, e.g. `number-target`, `carrier-by-prefix`.
+    pub rule: Box<str>,
+    /// Version of the rule.
+    pub rule_version: u16,
+    /// The number that was called, where it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<NumberId>,
+    /// Why, in one sentence without personal data.
+    pub reason: Box<str>,
+    /// What else was considered and why not, without personal data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// The targets in order.
+    #[serde(skip)]
+    pub targets: Personal<Vec<Target>>,
+}
+
+/// An alternative that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// The trunk.
+    pub trunk: TrunkId,
+    /// Why not.
+    pub reason: Box<str>,
+}
+
+/// See [`SessionEvent::RouteRefused`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteRefused {
+    /// The status that the caller gets.
+    pub status: u16,
+    /// The rule that decided.
+    pub rule: Box<str>,
+    /// Why, in one sentence without personal data.
+    pub reason: Box<str>,
+}
+
+/// See [`SessionEvent::LegInvited`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegInvited {
+    /// The new leg.
+    pub leg: LegId,
+    /// Which of [`RouteChosen::targets`], from 0.
+    pub target: u8,
+    /// The trunk it leaves by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkId>,
+}
+
+/// See [`SessionEvent::LegAlerted`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegAlerted {
+    /// The leg that rings.
+    pub leg: LegId,
+    /// 101 to 199.
+    pub status: u16,
+    /// Whether it came with SDP.
+    pub early_media: bool,
+}
+
+/// See [`SessionEvent::LegAnswered`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegAnswered {
+    /// The leg.
+    pub leg: LegId,
+}
+
+/// See [`SessionEvent::LegConfirmed`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegConfirmed {
+    /// The leg.
+    pub leg: LegId,
+}
+
+/// Why a leg did not come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCause {
+    /// A final response of 300 to 699.
+    Response,
+    /// No response at all within 64·T1.
+    TimedOut,
+    /// It rang until the ring time-out.
+    NoAnswer,
+    /// We gave it up: the caller hung up, or another target answered.
+    Cancelled,
+    /// No media ports are free.
+    NoPorts,
+    /// Its SDP cannot be relayed.
+    BadSdp,
+}
+
+/// See [`SessionEvent::LegRefused`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegRefused {
+    /// The leg.
+    pub leg: LegId,
+    /// The status it ended with; 408 where none came.
+    pub status: u16,
+    /// Why.
+    pub cause: RefusalCause,
+}
+
+/// See [`SessionEvent::LegsBridged`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegsBridged {
+    /// The caller's leg.
+    pub caller: LegId,
+    /// The leg that answered.
+    pub callee: LegId,
+}
+
+/// See [`SessionEvent::ModeEntered`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModeEntered {
+    /// The mode.
+    pub mode: Mode,
+    /// Why: `answer`, later `refer`, `api` …
+    pub cause: Box<str>,
+    /// The leg that caused it.
+    pub by: LegId,
+}
+
+/// See [`SessionEvent::MediaReserved`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaReserved {
+    /// The leg that is told these ports.
+    pub leg: LegId,
+    /// The address SDP names.
+    pub address: IpAddr,
+    /// Index of the first m-line they are for.
+    pub first: u8,
+    /// A pair per m-line; `None` where the line is rejected.
+    pub ports: Vec<Option<PortPair>>,
+}
+
+/// What an offer changes, as a reader of the timeline would say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OfferChange {
+    /// The offerer stops listening.
+    Hold,
+    /// The offerer listens again.
+    Resume,
+    /// Nothing but a refresh.
+    Refresh,
+    /// Codec, address or lines.
+    Media,
+    /// No SDP came: the other side is asked for an offer.
+    Late,
+}
+
+/// See [`SessionEvent::OfferMade`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfferMade {
+    /// The leg whose peer asks.
+    pub leg: LegId,
+    /// What for.
+    pub change: OfferChange,
+}
+
+/// See [`SessionEvent::OfferAccepted`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfferAccepted {
+    /// The leg whose peer had asked.
+    pub leg: LegId,
+}
+
+/// See [`SessionEvent::OfferRefused`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfferRefused {
+    /// The leg whose peer had asked.
+    pub leg: LegId,
+    /// What it is told.
+    pub status: u16,
+}
+
+/// See [`SessionEvent::MediaLatched`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaLatched {
+    /// The leg.
+    pub leg: LegId,
+    /// Index of the m-line.
+    pub stream: u8,
+    /// The pinned source.
+    #[serde(skip)]
+    pub source: Personal<SocketAddr>,
+}
+
+/// See [`SessionEvent::MediaFellSilent`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaFellSilent {
+    /// The leg.
+    pub leg: LegId,
+    /// Index of the m-line.
+    pub stream: u8,
+    /// For how long, milliseconds.
+    pub lasted_ms: u64,
+    /// Whether its RTCP still comes: alive, only quiet. Without it the leg is taken for lost.
+    pub rtcp_alive: bool,
+}
+
+/// See [`SessionEvent::MediaHeard`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaHeard {
+    /// The leg.
+    pub leg: LegId,
+    /// Index of the m-line.
+    pub stream: u8,
+}
+
+/// See [`SessionEvent::MediaMeasured`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaMeasured {
+    /// Index of the m-line.
+    pub stream: u8,
+    /// What each leg's peer sent.
+    pub sides: [LegMeasure; 2],
+}
+
+/// What one leg's peer sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegMeasure {
+    /// The leg.
+    pub leg: LegId,
+    /// Counters.
+    #[serde(flatten)]
+    pub statistics: SideStatistics,
+}
+
+/// Why a leg ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseCause {
+    /// The peer sent BYE.
+    Bye,
+    /// The caller sent CANCEL.
+    Cancel,
+    /// The caller was given a final response of 300 to 699.
+    Refused,
+    /// The other leg ended, so this one does.
+    OtherLeg,
+    /// Our 2xx was never acknowledged.
+    AckMissing,
+    /// The dialog is gone at the peer (481 or 408 to a request in it).
+    DialogGone,
+    /// Its answer came too late or could not be used.
+    Unusable,
+    /// The exchange ends it: shutdown or an operator.
+    Operator,
+}
+
+/// See [`SessionEvent::LegReleased`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegReleased {
+    /// The leg.
+    pub leg: LegId,
+    /// Why.
+    pub cause: ReleaseCause,
+}
+
+/// How a session ended, as a bill or a statistic counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndCause {
+    /// Answered, then ended by a BYE.
+    Completed,
+    /// The caller gave up before an answer.
+    Cancelled,
+    /// 486 or 600.
+    Busy,
+    /// It rang, nobody answered.
+    NoAnswer,
+    /// Any other failure.
+    Failed,
+    /// An answered leg was lost.
+    Lost,
+}
+
+/// See [`SessionEvent::SessionEnded`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionEnded {
+    /// How.
+    pub cause: EndCause,
+    /// The final status given to the caller's INVITE, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The leg whose peer ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<LegId>,
+}

@@ -1,0 +1,4 @@
+//! The session aggregate: all legs of one conversation of one account.
+
+pub mod event;
+pub mod mode;
