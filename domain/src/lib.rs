@@ -7,4 +7,5 @@ pub mod log;
 pub mod media;
 pub mod ports;
 pub mod session;
+pub mod sip;
 pub mod time;
