@@ -149,6 +149,8 @@ pub struct Target {
     pub uri: String,
     /// To URI.
     pub to: String,
+    /// Our address that it leaves from.
+    pub local: SocketAddr,
     /// Where the request is sent.
     pub destination: SocketAddr,
     /// The trunk it leaves by; `None` for a number's own SIP target.

@@ -1,4 +1,12 @@
-//! The session aggregate: all legs of one conversation of one account.
+//! The session aggregate: all legs of one conversation of one account. [`Session::evolve`] folds its events;
+//! [`decide`] says what follows from what happens.
 
+pub mod decide;
 pub mod event;
+pub mod leg;
+mod media;
 pub mod mode;
+pub mod order;
+mod state;
+
+pub use state::{PendingOffer, Session};

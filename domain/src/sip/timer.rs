@@ -55,8 +55,6 @@ pub enum LegTimer {
     NoAnswer,
     /// 64·T1 after our CANCEL: no final response will come (RFC 3261 §9.1).
     CancelUnanswered,
-    /// A finished leg is remembered until now, for repeats and late 2xx.
-    Forget,
 }
 
 /// Who wakes up, and why.

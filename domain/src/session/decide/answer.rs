@@ -1,0 +1,115 @@
+//! The callee rings or answers.
+
+use crate::ids::LegId;
+use crate::session::event::{
+    LegAlerted, LegAnswered, LegConfirmed, LegReleased, LegsBridged, ModeEntered, ReleaseCause, SessionEvent,
+};
+use crate::session::leg::LegStatus;
+use crate::session::media::sdp_of;
+use crate::session::mode::Mode;
+use crate::session::order::{Context, Order};
+use crate::session::state::Session;
+use crate::sip::endpoint::{Body, SessionHeaders};
+use crate::sip::wire::Message;
+
+impl Session {
+    pub(super) fn on_progress(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
+        let (Some(caller), Some(callee)) = (self.caller().cloned(), self.leg(leg)) else { return };
+        if !callee.is_early() || !caller.is_early() {
+            return;
+        }
+        let early_media = sdp_of(response).is_some() && !self.late_offer;
+        let status = response.status().unwrap_or(180);
+        self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media }));
+        let body = early_media.then(|| self.connect_media(context, caller.id, leg)).flatten();
+        let headers = SessionHeaders::default();
+        context.order(Order::Answer { leg: caller.id, status, headers, body });
+    }
+
+    /// Puts the callee's SDP into force, relays, and gives what the caller is to be told.
+    fn connect_media(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId) -> Option<Body> {
+        let body = self.rewrite_heard(callee, caller).ok()?;
+        self.agree(callee);
+        self.relay(context, caller, callee);
+        Some(body)
+    }
+
+    pub(super) fn on_accepted(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
+        let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
+        match status {
+            LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg),
+            LegStatus::Answered | LegStatus::Confirmed => self.on_offer_accepted(context, leg, sdp_of(response).is_some()),
+            // It crossed our CANCEL: RFC 3261 §9.1 asks for ACK and BYE.
+            LegStatus::Releasing | LegStatus::Gone => {
+                context.order(Order::Acknowledge { leg, body: None });
+                context.order(Order::Bye { leg });
+            }
+        }
+    }
+
+    fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let Some(caller) = self.caller().map(|caller| caller.id) else { return };
+        self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
+        let body = match self.late_offer {
+            true => self.late_answer(context, caller, leg),
+            false => self.connect_media(context, caller, leg),
+        };
+        let Some(body) = body else { return self.give_up_answer(context, leg) };
+        if !self.late_offer {
+            context.order(Order::Acknowledge { leg, body: None });
+            self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
+        }
+        self.record(context, SessionEvent::LegAnswered(LegAnswered { leg: caller }));
+        self.record(context, SessionEvent::LegsBridged(LegsBridged { caller, callee: leg }));
+        let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
+        self.record(context, SessionEvent::ModeEntered(entered));
+        context.order(Order::Answer { leg: caller, status: 200, headers: SessionHeaders::default(), body: Some(body) });
+    }
+
+    /// The 2xx carries the offer: ports are set aside for both legs now, the answer comes with the caller's ACK.
+    fn late_answer(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId) -> Option<Body> {
+        let described = self.describe_heard(callee).ok()?;
+        self.reserve(context, caller, &described).ok()?;
+        self.reserve(context, callee, &described).ok()?;
+        self.rewrite_heard(callee, caller).ok()
+    }
+
+    /// The callee answered with nothing that can be relayed.
+    fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+        context.order(Order::Acknowledge { leg, body: None });
+        context.order(Order::Bye { leg });
+        let released = LegReleased { leg, cause: ReleaseCause::Unusable };
+        self.record(context, SessionEvent::LegReleased(released));
+        self.refuse_caller(context, 502, 502);
+    }
+
+    pub(super) fn on_acknowledged(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {
+        let answered = self.leg(leg).is_some_and(|leg| leg.status == LegStatus::Answered);
+        if answered {
+            self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
+        }
+        let Some(peer) = self.peer_of(leg) else { return };
+        if self.offer.is_some_and(|offer| offer.late && offer.from == leg) {
+            return self.on_late_answer(context, leg, peer, sdp_of(request).is_some());
+        }
+        let waits = self.leg(peer).is_some_and(|peer| peer.status == LegStatus::Answered);
+        if answered && self.late_offer && waits {
+            self.complete_late_offer(context, leg, peer, sdp_of(request).is_some());
+        }
+    }
+
+    /// The caller's ACK answers the callee's offer.
+    fn complete_late_offer(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId, answered: bool) {
+        self.agree(callee);
+        let body = answered.then(|| self.rewrite_heard(caller, callee).ok()).flatten();
+        let usable = body.is_some();
+        context.order(Order::Acknowledge { leg: callee, body });
+        self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg: callee }));
+        if usable {
+            self.agree(caller);
+            self.relay(context, caller, callee);
+        } else {
+            self.release_all(context, ReleaseCause::Unusable);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The caller gives up before an answer, or an asker its re-INVITE.
+
+use crate::ids::LegId;
+use crate::session::event::{EndCause, LegReleased, OfferRefused, ReleaseCause, SessionEvent};
+use crate::session::order::{Context, Order};
+use crate::session::state::{Ending, Session};
+use crate::sip::endpoint::SessionHeaders;
+
+impl Session {
+    pub(super) fn on_cancelled(&mut self, context: &mut Context<'_>, leg: LegId) {
+        match self.leg(leg).is_some_and(crate::session::leg::Leg::is_early) {
+            true => self.cancel_session(context, leg),
+            false => self.cancel_offer(context, leg),
+        }
+    }
+
+    fn cancel_session(&mut self, context: &mut Context<'_>, leg: LegId) {
+        context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
+        self.ending.get_or_insert(Ending { cause: EndCause::Cancelled, status: Some(487), by: Some(leg) });
+        self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause: ReleaseCause::Cancel }));
+        self.release_all(context, ReleaseCause::OtherLeg);
+    }
+
+    fn cancel_offer(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let Some(offer) = self.offer.filter(|offer| offer.from == leg && !offer.cancelled) else { return };
+        context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
+        context.order(Order::Cancel { leg: offer.to });
+        self.record(context, SessionEvent::OfferRefused(OfferRefused { leg, status: 487 }));
+        self.offer = Some(crate::session::PendingOffer { cancelled: true, ..offer });
+    }
+}

@@ -1,0 +1,35 @@
+//! One decision a file. Each is a method `Session::on_…(context, …)` that records events and gives orders; none looks
+//! anything up, reads a clock or draws by itself.
+
+mod answer;
+mod cancel;
+mod measure;
+mod modify;
+pub mod offer;
+mod refuse;
+mod release;
+
+use super::order::Context;
+use super::state::Session;
+use crate::ids::LegId;
+use crate::sip::endpoint::Fact;
+
+impl Session {
+    /// What follows from something that the endpoint learned about a leg.
+    pub fn observe(&mut self, context: &mut Context<'_>, leg: LegId, fact: &Fact) {
+        match fact {
+            Fact::Progressed(response) => self.on_progress(context, leg, response),
+            Fact::Accepted(response) => self.on_accepted(context, leg, response),
+            Fact::Refused(response) => self.on_refused(context, leg, response.status().unwrap_or(500)),
+            Fact::Unanswered => self.on_unanswered(context, leg),
+            Fact::NoAnswer => self.on_no_answer(context, leg),
+            Fact::Cancelled => self.on_cancelled(context, leg),
+            Fact::Acknowledged(request) => self.on_acknowledged(context, leg, request),
+            Fact::AckMissing => self.on_ack_missing(context, leg),
+            Fact::HungUp => self.on_hung_up(context, leg),
+            Fact::Reinvited(request) => self.on_reinvited(context, leg, request),
+            Fact::ByeDone => self.on_gone(context, leg),
+            Fact::Forgotten => {}
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A re-INVITE from either side: carried to the other leg, answered by its answer.
+
+use crate::ids::LegId;
+use crate::sdp;
+use crate::session::event::{
+    OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent,
+};
+use crate::session::leg::LegStatus;
+use crate::session::media::{MediaFault, sdp_of};
+use crate::session::order::{Context, Order};
+use crate::session::state::{PendingOffer, Session};
+use crate::sip::endpoint::{Body, SessionHeaders};
+use crate::sip::wire::Message;
+
+impl Session {
+    pub(super) fn on_reinvited(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {
+        let peer = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer) && self.offer.is_none());
+        let Some(peer) = peer else { return self.answer_reinvite(context, leg, 491, None) };
+        let late = sdp_of(request).is_none();
+        let body = match self.offer_body(context, leg, peer, late) {
+            Ok(body) => body,
+            Err(fault) => {
+                let status = fault.status();
+                self.record(context, SessionEvent::OfferMade(OfferMade { leg, change: OfferChange::Media }));
+                self.record(context, SessionEvent::OfferRefused(OfferRefused { leg, status }));
+                return self.answer_reinvite(context, leg, status, None);
+            }
+        };
+        let change = if late { OfferChange::Late } else { self.change_of(leg) };
+        self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
+        self.offer = Some(PendingOffer { from: leg, to: peer, late, cancelled: false });
+        context.order(Order::Reinvite { leg: peer, body });
+    }
+
+    fn is_confirmed(&self, leg: LegId) -> bool {
+        self.leg(leg).is_some_and(|leg| leg.status == LegStatus::Confirmed)
+    }
+
+    fn offer_body(
+        &mut self,
+        context: &mut Context<'_>,
+        from: LegId,
+        to: LegId,
+        late: bool,
+    ) -> Result<Option<Body>, MediaFault> {
+        if late {
+            return Ok(None);
+        }
+        let described = self.describe_heard(from)?;
+        self.reserve(context, from, &described)?;
+        self.reserve(context, to, &described)?;
+        self.rewrite_heard(from, to).map(Some)
+    }
+
+    fn change_of(&self, leg: LegId) -> OfferChange {
+        let Some(leg) = self.leg(leg) else { return OfferChange::Media };
+        let read = |body: &Option<bytes::Bytes>| body.as_ref().and_then(|body| sdp::describe(body).ok());
+        match (read(&leg.agreed), read(&leg.heard)) {
+            (Some(before), Some(after)) => match sdp::change(&before, &after) {
+                sdp::Change::Hold => OfferChange::Hold,
+                sdp::Change::Resume => OfferChange::Resume,
+                sdp::Change::Refresh => OfferChange::Refresh,
+                sdp::Change::Other => OfferChange::Media,
+            },
+            (None, _) | (_, None) => OfferChange::Media,
+        }
+    }
+
+    fn answer_reinvite(&mut self, context: &mut Context<'_>, leg: LegId, status: u16, body: Option<Body>) {
+        context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body });
+    }
+
+    /// The asked leg said yes.
+    pub(super) fn on_offer_accepted(&mut self, context: &mut Context<'_>, leg: LegId, described: bool) {
+        let Some(offer) = self.offer_to(leg) else {
+            return context.order(Order::Acknowledge { leg, body: None });
+        };
+        if offer.cancelled {
+            return self.restore(context, offer);
+        }
+        if offer.late {
+            return self.pass_late_offer(context, offer);
+        }
+        context.order(Order::Acknowledge { leg, body: None });
+        let body = described.then(|| self.rewrite_heard(leg, offer.from).ok()).flatten();
+        let Some(body) = body else {
+            self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: 488 }));
+            return self.answer_reinvite(context, offer.from, 488, None);
+        };
+        self.agree(offer.from);
+        self.agree(leg);
+        self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
+        self.answer_reinvite(context, offer.from, 200, Some(body));
+        self.relay_bridge(context);
+    }
+
+    /// The 2xx of the asked leg carries the offer: it goes to the asker, whose ACK will answer it.
+    fn pass_late_offer(&mut self, context: &mut Context<'_>, offer: PendingOffer) {
+        let ready = self.describe_heard(offer.to).and_then(|described| {
+            self.reserve(context, offer.from, &described)?;
+            self.reserve(context, offer.to, &described)?;
+            self.rewrite_heard(offer.to, offer.from)
+        });
+        match ready {
+            Ok(body) => self.answer_reinvite(context, offer.from, 200, Some(body)),
+            Err(fault) => {
+                context.order(Order::Acknowledge { leg: offer.to, body: None });
+                let status = fault.status();
+                self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
+                self.answer_reinvite(context, offer.from, status, None);
+            }
+        }
+    }
+
+    /// The asker's ACK answers the late offer. One without SDP keeps what was in force.
+    pub(super) fn on_late_answer(&mut self, context: &mut Context<'_>, from: LegId, to: LegId, described: bool) {
+        self.agree(to);
+        let answer = match described {
+            true => self.rewrite_heard(from, to),
+            false => self.rewrite_agreed(from, to),
+        };
+        context.order(Order::Acknowledge { leg: to, body: answer.ok() });
+        if described {
+            self.agree(from);
+        }
+        self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: from }));
+        self.relay_bridge(context);
+    }
+
+    /// The asker had given up, but the asked leg changed: it is asked back to what is in force.
+    fn restore(&mut self, context: &mut Context<'_>, offer: PendingOffer) {
+        context.order(Order::Acknowledge { leg: offer.to, body: None });
+        self.offer = None;
+        if let Ok(body) = self.rewrite_agreed(offer.from, offer.to) {
+            context.order(Order::Reinvite { leg: offer.to, body: Some(body) });
+        }
+    }
+
+    /// The asked leg said no; 481 and 408 mean that its dialog is gone (RFC 5057 §5.1).
+    pub(super) fn on_offer_refused(&mut self, context: &mut Context<'_>, leg: LegId, status: u16) {
+        if matches!(status, 408 | 481) {
+            return self.on_dialog_gone(context, leg);
+        }
+        let Some(offer) = self.offer_to(leg) else { return };
+        if offer.cancelled {
+            self.offer = None;
+            return;
+        }
+        let status = super::refuse::mapped(status);
+        self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
+        self.answer_reinvite(context, offer.from, status, None);
+    }
+
+    fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        context.order(Order::Bye { leg });
+        self.release_leg(context, leg, ReleaseCause::AckMissing);
+        self.release_all(context, ReleaseCause::OtherLeg);
+    }
+
+    fn relay_bridge(&mut self, context: &mut Context<'_>) {
+        if let Some((caller, callee)) = self.bridged {
+            self.relay(context, caller, callee);
+        }
+    }
+}

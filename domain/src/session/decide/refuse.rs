@@ -1,0 +1,143 @@
+//! A target says no, or nothing: the next is tried, or the caller is told.
+
+use crate::ids::LegId;
+use crate::session::event::{
+    EndCause, LegRefused, LegReleased, RefusalCause, ReleaseCause, SessionEvent,
+};
+use crate::session::leg::LegStatus;
+use crate::session::media::MediaFault;
+use crate::session::order::{Context, Order};
+use crate::session::state::{Ending, Session};
+use crate::sip::endpoint::SessionHeaders;
+
+impl Session {
+    pub(super) fn on_refused(&mut self, context: &mut Context<'_>, leg: LegId, status: u16) {
+        match self.leg(leg).map(|leg| leg.status) {
+            Some(LegStatus::Inviting | LegStatus::Alerting) => {
+                self.leg_failed(context, leg, status, RefusalCause::Response);
+                self.fail_over(context, status, fails_over(status));
+            }
+            Some(LegStatus::Answered | LegStatus::Confirmed) => self.on_offer_refused(context, leg, status),
+            Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
+            None => {}
+        }
+    }
+
+    pub(super) fn on_unanswered(&mut self, context: &mut Context<'_>, leg: LegId) {
+        match self.leg(leg).map(|leg| leg.status) {
+            Some(LegStatus::Inviting | LegStatus::Alerting) => {
+                self.leg_failed(context, leg, 408, RefusalCause::TimedOut);
+                self.fail_over(context, 504, true);
+            }
+            Some(LegStatus::Answered | LegStatus::Confirmed) => self.on_offer_refused(context, leg, 408),
+            Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
+            None => {}
+        }
+    }
+
+    /// The ring time-out. The leg is cancelled; should it answer all the same, it gets ACK and BYE.
+    pub(super) fn on_no_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if !self.leg(leg).is_some_and(crate::session::leg::Leg::is_early) {
+            return;
+        }
+        context.order(Order::Cancel { leg });
+        self.leg_failed(context, leg, 408, RefusalCause::NoAnswer);
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.status = LegStatus::Releasing;
+        }
+        self.fail_over(context, 480, true);
+    }
+
+    pub(super) fn leg_failed(&mut self, context: &mut Context<'_>, leg: LegId, status: u16, cause: RefusalCause) {
+        self.record(context, SessionEvent::LegRefused(LegRefused { leg, status, cause }));
+        self.return_ports(context, leg);
+    }
+
+    fn fail_over(&mut self, context: &mut Context<'_>, status: u16, allowed: bool) {
+        let waiting = self.caller().is_some_and(crate::session::leg::Leg::is_early);
+        if !waiting {
+            return self.end_if_all_gone(context);
+        }
+        if !(allowed && self.try_next_target(context)) {
+            self.refuse_caller(context, mapped(status), status);
+        }
+    }
+
+    /// Gives the caller its final response. `heard` is what the far end said, before mapping.
+    pub(super) fn refuse_caller(&mut self, context: &mut Context<'_>, status: u16, heard: u16) {
+        let Some(leg) = self.caller().map(|leg| leg.id) else { return };
+        context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body: None });
+        let cause = match heard {
+            486 | 600 => EndCause::Busy,
+            480 => EndCause::NoAnswer,
+            _ => EndCause::Failed,
+        };
+        self.ending.get_or_insert(Ending { cause, status: Some(status), by: None });
+        self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause: ReleaseCause::Refused }));
+        self.close_media(context);
+        self.end_if_all_gone(context);
+    }
+}
+
+/// Whether another target may be tried after this status: 5xx, and a 408 that somebody sent.
+const fn fails_over(status: u16) -> bool {
+    matches!(status, 408 | 500..=599)
+}
+
+/// The status that a caller is told for what the far end said. What concerns only the other dialog stays there; 503 would
+/// make a carrier stop all calls (RFC 3261 §16.7 step 6).
+pub(super) const fn mapped(status: u16) -> u16 {
+    match status {
+        300..=399 => 480,
+        401 | 407 => 403,
+        405 | 481 | 482 | 501 | 503 | 505 | 513 => 500,
+        400..=699 => status,
+        _ => 500,
+    }
+}
+
+impl MediaFault {
+    /// The status that says so.
+    pub(in crate::session) const fn status(&self) -> u16 {
+        match self {
+            Self::NoPorts => 500,
+            Self::Sdp(_) | Self::Missing => 488,
+        }
+    }
+
+    /// The cause that says so.
+    pub(in crate::session) const fn cause(&self) -> RefusalCause {
+        match self {
+            Self::NoPorts => RefusalCause::NoPorts,
+            Self::Sdp(_) | Self::Missing => RefusalCause::BadSdp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_503_from_below_is_never_passed_up() {
+        assert_eq!(mapped(503), 500);
+    }
+
+    #[test]
+    fn a_challenge_a_redirect_and_a_foreign_dialogs_trouble_stay_on_their_leg() {
+        assert_eq!([401, 407, 302, 481, 482].map(mapped), [403, 403, 480, 500, 500]);
+    }
+
+    #[test]
+    fn what_the_callee_means_passes_unchanged() {
+        for status in [400, 404, 486, 487, 488, 491, 500, 504, 600, 603, 699] {
+            assert_eq!(mapped(status), status);
+        }
+    }
+
+    #[test]
+    fn only_time_outs_and_server_failures_try_the_next_target() {
+        assert!(fails_over(408) && fails_over(500) && fails_over(503));
+        assert!(!fails_over(404) && !fails_over(486) && !fails_over(600) && !fails_over(302));
+    }
+}

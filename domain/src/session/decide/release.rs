@@ -1,0 +1,104 @@
+//! A leg ends, and with it the others.
+
+use crate::ids::LegId;
+use crate::session::event::{EndCause, LegReleased, ReleaseCause, SessionEnded, SessionEvent};
+use crate::session::leg::LegStatus;
+use crate::session::order::{Context, Order};
+use crate::session::state::{Ending, Session};
+use crate::sip::endpoint::SessionHeaders;
+
+impl Session {
+    /// The peer said BYE and has its 200.
+    pub(super) fn on_hung_up(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
+        let cause = match status {
+            LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
+            LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => EndCause::Completed,
+        };
+        let final_status = if self.mode.is_some() { 200 } else { 487 };
+        self.ending.get_or_insert(Ending { cause, status: Some(final_status), by: Some(leg) });
+        self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause: ReleaseCause::Bye }));
+        self.release_all(context, ReleaseCause::OtherLeg);
+    }
+
+    /// Our 2xx was never acknowledged: nobody is there.
+    pub(super) fn on_ack_missing(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if !self.leg(leg).is_some_and(crate::session::leg::Leg::is_answered) {
+            return;
+        }
+        self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
+        self.complete_waiting_answer(context, leg);
+        context.order(Order::Bye { leg });
+        self.release_leg(context, leg, ReleaseCause::AckMissing);
+        self.release_all(context, ReleaseCause::OtherLeg);
+    }
+
+    /// A late offer that will never be answered: its 2xx still wants an ACK before the BYE.
+    fn complete_waiting_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let Some(peer) = self.peer_of(leg) else { return };
+        let late = self.offer.is_some_and(|offer| offer.late && offer.from == leg)
+            || self.leg(peer).is_some_and(|peer| peer.status == LegStatus::Answered);
+        if late {
+            context.order(Order::Acknowledge { leg: peer, body: None });
+        }
+    }
+
+    pub(super) fn release_leg(&mut self, context: &mut Context<'_>, leg: LegId, cause: ReleaseCause) {
+        self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause }));
+    }
+
+    /// Ends every leg that is still live, each the way its state asks for.
+    pub fn release_all(&mut self, context: &mut Context<'_>, cause: ReleaseCause) {
+        let cause_of_end = if self.mode.is_some() { EndCause::Completed } else { EndCause::Failed };
+        self.ending.get_or_insert(Ending { cause: cause_of_end, status: None, by: None });
+        let live: Vec<(LegId, LegStatus)> =
+            self.legs.iter().filter(|leg| leg.is_live()).map(|leg| (leg.id, leg.status)).collect();
+        let caller = self.caller().map(|leg| leg.id);
+        for (leg, status) in live {
+            let early = matches!(status, LegStatus::Inviting | LegStatus::Alerting);
+            match (early, caller == Some(leg)) {
+                (true, true) => {
+                    let headers = SessionHeaders::default();
+                    context.order(Order::Answer { leg, status: 480, headers, body: None });
+                    self.release_leg(context, leg, ReleaseCause::Refused);
+                }
+                (true, false) => {
+                    context.order(Order::Cancel { leg });
+                    self.release_leg(context, leg, cause);
+                }
+                (false, _) => {
+                    if status == LegStatus::Answered && caller != Some(leg) {
+                        context.order(Order::Acknowledge { leg, body: None });
+                    }
+                    context.order(Order::Bye { leg });
+                    self.release_leg(context, leg, cause);
+                }
+            }
+        }
+        self.close_media(context);
+        self.end_if_all_gone(context);
+    }
+
+    /// The wire has nothing more to say about a leg.
+    pub(super) fn on_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if let Some(leg) = self.leg_mut(leg)
+            && leg.status == LegStatus::Releasing
+        {
+            leg.status = LegStatus::Gone;
+        }
+        self.end_if_all_gone(context);
+    }
+
+    /// The end is recorded once no leg waits for the wire and every media path is counted.
+    pub(super) fn end_if_all_gone(&mut self, context: &mut Context<'_>) {
+        let wire_done = self.legs.iter().all(|leg| leg.status == LegStatus::Gone);
+        let media_done = !self.open_paths.iter().any(|open| *open);
+        if self.ended || !wire_done || !media_done {
+            return;
+        }
+        self.record_measures(context);
+        let ending = self.ending.unwrap_or(Ending { cause: EndCause::Failed, status: None, by: None });
+        let ended = SessionEnded { cause: ending.cause, status: ending.status, by: ending.by };
+        self.record(context, SessionEvent::SessionEnded(ended));
+    }
+}

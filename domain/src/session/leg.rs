@@ -1,0 +1,98 @@
+//! A leg as the session sees it: how far the call is on this side, and its media.
+
+use crate::ids::LegId;
+use crate::media::{MediaSource, PortPair};
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// Which side of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegRole {
+    /// It called us.
+    Caller,
+    /// We called it.
+    Callee,
+}
+
+/// How far the leg is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegStatus {
+    /// INVITE came or went; no 2xx.
+    Inviting,
+    /// The far end rings (callee), or is told so (caller).
+    Alerting,
+    /// A 2xx was sent, its ACK has not come (caller), or came and is not acknowledged yet (callee with a late offer).
+    Answered,
+    /// 2xx and ACK went.
+    Confirmed,
+    /// We said BYE or CANCEL; the wire has not answered yet.
+    Releasing,
+    /// Over on the wire.
+    Gone,
+}
+
+/// One leg.
+#[derive(Debug, Clone)]
+pub struct Leg {
+    /// Its id, also our dialog tag.
+    pub id: LegId,
+    /// Which side.
+    pub role: LegRole,
+    /// How far.
+    pub status: LegStatus,
+    /// How its media is recognised.
+    pub media_source: MediaSource,
+    /// Our ports that this leg's peer is told, by m-line.
+    pub ports: Vec<Option<PortPair>>,
+    /// Sources that a latch pinned, by m-line.
+    pub latched: Vec<Option<SocketAddr>>,
+    /// The last SDP that came from the peer.
+    pub heard: Option<Bytes>,
+    /// The peer's SDP in force.
+    pub agreed: Option<Bytes>,
+    /// The last SDP we sent.
+    pub told: Option<Bytes>,
+    /// Version in our `o=` line; steps when what we tell changes.
+    pub version: u64,
+}
+
+impl Leg {
+    /// A leg that has just begun.
+    pub const fn new(id: LegId, role: LegRole, media_source: MediaSource) -> Self {
+        Self {
+            id,
+            role,
+            status: LegStatus::Inviting,
+            media_source,
+            ports: Vec::new(),
+            latched: Vec::new(),
+            heard: None,
+            agreed: None,
+            told: None,
+            version: 0,
+        }
+    }
+
+    /// Whether the leg has neither ended nor been told to.
+    pub const fn is_live(&self) -> bool {
+        match self.status {
+            LegStatus::Inviting | LegStatus::Alerting | LegStatus::Answered | LegStatus::Confirmed => true,
+            LegStatus::Releasing | LegStatus::Gone => false,
+        }
+    }
+
+    /// Whether no 2xx has come or gone.
+    pub const fn is_early(&self) -> bool {
+        matches!(self.status, LegStatus::Inviting | LegStatus::Alerting)
+    }
+
+    /// Whether a 2xx has come or gone and nobody has ended the leg.
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.status, LegStatus::Answered | LegStatus::Confirmed)
+    }
+
+    /// The session id in our `o=` line: the leg, within 63 bits (RFC 8866 §5.2 asks for a number).
+    pub const fn origin(&self) -> u64 {
+        self.id.bits() >> 1
+    }
+}

@@ -1,0 +1,83 @@
+//! What a session's decisions ask of the endpoint and of media.
+
+use super::event::SessionEvent;
+use crate::ids::LegId;
+use crate::media::MediaOrder;
+use crate::ports::Mint;
+use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
+use crate::time::Now;
+
+/// An order. It is carried out in the same turn; what it puts on the wire waits until the turn is durable.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Respond to the INVITE that waits on a leg.
+    Answer {
+        /// The leg.
+        leg: LegId,
+        /// Status.
+        status: u16,
+        /// Headers that pass.
+        headers: SessionHeaders,
+        /// SDP.
+        body: Option<Body>,
+    },
+    /// Begin a leg.
+    Invite(Box<InvitePlan>),
+    /// INVITE within a leg's dialog.
+    Reinvite {
+        /// The leg.
+        leg: LegId,
+        /// SDP; none asks the peer for an offer.
+        body: Option<Body>,
+    },
+    /// ACK the 2xx of a leg's INVITE.
+    Acknowledge {
+        /// The leg.
+        leg: LegId,
+        /// The answer to a late offer.
+        body: Option<Body>,
+    },
+    /// Cancel a leg's INVITE.
+    Cancel {
+        /// The leg.
+        leg: LegId,
+    },
+    /// End a leg's dialog.
+    Bye {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Change media.
+    Media(MediaOrder),
+}
+
+/// One thing a decision did, in order.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Record this.
+    Record(SessionEvent),
+    /// Carry this out.
+    Order(Order),
+}
+
+/// What every decision is given, and where it writes.
+pub struct Context<'a> {
+    /// The one "now" of this turn.
+    pub now: Now,
+    /// Randomness, ids, ports.
+    pub mint: &'a mut dyn Mint,
+    /// What was decided so far.
+    pub steps: Vec<Step>,
+}
+
+impl<'a> Context<'a> {
+    /// A context without steps.
+    pub fn new(now: Now, mint: &'a mut dyn Mint) -> Self {
+        Self { now, mint, steps: Vec::new() }
+    }
+
+    /// Adds an order.
+    pub fn order(&mut self, order: Order) {
+        self.steps.push(Step::Order(order));
+    }
+}

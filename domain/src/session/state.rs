@@ -1,0 +1,186 @@
+//! The session's state: nothing but the fold of its events and of the SDP its messages carried.
+
+use super::event::{EndCause, ReleaseCause, SessionEvent, Target};
+use super::leg::{Leg, LegRole, LegStatus};
+use super::mode::Mode;
+use super::order::{Context, Step};
+use crate::ids::{AccountId, LegId, SessionId};
+use crate::media::SideStatistics;
+use crate::sip::endpoint::SessionHeaders;
+use std::net::IpAddr;
+
+/// A re-INVITE on its way from one leg to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingOffer {
+    /// The leg whose peer asked.
+    pub from: LegId,
+    /// The leg that is asked.
+    pub to: LegId,
+    /// It came without SDP: the offer is in the 2xx and the answer in the ACK.
+    pub late: bool,
+    /// The asker gave up: what was agreed before is restored.
+    pub cancelled: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Every leg there was, the caller's first.
+    pub legs: Vec<Leg>,
+    /// Targets in order.
+    pub targets: Vec<Target>,
+    /// Index of the next target to try.
+    pub next_target: usize,
+    /// The mode, once answered.
+    pub mode: Option<Mode>,
+    /// Caller's and callee's leg that hear each other.
+    pub bridged: Option<(LegId, LegId)>,
+    /// A re-INVITE on its way.
+    pub offer: Option<PendingOffer>,
+    /// The INVITE came without SDP.
+    pub late_offer: bool,
+    /// Max-Forwards of what we send.
+    pub max_forwards: u8,
+    /// From value toward callees.
+    pub caller_identity: Box<str>,
+    /// Headers of the INVITE that pass.
+    pub headers: SessionHeaders,
+    /// The address that SDP names for our ports.
+    pub media_address: Option<IpAddr>,
+    /// Which media paths are open, by m-line.
+    pub open_paths: Vec<bool>,
+    /// What was counted on paths that are closed, by m-line; recorded when the session ends.
+    pub measures: Vec<(u8, [(LegId, SideStatistics); 2])>,
+    /// How it ended, decided when the first leg went.
+    pub ending: Option<Ending>,
+    /// The end is recorded.
+    pub ended: bool,
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub cause: EndCause,
+    /// The final status of the caller's INVITE.
+    pub status: Option<u16>,
+    /// Whose doing.
+    pub by: Option<LegId>,
+}
+
+impl Session {
+    /// A session before its first event.
+    pub fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            account: AccountId::from_bits(0),
+            legs: Vec::new(),
+            targets: Vec::new(),
+            next_target: 0,
+            mode: None,
+            bridged: None,
+            offer: None,
+            late_offer: false,
+            max_forwards: 70,
+            caller_identity: "".into(),
+            headers: SessionHeaders::default(),
+            media_address: None,
+            open_paths: Vec::new(),
+            measures: Vec::new(),
+            ending: None,
+            ended: false,
+        }
+    }
+
+    /// The leg of that id.
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.id == id)
+    }
+
+    /// The leg of that id, to change.
+    pub fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.id == id)
+    }
+
+    /// The caller's leg.
+    pub fn caller(&self) -> Option<&Leg> {
+        self.legs.first()
+    }
+
+    /// The leg that this one is bridged with.
+    pub fn peer_of(&self, leg: LegId) -> Option<LegId> {
+        match self.bridged {
+            Some((caller, callee)) if caller == leg => Some(callee),
+            Some((caller, callee)) if callee == leg => Some(caller),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Records an event: state changes by it, and by nothing else.
+    pub fn record(&mut self, context: &mut Context<'_>, event: SessionEvent) {
+        self.evolve(&event);
+        context.steps.push(Step::Record(event));
+    }
+
+    /// The fold.
+    pub fn evolve(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::SessionOffered(offered) => {
+                self.account = offered.account;
+                self.late_offer = offered.late_offer;
+                self.max_forwards = offered.max_forwards.saturating_sub(1);
+                self.legs.push(Leg::new(offered.leg, LegRole::Caller, offered.media_source));
+            }
+            SessionEvent::RouteChosen(chosen) => {
+                self.targets = chosen.targets.known().cloned().unwrap_or_default();
+            }
+            SessionEvent::RouteRefused(_) => {}
+            SessionEvent::LegInvited(invited) => {
+                let source = self.targets.get(usize::from(invited.target)).map(|target| target.media_source);
+                self.next_target = usize::from(invited.target) + 1;
+                self.legs.push(Leg::new(invited.leg, LegRole::Callee, source.unwrap_or_default()));
+            }
+            SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
+            SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
+            SessionEvent::LegConfirmed(confirmed) => self.confirm(confirmed.leg),
+            SessionEvent::LegRefused(refused) => self.set_status(refused.leg, LegStatus::Gone),
+            SessionEvent::LegsBridged(bridged) => self.bridged = Some((bridged.caller, bridged.callee)),
+            SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
+            SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
+            SessionEvent::SessionEnded(_) => self.ended = true,
+            media => self.evolve_media(media),
+        }
+    }
+
+    /// A 2xx whose ACK went is confirmed; a leg that is ending stays so.
+    fn confirm(&mut self, leg: LegId) {
+        if let Some(leg) = self.leg_mut(leg)
+            && leg.status == LegStatus::Answered
+        {
+            leg.status = LegStatus::Confirmed;
+        }
+    }
+
+    fn set_status(&mut self, leg: LegId, status: LegStatus) {
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.status = status;
+        }
+    }
+
+    fn release(&mut self, leg: LegId, cause: ReleaseCause) {
+        self.offer = None;
+        self.set_status(leg, match cause {
+            // The peer said it, or our final response did: nothing more is awaited.
+            ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::DialogGone => {
+                LegStatus::Gone
+            }
+            ReleaseCause::OtherLeg | ReleaseCause::AckMissing | ReleaseCause::Unusable | ReleaseCause::Operator => {
+                LegStatus::Releasing
+            }
+        });
+    }
+}

@@ -1,0 +1,213 @@
+//! The messages we write. A value that another party controls reaches them only through the wire writer, which refuses
+//! line breaks.
+
+use super::Endpoint;
+use crate::address::Flow;
+use crate::ids::LegId;
+use crate::sip::dialog::Dialog;
+use crate::sip::wire::{HeaderName, Message, Method, NameAddr, RequestWriter, ResponseWriter, WriteError};
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// Methods that we serve.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+
+const COOKIE: &str = "z9hG4bK";
+
+/// A body and its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Content-Type.
+    pub content_type: Box<str>,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// Headers that a session passes from one leg to the other, by the pass list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionHeaders(pub Vec<(Box<str>, Box<str>)>);
+
+/// Why a message could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// A value breaks the grammar.
+    #[error("a header value cannot be written: {0}")]
+    Value(#[from] WriteError),
+    /// What it must be built from is gone.
+    #[error("the message it answers is gone")]
+    Unanswerable,
+}
+
+/// What a request within (or beginning) a dialog consists of.
+pub(super) struct RequestParts<'a> {
+    pub method: Method,
+    pub branch: u32,
+    pub cseq: u32,
+    pub max_forwards: u8,
+    pub headers: &'a SessionHeaders,
+    pub body: Option<&'a Body>,
+}
+
+impl Endpoint {
+    pub(super) fn write_request(&self, dialog: &Dialog, parts: &RequestParts<'_>) -> Result<Bytes, BuildError> {
+        let (uri, routes) = request_target(dialog);
+        let mut writer = RequestWriter::new(&parts.method, uri)?;
+        writer.header(HeaderName::Via, &via(dialog.leg, parts.branch, dialog.flow))?;
+        for route in routes {
+            writer.header(HeaderName::Route, route)?;
+        }
+        writer.header(HeaderName::MaxForwards, &parts.max_forwards.to_string())?;
+        writer.header(HeaderName::From, &format!("{};tag={}", dialog.local, dialog.leg))?;
+        writer.header(HeaderName::To, &dialog.remote)?;
+        writer.header(HeaderName::CallId, &dialog.call_id)?;
+        writer.header(HeaderName::CSeq, &format!("{} {}", parts.cseq, parts.method.as_str()))?;
+        if parts.method == Method::Invite {
+            writer.header(HeaderName::Contact, &contact(dialog.leg, dialog.flow))?;
+            writer.header(HeaderName::Allow, ALLOW)?;
+        }
+        writer.header(HeaderName::UserAgent, &self.settings.software)?;
+        for (name, value) in &parts.headers.0 {
+            writer.header_raw(name, value)?;
+        }
+        Ok(writer.body(parts.body.map(|body| (&*body.content_type, &*body.bytes)))?)
+    }
+
+    pub(super) fn write_response(
+        &self,
+        leg: LegId,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        headers: &SessionHeaders,
+        body: Option<&Body>,
+    ) -> Result<Bytes, BuildError> {
+        let invite = request.method() == Some(&Method::Invite);
+        let forms_dialog = invite && (101..300).contains(&status);
+        let mut writer = ResponseWriter::new(status)?;
+        writer.vias_from(request, flow.remote)?;
+        writer.copy(request, HeaderName::From)?;
+        write_to(&mut writer, request, (status > 100).then_some(leg))?;
+        writer.copy(request, HeaderName::CallId)?;
+        writer.copy(request, HeaderName::CSeq)?;
+        if forms_dialog {
+            writer.copy(request, HeaderName::RecordRoute)?;
+            writer.header(HeaderName::Contact, &contact(leg, flow))?;
+        }
+        write_capabilities(&mut writer, request, status)?;
+        if status > 100 {
+            writer.header(HeaderName::Server, &self.settings.software)?;
+        }
+        for (name, value) in &headers.0 {
+            writer.header_raw(name, value)?;
+        }
+        Ok(writer.body(body.map(|body| (&*body.content_type, &*body.bytes)))?)
+    }
+}
+
+/// What a status or method obliges us to say about ourselves.
+pub(super) fn write_capabilities(
+    writer: &mut ResponseWriter,
+    request: &Message,
+    status: u16,
+) -> Result<(), WriteError> {
+    let invite = request.method() == Some(&Method::Invite);
+    let options = request.method() == Some(&Method::Options);
+    if status == 405 || status == 501 || ((invite || options) && (200..300).contains(&status)) {
+        writer.header(HeaderName::Allow, ALLOW)?;
+    }
+    if options && status == 200 {
+        writer.header_raw("Accept", "application/sdp")?;
+    }
+    if status == 420 {
+        for option in request.values(HeaderName::Require) {
+            writer.header(HeaderName::Unsupported, option.as_ref())?;
+        }
+    }
+    if status == 500 && invite {
+        writer.header(HeaderName::RetryAfter, "3")?;
+    }
+    Ok(())
+}
+
+fn write_to(writer: &mut ResponseWriter, request: &Message, leg: Option<LegId>) -> Result<(), WriteError> {
+    let tagged = request.to().is_ok_and(|to| to.tag().is_some());
+    match (tagged, leg, request.header(HeaderName::To)) {
+        (false, Some(leg), Some(value)) => writer.header(HeaderName::To, &format!("{};tag={leg}", value.as_ref())),
+        (true, _, _) | (false, None, _) | (false, Some(_), None) => writer.copy(request, HeaderName::To),
+    }
+}
+
+/// A request that belongs to an INVITE of ours and shares its branch: the CANCEL, or the ACK to a refusal, whose To
+/// comes from the response (RFC 3261 §9.1, §17.1.1.3).
+pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Message>) -> Result<Bytes, BuildError> {
+    let uri = invite.request_uri().ok_or(BuildError::Unanswerable)?;
+    let cseq = invite.cseq().map_err(|_| BuildError::Unanswerable)?.number;
+    let mut writer = RequestWriter::new(method, uri)?;
+    writer.copy(invite, HeaderName::Via)?;
+    writer.copy(invite, HeaderName::Route)?;
+    writer.header(HeaderName::MaxForwards, "70")?;
+    writer.copy(invite, HeaderName::From)?;
+    writer.copy(to.unwrap_or(invite), HeaderName::To)?;
+    writer.copy(invite, HeaderName::CallId)?;
+    writer.header(HeaderName::CSeq, &format!("{cseq} {}", method.as_str()))?;
+    Ok(writer.body(None)?)
+}
+
+/// Our Contact on a leg. Its user part is the leg: opaque to the peer.
+fn contact(leg: LegId, flow: Flow) -> String {
+    format!("<sip:{leg}@{}>", flow.local)
+}
+
+fn via(leg: LegId, branch: u32, flow: Flow) -> String {
+    format!("SIP/2.0/{} {};branch={COOKIE}{leg}-{branch:x};rport", flow.transport.via_name(), flow.local)
+}
+
+/// The leg and counter in a branch of ours.
+pub(super) fn read_branch(branch: &str) -> Option<(LegId, u32)> {
+    let (leg, counter) = branch.strip_prefix(COOKIE)?.split_once('-')?;
+    Some((LegId::from_tag(leg)?, u32::from_str_radix(counter, 16).ok()?))
+}
+
+/// Request URI and Route values (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router.
+fn request_target(dialog: &Dialog) -> (&str, Vec<&str>) {
+    let routes = || dialog.routes.iter().map(AsRef::as_ref);
+    let strict = dialog.routes.first().and_then(|route| {
+        let route = NameAddr::parse(route).ok()?;
+        (!route.uri.has_param("lr")).then(|| route.uri.as_str())
+    });
+    match strict {
+        None => (&dialog.target, routes().collect()),
+        // The target becomes the last route; angle brackets are added by the caller of `Route` values.
+        Some(uri) => (uri, routes().skip(1).collect()),
+    }
+}
+
+/// Where a response goes: RFC 3581 §4 with `rport`, else RFC 3261 §18.2.2 (the source's address, the Via's port).
+/// `maddr` is not followed: it would let a stranger aim our answers at others.
+pub(super) fn response_flow(flow: Flow, request: &Message) -> Flow {
+    let remote = request.top_via().ok().filter(|via| !via.wants_rport()).map_or(flow.remote, |via| {
+        SocketAddr::new(flow.remote.ip(), via.port().unwrap_or(5060))
+    });
+    Flow { remote, ..flow }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_of_ours_reads_back_and_a_foreign_one_does_not() {
+        let leg = LegId::from_bits(0xfeed);
+        let flow = Flow {
+            transport: crate::address::Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: "127.0.0.1:5070".parse().unwrap(),
+        };
+        let value = via(leg, 31, flow);
+        let branch = value.split(";branch=").nth(1).unwrap().split(';').next().unwrap();
+        assert_eq!(read_branch(branch), Some((leg, 31)));
+        for foreign in ["z9hG4bK776asdhds", "z9hG4bK-", "", "z9hG4bK000000000000feed", "z9hG4bK000000000000feed-x"] {
+            assert_eq!(read_branch(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The endpoint: transactions and dialogs of all legs of a shard, as one state machine without I/O. Messages, timers and
+//! orders go in; [`Output`]s come out in the order in which they happened.
+//!
+//! It decides nothing about calls. It keeps the protocol's promises (retransmission, matching, CSeq, ACK, CANCEL and BYE
+//! rules) and tells the session what it learned as [`Fact`]s.
+
+mod message;
+mod orders;
+mod request;
+mod response;
+mod stateless;
+mod timers;
+
+pub use message::{ALLOW, Body, BuildError, SessionHeaders};
+pub use orders::InvitePlan;
+
+use super::dialog::{Dialog, DialogState, Sent};
+use super::timer::{LegTimer, Timer, TimerValues, Timers, TransactionId, TransactionTimer};
+use super::transaction::{client_invite, client_other, server_invite, server_other};
+use super::wire::{Message, Method};
+use crate::address::Flow;
+use crate::ids::{EventId, LegId};
+use crate::ports::Mint;
+use crate::time::Moment;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// What an endpoint is told once.
+#[derive(Debug, Clone)]
+pub struct EndpointSettings {
+    /// Timer values.
+    pub timers: TimerValues,
+    /// The Server and User-Agent value.
+    pub software: Box<str>,
+    /// Makes tags of stateless answers the same for a repeated request and unguessable otherwise.
+    pub tag_secret: u64,
+}
+
+/// What the endpoint learned about a leg. The session decides what follows.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// A provisional response above 100 to our INVITE.
+    Progressed(Message),
+    /// A 2xx to our INVITE.
+    Accepted(Message),
+    /// A final response of 300 to 699 to our INVITE; its ACK is on its way.
+    Refused(Message),
+    /// Nothing came to our INVITE, or no final response to our CANCEL.
+    Unanswered,
+    /// The far end has rung long enough.
+    NoAnswer,
+    /// The peer cancelled its INVITE; it awaits our 487.
+    Cancelled,
+    /// The ACK to our 2xx.
+    Acknowledged(Message),
+    /// No ACK came within 64·T1.
+    AckMissing,
+    /// The peer sent BYE; it has its 200.
+    HungUp,
+    /// The peer sent INVITE within the dialog.
+    Reinvited(Message),
+    /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
+    ByeDone,
+    /// The leg's last transaction ended: nothing about it remains.
+    Forgotten,
+}
+
+/// A message that will leave for the first time.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The event that will hold it.
+    pub event: EventId,
+    /// The leg.
+    pub leg: LegId,
+    /// Where to.
+    pub flow: Flow,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Method of the request, or of the response's CSeq.
+    pub method: Box<str>,
+    /// Status of a response.
+    pub status: Option<u16>,
+    /// CSeq number.
+    pub cseq: u32,
+}
+
+/// A message that came for the first time and belongs to a leg.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The event that will hold it.
+    pub event: EventId,
+    /// The leg.
+    pub leg: LegId,
+    /// Whence.
+    pub flow: Flow,
+    /// The message.
+    pub message: Message,
+    /// Method of the request, or of the response's CSeq.
+    pub method: Box<str>,
+    /// CSeq number.
+    pub cseq: u32,
+}
+
+/// Why a message got an answer that no stream holds, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stateless {
+    /// Answered with this status.
+    Answered(u16),
+    /// A response to nothing we sent.
+    StrayResponse,
+    /// An ACK to nothing we answered, or to a stateless answer.
+    StrayAck,
+    /// Not SIP, or too broken to answer.
+    Unreadable,
+    /// Empty lines: a keep-alive.
+    KeepAlive,
+}
+
+/// What came out of the endpoint.
+#[derive(Debug)]
+pub enum Output {
+    /// Record, and send once durable.
+    Send(Outgoing),
+    /// Bytes of an event go again.
+    Repeat {
+        /// The leg.
+        leg: LegId,
+        /// Event and bytes.
+        sent: Sent,
+    },
+    /// Record.
+    Received(Incoming),
+    /// A message of an event came again.
+    Absorbed {
+        /// The leg.
+        leg: LegId,
+        /// The event.
+        event: EventId,
+    },
+    /// The leg's session decides.
+    Learned(LegId, Fact),
+    /// An INVITE outside any dialog: route it, then call [`Endpoint::accept`] or [`Endpoint::refuse`].
+    Offered {
+        /// Whence.
+        flow: Flow,
+        /// The INVITE.
+        request: Message,
+    },
+    /// An answer without a stream.
+    Stateless {
+        /// Where to.
+        flow: Flow,
+        /// The answer; nothing where none is owed.
+        bytes: Option<Bytes>,
+        /// For the edge's summary.
+        why: Stateless,
+    },
+    /// Our own code could not build a message: recorded and counted, nothing is sent.
+    Unbuildable {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        why: BuildError,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ServerMachine {
+    Invite(server_invite::State),
+    Other(server_other::State),
+}
+
+#[derive(Debug)]
+struct ServerTransaction {
+    key: Box<str>,
+    leg: LegId,
+    flow: Flow,
+    machine: ServerMachine,
+    /// Kept until the final response: responses are built from it.
+    request: Option<Message>,
+    request_event: EventId,
+    cseq: u32,
+    last: Option<Sent>,
+    interval: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientMachine {
+    Invite(client_invite::State),
+    Other(client_other::State),
+}
+
+/// Identifies a client transaction: the leg, the branch's counter, and whether it is the CANCEL that shares the branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ClientKey {
+    leg: LegId,
+    branch: u32,
+    cancel: bool,
+}
+
+#[derive(Debug)]
+struct ClientTransaction {
+    key: ClientKey,
+    method: Method,
+    machine: ClientMachine,
+    cseq: u32,
+    /// The request; after a final response of 300 to 699 its ACK.
+    last: Sent,
+    /// The final response's event, for repeats of it.
+    final_event: Option<EventId>,
+    interval: Duration,
+    /// The BYE to a fork that lost: its end is not the leg's.
+    fork: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Endpoint {
+    settings: EndpointSettings,
+    timers: Timers,
+    dialogs: HashMap<LegId, Dialog>,
+    servers: HashMap<TransactionId, ServerTransaction>,
+    server_keys: HashMap<Box<str>, TransactionId>,
+    clients: HashMap<TransactionId, ClientTransaction>,
+    client_keys: HashMap<ClientKey, TransactionId>,
+    /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
+    pending_invites: HashMap<Box<str>, TransactionId>,
+    transactions: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Endpoint {
+    /// An endpoint that knows nothing yet.
+    pub fn new(settings: EndpointSettings) -> Self {
+        Self {
+            settings,
+            timers: Timers::default(),
+            dialogs: HashMap::new(),
+            servers: HashMap::new(),
+            server_keys: HashMap::new(),
+            clients: HashMap::new(),
+            client_keys: HashMap::new(),
+            pending_invites: HashMap::new(),
+            transactions: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A message arrived. Outputs are to be taken by [`Endpoint::poll`].
+    pub fn receive(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow, message: Message) {
+        match message.is_request() {
+            true => self.receive_request(now, mint, flow, message),
+            false => self.receive_response(now, mint, flow, message),
+        }
+    }
+
+    /// The next thing that happened.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Endpoint::wake`] is due.
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// The timer queue, shared with the sessions' own timers.
+    pub const fn timers(&mut self) -> &mut Timers {
+        &mut self.timers
+    }
+
+    /// How many timers are armed.
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// How many transactions are remembered, finished ones included.
+    pub fn transaction_count(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    /// How many dialogs are remembered, finished ones included.
+    pub fn dialog_count(&self) -> usize {
+        self.dialogs.len()
+    }
+
+    /// The dialog of a leg.
+    pub fn dialog(&self, leg: LegId) -> Option<&Dialog> {
+        self.dialogs.get(&leg)
+    }
+
+    fn new_transaction(&mut self) -> TransactionId {
+        self.transactions += 1;
+        TransactionId(self.transactions)
+    }
+
+    fn learned(&mut self, leg: LegId, fact: Fact) {
+        self.outputs.push_back(Output::Learned(leg, fact));
+    }
+
+    fn repeat(&mut self, leg: LegId, sent: Sent) {
+        self.outputs.push_back(Output::Repeat { leg, sent });
+    }
+
+    fn stop_transaction_timers(&mut self, id: TransactionId) {
+        for timer in [TransactionTimer::Retransmit, TransactionTimer::Timeout, TransactionTimer::Linger] {
+            self.timers.stop(Timer::Transaction(id, timer));
+        }
+    }
+
+    fn end_server(&mut self, id: TransactionId) {
+        self.stop_transaction_timers(id);
+        if let Some(transaction) = self.servers.remove(&id) {
+            self.server_keys.remove(&transaction.key);
+            self.forget_pending_invite(id, transaction.request.as_ref());
+            self.transaction_left(transaction.leg);
+        }
+    }
+
+    fn end_client(&mut self, id: TransactionId) {
+        self.stop_transaction_timers(id);
+        if let Some(transaction) = self.clients.remove(&id) {
+            self.client_keys.remove(&transaction.key);
+            self.transaction_left(transaction.key.leg);
+        }
+    }
+
+    fn forget_pending_invite(&mut self, id: TransactionId, request: Option<&Message>) {
+        let identity = request.and_then(request::invite_identity);
+        if let Some(identity) = identity
+            && self.pending_invites.get(&identity) == Some(&id)
+        {
+            self.pending_invites.remove(&identity);
+        }
+    }
+
+    fn transaction_left(&mut self, leg: LegId) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.transactions = dialog.transactions.saturating_sub(1);
+        }
+        self.forget_if_over(leg);
+    }
+
+    fn forget_if_over(&mut self, leg: LegId) {
+        if self.dialogs.get(&leg).is_some_and(Dialog::is_forgettable) {
+            self.dialogs.remove(&leg);
+            for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered] {
+                self.timers.stop(Timer::Leg(leg, timer));
+            }
+            self.learned(leg, Fact::Forgotten);
+        }
+    }
+
+    fn end_dialog(&mut self, leg: LegId) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.state = DialogState::Over;
+        }
+        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.forget_if_over(leg);
+    }
+}

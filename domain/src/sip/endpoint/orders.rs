@@ -1,0 +1,431 @@
+//! What a session orders: requests it begins, responses it gives. The endpoint adds what the protocol demands.
+
+use super::message::{RequestParts, response_flow, write_sibling};
+use super::request::{invite_identity, server_key};
+use super::{
+    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, Outgoing, Output, ServerMachine,
+    SessionHeaders,
+};
+use crate::address::Flow;
+use crate::ids::{EventId, LegId};
+use crate::ports::Mint;
+use crate::sip::dialog::{Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set};
+use crate::sip::timer::{LegTimer, Timer, TransactionId};
+use crate::sip::transaction::{Action, client_invite, client_other};
+use crate::sip::wire::{HeaderName, Message, Method};
+use crate::time::Moment;
+use std::time::Duration;
+
+/// An INVITE that begins a leg.
+#[derive(Debug, Clone)]
+pub struct InvitePlan {
+    /// The new leg.
+    pub leg: LegId,
+    /// Call-ID of its dialog.
+    pub call_id: Box<str>,
+    /// Request URI.
+    pub uri: Box<str>,
+    /// From value, without a tag.
+    pub from: Box<str>,
+    /// To value.
+    pub to: Box<str>,
+    /// Path.
+    pub flow: Flow,
+    /// Max-Forwards.
+    pub max_forwards: u8,
+    /// Seconds of ringing before [`Fact::NoAnswer`].
+    pub ring_timeout: Duration,
+    /// Headers that pass.
+    pub headers: SessionHeaders,
+    /// The offer, if any.
+    pub body: Option<Body>,
+}
+
+impl Endpoint {
+    /// Takes an offered INVITE in: a leg, a transaction, a 100. Returns the event that will hold the INVITE.
+    pub fn accept(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        flow: Flow,
+        request: Message,
+    ) -> Result<EventId, BuildError> {
+        let via = request.top_via().map_err(|_| BuildError::Unanswerable)?;
+        let key = server_key(&via, &Method::Invite);
+        drop(via);
+        let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
+        let identity = invite_identity(&request);
+        self.dialogs.insert(leg, dialog);
+        let event = self.record(mint, leg, flow, request.clone());
+        let id = self.open_server(key, leg, flow, request, event, true);
+        if let Some(identity) = identity {
+            self.pending_invites.insert(identity, id);
+        }
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.incoming = Some(id);
+        }
+        self.respond_other(now, mint, id, 100);
+        Ok(event)
+    }
+
+    /// Responds to the INVITE of the peer that waits on this leg; nothing happens where none does.
+    pub fn answer(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        status: u16,
+        headers: &SessionHeaders,
+        body: Option<&Body>,
+    ) {
+        let Some(id) = self.dialogs.get(&leg).and_then(|dialog| dialog.incoming) else { return };
+        self.respond(now, mint, id, status, headers, body);
+    }
+
+    pub(super) fn respond(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        status: u16,
+        headers: &SessionHeaders,
+        body: Option<&Body>,
+    ) {
+        let Some(server) = self.servers.get(&id) else { return };
+        let (leg, flow, cseq, invite) =
+            (server.leg, server.flow, server.cseq, matches!(server.machine, ServerMachine::Invite(_)));
+        let Some(request) = server.request.clone() else { return };
+        let bytes = match self.write_response(leg, flow, &request, status, headers, body) {
+            Ok(bytes) => bytes,
+            Err(why) => return self.outputs.push_back(Output::Unbuildable { leg, why }),
+        };
+        let sent = Sent { event: mint.event_id(), flow: response_flow(flow, &request), bytes };
+        let method: Box<str> = request.method().map_or("", |method| method.as_str()).into();
+        self.send(leg, &sent, method, Some(status), cseq);
+        if status >= 200 {
+            self.forget_pending_invite(id, Some(&request));
+        }
+        if let Some(server) = self.servers.get_mut(&id) {
+            let success = invite && (200..300).contains(&status);
+            server.last = (!success).then(|| sent.clone());
+            if status >= 200 {
+                server.request = None;
+            }
+        }
+        self.step_server_response(now, id, status);
+        if invite && status >= 200 {
+            self.invite_answered(now, leg, id, status, sent, cseq);
+        }
+    }
+
+    /// A final response to an INVITE changes the dialog; a 2xx is repeated by the leg until its ACK comes.
+    fn invite_answered(&mut self, now: Moment, leg: LegId, id: TransactionId, status: u16, sent: Sent, cseq: u32) {
+        let values = self.settings.timers;
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        if dialog.incoming == Some(id) {
+            dialog.incoming = None;
+        } else {
+            return;
+        }
+        if status < 300 {
+            dialog.state = DialogState::Confirmed;
+            dialog.answer = Some(PendingAnswer { sent, cseq, interval: values.t1 });
+            self.timers.set(Timer::Leg(leg, LegTimer::RepeatAnswer), now + values.t1);
+            self.timers.set(Timer::Leg(leg, LegTimer::AckMissing), now + values.timeout());
+        } else if dialog.state == DialogState::Early {
+            dialog.state = DialogState::Over;
+        }
+    }
+
+    /// Begins a leg by an INVITE.
+    pub fn invite(&mut self, now: Moment, mint: &mut dyn Mint, plan: InvitePlan) {
+        let leg = plan.leg;
+        let dialog = Dialog {
+            leg,
+            role: Role::Uac,
+            state: DialogState::Early,
+            call_id: plan.call_id,
+            local: plan.from,
+            remote: plan.to,
+            remote_tag: None,
+            target: plan.uri,
+            routes: Vec::new(),
+            flow: plan.flow,
+            local_cseq: 0,
+            remote_cseq: None,
+            branches: 0,
+            incoming: None,
+            outgoing: None,
+            invite_cseq: 0,
+            answer: None,
+            acked: None,
+            ack_heard: None,
+            bye_wanted: false,
+            transactions: 0,
+        };
+        self.dialogs.insert(leg, dialog);
+        self.send_invite(now, mint, leg, plan.max_forwards, &plan.headers, plan.body.as_ref());
+        self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout);
+    }
+
+    /// Sends INVITE within a confirmed dialog.
+    pub fn reinvite(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, body: Option<&Body>) {
+        self.send_invite(now, mint, leg, 70, &SessionHeaders::default(), body);
+    }
+
+    /// Whether an INVITE may be sent on this leg now (RFC 3261 §14.1).
+    pub fn may_invite(&self, leg: LegId) -> bool {
+        self.dialogs.get(&leg).is_some_and(|dialog| {
+            dialog.state == DialogState::Confirmed && dialog.outgoing.is_none() && dialog.incoming.is_none()
+        })
+    }
+
+    fn send_invite(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        max_forwards: u8,
+        headers: &SessionHeaders,
+        body: Option<&Body>,
+    ) {
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        dialog.local_cseq += 1;
+        dialog.invite_cseq = dialog.local_cseq;
+        let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
+        let parts = RequestParts { method: Method::Invite, branch, cseq, max_forwards, headers, body };
+        if let Some(transaction) = self.begin_client(now, mint, leg, &parts)
+            && let Some(dialog) = self.dialogs.get_mut(&leg)
+        {
+            dialog.outgoing = Some(OutgoingInvite { transaction, cancelling: Cancelling::No });
+        }
+    }
+
+    /// Sends the ACK to the 2xx that answered our last INVITE.
+    pub fn acknowledge(&mut self, mint: &mut dyn Mint, leg: LegId, body: Option<&Body>) {
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        let (cseq, branch) = (dialog.invite_cseq, dialog.next_branch());
+        let headers = SessionHeaders::default();
+        let parts = RequestParts { method: Method::Ack, branch, cseq, max_forwards: 70, headers: &headers, body };
+        let Some(dialog) = self.dialogs.get(&leg) else { return };
+        match self.write_request(dialog, &parts) {
+            Ok(bytes) => {
+                let sent = Sent { event: mint.event_id(), flow: dialog.flow, bytes };
+                self.send(leg, &sent, "ACK".into(), None, cseq);
+                if let Some(dialog) = self.dialogs.get_mut(&leg) {
+                    dialog.acked = Some((cseq, sent));
+                }
+            }
+            Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),
+        }
+    }
+
+    /// Cancels our INVITE that has no final response: at once, or as soon as a provisional response allows it.
+    pub fn cancel(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()) else { return };
+        if invite.cancelling != Cancelling::No {
+            return;
+        }
+        invite.cancelling = Cancelling::Wanted;
+        let id = invite.transaction;
+        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        let proceeding = ClientMachine::Invite(client_invite::State::Proceeding);
+        if self.clients.get(&id).is_some_and(|client| client.machine == proceeding) {
+            self.send_cancel(now, mint, leg);
+        }
+    }
+
+    pub(super) fn send_cancel(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()) else { return };
+        invite.cancelling = Cancelling::Sent;
+        let Some(client) = self.clients.get(&invite.transaction) else { return };
+        let (key, cseq, flow) = (ClientKey { cancel: true, ..client.key }, client.cseq, client.last.flow);
+        let written = Message::scan(client.last.bytes.clone())
+            .map_err(|_| BuildError::Unanswerable)
+            .and_then(|request| write_sibling(&request, &Method::Cancel, None));
+        match written {
+            Ok(bytes) => {
+                let sent = Sent { event: mint.event_id(), flow, bytes };
+                self.open_client(now, key, Method::Cancel, cseq, sent);
+                let timeout = self.settings.timers.timeout();
+                self.timers.set(Timer::Leg(leg, LegTimer::CancelUnanswered), now + timeout);
+            }
+            Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),
+        }
+    }
+
+    /// Ends a confirmed dialog. While our 2xx waits for its ACK the BYE waits too (RFC 3261 §15).
+    pub fn bye(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        self.refuse_pending_invite(now, mint, leg, 487);
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        if dialog.state != DialogState::Confirmed {
+            return;
+        }
+        if dialog.answer.is_some() {
+            dialog.bye_wanted = true;
+            return;
+        }
+        dialog.bye_wanted = false;
+        dialog.local_cseq += 1;
+        let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
+        let headers = SessionHeaders::default();
+        let parts = RequestParts { method: Method::Bye, branch, cseq, max_forwards: 70, headers: &headers, body: None };
+        if self.begin_client(now, mint, leg, &parts).is_none() {
+            self.learned(leg, Fact::ByeDone);
+            self.end_dialog(leg);
+        }
+    }
+
+    pub(super) fn send_waiting_bye(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        if self.dialogs.get(&leg).is_some_and(|dialog| dialog.bye_wanted) {
+            self.bye(now, mint, leg);
+        }
+    }
+
+    /// A 2xx of a fork that lost: ACK and BYE in a dialog of its own tag (RFC 3261 §13.2.2.4).
+    pub(super) fn release_fork(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        flow: Flow,
+        response: &Message,
+    ) {
+        let Some(kept) = self.dialogs.get(&leg).cloned() else { return };
+        let mut fork = kept.clone();
+        fork.state = DialogState::Early;
+        fork.learn_from_response(response, flow);
+        fork.state = DialogState::Confirmed;
+        fork.answer = None;
+        self.dialogs.insert(leg, fork);
+        self.acknowledge(mint, leg, None);
+        self.bye_fork(now, mint, leg);
+        if let Some(fork) = self.dialogs.get_mut(&leg) {
+            let (cseq, branches, transactions) = (fork.local_cseq, fork.branches, fork.transactions);
+            *fork = Dialog { local_cseq: cseq, branches, transactions, ..kept };
+        }
+    }
+
+    fn bye_fork(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        dialog.local_cseq += 1;
+        let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
+        let headers = SessionHeaders::default();
+        let parts = RequestParts { method: Method::Bye, branch, cseq, max_forwards: 70, headers: &headers, body: None };
+        if let Some(id) = self.begin_client(now, mint, leg, &parts)
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.fork = true;
+        }
+    }
+
+    /// Sends the ACK to a refusal, in the INVITE's own transaction (RFC 3261 §17.1.1.3).
+    pub(super) fn acknowledge_refusal(
+        &mut self,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        response: &Message,
+    ) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let (leg, cseq, flow) = (client.key.leg, client.cseq, Flow { remote: client.last.flow.remote, ..flow });
+        let written = Message::scan(client.last.bytes.clone())
+            .map_err(|_| BuildError::Unanswerable)
+            .and_then(|request| write_sibling(&request, &Method::Ack, Some(response)));
+        match written {
+            Ok(bytes) => {
+                let sent = Sent { event: mint.event_id(), flow, bytes };
+                self.send(leg, &sent, "ACK".into(), None, cseq);
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.last = sent;
+                }
+            }
+            Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),
+        }
+    }
+
+    fn begin_client(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        parts: &RequestParts<'_>,
+    ) -> Option<TransactionId> {
+        let dialog = self.dialogs.get(&leg)?;
+        match self.write_request(dialog, parts) {
+            Ok(bytes) => {
+                let sent = Sent { event: mint.event_id(), flow: dialog.flow, bytes };
+                let key = ClientKey { leg, branch: parts.branch, cancel: false };
+                Some(self.open_client(now, key, parts.method.clone(), parts.cseq, sent))
+            }
+            Err(why) => {
+                self.outputs.push_back(Output::Unbuildable { leg, why });
+                None
+            }
+        }
+    }
+
+    fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
+        let id = self.new_transaction();
+        let (machine, start): (_, &[Action]) = match method {
+            Method::Invite => (ClientMachine::Invite(client_invite::State::Calling), client_invite::START),
+            _ => (ClientMachine::Other(client_other::State::Trying), client_other::START),
+        };
+        self.send(key.leg, &sent, method.as_str().into(), None, cseq);
+        self.client_keys.insert(key, id);
+        let transaction = ClientTransaction {
+            key,
+            method,
+            machine,
+            cseq,
+            last: sent,
+            final_event: None,
+            interval: Duration::ZERO,
+            fork: false,
+        };
+        self.clients.insert(id, transaction);
+        if let Some(dialog) = self.dialogs.get_mut(&key.leg) {
+            dialog.transactions += 1;
+        }
+        for action in start {
+            self.client_action(now, id, *action, false);
+        }
+        id
+    }
+
+    fn send(&mut self, leg: LegId, sent: &Sent, method: Box<str>, status: Option<u16>, cseq: u32) {
+        let Sent { event, flow, bytes } = sent.clone();
+        self.outputs.push_back(Output::Send(Outgoing { event, leg, flow, bytes, method, status, cseq }));
+    }
+}
+
+/// RFC 3261 §12.1.1.
+fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
+    let from = request.from().ok()?;
+    let routes = route_set(request, false);
+    let target: Box<str> = contact_uri(request)?.into();
+    Some(Dialog {
+        leg,
+        role: Role::Uas,
+        state: DialogState::Early,
+        call_id: request.call_id().ok()?.into(),
+        local: request.header(HeaderName::To)?.as_ref().into(),
+        remote: request.header(HeaderName::From)?.as_ref().into(),
+        remote_tag: from.tag().map(Box::from),
+        flow: next_hop(flow, &routes, &target),
+        target,
+        routes,
+        local_cseq: 0,
+        remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
+        branches: 0,
+        incoming: None,
+        outgoing: None,
+        invite_cseq: 0,
+        answer: None,
+        acked: None,
+        ack_heard: None,
+        bye_wanted: false,
+        transactions: 0,
+    })
+}

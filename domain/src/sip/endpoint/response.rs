@@ -1,0 +1,250 @@
+//! Responses that arrive: matched by our own branch (RFC 3261 §17.1.3), and the 2xx that outlive their transaction.
+
+use super::{ClientKey, ClientMachine, Endpoint, Fact, Output, Stateless};
+use crate::address::Flow;
+use crate::ids::LegId;
+use crate::ports::Mint;
+use crate::sip::dialog::{Cancelling, DialogState};
+use crate::sip::timer::{LegTimer, Timer, TransactionId};
+use crate::sip::transaction::{Action, Class, client_invite, client_other};
+use crate::sip::wire::{Message, Method};
+use crate::time::Moment;
+
+impl Endpoint {
+    pub(super) fn receive_response(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow, response: Message) {
+        let status = response.status().unwrap_or(0);
+        let Some(key) = client_key(&response) else { return self.drop_silently(flow, Stateless::StrayResponse) };
+        let Some(id) = self.client_keys.get(&key).copied() else {
+            return self.receive_stray(flow, key.leg, status, &response);
+        };
+        match self.clients.get(&id).map(|client| client.machine) {
+            Some(ClientMachine::Invite(state)) => self.receive_invite_response(now, mint, id, state, flow, response),
+            Some(ClientMachine::Other(state)) => self.receive_other_response(now, mint, id, state, flow, response),
+            None => {}
+        }
+    }
+
+    /// A 2xx that comes after its transaction is over still wants its ACK.
+    fn receive_stray(&mut self, flow: Flow, leg: LegId, status: u16, response: &Message) {
+        let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+        match self.dialogs.get(&leg).and_then(|dialog| dialog.acked.clone()) {
+            Some((acked, sent)) if Class::of(status) == Class::Success && acked == cseq => self.repeat(leg, sent),
+            Some(_) | None => self.drop_silently(flow, Stateless::StrayResponse),
+        }
+    }
+
+    fn receive_invite_response(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        state: client_invite::State,
+        flow: Flow,
+        response: Message,
+    ) {
+        use client_invite::State::{Accepted, Calling, Completed, Proceeding, Terminated};
+        let status = response.status().unwrap_or(0);
+        let class = Class::of(status);
+        match (state, class) {
+            (Calling | Proceeding, _) => self.receive_fresh(now, mint, id, flow, response),
+            (Accepted, Class::Success) => self.receive_further_success(now, mint, id, flow, response),
+            (Completed, Class::Failure) => {
+                self.absorb_final(id);
+                self.step_client_invite(now, id, client_invite::Input::Response(class));
+            }
+            (Completed | Accepted | Terminated, _) => self.drop_silently(flow, Stateless::StrayResponse),
+        }
+    }
+
+    /// A response that the transaction did not have yet.
+    fn receive_fresh(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        response: Message,
+    ) {
+        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
+        let status = response.status().unwrap_or(0);
+        let event = self.record(mint, leg, flow, response.clone());
+        if status >= 200
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.final_event = Some(event);
+        }
+        let early = self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Early);
+        if let Some(dialog) = self.dialogs.get_mut(&leg)
+            && status > 100
+            && status < 300
+        {
+            dialog.learn_from_response(&response, flow);
+        }
+        if Class::of(status) == Class::Failure {
+            self.acknowledge_refusal(mint, id, flow, &response);
+        }
+        self.settle_invite(leg, status, early);
+        self.step_client_invite(now, id, client_invite::Input::Response(Class::of(status)));
+        match Class::of(status) {
+            Class::Provisional => {
+                self.send_waiting_cancel(now, mint, leg);
+                if status > 100 {
+                    self.learned(leg, Fact::Progressed(response));
+                }
+            }
+            Class::Success => self.learned(leg, Fact::Accepted(response)),
+            Class::Failure => self.learned(leg, Fact::Refused(response)),
+        }
+    }
+
+    /// The INVITE has its final response: it can neither ring nor be cancelled any more.
+    fn settle_invite(&mut self, leg: LegId, status: u16, early: bool) {
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        if status < 200 {
+            return;
+        }
+        dialog.outgoing = None;
+        match (status < 300, early) {
+            (true, _) => dialog.state = DialogState::Confirmed,
+            (false, true) => dialog.state = DialogState::Over,
+            (false, false) => {}
+        }
+        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
+    }
+
+    /// In Accepted: the same 2xx again gets the same ACK (§13.2.2.4); another fork's gets ACK and BYE.
+    fn receive_further_success(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        response: Message,
+    ) {
+        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
+        let Some(dialog) = self.dialogs.get(&leg) else { return };
+        let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        if tag.as_deref() == dialog.remote_tag.as_deref() {
+            let acked = dialog.acked.clone();
+            self.absorb_final(id);
+            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+            if let Some((number, sent)) = acked
+                && number == cseq
+            {
+                self.repeat(leg, sent);
+            }
+            return;
+        }
+        self.record(mint, leg, flow, response.clone());
+        self.release_fork(now, mint, leg, flow, &response);
+    }
+
+    fn absorb_final(&mut self, id: TransactionId) {
+        if let Some((leg, event)) = self.clients.get(&id).and_then(|client| Some((client.key.leg, client.final_event?))) {
+            self.outputs.push_back(Output::Absorbed { leg, event });
+        }
+    }
+
+    fn receive_other_response(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        state: client_other::State,
+        flow: Flow,
+        response: Message,
+    ) {
+        let status = response.status().unwrap_or(0);
+        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
+        match state {
+            client_other::State::Trying | client_other::State::Proceeding => {
+                let event = self.record(mint, leg, flow, response);
+                if status >= 200
+                    && let Some(client) = self.clients.get_mut(&id)
+                {
+                    client.final_event = Some(event);
+                }
+            }
+            client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),
+        }
+        self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
+    }
+
+    /// Tells the session what became of a request other than INVITE.
+    pub(super) fn other_finished(&mut self, leg: LegId, method: &Method) {
+        match method {
+            Method::Bye => {
+                self.learned(leg, Fact::ByeDone);
+                self.end_dialog(leg);
+            }
+            // A CANCEL's own outcome means nothing: the INVITE's final response counts.
+            _ => {}
+        }
+    }
+
+    pub(super) fn step_client_invite(&mut self, now: Moment, id: TransactionId, input: client_invite::Input) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let ClientMachine::Invite(state) = client.machine else { return };
+        let leg = client.key.leg;
+        let (next, actions) = client_invite::step(state, input);
+        client.machine = ClientMachine::Invite(next);
+        for action in actions {
+            match action {
+                // Said by the receiver of the response, which has it at hand.
+                Action::Inform | Action::Acknowledge => {}
+                Action::InformTimeout => self.invite_unanswered(leg),
+                other => self.client_action(now, id, *other, next == client_invite::State::Completed),
+            }
+        }
+    }
+
+    /// Nothing came to our INVITE.
+    pub(super) fn invite_unanswered(&mut self, leg: LegId) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.outgoing = None;
+            if dialog.state == DialogState::Early {
+                dialog.state = DialogState::Over;
+            }
+        }
+        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
+        self.learned(leg, Fact::Unanswered);
+    }
+
+    pub(super) fn step_client_other(&mut self, now: Moment, id: TransactionId, input: client_other::Input) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let ClientMachine::Other(state) = client.machine else { return };
+        let (leg, method, fork) = (client.key.leg, client.method.clone(), client.fork);
+        let (next, actions) = client_other::step(state, input);
+        client.machine = ClientMachine::Other(next);
+        for action in actions {
+            match action {
+                Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
+                Action::InformTimeout if !fork => self.other_finished(leg, &method),
+                Action::Inform | Action::InformTimeout => {}
+                other => self.client_action(now, id, *other, false),
+            }
+        }
+    }
+
+    /// A CANCEL that waited for a provisional response.
+    fn send_waiting_cancel(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        let wanted = self
+            .dialogs
+            .get(&leg)
+            .and_then(|dialog| dialog.outgoing.as_ref())
+            .is_some_and(|invite| invite.cancelling == Cancelling::Wanted);
+        if wanted {
+            self.send_cancel(now, mint, leg);
+        }
+    }
+}
+
+/// Reads the branch of ours that a response carries.
+fn client_key(response: &Message) -> Option<ClientKey> {
+    let via = response.top_via().ok()?;
+    let (leg, branch) = super::message::read_branch(via.branch()?)?;
+    let cancel = response.cseq().ok()?.method.as_str() == "CANCEL";
+    Some(ClientKey { leg, branch, cancel })
+}

@@ -1,0 +1,59 @@
+//! Answers that no stream holds: to requests outside any dialog that nobody vouches for. The edge's summary counts them.
+
+use super::message::{response_flow, write_capabilities};
+use super::{Endpoint, Output, Stateless};
+use crate::address::Flow;
+use crate::sip::wire::{HeaderName, Message, Method, ResponseWriter, WriteError};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+impl Endpoint {
+    /// Answers a request without keeping anything. A repeat gets the same bytes again.
+    pub fn answer_statelessly(&mut self, flow: Flow, request: &Message, status: u16) {
+        if request.method() == Some(&Method::Ack) {
+            return self.drop_silently(flow, Stateless::StrayAck);
+        }
+        let (bytes, why) = match self.write_stateless(flow, request, status) {
+            Ok(bytes) => (Some(bytes), Stateless::Answered(status)),
+            Err(_) => (None, Stateless::Unreadable),
+        };
+        self.outputs.push_back(Output::Stateless { flow: response_flow(flow, request), bytes, why });
+    }
+
+    /// Counts a message that is owed no answer.
+    pub fn drop_silently(&mut self, flow: Flow, why: Stateless) {
+        self.outputs.push_back(Output::Stateless { flow, bytes: None, why });
+    }
+
+    fn write_stateless(&self, flow: Flow, request: &Message, status: u16) -> Result<Bytes, WriteError> {
+        let mut writer = ResponseWriter::new(status)?;
+        writer.vias_from(request, flow.remote)?;
+        writer.copy(request, HeaderName::From)?;
+        match (request.to().is_ok_and(|to| to.tag().is_none()), request.header(HeaderName::To)) {
+            (true, Some(to)) => {
+                let tag = self.stateless_tag(request);
+                writer.header(HeaderName::To, &format!("{};tag={tag}", to.as_ref()))?;
+            }
+            (true, None) | (false, _) => writer.copy(request, HeaderName::To)?,
+        }
+        writer.copy(request, HeaderName::CallId)?;
+        writer.copy(request, HeaderName::CSeq)?;
+        write_capabilities(&mut writer, request, status)?;
+        writer.header(HeaderName::Server, &self.settings.software)?;
+        writer.body(None)
+    }
+
+    /// The same tag for the same request (RFC 3261 §8.2.7), which a stranger cannot foretell. It has 20 digits, so it
+    /// never looks like a leg's.
+    fn stateless_tag(&self, request: &Message) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.settings.tag_secret.to_be_bytes());
+        for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
+            if let Some(value) = request.header(name) {
+                hasher.update(value.as_bytes());
+            }
+        }
+        let digest = hasher.finalize();
+        digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

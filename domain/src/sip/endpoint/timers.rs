@@ -1,0 +1,196 @@
+//! Timers that fire, and the actions of transactions that arm them.
+
+use super::{ClientMachine, Endpoint, Fact, ServerMachine};
+use crate::ids::LegId;
+use crate::ports::Mint;
+use crate::sip::dialog::DialogState;
+use crate::sip::timer::{LegTimer, Timer, TransactionId, TransactionTimer};
+use crate::sip::transaction::{Action, client_invite, client_other, server_invite, server_other};
+use crate::time::Moment;
+use std::time::Duration;
+
+impl Endpoint {
+    /// Takes one due timer that is not the endpoint's to handle; those that are, are handled.
+    pub fn wake(&mut self, now: Moment, mint: &mut dyn Mint) -> Option<Timer> {
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Transaction(id, which) => self.transaction_timer(now, id, which),
+                Timer::Leg(leg, which) => self.leg_timer(now, mint, leg, which),
+                Timer::NoteRepeats(_) => return Some(timer),
+            }
+            if !self.outputs.is_empty() {
+                break;
+            }
+        }
+        None
+    }
+
+    fn transaction_timer(&mut self, now: Moment, id: TransactionId, which: TransactionTimer) {
+        if let Some(client) = self.clients.get(&id) {
+            return match (client.machine, which) {
+                (ClientMachine::Invite(_), TransactionTimer::Retransmit) => {
+                    self.step_client_invite(now, id, client_invite::Input::Retransmit);
+                }
+                (ClientMachine::Invite(_), TransactionTimer::Timeout) => {
+                    self.step_client_invite(now, id, client_invite::Input::Timeout);
+                }
+                (ClientMachine::Invite(_), TransactionTimer::Linger) => {
+                    self.step_client_invite(now, id, client_invite::Input::Linger);
+                }
+                (ClientMachine::Other(_), TransactionTimer::Retransmit) => {
+                    self.step_client_other(now, id, client_other::Input::Retransmit);
+                }
+                (ClientMachine::Other(_), TransactionTimer::Timeout) => {
+                    self.step_client_other(now, id, client_other::Input::Timeout);
+                }
+                (ClientMachine::Other(_), TransactionTimer::Linger) => {
+                    self.step_client_other(now, id, client_other::Input::Linger);
+                }
+            };
+        }
+        let Some(server) = self.servers.get(&id) else { return };
+        match (server.machine, which) {
+            (ServerMachine::Invite(_), TransactionTimer::Retransmit) => {
+                self.step_server_invite(now, id, server_invite::Input::Retransmit);
+            }
+            (ServerMachine::Invite(_), TransactionTimer::Timeout) => {
+                self.step_server_invite(now, id, server_invite::Input::Timeout);
+            }
+            (ServerMachine::Invite(_), TransactionTimer::Linger) => {
+                self.step_server_invite(now, id, server_invite::Input::Linger);
+            }
+            (ServerMachine::Other(_), TransactionTimer::Linger) => {
+                self.step_server_other(now, id, server_other::Input::Linger);
+            }
+            (ServerMachine::Other(_), TransactionTimer::Retransmit | TransactionTimer::Timeout) => {}
+        }
+    }
+
+    fn leg_timer(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, which: LegTimer) {
+        match which {
+            LegTimer::RepeatAnswer => self.repeat_answer(now, leg),
+            LegTimer::AckMissing => {
+                self.timers.stop(Timer::Leg(leg, LegTimer::RepeatAnswer));
+                if let Some(dialog) = self.dialogs.get_mut(&leg) {
+                    dialog.answer = None;
+                }
+                self.learned(leg, Fact::AckMissing);
+                self.send_waiting_bye(now, mint, leg);
+                self.forget_if_over(leg);
+            }
+            LegTimer::NoAnswer => self.learned(leg, Fact::NoAnswer),
+            LegTimer::CancelUnanswered => self.give_up_cancelled(leg),
+        }
+    }
+
+    /// RFC 3261 §13.3.1.4: T1, doubling up to T2.
+    fn repeat_answer(&mut self, now: Moment, leg: LegId) {
+        let t2 = self.settings.timers.t2;
+        let Some(answer) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.answer.as_mut()) else { return };
+        answer.interval = (answer.interval * 2).min(t2);
+        let (interval, sent) = (answer.interval, answer.sent.clone());
+        self.timers.set(Timer::Leg(leg, LegTimer::RepeatAnswer), now + interval);
+        self.repeat(leg, sent);
+    }
+
+    /// RFC 3261 §9.1: 64·T1 after the CANCEL the INVITE counts as refused.
+    fn give_up_cancelled(&mut self, leg: LegId) {
+        let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.take()) else { return };
+        self.end_client(invite.transaction);
+        self.invite_unanswered(leg);
+        if self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Over) {
+            self.forget_if_over(leg);
+        }
+    }
+
+    pub(super) fn step_server_invite(&mut self, now: Moment, id: TransactionId, input: server_invite::Input) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let ServerMachine::Invite(state) = server.machine else { return };
+        let (next, actions) = server_invite::step(state, input);
+        server.machine = ServerMachine::Invite(next);
+        let linger = match next {
+            server_invite::State::Confirmed => self.settings.timers.t4,
+            _ => self.settings.timers.timeout(),
+        };
+        for action in actions {
+            self.server_action(now, id, *action, linger);
+        }
+    }
+
+    pub(super) fn step_server_other(&mut self, now: Moment, id: TransactionId, input: server_other::Input) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let ServerMachine::Other(state) = server.machine else { return };
+        let (next, actions) = server_other::step(state, input);
+        server.machine = ServerMachine::Other(next);
+        let linger = self.settings.timers.timeout();
+        for action in actions {
+            self.server_action(now, id, *action, linger);
+        }
+    }
+
+    fn server_action(&mut self, now: Moment, id: TransactionId, action: Action, linger: Duration) {
+        let values = self.settings.timers;
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        match action {
+            Action::Resend => {
+                let (leg, last) = (server.leg, server.last.clone());
+                if let Some(sent) = last {
+                    self.repeat(leg, sent);
+                }
+            }
+            Action::StartRetransmit => {
+                server.interval = next_interval(server.interval, values.t1, Some(values.t2));
+                let at = now + server.interval;
+                self.timers.set(Timer::Transaction(id, TransactionTimer::Retransmit), at);
+            }
+            Action::StartLinger => self.timers.set(Timer::Transaction(id, TransactionTimer::Linger), now + linger),
+            Action::StartTimeout => {
+                self.timers.set(Timer::Transaction(id, TransactionTimer::Timeout), now + values.timeout());
+            }
+            Action::StopRetransmit => self.timers.stop(Timer::Transaction(id, TransactionTimer::Retransmit)),
+            Action::StopTimeout => self.timers.stop(Timer::Transaction(id, TransactionTimer::Timeout)),
+            Action::Terminate => self.end_server(id),
+            Action::Acknowledge | Action::Inform | Action::InformTimeout => {}
+        }
+    }
+
+    pub(super) fn client_action(&mut self, now: Moment, id: TransactionId, action: Action, refused: bool) {
+        let values = self.settings.timers;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let invite = matches!(client.machine, ClientMachine::Invite(_));
+        match action {
+            Action::Resend => {
+                let (leg, last) = (client.key.leg, client.last.clone());
+                self.repeat(leg, last);
+            }
+            Action::StartRetransmit => {
+                let bound = (!invite).then_some(values.t2);
+                client.interval = match client.machine {
+                    ClientMachine::Other(client_other::State::Proceeding) => values.t2,
+                    ClientMachine::Other(_) | ClientMachine::Invite(_) => {
+                        next_interval(client.interval, values.t1, bound)
+                    }
+                };
+                let at = now + client.interval;
+                self.timers.set(Timer::Transaction(id, TransactionTimer::Retransmit), at);
+            }
+            Action::StartLinger => {
+                // D is at least 32 s on datagrams whatever T1 is; tests with a small T1 shrink it too. K is T4.
+                let linger = if invite || refused { values.timeout() } else { values.t4 };
+                self.timers.set(Timer::Transaction(id, TransactionTimer::Linger), now + linger);
+            }
+            Action::StartTimeout => {
+                self.timers.set(Timer::Transaction(id, TransactionTimer::Timeout), now + values.timeout());
+            }
+            Action::StopRetransmit => self.timers.stop(Timer::Transaction(id, TransactionTimer::Retransmit)),
+            Action::StopTimeout => self.timers.stop(Timer::Transaction(id, TransactionTimer::Timeout)),
+            Action::Terminate => self.end_client(id),
+            Action::Acknowledge | Action::Inform | Action::InformTimeout => {}
+        }
+    }
+}
+
+fn next_interval(last: Duration, t1: Duration, bound: Option<Duration>) -> Duration {
+    let doubled = if last.is_zero() { t1 } else { last * 2 };
+    bound.map_or(doubled, |bound| doubled.min(bound))
+}
