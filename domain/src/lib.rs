@@ -9,6 +9,7 @@ pub mod log;
 pub mod media;
 pub mod number;
 pub mod ports;
+pub mod routing;
 pub mod session;
 pub mod sip;
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 mod address;
 mod event;
+mod prefix;
 mod settings;
 mod state;
 
 pub use address::{MalformedAddress, Network, TrunkAddress};
 pub use event::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved};
-pub use settings::{
-    MalformedPrefix, MalformedTimeout, Prefix, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings,
-};
+pub use prefix::{MalformedPrefix, Prefix};
+pub use settings::{MalformedTimeout, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings};
 pub use state::{ActiveTrunk, Trunk, TrunkCommand, TrunkRejection};

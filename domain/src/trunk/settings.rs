@@ -1,13 +1,10 @@
 //! What a trunk is set to.
 
-use super::TrunkAddress;
+use super::{Prefix, TrunkAddress};
 use crate::account::Name;
-use crate::decider::serde_as_text;
 use crate::media::MediaSource;
 use crate::number::SipTarget;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// Which side of the exchange a trunk is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,11 +27,12 @@ pub struct TrunkSettings {
     /// Sources that identify it; at most [`TrunkSettings::MAX_ADDRESSES`].
     #[serde(default)]
     pub addresses: Vec<TrunkAddress>,
-    /// Where calls to it go; without it, it only brings calls.
+    /// Where calls to it go: a URI without a user, since the called number stands there; without it, it only brings
+    /// calls.
     #[serde(default)]
     pub destination: Option<SipTarget>,
-    /// Called numbers that it takes, by their beginning; an empty text takes any. At most
-    /// [`TrunkSettings::MAX_PREFIXES`].
+    /// Called numbers that it takes, by their beginning: with `+` international numbers, without it digits as dialled;
+    /// an empty text takes any. At most [`TrunkSettings::MAX_PREFIXES`].
     #[serde(default)]
     pub prefixes: Vec<Prefix>,
     /// Among trunks with equally long prefixes the lowest is tried first.
@@ -46,7 +44,7 @@ pub struct TrunkSettings {
     /// How long it may ring before the next attempt, in seconds.
     #[serde(default)]
     pub ring_timeout: RingTimeout,
-    /// Switched off, it brings no calls and takes none.
+    /// Switched off, it brings no calls and is chosen for none.
     #[serde(default = "enabled")]
     pub enabled: bool,
 }
@@ -125,6 +123,9 @@ pub enum UnusableSettings {
     /// A prefix stands twice.
     #[error("prefix {0:?} stands twice")]
     RepeatedPrefix(String),
+    /// The destination names a user.
+    #[error("a trunk's destination has no user part: the called number stands there (sip:host[:port])")]
+    DestinationUser,
     /// It could neither bring nor take calls.
     #[error("a trunk needs addresses that identify it or a destination for calls to it")]
     Useless,
@@ -135,6 +136,7 @@ impl UnusableSettings {
     pub const fn field(&self) -> &'static str {
         match self {
             Self::TooManyAddresses | Self::RepeatedAddress(_) | Self::Useless => "addresses",
+            Self::DestinationUser => "destination",
             Self::TooManyPrefixes | Self::RepeatedPrefix(_) => "prefixes",
         }
     }
@@ -162,46 +164,15 @@ impl TrunkSettings {
         if let Some(twice) = self.prefixes.iter().find(|prefix| !seen.insert(prefix.as_str())) {
             return Err(UnusableSettings::RepeatedPrefix(twice.to_string()));
         }
+        if self.destination.as_ref().is_some_and(|destination| destination.user.is_some()) {
+            return Err(UnusableSettings::DestinationUser);
+        }
         if self.addresses.is_empty() && self.destination.is_none() {
             return Err(UnusableSettings::Useless);
         }
         Ok(())
     }
 }
-
-/// The beginning of called numbers: an optional `+` and up to 15 digits; empty for any number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix(Box<str>);
-
-/// A prefix that breaks the rules of [`Prefix`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected an optional + and up to 15 digits, such as +1 or 00; an empty text takes any number")]
-pub struct MalformedPrefix;
-
-impl Prefix {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Prefix {
-    type Err = MalformedPrefix;
-
-    fn from_str(text: &str) -> Result<Self, MalformedPrefix> {
-        let digits = text.strip_prefix('+').unwrap_or(text);
-        let legal = digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
-        legal.then(|| Self(text.into())).ok_or(MalformedPrefix)
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-serde_as_text!(Prefix);
 
 /// How long to let ring, in seconds: 1 to 600.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -256,16 +227,6 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_digits_with_an_optional_plus() {
-        for text in ["", "+", "+1", "00", "112", "+123456789012345"] {
-            assert!(text.parse::<Prefix>().is_ok(), "{text}");
-        }
-        for text in ["++1", "1+", "a", " ", "1234567890123456"] {
-            assert_eq!(text.parse::<Prefix>(), Err(MalformedPrefix), "{text}");
-        }
-    }
-
-    #[test]
     fn a_ring_timeout_outside_its_range_is_refused() {
         for (seconds, fits) in [(0, false), (1, true), (600, true), (601, false), (65_537, false)] {
             assert_eq!(RingTimeout::try_from(seconds).is_ok(), fits, "{seconds}");
@@ -298,6 +259,8 @@ mod tests {
         let prefix = |n: usize| n.to_string().parse::<Prefix>().unwrap();
         assert_eq!(check(&|s| s.prefixes = (0..=1_000).map(prefix).collect()), UnusableSettings::TooManyPrefixes);
         assert_eq!(check(&|s| s.prefixes = vec![prefix(1); 2]), UnusableSettings::RepeatedPrefix("1".into()));
+        let user = || "sip:a@10.0.0.1".parse().ok();
+        assert_eq!(check(&|s| s.destination = user()), UnusableSettings::DestinationUser);
         assert_eq!(settings().check(), Ok(()));
     }
 }
