@@ -1,11 +1,18 @@
 //! Strowger's rules. Everything here is deterministic: time, ids, randomness and look-ups are arguments.
 
+pub mod account;
 pub mod address;
 pub mod codec;
+pub mod decider;
 pub mod ids;
 pub mod log;
 pub mod media;
+pub mod number;
 pub mod ports;
+pub mod routing;
 pub mod session;
 pub mod sip;
+#[cfg(test)]
+pub mod spec;
 pub mod time;
+pub mod trunk;

@@ -1,0 +1,20 @@
+//! Which account a call is for, where it goes, and why: pure choice over tables folded from provisioning events. [R1,
+//! R5, R7, O1 by source address, O2 by prefix and priority, O3 inside one account]
+
+mod choose;
+mod decision;
+mod dialled;
+mod provisioned;
+mod resolved;
+mod sources;
+mod tables;
+mod targets;
+
+pub use choose::{MAX_ATTEMPTS, choose};
+pub use decision::{
+    Attempt, Considered, Decision, Destination, Reason, Refusal, Refused, Request, Rewrite, Rule, Subject, Verdict,
+};
+pub use dialled::Dialled;
+pub use provisioned::{Provisioned, ProvisioningEvent};
+pub use resolved::HostKey;
+pub use tables::{Tables, TrunkRow};

@@ -1,0 +1,13 @@
+//! Trunks: the peers that calls arrive from and leave to. [O1, O2]
+
+mod address;
+mod event;
+mod prefix;
+mod settings;
+mod state;
+
+pub use address::{MalformedAddress, Network, TrunkAddress};
+pub use event::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved};
+pub use prefix::{MalformedPrefix, Prefix};
+pub use settings::{MalformedTimeout, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings};
+pub use state::{ActiveTrunk, Trunk, TrunkCommand, TrunkRejection};

@@ -1,0 +1,266 @@
+//! What a trunk is set to.
+
+use super::{Prefix, TrunkAddress};
+use crate::account::Name;
+use crate::media::MediaSource;
+use crate::number::SipTarget;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Which side of the exchange a trunk is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkKind {
+    /// Brings calls for numbers and takes calls to the world; known by address on edges of role `carrier`.
+    Carrier,
+    /// A customer's exchange; known by address on edges of role `public`.
+    Pbx,
+}
+
+/// Settings of a trunk, the same in events and in the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkSettings {
+    /// Its name.
+    pub name: Name,
+    /// Its side.
+    pub kind: TrunkKind,
+    /// Sources that identify it; at most [`TrunkSettings::MAX_ADDRESSES`].
+    #[serde(default)]
+    pub addresses: Vec<TrunkAddress>,
+    /// Where calls to it go: a URI without a user, since the called number stands there; without it, it only brings
+    /// calls.
+    #[serde(default)]
+    pub destination: Option<SipTarget>,
+    /// Called numbers that it takes, by their beginning: with `+` international numbers, without it digits as dialled;
+    /// an empty text takes any. At most [`TrunkSettings::MAX_PREFIXES`].
+    #[serde(default)]
+    pub prefixes: Vec<Prefix>,
+    /// Among trunks with equally long prefixes the lowest is tried first.
+    #[serde(default)]
+    pub priority: u16,
+    /// Which media packets are taken for the peer's.
+    #[serde(default)]
+    pub media_source: MediaSource,
+    /// How long it may ring before the next attempt, in seconds.
+    #[serde(default)]
+    pub ring_timeout: RingTimeout,
+    /// Switched off, it brings no calls and is chosen for none.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+/// Changes to a trunk's settings; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkPatch {
+    /// See [`TrunkSettings::name`].
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// See [`TrunkSettings::kind`].
+    #[serde(default)]
+    pub kind: Option<TrunkKind>,
+    /// See [`TrunkSettings::addresses`].
+    #[serde(default)]
+    pub addresses: Option<Vec<TrunkAddress>>,
+    /// See [`TrunkSettings::destination`]; `Some(None)` (JSON `null`) takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    pub destination: Option<Option<SipTarget>>,
+    /// See [`TrunkSettings::prefixes`].
+    #[serde(default)]
+    pub prefixes: Option<Vec<Prefix>>,
+    /// See [`TrunkSettings::priority`].
+    #[serde(default)]
+    pub priority: Option<u16>,
+    /// See [`TrunkSettings::media_source`].
+    #[serde(default)]
+    pub media_source: Option<MediaSource>,
+    /// See [`TrunkSettings::ring_timeout`].
+    #[serde(default)]
+    pub ring_timeout: Option<RingTimeout>,
+    /// See [`TrunkSettings::enabled`].
+    #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<SipTarget>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+impl TrunkPatch {
+    /// The settings after the changes.
+    pub fn onto(self, current: &TrunkSettings) -> TrunkSettings {
+        let old = current.clone();
+        TrunkSettings {
+            name: self.name.unwrap_or(old.name),
+            kind: self.kind.unwrap_or(old.kind),
+            addresses: self.addresses.unwrap_or(old.addresses),
+            destination: self.destination.unwrap_or(old.destination),
+            prefixes: self.prefixes.unwrap_or(old.prefixes),
+            priority: self.priority.unwrap_or(old.priority),
+            media_source: self.media_source.unwrap_or(old.media_source),
+            ring_timeout: self.ring_timeout.unwrap_or(old.ring_timeout),
+            enabled: self.enabled.unwrap_or(old.enabled),
+        }
+    }
+}
+
+/// Why settings, each readable by itself, cannot be used together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableSettings {
+    /// Too many addresses.
+    #[error("a trunk has at most {} addresses", TrunkSettings::MAX_ADDRESSES)]
+    TooManyAddresses,
+    /// Too many prefixes.
+    #[error("a trunk has at most {} prefixes", TrunkSettings::MAX_PREFIXES)]
+    TooManyPrefixes,
+    /// An address stands twice.
+    #[error("address {0} stands twice")]
+    RepeatedAddress(TrunkAddress),
+    /// A prefix stands twice.
+    #[error("prefix {0:?} stands twice")]
+    RepeatedPrefix(String),
+    /// The destination names a user.
+    #[error("a trunk's destination has no user part: the called number stands there (sip:host[:port])")]
+    DestinationUser,
+    /// It could neither bring nor take calls.
+    #[error("a trunk needs addresses that identify it or a destination for calls to it")]
+    Useless,
+}
+
+impl UnusableSettings {
+    /// The setting at fault.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::TooManyAddresses | Self::RepeatedAddress(_) | Self::Useless => "addresses",
+            Self::DestinationUser => "destination",
+            Self::TooManyPrefixes | Self::RepeatedPrefix(_) => "prefixes",
+        }
+    }
+}
+
+impl TrunkSettings {
+    /// The most addresses a trunk may have.
+    pub const MAX_ADDRESSES: usize = 64;
+    /// The most prefixes a trunk may have.
+    pub const MAX_PREFIXES: usize = 1_000;
+
+    /// Whether the settings can be used together.
+    pub fn check(&self) -> Result<(), UnusableSettings> {
+        if self.addresses.len() > Self::MAX_ADDRESSES {
+            return Err(UnusableSettings::TooManyAddresses);
+        }
+        if self.prefixes.len() > Self::MAX_PREFIXES {
+            return Err(UnusableSettings::TooManyPrefixes);
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = self.addresses.iter().find(|address| !seen.insert(**address)) {
+            return Err(UnusableSettings::RepeatedAddress(*twice));
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = self.prefixes.iter().find(|prefix| !seen.insert(prefix.as_str())) {
+            return Err(UnusableSettings::RepeatedPrefix(twice.to_string()));
+        }
+        if self.destination.as_ref().is_some_and(|destination| destination.user.is_some()) {
+            return Err(UnusableSettings::DestinationUser);
+        }
+        if self.addresses.is_empty() && self.destination.is_none() {
+            return Err(UnusableSettings::Useless);
+        }
+        Ok(())
+    }
+}
+
+/// How long to let ring, in seconds: 1 to 600.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct RingTimeout(u16);
+
+/// A ring timeout outside its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to 600 seconds")]
+pub struct MalformedTimeout;
+
+impl RingTimeout {
+    /// Seconds.
+    pub const fn seconds(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for RingTimeout {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl TryFrom<u64> for RingTimeout {
+    type Error = MalformedTimeout;
+
+    fn try_from(seconds: u64) -> Result<Self, MalformedTimeout> {
+        u16::try_from(seconds).ok().filter(|s| (1..=600).contains(s)).map(Self).ok_or(MalformedTimeout)
+    }
+}
+
+impl From<RingTimeout> for u64 {
+    fn from(timeout: RingTimeout) -> Self {
+        Self::from(timeout.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> TrunkSettings {
+        serde_json::from_str(r#"{"name":"A","kind":"pbx","addresses":["192.0.2.1"]}"#).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let settings = settings();
+        assert_eq!((settings.priority, settings.ring_timeout.seconds(), settings.enabled), (0, 60, true));
+        assert_eq!((settings.media_source, settings.destination), (MediaSource::Sdp, None));
+    }
+
+    #[test]
+    fn a_ring_timeout_outside_its_range_is_refused() {
+        for (seconds, fits) in [(0, false), (1, true), (600, true), (601, false), (65_537, false)] {
+            assert_eq!(RingTimeout::try_from(seconds).is_ok(), fits, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_takes_the_destination_away() {
+        let mut old = settings();
+        old.destination = Some("sip:10.0.0.1".parse().unwrap());
+        let patch: TrunkPatch = serde_json::from_str(r#"{"priority":7}"#).unwrap();
+        let new = patch.onto(&old);
+        assert_eq!((new.priority, &new.destination, &new.name), (7, &old.destination, &old.name));
+        let patch: TrunkPatch = serde_json::from_str(r#"{"destination":null}"#).unwrap();
+        assert_eq!(patch.onto(&old).destination, None);
+    }
+
+    #[test]
+    fn settings_that_repeat_exceed_or_do_nothing_are_unusable() {
+        let check = |change: &dyn Fn(&mut TrunkSettings)| {
+            let mut changed = settings();
+            change(&mut changed);
+            changed.check().unwrap_err()
+        };
+        let address =
+            |n: u32| TrunkAddress::Network(super::super::Network::host(std::net::Ipv4Addr::from_bits(n).into()));
+        assert_eq!(check(&|s| s.addresses.clear()), UnusableSettings::Useless);
+        assert_eq!(check(&|s| s.addresses = (1..=65).map(address).collect()), UnusableSettings::TooManyAddresses);
+        assert_eq!(check(&|s| s.addresses = vec![address(1); 2]), UnusableSettings::RepeatedAddress(address(1)));
+        let prefix = |n: usize| n.to_string().parse::<Prefix>().unwrap();
+        assert_eq!(check(&|s| s.prefixes = (0..=1_000).map(prefix).collect()), UnusableSettings::TooManyPrefixes);
+        assert_eq!(check(&|s| s.prefixes = vec![prefix(1); 2]), UnusableSettings::RepeatedPrefix("1".into()));
+        let user = || "sip:a@10.0.0.1".parse().ok();
+        assert_eq!(check(&|s| s.destination = user()), UnusableSettings::DestinationUser);
+        assert_eq!(settings().check(), Ok(()));
+    }
+}
