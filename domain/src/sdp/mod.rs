@@ -20,6 +20,7 @@ mod compare;
 mod describe;
 mod fault;
 mod hide;
+mod media_line;
 mod multipart;
 mod rewrite;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The body that the other side gets.
 
+use super::media_line::Media;
 use super::scan::{Line, attribute, fields, lines, split_line};
-use super::survey::{Connection, Section, Survey, read_media, survey};
+use super::survey::{Connection, Section, Survey, survey};
 use super::{MAX_ANCHORED, MAX_STREAMS, SdpFault, hide};
 use crate::media::PortPair;
 use std::net::IpAddr;
@@ -69,7 +70,7 @@ pub fn reject_all(offer: &[u8], origin: OurOrigin, address: IpAddr) -> Vec<u8> {
     }
     put(&mut out, &[time]);
     for value in media {
-        match read_media(value).filter(|media| is_clean(media.kind) && is_clean(media.rest)) {
+        match Media::read(value).filter(|media| is_clean(media.kind) && is_clean(media.rest)) {
             Some(media) => put(&mut out, &[b"m=", media.kind, b" 0 ", media.rest]),
             None => put(&mut out, &[b"m=audio 0 RTP/AVP 0"]),
         }
@@ -94,7 +95,7 @@ impl Writer<'_> {
     }
 
     fn media(&mut self, line: Line<'_>, pair: Option<PortPair>) -> Result<(), SdpFault> {
-        let media = read_media(line.value)
+        let media = Media::read(line.value)
             .filter(|media| !hide::shows_address(media.kind) && !hide::shows_address(media.rest))
             .ok_or(SdpFault::Media { line: line.number })?;
         let port = pair.map_or(0, PortPair::rtp).to_string();

@@ -83,11 +83,15 @@ pub(super) fn fields(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 }
 
 /// A decimal number of digits only; `None` also when it is too large.
-pub(super) fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    if !digits.first()?.is_ascii_digit() {
+pub(super) fn number<T: TryFrom<u64>>(digits: &[u8]) -> Option<T> {
+    if digits.is_empty() {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let value = digits.iter().try_fold(0_u64, |value, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 { None } else { value.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })?;
+    T::try_from(value).ok()
 }
 
 /// An attribute's name and its value after the colon; a flag's value is empty.
@@ -141,6 +145,8 @@ mod tests {
     #[test]
     fn a_number_has_digits_only() {
         assert_eq!(number::<u16>(b"65535"), Some(65535));
+        assert_eq!(number::<u64>(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(number::<u64>(b"18446744073709551616"), None);
         for bad in [&b"65536"[..], b"", b"+5", b"-5", b"5 ", b"0x5"] {
             assert_eq!(number::<u16>(bad), None);
         }

@@ -1,6 +1,7 @@
 //! One pass over a body that finds everything both [`super::describe`] and [`super::rewrite`] need, so that what is
 //! rewritten has been understood.
 
+use super::media_line::{Media, clock_rate_of, read_rtpmap};
 use super::scan::{Line, attribute, fields, lines, number};
 use super::{Direction, MAX_HOSTS, MAX_STREAMS, Origin, SdpFault, StreamKind};
 use memchr::memchr;
@@ -54,15 +55,6 @@ pub(super) enum Connection {
 pub(super) struct Rtcp {
     pub port: u16,
     pub connection: Option<Connection>,
-}
-
-/// An m-line's first fields.
-pub(super) struct Media<'a> {
-    pub kind: &'a [u8],
-    pub port: u16,
-    pub protocol: &'a [u8],
-    /// From the protocol to the end of the line, as it came.
-    pub rest: &'a [u8],
 }
 
 /// Reads a whole body.
@@ -181,20 +173,19 @@ impl<'a> Survey<'a> {
         if self.sections.len() == MAX_STREAMS {
             return Err(SdpFault::TooManyStreams { line: line.number });
         }
-        let media = read_media(line.value).ok_or(SdpFault::Media { line: line.number })?;
-        let rtp = is_rtp(media.protocol);
+        let media = Media::read(line.value).ok_or(SdpFault::Media { line: line.number })?;
+        let rtp = media.is_rtp();
         let mut clock_rates = Vec::new();
         if rtp {
             clock_rates.reserve(8);
-            let formats = fields(media.rest).skip(1).filter_map(number::<u8>);
-            clock_rates.extend(formats.filter_map(|payload| Some((payload, static_clock_rate(payload)?))));
-            clock_rates.truncate(128);
+            let formats = fields(media.rest).skip(1).filter_map(number::<u8>).take(128);
+            clock_rates.extend(formats.filter_map(|payload| Some((payload, clock_rate_of(payload)?))));
         }
         self.sections.push(Section {
             line: line.number,
             kind: StreamKind::named(media.kind),
             port: media.port,
-            datagrams: is_datagrams(media.protocol),
+            datagrams: media.is_datagrams(),
             rtp,
             connection: None,
             direction: None,
@@ -250,25 +241,6 @@ impl Section {
     }
 }
 
-/// `<media> <port>[/<count>] <proto> <fmt> …`.
-pub(super) fn read_media(value: &[u8]) -> Option<Media<'_>> {
-    let kind_end = memchr(b' ', value)?;
-    let after_kind = value[kind_end..].trim_ascii_start();
-    let port_end = memchr(b' ', after_kind)?;
-    let rest = after_kind[port_end..].trim_ascii_start();
-    let protocol = fields(rest).next()?;
-    let port = &after_kind[..port_end];
-    let port = match memchr(b'/', port) {
-        Some(slash) => {
-            number::<u16>(&port[slash + 1..])?;
-            &port[..slash]
-        }
-        None => port,
-    };
-    let kind = &value[..kind_end];
-    if kind.is_empty() { None } else { Some(Media { kind, port: number(port)?, protocol, rest }) }
-}
-
 fn judge(ip: IpAddr) -> Connection {
     if ip.is_unspecified() {
         Connection::Unspecified(ip)
@@ -281,37 +253,4 @@ fn judge(ip: IpAddr) -> Connection {
 
 fn parse_ip(host: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(host).ok()?.parse().ok()
-}
-
-fn is_rtp(protocol: &[u8]) -> bool {
-    protocol.split(|byte| *byte == b'/').any(|part| part.eq_ignore_ascii_case(b"RTP"))
-}
-
-fn is_datagrams(protocol: &[u8]) -> bool {
-    let mut parts = protocol.split(|byte| *byte == b'/');
-    let over_udp = parts
-        .next()
-        .is_some_and(|first| [&b"RTP"[..], b"UDP", b"UDPTL"].iter().any(|known| known.eq_ignore_ascii_case(first)));
-    over_udp && !parts.any(|part| part.eq_ignore_ascii_case(b"TCP"))
-}
-
-/// `<payload type> <encoding>/<clock rate>[/<parameters>]`; payload types above 127 and a rate of 0 mean nothing.
-fn read_rtpmap(value: &[u8]) -> Option<(u8, u32)> {
-    let mut fields = fields(value);
-    let payload: u8 = number(fields.next()?)?;
-    let rate: u32 = number(fields.next()?.split(|byte| *byte == b'/').nth(1)?)?;
-    (payload < 128 && rate > 0).then_some((payload, rate))
-}
-
-/// RFC 3551 §6, tables 4 and 5.
-const fn static_clock_rate(payload: u8) -> Option<u32> {
-    match payload {
-        0 | 3..=5 | 7..=9 | 12 | 13 | 15 | 18 => Some(8000),
-        6 => Some(16000),
-        10 | 11 => Some(44100),
-        16 => Some(11025),
-        17 => Some(22050),
-        14 | 25 | 26 | 28 | 31..=34 => Some(90000),
-        _ => None,
-    }
 }
