@@ -1,1 +1,2 @@
 //! Everything that waits: the log's engines, sockets, media, the shard's loop.
+pub mod media;
