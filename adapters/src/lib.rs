@@ -2,3 +2,4 @@
 
 pub mod cache;
 pub mod event_log;
+pub mod media;
