@@ -34,7 +34,7 @@ pub enum Command {
     /// Call.
     Place {
         /// The dialog to be.
-        dialog: Dialog,
+        dialog: Box<Dialog>,
         /// Where its state is made known.
         status: watch::Sender<Status>,
         /// Our ends of its audio.
@@ -98,7 +98,7 @@ impl Endpoint {
         match command {
             Command::Place { dialog, status, audio } => {
                 self.forget(now);
-                let call = Call::place(now, dialog, status, audio, self.t1);
+                let call = Call::place(now, *dialog, status, audio, self.t1);
                 self.calls.insert(call.id().to_owned(), call);
             }
             Command::Answer { call_id, audio } => self.with(&call_id, |call| call.answer(now, audio)),

@@ -7,6 +7,7 @@ mod dialog;
 mod endpoint;
 pub mod media;
 mod message;
+mod phone_call;
 mod rtp;
 mod sdp;
 mod transaction;
@@ -15,17 +16,18 @@ mod transaction;
 mod tests;
 
 use crate::demo::audio::voice::Voice;
-use call::{Audio, Ending, Phase, Status};
+use call::{Ending, Phase, Status};
 use dialog::Dialog;
 use endpoint::{Command, Endpoint, Ring};
 use media::Media;
+pub use phone_call::PhoneCall;
 pub use sdp::Direction;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 pub use transaction::T1;
 
 /// Longest wait for anything that the other end has to do.
@@ -136,7 +138,7 @@ impl Phone {
         let (status, watched) = watch::channel(Status::new(Phase::Calling));
         let call = self.call_with(dialog.call_id.clone(), other, watched).await?;
         let audio = call.audio();
-        call.command(Command::Place { dialog, status, audio }).await?;
+        call.command(Command::Place { dialog: Box::new(dialog), status, audio }).await?;
         Ok(call)
     }
 
@@ -170,120 +172,6 @@ impl Drop for Phone {
 
 fn socket_error(settings: &Settings, source: std::io::Error) -> PhoneError {
     PhoneError::Socket { phone: settings.name.clone(), ip: settings.ip, source }
-}
-
-/// One call of a phone. Dropping it silences the call but does not end it.
-#[derive(Debug)]
-pub struct PhoneCall {
-    phone: String,
-    call_id: String,
-    other: String,
-    status: watch::Receiver<Status>,
-    media: Media,
-    commands: mpsc::Sender<Command>,
-}
-
-impl PhoneCall {
-    /// Call-ID of this phone's dialog.
-    pub fn call_id(&self) -> &str {
-        &self.call_id
-    }
-
-    /// User part of the other end's URI.
-    pub fn other(&self) -> &str {
-        &self.other
-    }
-
-    /// Its audio.
-    pub fn media(&self) -> &Media {
-        &self.media
-    }
-
-    /// How it is now.
-    pub fn status(&self) -> Status {
-        *self.status.borrow()
-    }
-
-    /// Waits until `reached` is true of the call, at most ten seconds.
-    pub async fn until(
-        &self,
-        awaited: &'static str,
-        mut reached: impl FnMut(&Status) -> bool,
-    ) -> Result<Status, PhoneError> {
-        let mut status = self.status.clone();
-        let or_over = |status: &Status| reached(status) || matches!(status.phase, Phase::Ended(_));
-        let waited = timeout(PATIENCE, status.wait_for(or_over)).await;
-        let now = match waited {
-            Ok(Ok(now)) => *now,
-            Ok(Err(_)) => return Err(PhoneError::Off(self.phone.clone())),
-            Err(_) => {
-                return Err(PhoneError::TimedOut { phone: self.phone.clone(), awaited, phase: self.status().phase });
-            }
-        };
-        match now.phase {
-            Phase::Ended(ending) if !reached(&now) => {
-                Err(PhoneError::Ended { phone: self.phone.clone(), awaited, ending })
-            }
-            Phase::Calling | Phase::Ringing | Phase::Answering | Phase::Talking | Phase::Ended(_) => Ok(now),
-        }
-    }
-
-    /// Waits until the other end rings.
-    pub async fn ringing(&self) -> Result<(), PhoneError> {
-        self.until("ringing", |status| status.phase != Phase::Calling).await.map(drop)
-    }
-
-    /// Waits until both sides agreed to talk.
-    pub async fn talking(&self) -> Result<(), PhoneError> {
-        self.until("an answer", |status| status.phase == Phase::Talking).await.map(drop)
-    }
-
-    /// Answers, and waits for the caller's ACK.
-    pub async fn answer(&self) -> Result<(), PhoneError> {
-        self.command(Command::Answer { call_id: self.call_id.clone(), audio: self.audio() }).await?;
-        self.until("the caller's ACK", |status| status.phase == Phase::Talking).await.map(drop)
-    }
-
-    /// Puts the other end on hold: it hears music, we hear nothing.
-    pub async fn hold(&self) -> Result<(), PhoneError> {
-        self.modify("hold", Direction::SendOnly).await
-    }
-
-    /// Takes the other end back from hold.
-    pub async fn resume(&self) -> Result<(), PhoneError> {
-        self.modify("resume", Direction::SendRecv).await
-    }
-
-    /// Ends the call: BYE, CANCEL or 603 as its state asks for. Waits until it is over.
-    pub async fn hang_up(&self) -> Result<Ending, PhoneError> {
-        self.command(Command::HangUp { call_id: self.call_id.clone() }).await?;
-        self.over().await
-    }
-
-    /// Waits until the call is over.
-    pub async fn over(&self) -> Result<Ending, PhoneError> {
-        let status = self.until("the end of the call", |_| false).await;
-        match status {
-            Err(PhoneError::Ended { ending, .. }) => Ok(ending),
-            Err(error) => Err(error),
-            Ok(_) => Err(PhoneError::Off(self.phone.clone())),
-        }
-    }
-
-    async fn modify(&self, what: &'static str, direction: Direction) -> Result<(), PhoneError> {
-        let before = self.status().modifications;
-        self.command(Command::Modify { call_id: self.call_id.clone(), direction }).await?;
-        let status = self.until("an answer to the re-INVITE", |status| status.modifications != before).await?;
-        status.refusal.map_or(Ok(()), |status| Err(PhoneError::Refused { what, status }))
-    }
-
-    fn audio(&self) -> Audio {
-        Audio { rtp: self.media.address(), route: self.media.route() }
-    }
-
-    async fn command(&self, command: Command) -> Result<(), PhoneError> {
-        self.commands.send(command).await.map_err(|_| PhoneError::Off(self.phone.clone()))
-    }
 }
 
 /// The phone's task: socket, clock and owner around the endpoint.

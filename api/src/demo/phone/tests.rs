@@ -1,9 +1,11 @@
 //! Two phones call each other over loopback; where a peer has to misbehave, a bare socket plays it.
 
+use super::call::Audio;
 use super::media::{Segment, Speech};
 use super::*;
 use crate::demo::audio::correlation::best_match;
 use std::net::Ipv4Addr;
+use tokio::time::timeout;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
