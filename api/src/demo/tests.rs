@@ -30,14 +30,17 @@ impl Paper {
     }
 }
 
-fn timeline(packets: [u64; 2]) -> Value {
-    let side = |packets: u64| json!({ "leg": "1", "packets": packets, "lost": 0, "jitter_us": 20, "mos_centi": 439 });
-    json!([
-        { "at": "2026-01-02T03:04:05.678901Z", "kind": "SipMessageReceived", "data": { "method": "INVITE" } },
-        { "at": "2026-01-02T03:04:05.679000Z", "kind": "RouteChosen",
-          "data": { "rule": "number-target", "reason": "the number has a SIP target", "passed_over": [] } },
-        { "at": "2026-01-02T03:04:06.000000Z", "kind": "MediaMeasured", "data": { "sides": [side(packets[0]), side(packets[1])] } },
-    ])
+fn timeline([carrier, pbx]: [u64; 2]) -> Value {
+    let side = |leg, packets| json!({ "leg": leg, "packets": packets, "lost": 0, "jitter_us": 20, "mos_centi": 439 });
+    json!({
+        "legs": [{ "leg": "c", "role": "caller" }, { "leg": "p", "role": "callee 1" }],
+        "entries": [
+            { "since_start_ms": 0.0, "event": "SipMessageReceived", "text": "INVITE (SDP)" },
+            { "since_start_ms": 0.21, "event": "RouteChosen", "text": "route by rule number-target v1" },
+            { "since_start_ms": 9000.0, "event": "MediaMeasured", "text": "stream 0 is over",
+              "data": { "stream": 0, "sides": [side("p", pbx), side("c", carrier)] } },
+        ],
+    })
 }
 
 /// A canned API on a free port. `packets` is what its timeline claims.
@@ -104,8 +107,8 @@ async fn the_story_is_told_checked_and_recorded() {
         "carrier heard the hold music: 1.000",
         "pbx heard nothing over 0.4 s, 0 packets",
         "|---INVITE-->|",
-        "03:04:05.679000 RouteChosen     reason the number has a SIP target, rule number-target",
-        "MOS about 4.39",
+        "      0.2  route by rule number-target v1",
+        "from pbx      80 of ",
     ] {
         assert!(told.text.contains(expected), "{expected:?} is not in\n{}", told.text);
     }
