@@ -14,6 +14,7 @@ mod story;
 mod tests;
 
 use audio::voice::Voice;
+use exchange::Exchange;
 use phone::{Phone, PhoneError, Settings, T1};
 use screen::Screen;
 use std::net::{IpAddr, Ipv4Addr};
@@ -97,17 +98,27 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     screen.step("Start an exchange of our own")?;
     let exchange = exchange::start_exchange(&folder).await?;
     screen.note(&format!("SIP at {}, HTTP at {}, data in {}", exchange.sip, exchange.http, folder.display()))?;
+    let played = play(&exchange, &folder, options.stay, &mut screen).await;
+    // Also after an error, so that its log is complete.
+    exchange.stop().await;
+    match played? {
+        0 => Ok(()),
+        failures => Err(DemoError::Checks(failures)),
+    }
+}
+
+/// Everything between start and stop of the exchange. Returns how many checks failed.
+async fn play(exchange: &Exchange, folder: &Path, stays: bool, screen: &mut Screen) -> Result<usize, DemoError> {
     let carrier = phone("carrier", Voice::of_carrier()).await?;
     let pbx = phone("pbx", Voice::of_pbx()).await?;
     screen.note(&format!("carrier phone at {}, PBX phone at {}", carrier.address(), pbx.address()))?;
-    let mut stage = Stage { exchange: &exchange, carrier, pbx, folder: &folder, pace: Pace::default() };
-    let session = story::tell(&mut stage, &mut screen).await?;
-    let pbx = stage.pbx;
+    let mut stage = Stage { exchange, carrier, pbx, folder, pace: Pace::default() };
+    let session = story::tell(&mut stage, screen).await?;
     let (checks, failures) = (screen.checks(), screen.failures());
     screen.step("Result")?;
     screen.check(failures == 0, &format!("{} of {checks} checks passed", checks - failures))?;
-    if options.stay {
-        stay(&exchange, pbx, &session, &folder, &mut screen).await?;
+    if stays {
+        stay(exchange, stage.pbx, &session, folder, screen).await?;
     } else {
         screen.step("What to try next")?;
         let program = std::env::args().next().unwrap_or_else(|| "strowger".to_owned());
@@ -115,11 +126,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
         screen.command(&format!("aplay {}/*.wav", folder.display()), "what each phone heard")?;
         screen.command(&format!("rm -r {}", folder.display()), "forget this call")?;
     }
-    exchange.stop().await;
-    match failures {
-        0 => Ok(()),
-        failures => Err(DemoError::Checks(failures)),
-    }
+    Ok(failures)
 }
 
 async fn phone(name: &str, voice: Voice) -> Result<Phone, PhoneError> {
@@ -129,7 +136,7 @@ async fn phone(name: &str, voice: Voice) -> Result<Phone, PhoneError> {
 
 /// Leaves exchange and PBX phone running; callers of the phone are answered and hear its voice.
 async fn stay(
-    exchange: &exchange::Exchange,
+    exchange: &Exchange,
     mut pbx: Phone,
     session: &str,
     folder: &Path,

@@ -1,6 +1,5 @@
 //! The whole story with a stand-in for the exchange: a canned HTTP API, and SIP that goes straight to the PBX phone.
 
-use super::exchange::Exchange;
 use super::*;
 use axum::extract::Path as UrlPath;
 use axum::http::{HeaderMap, StatusCode};
@@ -103,9 +102,9 @@ async fn the_story_is_told_checked_and_recorded() {
     assert_eq!(told.failures, 0, "{}", told.text);
     for expected in [
         "trunk  pbx          trunks-1",
-        "carrier heard pbx: 1.000 over 0.6 s",
-        "carrier heard the hold music: 1.000",
-        "pbx heard nothing over 0.4 s, 0 packets",
+        "✓ carrier heard pbx: 1.000 over ",
+        "✓ carrier heard the hold music: 1.000 over ",
+        "✓ pbx heard nothing over ",
         "|---INVITE-->|",
         "      0.2  route by rule number-target v1",
         "from pbx      80 of ",

@@ -13,6 +13,9 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Most samples that a tape keeps of each direction: two minutes. What comes later is counted only.
 const LONGEST: usize = 120 * RATE as usize;
 
+/// Most datagrams read in one step of the audio clock, so that a flood cannot stop it.
+const AT_ONCE: usize = 64;
+
 /// What a call speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
@@ -195,7 +198,14 @@ impl Line {
         let mut datagram = [0; 2048];
         loop {
             tokio::select! {
-                _ = clock.tick() => self.speak().await,
+                _ = clock.tick() => {
+                    // What has arrived belongs before this step of the clock.
+                    for _ in 0..AT_ONCE {
+                        let Ok((length, _)) = self.socket.try_recv_from(&mut datagram) else { break };
+                        self.hear(&datagram[..length]);
+                    }
+                    self.speak().await;
+                }
                 received = self.socket.recv_from(&mut datagram) => match received {
                     Ok((length, _)) => self.hear(&datagram[..length]),
                     // An ICMP error for an earlier packet: the other end may only have closed its port.
