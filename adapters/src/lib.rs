@@ -1,5 +1,9 @@
 //! Everything that waits: the log's engines, sockets, media, the shard's loop.
 
 pub mod cache;
+pub mod entropy;
 pub mod event_log;
+pub mod exchange;
+pub mod keyring;
 pub mod media;
+pub mod sip_socket;

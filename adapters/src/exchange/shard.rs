@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
 use crate::media::MediaOrders;
-use crate::sip_socket::udp::UdpListener;
+use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Census, Effect, Exchange};
 use domain::log::{Committed, EventLog};
@@ -113,8 +113,13 @@ impl Shard {
     pub fn start(parts: ShardParts) -> Result<Self, ShardError> {
         let gauges = Arc::new(Gauges::default());
         let inbox = Arc::clone(&parts.inbox);
-        let worker = Worker::new(parts, Arc::clone(&gauges))?;
-        let thread = std::thread::Builder::new().name("sip-0".into()).spawn(move || worker.run())?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let published = Arc::clone(&gauges);
+        let run = move || match Worker::new(parts, epoll, published) {
+            Ok(worker) => worker.run(),
+            Err(error) => tracing::error!(%error, "the SIP thread cannot watch its sockets: stopping"),
+        };
+        let thread = std::thread::Builder::new().name("sip-0".into()).spawn(run)?;
         Ok(Self { inbox, gauges, thread: Some(thread) })
     }
 
@@ -140,7 +145,12 @@ impl Shard {
 }
 
 struct Worker {
-    parts: ShardParts,
+    exchange: Exchange,
+    pumps: Vec<UdpPump>,
+    mint: ShellMint,
+    log: Arc<dyn EventLog>,
+    media: MediaOrders,
+    inbox: Arc<Inbox>,
     gauges: Arc<Gauges>,
     epoll: Epoll,
     clock: Clock,
@@ -149,15 +159,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(parts: ShardParts, gauges: Arc<Gauges>) -> Result<Self, ShardError> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        for (index, listener) in parts.listeners.iter().enumerate() {
-            epoll.add(listener.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+    fn new(parts: ShardParts, epoll: Epoll, gauges: Arc<Gauges>) -> Result<Self, nix::errno::Errno> {
+        let ShardParts { exchange, listeners, mint, log, media, inbox } = parts;
+        let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
+        for (index, pump) in pumps.iter().enumerate() {
+            epoll.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
         }
-        epoll.add(parts.inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
-        let reply: Arc<dyn Committed> = Arc::clone(&parts.inbox) as Arc<dyn Committed>;
-        let outgoing = parts.listeners.iter().map(|_| Vec::new()).collect();
-        Ok(Self { parts, gauges, epoll, clock: Clock::start(), reply, outgoing })
+        epoll.add(inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
+        let reply: Arc<dyn Committed> = Arc::clone(&inbox) as Arc<dyn Committed>;
+        let outgoing = pumps.iter().map(|_| Vec::new()).collect();
+        let clock = Clock::start();
+        Ok(Self { exchange, pumps, mint, log, media, inbox, gauges, epoll, clock, reply, outgoing })
     }
 
     fn run(mut self) {
@@ -180,8 +192,8 @@ impl Worker {
                 }
             }
             let now = self.clock.now();
-            if self.parts.exchange.next_wake().is_some_and(|at| at <= now.moment) {
-                self.parts.exchange.wake(now, &mut self.parts.mint);
+            if self.exchange.next_wake().is_some_and(|at| at <= now.moment) {
+                self.exchange.wake(now, &mut self.mint);
             }
             self.carry_out();
         }
@@ -189,7 +201,7 @@ impl Worker {
 
     /// Milliseconds until the next timer, rounded up so that it is due when we wake.
     fn timeout(&self) -> EpollTimeout {
-        let Some(at) = self.parts.exchange.next_wake() else { return EpollTimeout::NONE };
+        let Some(at) = self.exchange.next_wake() else { return EpollTimeout::NONE };
         let wait = at.since(self.clock.now().moment);
         let millis = wait.as_micros().div_ceil(1_000);
         EpollTimeout::try_from(u16::try_from(millis).unwrap_or(u16::MAX)).unwrap_or(EpollTimeout::ZERO)
@@ -197,8 +209,8 @@ impl Worker {
 
     fn read_socket(&mut self, index: usize) {
         let now = self.clock.now();
-        let ShardParts { exchange, listeners, mint, .. } = &mut self.parts;
-        let Some(listener) = listeners.get_mut(index) else { return };
+        let Self { exchange, pumps, mint, .. } = self;
+        let Some(listener) = pumps.get_mut(index) else { return };
         let local = listener.address();
         for _ in 0..BATCHES_A_TURN {
             let received = listener.receive(|remote, datagram| {
@@ -208,7 +220,7 @@ impl Worker {
             match received {
                 Ok(count) => {
                     self.gauges.received.fetch_add(count as u64, Ordering::Relaxed);
-                    if count < UdpListener::batch() {
+                    if count < UdpPump::batch() {
                         break;
                     }
                 }
@@ -223,8 +235,8 @@ impl Worker {
     /// `false` when the thread is to stop.
     fn read_inbox(&mut self) -> bool {
         let now = self.clock.now();
-        let ShardParts { exchange, mint, .. } = &mut self.parts;
-        for notice in self.parts.inbox.take() {
+        let Self { exchange, mint, inbox, .. } = self;
+        for notice in inbox.take() {
             match notice {
                 Notice::Outcomes(outcomes) => {
                     for outcome in outcomes {
@@ -251,10 +263,10 @@ impl Worker {
     /// Sends what may leave, submits what is to become durable, publishes the figures.
     fn carry_out(&mut self) {
         let mut orders = Vec::new();
-        for effect in self.parts.exchange.effects() {
+        for effect in self.exchange.effects() {
             match effect {
                 Effect::Transmit { flow, bytes } => {
-                    let index = self.parts.listeners.iter().position(|listener| listener.address() == flow.local);
+                    let index = self.pumps.iter().position(|listener| listener.address() == flow.local);
                     if let Some(queue) = index.and_then(|index| self.outgoing.get_mut(index)) {
                         queue.push((flow.remote, bytes));
                     }
@@ -262,7 +274,7 @@ impl Worker {
                 Effect::Media(order) => orders.push(order),
             }
         }
-        for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.parts.listeners) {
+        for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.pumps) {
             if !queue.is_empty() {
                 let lost = listener.send(queue);
                 self.gauges.sent.fetch_add(queue.len() as u64, Ordering::Relaxed);
@@ -271,14 +283,14 @@ impl Worker {
             }
         }
         if !orders.is_empty() {
-            self.parts.media.order(orders);
+            self.media.order(orders);
         }
         let now = self.clock.now();
-        let appends = self.parts.exchange.appends(now, &mut self.parts.mint);
+        let appends = self.exchange.appends(now, &mut self.mint);
         if !appends.is_empty() {
             self.gauges.appends.fetch_add(appends.len() as u64, Ordering::Relaxed);
-            self.parts.log.submit(appends, Arc::clone(&self.reply));
+            self.log.submit(appends, Arc::clone(&self.reply));
         }
-        self.gauges.publish(self.parts.exchange.census());
+        self.gauges.publish(self.exchange.census());
     }
 }

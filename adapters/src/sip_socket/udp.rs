@@ -16,10 +16,16 @@ const MAX_DATAGRAM: usize = 65_535;
 /// What the kernel shall keep for us while we wait for the log, bytes.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// See the module.
+/// A bound listener, before the thread that serves it takes it.
 pub struct UdpListener {
     socket: UdpSocket,
     /// The address that peers know: the bound one, or the one configured for it.
+    advertised: SocketAddr,
+}
+
+/// A listener in its thread, with the buffers of its system calls.
+pub struct UdpPump {
+    socket: UdpSocket,
     advertised: SocketAddr,
     buffers: Vec<Vec<u8>>,
     receiving: MultiHeaders<SockaddrStorage>,
@@ -38,13 +44,7 @@ impl UdpListener {
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let advertised = advertised.unwrap_or(socket.local_addr()?);
-        Ok(Self {
-            socket,
-            advertised,
-            buffers: vec![vec![0; MAX_DATAGRAM]; BATCH],
-            receiving: MultiHeaders::preallocate(BATCH, None),
-            sending: MultiHeaders::preallocate(BATCH, None),
-        })
+        Ok(Self { socket, advertised })
     }
 
     /// The address that peers know.
@@ -52,17 +52,30 @@ impl UdpListener {
         self.advertised
     }
 
-    /// Receives what is there, at most one batch. Fewer than [`UdpListener::batch`] means that nothing is left.
+    /// Makes it ready, in the thread that will serve it.
+    pub fn pump(self) -> UdpPump {
+        UdpPump {
+            socket: self.socket,
+            advertised: self.advertised,
+            buffers: vec![vec![0; MAX_DATAGRAM]; BATCH],
+            receiving: MultiHeaders::preallocate(BATCH, None),
+            sending: MultiHeaders::preallocate(BATCH, None),
+        }
+    }
+}
+
+impl UdpPump {
+    /// The address that peers know.
+    pub const fn address(&self) -> SocketAddr {
+        self.advertised
+    }
+
+    /// Receives what is there, at most one batch. Fewer than [`UdpPump::batch`] means that nothing is left.
     pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, Bytes)) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        let received = recvmmsg(
-            self.socket.as_raw_fd(),
-            &mut self.receiving,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        );
+        let received =
+            recvmmsg(self.socket.as_raw_fd(), &mut self.receiving, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
         let messages = match received {
             Ok(messages) => messages,
             Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => return Ok(0),
@@ -81,7 +94,7 @@ impl UdpListener {
         Ok(count)
     }
 
-    /// How many datagrams one [`UdpListener::receive`] takes at most.
+    /// How many datagrams one [`UdpPump::receive`] takes at most.
     pub const fn batch() -> usize {
         BATCH
     }
@@ -114,7 +127,7 @@ impl UdpListener {
     }
 }
 
-impl AsFd for UdpListener {
+impl AsFd for UdpPump {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
