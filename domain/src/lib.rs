@@ -6,4 +6,5 @@ pub mod ids;
 pub mod log;
 pub mod media;
 pub mod ports;
+pub mod sip;
 pub mod time;
