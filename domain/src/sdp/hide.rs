@@ -28,7 +28,7 @@ pub(super) fn hides_attribute(line: &[u8], hosts: &[&[u8]]) -> bool {
         return true;
     }
     let is_name_only = name.eq_ignore_ascii_case(b"extmap");
-    (!is_name_only && shows_uri(value)) || shows_address(name) || shows_address(value) || shows_host(line, hosts)
+    (!is_name_only && shows_uri(value)) || shows_address(value) || shows_address(name) || shows_host(line, hosts)
 }
 
 /// Whether a value of another line shows its sender.
@@ -37,7 +37,7 @@ pub(super) fn shows_sender(value: &[u8], hosts: &[&[u8]]) -> bool {
 }
 
 fn shows_uri(value: &[u8]) -> bool {
-    memchr(b':', value).is_some() && memchr::memmem::find(value, b"://").is_some()
+    memchr(b':', value).is_some_and(|colon| value[colon..].windows(3).any(|three| three == b"://"))
 }
 
 /// Whether an IP address or `user@host` stands somewhere in the value.

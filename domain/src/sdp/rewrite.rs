@@ -1,7 +1,7 @@
 //! The body that the other side gets.
 
 use super::media_line::Media;
-use super::scan::{Line, attribute, fields, lines, split_line};
+use super::scan::{Line, attribute, fields, split_line};
 use super::survey::{Connection, Section, Survey, survey};
 use super::{MAX_ANCHORED, MAX_STREAMS, SdpFault, hide};
 use crate::media::PortPair;
@@ -36,8 +36,7 @@ pub fn rewrite(body: &[u8], anchor: &Anchor<'_>) -> Result<Vec<u8>, SdpFault> {
     let mut writer = Writer { out: Vec::with_capacity(body.len() + 128), place: &place, found: &found, anchor };
     let mut sections = found.sections.iter().enumerate();
     let mut current = None;
-    for line in lines(body)? {
-        let line = line?;
+    for line in found.lines.iter().copied() {
         if line.letter == b'm' {
             current = sections.next().map(|(index, section)| (section, writer.pair(index, section)));
             writer.media(line, current.and_then(|(_, pair)| pair))?;

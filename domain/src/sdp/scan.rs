@@ -1,7 +1,7 @@
 //! Lines and fields of a session description, read in place (RFC 8866 §5 and §9).
 
 use super::{MAX_BYTES, MAX_LINES, SdpFault};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr3};
 
 /// One `<type>=<value>` line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,37 +44,47 @@ impl<'a> Iterator for Lines<'a> {
                 return Some(Err(SdpFault::TooManyLines));
             }
             self.number += 1;
-            let (whole, rest) = split_line(self.rest);
-            self.rest = rest;
-            if whole.is_empty() {
+            let line = self.take_line();
+            if line == Ok(None) {
                 continue;
             }
-            let line = read(whole, self.number);
             if line.is_err() {
                 self.rest = &[];
             }
-            return Some(line);
+            return line.transpose();
         }
     }
 }
 
-/// The first line without its end, and what follows it.
+impl<'a> Lines<'a> {
+    /// The next line; `None` for a blank one.
+    fn take_line(&mut self) -> Result<Option<Line<'a>>, SdpFault> {
+        let body = self.rest;
+        let (whole, rest) = match memchr3(b'\n', b'\r', 0, body).map(|end| (&body[..end], &body[end..])) {
+            None => (body, &body[body.len()..]),
+            Some((whole, [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..])) => (whole, rest),
+            Some((whole, [b'\r'])) => (whole, &[][..]),
+            // A carriage return alone would be a line end to some readers: they would see lines that we did not.
+            Some(_) => return Err(SdpFault::NotALine { line: self.number }),
+        };
+        self.rest = rest;
+        match whole {
+            [] => Ok(None),
+            [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() => {
+                Ok(Some(Line { number: self.number, letter: *letter, value, whole }))
+            }
+            _ => Err(SdpFault::NotALine { line: self.number }),
+        }
+    }
+}
+
+/// The first line without its end, and what follows it, of a body that may be anything.
 pub(super) fn split_line(body: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match memchr(b'\n', body) {
         Some(end) => (&body[..end], &body[end + 1..]),
         None => (body, &body[body.len()..]),
     };
     (line.strip_suffix(b"\r").unwrap_or(line), rest)
-}
-
-fn read(whole: &[u8], number: u16) -> Result<Line<'_>, SdpFault> {
-    match whole {
-        // A carriage return alone would be a line end to some readers: they would see lines that we did not.
-        [letter, b'=', value @ ..] if letter.is_ascii_alphabetic() && memchr2(b'\r', 0, value).is_none() => {
-            Ok(Line { number, letter: *letter, value, whole })
-        }
-        _ => Err(SdpFault::NotALine { line: number }),
-    }
 }
 
 /// The fields of a value, between spaces; doubled and trailing spaces are taken.

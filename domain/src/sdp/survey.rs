@@ -10,6 +10,7 @@ use std::ops::Range;
 
 /// What a body says, level by level.
 pub(super) struct Survey<'a> {
+    pub lines: Vec<Line<'a>>,
     pub origin: Origin,
     /// Where the `o=` line lies, without its end.
     pub origin_line: Range<usize>,
@@ -61,6 +62,7 @@ pub(super) struct Rtcp {
 pub(super) fn survey(body: &[u8]) -> Result<Survey<'_>, SdpFault> {
     let mut origin = None;
     let mut survey = Survey {
+        lines: Vec::with_capacity(32),
         origin: Origin { id: None, version: None, address: None },
         origin_line: 0..0,
         connection: None,
@@ -90,6 +92,7 @@ pub(super) fn survey(body: &[u8]) -> Result<Survey<'_>, SdpFault> {
             b'v' | b's' | b'i' | b'u' | b'e' | b'p' | b'b' | b't' | b'r' | b'z' | b'k' => {}
             letter => return Err(SdpFault::UnknownType { line: line.number, letter }),
         }
+        survey.lines.push(line);
     }
     survey.origin = origin.ok_or(SdpFault::NoOrigin)?;
     survey.check_connections()?;
