@@ -6,4 +6,5 @@ pub mod event_log;
 pub mod exchange;
 pub mod keyring;
 pub mod media;
+pub mod provisioning;
 pub mod sip_socket;
