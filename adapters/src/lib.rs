@@ -3,9 +3,12 @@
 pub mod cache;
 pub mod entropy;
 pub mod event_log;
+pub mod exchange;
 pub mod fatal;
 pub mod keyring;
+pub mod media;
 pub mod node;
 mod private_file;
 #[cfg(test)]
 mod scratch;
+pub mod sip_socket;

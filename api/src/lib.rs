@@ -1,1 +1,3 @@
 //! Everything with a URL, and the one binary.
+
+pub mod demo;

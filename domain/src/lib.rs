@@ -4,12 +4,14 @@ pub mod account;
 pub mod address;
 pub mod codec;
 pub mod decider;
+pub mod exchange;
 pub mod ids;
 pub mod log;
 pub mod media;
 pub mod number;
 pub mod ports;
 pub mod routing;
+pub mod sdp;
 pub mod session;
 pub mod sip;
 #[cfg(test)]

@@ -116,7 +116,8 @@ fn to_number(
         .collect();
     let verdict = verdict(&attempts, Verdict::Chosen { prefix: None, priority: 0 });
     let reason = Reason { rule, subject: Some(subject), considered: vec![Considered { subject, verdict }] };
-    Ok(Decision { account: tables.account(row.account).id, inbound: inbound.id, attempts, reason })
+    let account = tables.account(row.account).id;
+    Ok(Decision { account, inbound: inbound.id, number: Some(row.id()), attempts, reason })
 }
 
 /// A carrier that takes the number, and in which spelling.
@@ -161,7 +162,7 @@ fn to_carriers(tables: &Tables, inbound: &TrunkRow, dialled: &Dialled) -> Result
         None => refuse(inbound, Refusal::NoCarrier, Rule::Carriers, None, considered),
         Some(first) => {
             let reason = Reason { rule: Rule::Carriers, subject: Some(of_trunk(first.trunk)), considered };
-            Ok(Decision { account: inbound.account, inbound: inbound.id, attempts, reason })
+            Ok(Decision { account: inbound.account, inbound: inbound.id, number: None, attempts, reason })
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::address::EdgeRole;
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::media::MediaSource;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::SocketAddr;
 
 /// A call that wants a way.
@@ -24,6 +25,8 @@ pub struct Decision {
     pub account: AccountId,
     /// The trunk it came from.
     pub inbound: TrunkId,
+    /// The called number, where it is one of ours.
+    pub number: Option<NumberId>,
     /// What to try, in order; at least one.
     pub attempts: Vec<Attempt>,
     /// Why.
@@ -107,6 +110,19 @@ pub enum Rule {
     Carriers,
 }
 
+impl Rule {
+    /// Its name in histories.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Account => "account",
+            Self::Number => "number-target",
+            Self::Inside => "inside",
+            Self::Carriers => "carrier-by-prefix",
+        }
+    }
+}
+
 /// A configured thing and the revision of its stream: the version of the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,6 +183,23 @@ pub enum Verdict {
     NoPrefix,
     /// Enough attempts stand before it.
     BeyondLimit,
+}
+
+/// Half a sentence for people who read a history.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen { prefix: None, .. } => f.write_str("chosen: it is the number's target"),
+            Self::Chosen { prefix: Some(prefix), priority } => {
+                write!(f, "chosen: prefix {prefix:?} begins the number, priority {priority}")
+            }
+            Self::Unresolved { host } => write!(f, "unreachable: {host} has no address"),
+            Self::Disabled => f.write_str("switched off"),
+            Self::NoDestination => f.write_str("it has no destination"),
+            Self::NoPrefix => f.write_str("none of its prefixes begins the number"),
+            Self::BeyondLimit => f.write_str("enough attempts stand before it"),
+        }
+    }
 }
 
 /// Why a call is refused.

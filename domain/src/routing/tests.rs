@@ -98,6 +98,7 @@ fn a_carriers_call_goes_to_the_numbers_target_in_the_numbers_account() {
     let exchange = served().number(7, SUB, "+15550000001", "sip:pbx@10.0.0.1:5090");
     let decision = exchange.carrier_calls("15550000001").unwrap();
     assert_eq!((decision.account, decision.inbound), (SUB, TrunkId::from_bits(1)));
+    assert_eq!(decision.number, Some(NumberId::from_bits(7)));
     let expected = Attempt {
         target: "sip:pbx@10.0.0.1:5090".into(),
         to: "sip:pbx@10.0.0.1".into(),
@@ -314,6 +315,7 @@ fn a_decision_is_stored_in_its_golden_form() {
     let golden = json!({
         "account": "AC00000000000000000000000000000002",
         "inbound": "TK00000000000000000000000000000001",
+        "number": null,
         "attempts": [{
             "target": "sip:+15550000001@192.0.2.1",
             "to": "sip:+15550000001@192.0.2.1",

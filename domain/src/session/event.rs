@@ -166,8 +166,8 @@ pub struct Target {
 pub struct RouteChosen {
     /// The rule that decided, e.g. `number-target`, `carrier-by-prefix`.
     pub rule: Box<str>,
-    /// Version of the rule.
-    pub rule_version: u16,
+    /// Version of the rule: revision of the configuration it was read from.
+    pub rule_version: u64,
     /// The number that was called, where it is one of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<NumberId>,

@@ -228,7 +228,7 @@ pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
         return None;
     }
     let content_type = message.header(HeaderName::ContentType)?;
-    sdp::find(content_type.as_ref(), &body).map(|range| Bytes::copy_from_slice(&body[range]))
+    sdp::find(content_type, &body).map(|range| Bytes::copy_from_slice(&body[range]))
 }
 
 fn described(leg: &Leg) -> Option<Description> {

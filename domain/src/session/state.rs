@@ -1,6 +1,6 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
-use super::event::{EndCause, ReleaseCause, SessionEvent, Target};
+use super::event::{EndCause, RefusalCause, ReleaseCause, SessionEvent, Target};
 use super::leg::{Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
@@ -147,7 +147,16 @@ impl Session {
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
             SessionEvent::LegConfirmed(confirmed) => self.confirm(confirmed.leg),
-            SessionEvent::LegRefused(refused) => self.set_status(refused.leg, LegStatus::Gone),
+            SessionEvent::LegRefused(refused) => self.set_status(
+                refused.leg,
+                match refused.cause {
+                    // Its CANCEL is on the way: the wire still has to answer.
+                    RefusalCause::NoAnswer | RefusalCause::Cancelled => LegStatus::Releasing,
+                    RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
+                        LegStatus::Gone
+                    }
+                },
+            ),
             SessionEvent::LegsBridged(bridged) => self.bridged = Some((bridged.caller, bridged.callee)),
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
@@ -173,14 +182,31 @@ impl Session {
 
     fn release(&mut self, leg: LegId, cause: ReleaseCause) {
         self.offer = None;
-        self.set_status(leg, match cause {
-            // The peer said it, or our final response did: nothing more is awaited.
-            ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::DialogGone => {
-                LegStatus::Gone
-            }
-            ReleaseCause::OtherLeg | ReleaseCause::AckMissing | ReleaseCause::Unusable | ReleaseCause::Operator => {
-                LegStatus::Releasing
-            }
-        });
+        self.set_status(
+            leg,
+            match cause {
+                // The peer said it, or our final response did: nothing more is awaited.
+                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::DialogGone => {
+                    LegStatus::Gone
+                }
+                ReleaseCause::OtherLeg | ReleaseCause::AckMissing | ReleaseCause::Unusable | ReleaseCause::Operator => {
+                    LegStatus::Releasing
+                }
+            },
+        );
+    }
+
+    /// Gives back what only a running call needs: the session stays for repeats of its last messages.
+    pub fn slim(&mut self) {
+        for leg in &mut self.legs {
+            leg.heard = None;
+            leg.agreed = None;
+            leg.told = None;
+            leg.ports = Vec::new();
+            leg.latched = Vec::new();
+        }
+        self.targets = Vec::new();
+        self.headers = SessionHeaders::default();
+        self.caller_identity = "".into();
     }
 }

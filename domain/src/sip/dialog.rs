@@ -2,10 +2,11 @@
 //! transaction (§13.2.2.4, §13.3.1.4).
 
 use super::timer::TransactionId;
-use super::wire::{HeaderName, Message, NameAddr};
+use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Which side began the dialog.
@@ -126,7 +127,7 @@ impl Dialog {
             if self.state == DialogState::Early && tag.is_some() {
                 self.remote_tag = tag;
                 if let Some(value) = response.header(HeaderName::To) {
-                    self.remote = value.as_ref().into();
+                    self.remote = value.into();
                 }
                 self.routes = route_set(response, true);
             }
@@ -171,7 +172,7 @@ impl Dialog {
 
 /// The route set of a message: its Record-Route values, reversed for the side that sent the request.
 pub fn route_set(message: &Message, reversed: bool) -> Vec<Box<str>> {
-    let mut routes: Vec<Box<str>> = message.values(HeaderName::RecordRoute).map(|value| value.as_ref().into()).collect();
+    let mut routes: Vec<Box<str>> = message.values(HeaderName::RecordRoute).map(Box::from).collect();
     if reversed {
         routes.reverse();
     }
@@ -181,7 +182,7 @@ pub fn route_set(message: &Message, reversed: bool) -> Vec<Box<str>> {
 /// The URI of the first Contact, where it can be read.
 pub fn contact_uri(message: &Message) -> Option<String> {
     let first = message.values(HeaderName::Contact).next()?;
-    let contact = NameAddr::parse(first.as_ref()).ok()?;
+    let contact = NameAddr::parse(first).ok()?;
     Some(contact.uri.as_str().to_owned())
 }
 
@@ -189,11 +190,16 @@ pub fn contact_uri(message: &Message) -> Option<String> {
 /// the same network as the flow, else where the peer's messages come from (NAT, `.invalid`, names we have not resolved).
 pub fn next_hop(source: Flow, routes: &[Box<str>], target: &str) -> Flow {
     let hop = match routes.first() {
-        Some(route) => NameAddr::parse(route).ok().and_then(|route| route.uri.socket_addr(5060)),
-        None => super::wire::Uri::parse(target)
+        Some(route) => NameAddr::parse(route).ok().and_then(|route| socket_addr(&route.uri)),
+        None => Uri::parse(target)
             .ok()
-            .and_then(|uri| uri.socket_addr(5060))
+            .and_then(|uri| socket_addr(&uri))
             .filter(|contact| contact.ip() == source.remote.ip()),
     };
     Flow { remote: hop.unwrap_or(source.remote), ..source }
+}
+
+fn socket_addr(uri: &Uri<'_>) -> Option<SocketAddr> {
+    let (host, port) = uri.host_port()?;
+    Some(SocketAddr::new(host.ip()?, port))
 }

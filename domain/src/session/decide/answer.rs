@@ -38,7 +38,9 @@ impl Session {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
         match status {
             LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg),
-            LegStatus::Answered | LegStatus::Confirmed => self.on_offer_accepted(context, leg, sdp_of(response).is_some()),
+            LegStatus::Answered | LegStatus::Confirmed => {
+                self.on_offer_accepted(context, leg, sdp_of(response).is_some())
+            }
             // It crossed our CANCEL: RFC 3261 §9.1 asks for ACK and BYE.
             LegStatus::Releasing | LegStatus::Gone => {
                 context.order(Order::Acknowledge { leg, body: None });

@@ -4,18 +4,16 @@ use crate::address::{EdgeRole, Flow};
 use crate::codec::personal::Personal;
 use crate::ids::{AccountId, LegId, TrunkId};
 use crate::media::MediaSource;
-use crate::session::event::{
-    LegInvited, Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered,
-};
+use crate::session::event::{LegInvited, Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use crate::session::media::sdp_of;
 use crate::session::order::{Context, Order};
 use crate::session::state::Session;
 use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
-use crate::sip::wire::{HeaderName, Message};
+use crate::sip::wire::Message;
 use std::time::Duration;
 
 /// Headers that pass from leg to leg: what the caller wants the callee to know, and nothing that reveals where it is.
-const PASSED: [HeaderName; 3] = [HeaderName::Subject, HeaderName::Priority, HeaderName::UserToUser];
+const PASSED: [&str; 3] = ["Subject", "Priority", "User-to-User"];
 
 /// Who asks, as the edge and the routing tables know it.
 #[derive(Debug, Clone)]
@@ -105,11 +103,7 @@ impl Session {
             uri: target.uri.as_str().into(),
             from: self.caller_identity.clone(),
             to: format!("<{}>", target.to).into(),
-            flow: Flow {
-                transport: crate::address::Transport::Udp,
-                local: target.local,
-                remote: target.destination,
-            },
+            flow: Flow { transport: crate::address::Transport::Udp, local: target.local, remote: target.destination },
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
             headers: self.headers.clone(),
@@ -135,6 +129,7 @@ impl Session {
 }
 
 fn passed_headers(request: &Message) -> SessionHeaders {
-    let headers = request.headers().filter(|header| PASSED.contains(&header.name));
-    SessionHeaders(headers.map(|header| (header.name.as_str().into(), header.value.as_ref().into())).collect())
+    let headers =
+        request.headers().filter(|header| PASSED.iter().any(|name| header.raw_name.eq_ignore_ascii_case(name)));
+    SessionHeaders(headers.map(|header| (header.raw_name.into(), header.value.into())).collect())
 }

@@ -1,9 +1,7 @@
 //! A target says no, or nothing: the next is tried, or the caller is told.
 
 use crate::ids::LegId;
-use crate::session::event::{
-    EndCause, LegRefused, LegReleased, RefusalCause, ReleaseCause, SessionEvent,
-};
+use crate::session::event::{EndCause, LegRefused, LegReleased, RefusalCause, ReleaseCause, SessionEvent};
 use crate::session::leg::LegStatus;
 use crate::session::media::MediaFault;
 use crate::session::order::{Context, Order};
@@ -42,9 +40,6 @@ impl Session {
         }
         context.order(Order::Cancel { leg });
         self.leg_failed(context, leg, 408, RefusalCause::NoAnswer);
-        if let Some(leg) = self.leg_mut(leg) {
-            leg.status = LegStatus::Releasing;
-        }
         self.fail_over(context, 480, true);
     }
 

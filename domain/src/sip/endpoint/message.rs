@@ -5,8 +5,9 @@ use super::Endpoint;
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
-use crate::sip::wire::{HeaderName, Message, Method, NameAddr, RequestWriter, ResponseWriter, WriteError};
+use crate::sip::wire::{HeaderName, Message, Method, NameAddr, Rport, WriteError, Writer};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Methods that we serve.
@@ -51,25 +52,22 @@ pub(super) struct RequestParts<'a> {
 impl Endpoint {
     pub(super) fn write_request(&self, dialog: &Dialog, parts: &RequestParts<'_>) -> Result<Bytes, BuildError> {
         let (uri, routes) = request_target(dialog);
-        let mut writer = RequestWriter::new(&parts.method, uri)?;
-        writer.header(HeaderName::Via, &via(dialog.leg, parts.branch, dialog.flow))?;
+        let mut writer = Writer::request(&parts.method, uri);
+        writer.header(HeaderName::Via, &via(dialog.leg, parts.branch, dialog.flow));
         for route in routes {
-            writer.header(HeaderName::Route, route)?;
+            writer.header(HeaderName::Route, &route);
         }
-        writer.header(HeaderName::MaxForwards, &parts.max_forwards.to_string())?;
-        writer.header(HeaderName::From, &format!("{};tag={}", dialog.local, dialog.leg))?;
-        writer.header(HeaderName::To, &dialog.remote)?;
-        writer.header(HeaderName::CallId, &dialog.call_id)?;
-        writer.header(HeaderName::CSeq, &format!("{} {}", parts.cseq, parts.method.as_str()))?;
+        writer
+            .header_fmt(HeaderName::MaxForwards, format_args!("{}", parts.max_forwards))
+            .header_fmt(HeaderName::From, format_args!("{};tag={}", dialog.local, dialog.leg))
+            .header(HeaderName::To, &dialog.remote)
+            .header(HeaderName::CallId, &dialog.call_id)
+            .header_fmt(HeaderName::CSeq, format_args!("{} {}", parts.cseq, parts.method.as_str()));
         if parts.method == Method::Invite {
-            writer.header(HeaderName::Contact, &contact(dialog.leg, dialog.flow))?;
-            writer.header(HeaderName::Allow, ALLOW)?;
+            writer.header(HeaderName::Contact, &contact(dialog.leg, dialog.flow)).header(HeaderName::Allow, ALLOW);
         }
-        writer.header(HeaderName::UserAgent, &self.settings.software)?;
-        for (name, value) in &parts.headers.0 {
-            writer.header_raw(name, value)?;
-        }
-        Ok(writer.body(parts.body.map(|body| (&*body.content_type, &*body.bytes)))?)
+        writer.header(HeaderName::UserAgent, &self.settings.software);
+        finish(&mut writer, parts.headers, parts.body)
     }
 
     pub(super) fn write_response(
@@ -82,58 +80,46 @@ impl Endpoint {
         body: Option<&Body>,
     ) -> Result<Bytes, BuildError> {
         let invite = request.method() == Some(&Method::Invite);
-        let forms_dialog = invite && (101..300).contains(&status);
-        let mut writer = ResponseWriter::new(status)?;
-        writer.vias_from(request, flow.remote)?;
-        writer.copy(request, HeaderName::From)?;
-        write_to(&mut writer, request, (status > 100).then_some(leg))?;
-        writer.copy(request, HeaderName::CallId)?;
-        writer.copy(request, HeaderName::CSeq)?;
-        if forms_dialog {
-            writer.copy(request, HeaderName::RecordRoute)?;
-            writer.header(HeaderName::Contact, &contact(leg, flow))?;
+        let tag = leg.to_string();
+        let mut writer = Writer::answer(request, status, flow.remote, (status > 100).then_some(tag.as_str()));
+        if invite && (101..300).contains(&status) {
+            writer.copy(request, HeaderName::RecordRoute).header(HeaderName::Contact, &contact(leg, flow));
         }
-        write_capabilities(&mut writer, request, status)?;
+        write_capabilities(&mut writer, request, status);
         if status > 100 {
-            writer.header(HeaderName::Server, &self.settings.software)?;
+            writer.header(HeaderName::Server, &self.settings.software);
         }
-        for (name, value) in &headers.0 {
-            writer.header_raw(name, value)?;
-        }
-        Ok(writer.body(body.map(|body| (&*body.content_type, &*body.bytes)))?)
+        finish(&mut writer, headers, body)
     }
+}
+
+fn finish(writer: &mut Writer, headers: &SessionHeaders, body: Option<&Body>) -> Result<Bytes, BuildError> {
+    for (name, value) in &headers.0 {
+        writer.header_raw(name, value);
+    }
+    Ok(match body {
+        Some(body) => writer.body(&body.content_type, &body.bytes)?,
+        None => writer.finish()?,
+    })
 }
 
 /// What a status or method obliges us to say about ourselves.
-pub(super) fn write_capabilities(
-    writer: &mut ResponseWriter,
-    request: &Message,
-    status: u16,
-) -> Result<(), WriteError> {
+pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16) {
     let invite = request.method() == Some(&Method::Invite);
     let options = request.method() == Some(&Method::Options);
     if status == 405 || status == 501 || ((invite || options) && (200..300).contains(&status)) {
-        writer.header(HeaderName::Allow, ALLOW)?;
+        writer.header(HeaderName::Allow, ALLOW);
     }
     if options && status == 200 {
-        writer.header_raw("Accept", "application/sdp")?;
+        writer.header_raw("Accept", "application/sdp");
     }
     if status == 420 {
         for option in request.values(HeaderName::Require) {
-            writer.header(HeaderName::Unsupported, option.as_ref())?;
+            writer.header(HeaderName::Unsupported, option);
         }
     }
     if status == 500 && invite {
-        writer.header(HeaderName::RetryAfter, "3")?;
-    }
-    Ok(())
-}
-
-fn write_to(writer: &mut ResponseWriter, request: &Message, leg: Option<LegId>) -> Result<(), WriteError> {
-    let tagged = request.to().is_ok_and(|to| to.tag().is_some());
-    match (tagged, leg, request.header(HeaderName::To)) {
-        (false, Some(leg), Some(value)) => writer.header(HeaderName::To, &format!("{};tag={leg}", value.as_ref())),
-        (true, _, _) | (false, None, _) | (false, Some(_), None) => writer.copy(request, HeaderName::To),
+        writer.header(HeaderName::RetryAfter, "3");
     }
 }
 
@@ -142,15 +128,16 @@ fn write_to(writer: &mut ResponseWriter, request: &Message, leg: Option<LegId>) 
 pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Message>) -> Result<Bytes, BuildError> {
     let uri = invite.request_uri().ok_or(BuildError::Unanswerable)?;
     let cseq = invite.cseq().map_err(|_| BuildError::Unanswerable)?.number;
-    let mut writer = RequestWriter::new(method, uri)?;
-    writer.copy(invite, HeaderName::Via)?;
-    writer.copy(invite, HeaderName::Route)?;
-    writer.header(HeaderName::MaxForwards, "70")?;
-    writer.copy(invite, HeaderName::From)?;
-    writer.copy(to.unwrap_or(invite), HeaderName::To)?;
-    writer.copy(invite, HeaderName::CallId)?;
-    writer.header(HeaderName::CSeq, &format!("{cseq} {}", method.as_str()))?;
-    Ok(writer.body(None)?)
+    let mut writer = Writer::request(method, uri);
+    writer
+        .copy(invite, HeaderName::Via)
+        .copy(invite, HeaderName::Route)
+        .header(HeaderName::MaxForwards, "70")
+        .copy(invite, HeaderName::From)
+        .copy(to.unwrap_or(invite), HeaderName::To)
+        .copy(invite, HeaderName::CallId)
+        .header_fmt(HeaderName::CSeq, format_args!("{cseq} {}", method.as_str()));
+    Ok(writer.finish()?)
 }
 
 /// Our Contact on a leg. Its user part is the leg: opaque to the peer.
@@ -168,26 +155,25 @@ pub(super) fn read_branch(branch: &str) -> Option<(LegId, u32)> {
     Some((LegId::from_tag(leg)?, u32::from_str_radix(counter, 16).ok()?))
 }
 
-/// Request URI and Route values (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router.
-fn request_target(dialog: &Dialog) -> (&str, Vec<&str>) {
-    let routes = || dialog.routes.iter().map(AsRef::as_ref);
+/// Request URI and Route values (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, which gets the
+/// request URI while the target becomes the last route.
+fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
+    let routes = dialog.routes.iter().map(|route| Cow::Borrowed(&**route));
     let strict = dialog.routes.first().and_then(|route| {
         let route = NameAddr::parse(route).ok()?;
-        (!route.uri.has_param("lr")).then(|| route.uri.as_str())
+        route.uri.params().all(|(name, _)| !name.eq_ignore_ascii_case("lr")).then(|| route.uri.as_str())
     });
     match strict {
-        None => (&dialog.target, routes().collect()),
-        // The target becomes the last route; angle brackets are added by the caller of `Route` values.
-        Some(uri) => (uri, routes().skip(1).collect()),
+        None => (&dialog.target, routes.collect()),
+        Some(uri) => (uri, routes.skip(1).chain([Cow::Owned(format!("<{}>", dialog.target))]).collect()),
     }
 }
 
 /// Where a response goes: RFC 3581 §4 with `rport`, else RFC 3261 §18.2.2 (the source's address, the Via's port).
 /// `maddr` is not followed: it would let a stranger aim our answers at others.
 pub(super) fn response_flow(flow: Flow, request: &Message) -> Flow {
-    let remote = request.top_via().ok().filter(|via| !via.wants_rport()).map_or(flow.remote, |via| {
-        SocketAddr::new(flow.remote.ip(), via.port().unwrap_or(5060))
-    });
+    let remote = request.top_via().ok().filter(|via| via.rport() == Rport::Absent);
+    let remote = remote.map_or(flow.remote, |via| SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(5060)));
     Flow { remote, ..flow }
 }
 

@@ -345,7 +345,8 @@ impl Endpoint {
     fn forget_if_over(&mut self, leg: LegId) {
         if self.dialogs.get(&leg).is_some_and(Dialog::is_forgettable) {
             self.dialogs.remove(&leg);
-            for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered] {
+            for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
+            {
                 self.timers.stop(Timer::Leg(leg, timer));
             }
             self.learned(leg, Fact::Forgotten);

@@ -9,7 +9,9 @@ use super::{
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
-use crate::sip::dialog::{Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set};
+use crate::sip::dialog::{
+    Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set,
+};
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
 use crate::sip::wire::{HeaderName, Message, Method};
@@ -53,7 +55,6 @@ impl Endpoint {
     ) -> Result<EventId, BuildError> {
         let via = request.top_via().map_err(|_| BuildError::Unanswerable)?;
         let key = server_key(&via, &Method::Invite);
-        drop(via);
         let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
         let identity = invite_identity(&request);
         self.dialogs.insert(leg, dialog);
@@ -410,8 +411,8 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         role: Role::Uas,
         state: DialogState::Early,
         call_id: request.call_id().ok()?.into(),
-        local: request.header(HeaderName::To)?.as_ref().into(),
-        remote: request.header(HeaderName::From)?.as_ref().into(),
+        local: request.header(HeaderName::To)?.into(),
+        remote: request.header(HeaderName::From)?.into(),
         remote_tag: from.tag().map(Box::from),
         flow: next_hop(flow, &routes, &target),
         target,

@@ -17,7 +17,6 @@ impl Endpoint {
             return self.drop_silently(flow, Stateless::Unreadable);
         };
         let key = server_key(&via, &method);
-        drop(via);
         if let Some(id) = self.server_keys.get(&key).copied() {
             return self.receive_repeat(now, mint, id, flow, request, &method);
         }
@@ -118,7 +117,8 @@ impl Endpoint {
         let cseq = request.cseq().map_or(0, |cseq| cseq.number);
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request.clone(), event, *method == Method::Invite);
-        let out_of_order = self.dialogs.get(&leg).is_some_and(|dialog| dialog.remote_cseq.is_some_and(|last| cseq <= last));
+        let out_of_order =
+            self.dialogs.get(&leg).is_some_and(|dialog| dialog.remote_cseq.is_some_and(|last| cseq <= last));
         if out_of_order {
             return self.respond_other(now, mint, id, 500);
         }
@@ -289,7 +289,7 @@ impl Endpoint {
     pub(super) fn record(&mut self, mint: &mut dyn Mint, leg: LegId, flow: Flow, message: Message) -> EventId {
         let event = mint.event_id();
         let (method, cseq) = match message.cseq() {
-            Ok(cseq) => (cseq.method.as_str().into(), cseq.number),
+            Ok(cseq) => (cseq.method.into(), cseq.number),
             Err(_) => ("".into(), 0),
         };
         self.outputs.push_back(Output::Received(Incoming { event, leg, flow, message, method, cseq }));
@@ -346,8 +346,8 @@ fn cancel_key(via: &Via<'_>) -> Box<str> {
 
 fn key_text(via: &Via<'_>, method: &str) -> Box<str> {
     let branch = via.branch().unwrap_or_default();
-    let sent_by = via.sent_by();
-    format!("{branch} {sent_by} {method}").into_boxed_str()
+    let port = via.port.unwrap_or(5060);
+    format!("{branch} {}:{port} {method}", via.sent_by).into_boxed_str()
 }
 
 /// What stays the same of an INVITE on whatever way it comes: From tag, Call-ID and CSeq (RFC 3261 §8.2.2.2).

@@ -57,14 +57,7 @@ impl Endpoint {
     }
 
     /// A response that the transaction did not have yet.
-    fn receive_fresh(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        id: TransactionId,
-        flow: Flow,
-        response: Message,
-    ) {
+    fn receive_fresh(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, flow: Flow, response: Message) {
         let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
         let status = response.status().unwrap_or(0);
         let event = self.record(mint, leg, flow, response.clone());
@@ -141,7 +134,8 @@ impl Endpoint {
     }
 
     fn absorb_final(&mut self, id: TransactionId) {
-        if let Some((leg, event)) = self.clients.get(&id).and_then(|client| Some((client.key.leg, client.final_event?))) {
+        if let Some((leg, event)) = self.clients.get(&id).and_then(|client| Some((client.key.leg, client.final_event?)))
+        {
             self.outputs.push_back(Output::Absorbed { leg, event });
         }
     }
@@ -245,6 +239,6 @@ impl Endpoint {
 fn client_key(response: &Message) -> Option<ClientKey> {
     let via = response.top_via().ok()?;
     let (leg, branch) = super::message::read_branch(via.branch()?)?;
-    let cancel = response.cseq().ok()?.method.as_str() == "CANCEL";
+    let cancel = response.cseq().ok()?.method == "CANCEL";
     Some(ClientKey { leg, branch, cancel })
 }

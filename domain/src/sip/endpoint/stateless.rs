@@ -3,7 +3,7 @@
 use super::message::{response_flow, write_capabilities};
 use super::{Endpoint, Output, Stateless};
 use crate::address::Flow;
-use crate::sip::wire::{HeaderName, Message, Method, ResponseWriter, WriteError};
+use crate::sip::wire::{HeaderName, Message, Method, WriteError, Writer};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -26,21 +26,10 @@ impl Endpoint {
     }
 
     fn write_stateless(&self, flow: Flow, request: &Message, status: u16) -> Result<Bytes, WriteError> {
-        let mut writer = ResponseWriter::new(status)?;
-        writer.vias_from(request, flow.remote)?;
-        writer.copy(request, HeaderName::From)?;
-        match (request.to().is_ok_and(|to| to.tag().is_none()), request.header(HeaderName::To)) {
-            (true, Some(to)) => {
-                let tag = self.stateless_tag(request);
-                writer.header(HeaderName::To, &format!("{};tag={tag}", to.as_ref()))?;
-            }
-            (true, None) | (false, _) => writer.copy(request, HeaderName::To)?,
-        }
-        writer.copy(request, HeaderName::CallId)?;
-        writer.copy(request, HeaderName::CSeq)?;
-        write_capabilities(&mut writer, request, status)?;
-        writer.header(HeaderName::Server, &self.settings.software)?;
-        writer.body(None)
+        let tag = self.stateless_tag(request);
+        let mut writer = Writer::answer(request, status, flow.remote, Some(&tag));
+        write_capabilities(&mut writer, request, status);
+        writer.header(HeaderName::Server, &self.settings.software).finish()
     }
 
     /// The same tag for the same request (RFC 3261 §8.2.7), which a stranger cannot foretell. It has 20 digits, so it

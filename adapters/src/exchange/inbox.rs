@@ -1,0 +1,75 @@
+//! What other threads tell a shard. One system call wakes it, however much is waiting.
+
+use domain::log::{Committed, Outcome};
+use domain::media::MediaReport;
+use domain::routing::{HostKey, Provisioned};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use tokio::sync::oneshot;
+
+/// One thing told.
+pub enum Notice {
+    /// Appends became durable, or did not.
+    Outcomes(Vec<Outcome>),
+    /// Media reported.
+    Media(Vec<MediaReport>),
+    /// Configuration changed; the sender waits until the shard routes by it.
+    Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
+    /// A host name's addresses.
+    Resolved(HostKey, Vec<SocketAddr>),
+    /// Take no new calls.
+    Drain,
+    /// End every call.
+    ReleaseAll,
+    /// Stop the thread.
+    Stop,
+}
+
+/// See the module.
+pub struct Inbox {
+    waiting: Mutex<Vec<Notice>>,
+    wake: EventFd,
+}
+
+impl Inbox {
+    /// An empty inbox.
+    pub fn new() -> io::Result<Self> {
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        Ok(Self { waiting: Mutex::new(Vec::new()), wake })
+    }
+
+    /// Tells the shard.
+    pub fn tell(&self, notice: Notice) {
+        let first = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(notice);
+            waiting.len() == 1
+        };
+        if first {
+            // It fails only when the counter is full, and then the shard is awake already.
+            let _ = self.wake.write(1);
+        }
+    }
+
+    /// Takes everything, and the wake-up with it.
+    pub fn take(&self) -> Vec<Notice> {
+        let _ = self.wake.read();
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+impl Committed for Inbox {
+    fn committed(&self, outcomes: Vec<Outcome>) {
+        self.tell(Notice::Outcomes(outcomes));
+    }
+}

@@ -1,0 +1,296 @@
+//! The shard's thread.
+
+use super::clock::Clock;
+use super::inbox::{Inbox, Notice};
+use super::mint::ShellMint;
+use crate::media::MediaOrders;
+use crate::sip_socket::udp::{UdpListener, UdpPump};
+use domain::address::{Flow, Transport};
+use domain::exchange::{Census, Effect, Exchange};
+use domain::log::{Committed, EventLog};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// Batches read from one socket before others get their turn.
+const BATCHES_A_TURN: usize = 8;
+
+/// Token of the inbox; sockets have their index.
+const INBOX: u64 = u64::MAX;
+
+/// Why a shard could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// The system refused a thread, an epoll set or an event counter.
+    #[error("the SIP thread could not be started: {0}; check the limits on threads and file descriptors")]
+    System(#[from] io::Error),
+    /// As above, said by the system in another way.
+    #[error("the SIP thread could not be started: {0}; check the limits on threads and file descriptors")]
+    Errno(#[from] nix::errno::Errno),
+}
+
+/// Figures that a shard publishes after every turn.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    live_sessions: AtomicU64,
+    sessions: AtomicU64,
+    legs: AtomicU64,
+    transactions: AtomicU64,
+    timers: AtomicU64,
+    stateless: AtomicU64,
+    frozen: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    send_failures: AtomicU64,
+    appends: AtomicU64,
+}
+
+impl Gauges {
+    /// The figures with their metric names.
+    pub fn read(&self) -> [(&'static str, u64); 11] {
+        let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        [
+            ("strowger_live_sessions", get(&self.live_sessions)),
+            ("strowger_sessions_in_memory", get(&self.sessions)),
+            ("strowger_legs", get(&self.legs)),
+            ("strowger_transactions", get(&self.transactions)),
+            ("strowger_timers", get(&self.timers)),
+            ("strowger_stateless_messages_total", get(&self.stateless)),
+            ("strowger_frozen_streams", get(&self.frozen)),
+            ("strowger_sip_received_total", get(&self.received)),
+            ("strowger_sip_sent_total", get(&self.sent)),
+            ("strowger_sip_send_failures_total", get(&self.send_failures)),
+            ("strowger_appends_total", get(&self.appends)),
+        ]
+    }
+
+    /// Sessions that have not ended.
+    pub fn live_sessions(&self) -> u64 {
+        self.live_sessions.load(Ordering::Relaxed)
+    }
+
+    fn publish(&self, census: Census) {
+        let set = |gauge: &AtomicU64, value: usize| gauge.store(value as u64, Ordering::Relaxed);
+        set(&self.live_sessions, census.live_sessions);
+        set(&self.sessions, census.sessions);
+        set(&self.legs, census.legs);
+        set(&self.transactions, census.transactions);
+        set(&self.timers, census.timers);
+        set(&self.frozen, census.frozen);
+        self.stateless.store(census.stateless_total, Ordering::Relaxed);
+    }
+}
+
+/// What a shard is made of.
+pub struct ShardParts {
+    /// The pure loop.
+    pub exchange: Exchange,
+    /// Where SIP comes and goes.
+    pub listeners: Vec<UdpListener>,
+    /// Randomness, ids, keys and ports.
+    pub mint: ShellMint,
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Media.
+    pub media: MediaOrders,
+    /// What other threads tell it.
+    pub inbox: Arc<Inbox>,
+}
+
+/// A running shard.
+pub struct Shard {
+    inbox: Arc<Inbox>,
+    gauges: Arc<Gauges>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shard {
+    /// Starts the thread.
+    pub fn start(parts: ShardParts) -> Result<Self, ShardError> {
+        let gauges = Arc::new(Gauges::default());
+        let inbox = Arc::clone(&parts.inbox);
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let published = Arc::clone(&gauges);
+        let run = move || match Worker::new(parts, epoll, published) {
+            Ok(worker) => worker.run(),
+            Err(error) => tracing::error!(%error, "the SIP thread cannot watch its sockets: stopping"),
+        };
+        let thread = std::thread::Builder::new().name("sip-0".into()).spawn(run)?;
+        Ok(Self { inbox, gauges, thread: Some(thread) })
+    }
+
+    /// Where to tell it things.
+    pub const fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Its figures.
+    pub const fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
+    /// Stops the thread. Calls that still run stay in the log as they are.
+    pub fn stop(mut self) {
+        self.inbox.tell(Notice::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the SIP thread panicked");
+        }
+    }
+}
+
+struct Worker {
+    exchange: Exchange,
+    pumps: Vec<UdpPump>,
+    mint: ShellMint,
+    log: Arc<dyn EventLog>,
+    media: MediaOrders,
+    inbox: Arc<Inbox>,
+    gauges: Arc<Gauges>,
+    epoll: Epoll,
+    clock: Clock,
+    reply: Arc<dyn Committed>,
+    outgoing: Vec<Vec<(SocketAddr, bytes::Bytes)>>,
+}
+
+impl Worker {
+    fn new(parts: ShardParts, epoll: Epoll, gauges: Arc<Gauges>) -> Result<Self, nix::errno::Errno> {
+        let ShardParts { exchange, listeners, mint, log, media, inbox } = parts;
+        let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
+        for (index, pump) in pumps.iter().enumerate() {
+            epoll.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+        }
+        epoll.add(inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
+        let reply: Arc<dyn Committed> = Arc::clone(&inbox) as Arc<dyn Committed>;
+        let outgoing = pumps.iter().map(|_| Vec::new()).collect();
+        let clock = Clock::start();
+        Ok(Self { exchange, pumps, mint, log, media, inbox, gauges, epoll, clock, reply, outgoing })
+    }
+
+    fn run(mut self) {
+        let mut events = [EpollEvent::empty(); 16];
+        loop {
+            let timeout = self.timeout();
+            let ready = match self.epoll.wait(&mut events, timeout) {
+                Ok(ready) => ready,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(error) => return tracing::error!(%error, "the SIP thread cannot wait for its sockets: stopping"),
+            };
+            for event in &events[..ready] {
+                match event.data() {
+                    INBOX => {
+                        if !self.read_inbox() {
+                            return;
+                        }
+                    }
+                    index => self.read_socket(usize::try_from(index).unwrap_or(usize::MAX)),
+                }
+            }
+            let now = self.clock.now();
+            if self.exchange.next_wake().is_some_and(|at| at <= now.moment) {
+                self.exchange.wake(now, &mut self.mint);
+            }
+            self.carry_out();
+        }
+    }
+
+    /// Milliseconds until the next timer, rounded up so that it is due when we wake.
+    fn timeout(&self) -> EpollTimeout {
+        let Some(at) = self.exchange.next_wake() else { return EpollTimeout::NONE };
+        let wait = at.since(self.clock.now().moment);
+        let millis = wait.as_micros().div_ceil(1_000);
+        EpollTimeout::try_from(u16::try_from(millis).unwrap_or(u16::MAX)).unwrap_or(EpollTimeout::ZERO)
+    }
+
+    fn read_socket(&mut self, index: usize) {
+        let now = self.clock.now();
+        let Self { exchange, pumps, mint, .. } = self;
+        let Some(listener) = pumps.get_mut(index) else { return };
+        let local = listener.address();
+        for _ in 0..BATCHES_A_TURN {
+            let received = listener.receive(|remote, datagram| {
+                let flow = Flow { transport: Transport::Udp, local, remote };
+                exchange.receive(now, mint, flow, datagram);
+            });
+            match received {
+                Ok(count) => {
+                    self.gauges.received.fetch_add(count as u64, Ordering::Relaxed);
+                    if count < UdpPump::batch() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, listener = %local, "receiving failed");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// `false` when the thread is to stop.
+    fn read_inbox(&mut self) -> bool {
+        let now = self.clock.now();
+        let Self { exchange, mint, inbox, .. } = self;
+        for notice in inbox.take() {
+            match notice {
+                Notice::Outcomes(outcomes) => {
+                    for outcome in outcomes {
+                        if let Err(error) = exchange.landed(outcome) {
+                            tracing::error!(%error, "a stream is frozen: its call cannot go on");
+                        }
+                    }
+                }
+                Notice::Media(reports) => reports.iter().for_each(|report| exchange.report(now, mint, report)),
+                Notice::Provisioned(changes, done) => {
+                    changes.iter().for_each(|change| exchange.provision(change));
+                    // Who asked may have gone meanwhile; the change stands.
+                    let _ = done.send(());
+                }
+                Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
+                Notice::Drain => exchange.drain(),
+                Notice::ReleaseAll => exchange.release_all(now, mint),
+                Notice::Stop => return false,
+            }
+        }
+        true
+    }
+
+    /// Sends what may leave, submits what is to become durable, publishes the figures.
+    fn carry_out(&mut self) {
+        let mut orders = Vec::new();
+        for effect in self.exchange.effects() {
+            match effect {
+                Effect::Transmit { flow, bytes } => {
+                    let index = self.pumps.iter().position(|listener| listener.address() == flow.local);
+                    if let Some(queue) = index.and_then(|index| self.outgoing.get_mut(index)) {
+                        queue.push((flow.remote, bytes));
+                    }
+                }
+                Effect::Media(order) => orders.push(order),
+            }
+        }
+        for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.pumps) {
+            if !queue.is_empty() {
+                let lost = listener.send(queue);
+                self.gauges.sent.fetch_add(queue.len() as u64, Ordering::Relaxed);
+                self.gauges.send_failures.fetch_add(lost as u64, Ordering::Relaxed);
+                queue.clear();
+            }
+        }
+        if !orders.is_empty() {
+            self.media.order(orders);
+        }
+        let now = self.clock.now();
+        let appends = self.exchange.appends(now, &mut self.mint);
+        if !appends.is_empty() {
+            self.gauges.appends.fetch_add(appends.len() as u64, Ordering::Relaxed);
+            self.log.submit(appends, Arc::clone(&self.reply));
+        }
+        self.gauges.publish(self.exchange.census());
+    }
+}

@@ -1,0 +1,101 @@
+//! Whose packets are taken for the peer's.
+
+use super::*;
+
+#[test]
+fn packets_from_another_address_than_the_sdp_names_are_dropped() {
+    let mut world = World::new();
+    let call = world.call(1);
+    Phone::at("127.0.0.1").send(call.sides[0].ports.rtp(), &rtp(666));
+    call.heard(0, &rtp(1));
+    let [first, _] = world.close(&call);
+    assert_eq!((first.packets, first.dropped, first.lost), (1, 1, 0));
+}
+
+#[test]
+fn what_is_not_rtp_is_dropped() {
+    let mut world = World::new();
+    let call = world.call(1);
+    call.send(0, &[0; 20]);
+    call.send(0, &[]);
+    call.send(0, &[0x80; 11]);
+    call.heard(0, &rtp(1));
+    call.send_rtcp(0, &rtp(2));
+    call.send_rtcp(0, &rtcp());
+    assert_eq!(call.phones[1].hear_rtcp().0, rtcp());
+    assert_eq!(world.close(&call)[0].dropped, 4);
+}
+
+#[test]
+fn a_latching_side_is_pinned_by_its_first_packet_and_answered_there() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    call.sides[0].source = MediaSource::Latch;
+    world.order(call.relay());
+    let behind_nat = Phone::at("127.0.0.1");
+    let port = call.sides[0].ports.rtp();
+    behind_nat.send(port, b"not RTP and no latch");
+    behind_nat.send(port, &rtp(1));
+    assert_eq!(call.phones[1].hear().0, rtp(1));
+    let source = behind_nat.rtp.local_addr().unwrap();
+    assert_eq!(world.report(), MediaReport::Latched { path: call.path, leg: call.sides[0].leg, source });
+    call.send(0, &rtp(666));
+    behind_nat.send(port, &rtp(2));
+    assert_eq!(call.phones[1].hear().0, rtp(2), "the address in SDP came second and is a stranger");
+    call.send(1, &rtp(3));
+    assert_eq!(behind_nat.hear().0, rtp(3));
+
+    behind_nat.send_rtcp(call.sides[0].ports.rtcp(), &rtcp());
+    assert_eq!(call.phones[1].hear_rtcp().0, rtcp());
+    call.send_rtcp(1, &rtcp());
+    assert_eq!(behind_nat.hear_rtcp().0, rtcp(), "RTCP goes back where RTCP came from");
+    assert_eq!(world.close(&call)[0].dropped, 2);
+}
+
+#[test]
+fn a_source_pinned_before_a_restart_stays_pinned() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    let pinned = Phone::at("127.0.0.1");
+    call.sides[0].source = MediaSource::Latch;
+    call.sides[0].latched = Some(pinned.rtp.local_addr().unwrap());
+    world.order(call.relay());
+    call.send(0, &rtp(666));
+    pinned.send(call.sides[0].ports.rtp(), &rtp(1));
+    assert_eq!(call.phones[1].hear().0, rtp(1));
+    world.close(&call);
+}
+
+#[test]
+fn a_latch_survives_an_update_and_opens_anew_when_the_peer_moves() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    call.sides[0].source = MediaSource::Latch;
+    world.order(call.relay());
+    call.heard(0, &rtp(1));
+    assert!(matches!(world.report(), MediaReport::Latched { .. }));
+    world.order(call.relay());
+    Phone::at("127.0.0.1").send(call.sides[0].ports.rtp(), &rtp(666));
+    call.heard(0, &rtp(2));
+    call.phones[0] = Phone::at("127.0.0.1");
+    call.sides[0].rtp = Some(call.phones[0].rtp.local_addr().unwrap());
+    world.order(call.relay());
+    call.heard(0, &rtp(3));
+    assert!(matches!(world.report(), MediaReport::Latched { .. }));
+}
+
+#[test]
+fn a_changed_address_takes_effect_at_once_and_counters_survive() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    call.heard(0, &rtp(1));
+    let moved_from = std::mem::replace(&mut call.phones[0], Phone::at("127.0.0.1"));
+    call.sides[0].rtp = Some(call.phones[0].rtp.local_addr().unwrap());
+    world.order(call.relay());
+    world.order(call.relay());
+    moved_from.send(call.sides[0].ports.rtp(), &rtp(666));
+    call.heard(0, &rtp(2));
+    call.heard(1, &rtp(9));
+    let [first, second] = world.close(&call);
+    assert_eq!((first.packets, first.dropped, second.packets), (2, 1, 1));
+}

@@ -1,0 +1,3 @@
+//! Sockets that SIP comes and goes on.
+
+pub mod udp;

@@ -1,0 +1,42 @@
+//! The one place where the demo meets the exchange's own start. Everything else knows only addresses and credentials.
+
+use super::DemoError;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+
+/// A running exchange, as an operator knows it.
+pub struct Exchange {
+    /// Where it receives SIP over UDP.
+    pub sip: SocketAddr,
+    /// Base of its HTTP API, without a slash at the end, e.g. `http://127.0.0.1:8080`.
+    pub http: String,
+    /// User name for the API.
+    pub account_sid: String,
+    /// Password for the API.
+    pub auth_token: String,
+    /// Drains and stops it.
+    pub stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Exchange {
+    /// Waits until it has drained and stopped.
+    pub async fn stop(self) {
+        self.stop.await;
+    }
+
+    /// Addresses and credentials, one line each.
+    pub fn facts(&self) -> [String; 4] {
+        [
+            format!("SIP (UDP)     {}", self.sip),
+            format!("HTTP API      {}/v1", self.http),
+            format!("account sid   {}", self.account_sid),
+            format!("auth token    {}", self.auth_token),
+        ]
+    }
+}
+
+/// Starts an exchange on free ports of 127.0.0.1 with its data in `folder` and an account of its own.
+pub async fn start_exchange(_folder: &Path) -> Result<Exchange, DemoError> {
+    Err(DemoError::Exchange("this build has none".to_owned()))
+}

@@ -1,0 +1,95 @@
+//! A session in memory: its state, its key and its outbox.
+
+use super::held::Effect;
+use super::outbox::Outbox;
+use crate::codec::{personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
+use crate::ids::{EventId, LegId, SessionId};
+use crate::log::StreamName;
+use crate::ports::Mint;
+use crate::session::Session;
+use crate::session::event::{SessionEvent, SipMessage, SipMessageRepeated, Way, Wire};
+use crate::sip::endpoint::{Incoming, Outgoing};
+use crate::time::WallTime;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Live {
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
+    key: (KeyRef, SealKey),
+    /// The message or report that this turn began with.
+    cause: Option<EventId>,
+    repeats: Vec<SipMessageRepeated>,
+    /// Legs that the endpoint still remembers.
+    pub(super) legs: u32,
+}
+
+impl Live {
+    pub(super) fn new(id: SessionId, node: u16, key: (KeyRef, SealKey)) -> Self {
+        let stream = StreamName::new("session", id.uuid());
+        let outbox = Outbox::new(stream, id.uuid(), node);
+        Self { session: Session::new(id), outbox, key, cause: None, repeats: Vec::new(), legs: 0 }
+    }
+
+    /// Begins a turn: nothing has caused anything yet.
+    pub(super) const fn begin_turn(&mut self) {
+        self.cause = None;
+    }
+
+    /// Writes an event whose effect on the state has happened.
+    pub(super) fn write(&mut self, mint: &mut dyn Mint, at: WallTime, event: &SessionEvent) {
+        let id = mint.event_id();
+        self.write_as(id, at, event);
+        if matches!(event, SessionEvent::SessionEnded(_)) {
+            self.outbox.close();
+        }
+    }
+
+    fn write_as(&mut self, id: EventId, at: WallTime, event: &SessionEvent) {
+        let encoded = encode(event, id, self.key.0, &self.key.1);
+        self.outbox.record(id, at, self.cause, encoded);
+    }
+
+    /// A message came.
+    pub(super) fn received(&mut self, at: WallTime, incoming: Incoming) {
+        let Incoming { event, leg, flow, message, method, cseq } = incoming;
+        self.session.hear(leg, &message);
+        let wire = Personal::Known(Wire { flow, bytes: message.bytes().clone() });
+        let message = SipMessage { leg, method, status: message.status(), cseq, wire };
+        self.write_as(event, at, &SessionEvent::SipMessageReceived(message));
+        self.cause = Some(event);
+    }
+
+    /// A message will leave once this is durable.
+    pub(super) fn commit(&mut self, at: WallTime, outgoing: Outgoing) {
+        let Outgoing { event, leg, flow, bytes, method, status, cseq } = outgoing;
+        let wire = Personal::Known(Wire { flow, bytes: bytes.clone() });
+        let message = SipMessage { leg, method, status, cseq, wire };
+        self.write_as(event, at, &SessionEvent::SipMessageCommitted(message));
+        self.outbox.hold(Effect::Transmit { flow, bytes });
+    }
+
+    /// Bytes of an event came or went again.
+    pub(super) fn note_repeat(&mut self, leg: LegId, way: Way, of: EventId) {
+        match self.repeats.iter_mut().find(|repeat| repeat.of == of && repeat.way == way) {
+            Some(repeat) => repeat.times += 1,
+            None => self.repeats.push(SipMessageRepeated { leg, way, of, times: 1 }),
+        }
+    }
+
+    /// Writes the notes about repeats down.
+    pub(super) fn write_repeats(&mut self, mint: &mut dyn Mint, at: WallTime) {
+        for repeat in std::mem::take(&mut self.repeats) {
+            self.write(mint, at, &SessionEvent::SipMessageRepeated(repeat));
+        }
+    }
+
+    pub(super) const fn has_repeats(&self) -> bool {
+        !self.repeats.is_empty()
+    }
+
+    /// Whether nothing of the session is left to do or to remember.
+    pub(super) const fn is_over(&self) -> bool {
+        self.session.ended && self.legs == 0 && self.repeats.is_empty() && self.outbox.is_idle()
+    }
+}

@@ -1,0 +1,498 @@
+//! The exchange of one shard: the real loop, without I/O. Inputs become facts, facts decisions, decisions events and
+//! effects; effects wait in [`Held`] until the log proves their events durable.
+//!
+//! The shell (or the simulator) calls: an input ([`Exchange::receive`], [`Exchange::report`], [`Exchange::wake`]), then
+//! [`Exchange::appends`] to submit, [`Exchange::landed`] for each outcome, and [`Exchange::effects`] to carry out.
+
+mod edge;
+mod held;
+mod live;
+mod outbox;
+mod route;
+
+pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
+pub use held::{Effect, Held};
+pub use outbox::{Landed, Outbox};
+pub use route::Listener;
+
+use crate::address::{EdgeRole, Flow};
+use crate::codec::Encoded;
+use crate::ids::{LegId, SessionId};
+use crate::log::{Append, AppendError, Outcome, StreamName};
+use crate::media::MediaReport;
+use crate::ports::Mint;
+use crate::routing::{HostKey, Provisioned, Tables};
+use crate::session::decide::offer::Offer;
+use crate::session::event::{ReleaseCause, Way};
+use crate::session::order::{Context, Order, Step};
+use crate::sip::endpoint::{Endpoint, EndpointSettings, Fact, Output, Stateless};
+use crate::sip::timer::Timer;
+use crate::sip::wire::{Message, validate_request, validate_response};
+use crate::time::{Moment, Now};
+use bytes::Bytes;
+use live::Live;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Repeats are written down at most this long after they happened.
+const NOTE_REPEATS_AFTER: Duration = Duration::from_millis(100);
+
+/// Summaries of what belongs to no stream are this far apart.
+const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
+
+/// What an exchange is told once.
+#[derive(Debug, Clone)]
+pub struct ExchangeSettings {
+    /// Transactions and dialogs.
+    pub endpoint: EndpointSettings,
+    /// Our node's number.
+    pub node: u16,
+    /// The stream of this shard's summaries; a fresh one each start.
+    pub edge_stream: StreamName,
+    /// The platform's domain in From toward callees; the listener's address where there is none.
+    pub domain: Option<Box<str>>,
+    /// Where we listen.
+    pub listeners: Vec<Listener>,
+}
+
+/// How much there is of everything. After the last call all but the totals go back to zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Sessions that have not ended.
+    pub live_sessions: usize,
+    /// Sessions in memory, ended ones that still absorb repeats included.
+    pub sessions: usize,
+    /// Dialogs in memory.
+    pub legs: usize,
+    /// Transactions in memory.
+    pub transactions: usize,
+    /// Armed timers.
+    pub timers: usize,
+    /// Messages that belonged to no stream, ever.
+    pub stateless_total: u64,
+    /// Streams that another writer took or whose state is unknown.
+    pub frozen: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Exchange {
+    settings: ExchangeSettings,
+    tables: Tables,
+    endpoint: Endpoint,
+    sessions: HashMap<SessionId, Live>,
+    legs: HashMap<LegId, SessionId>,
+    /// Sessions that may have something to append.
+    touched: Vec<SessionId>,
+    effects: Vec<Effect>,
+    resubmit: Vec<Append>,
+    edge: EdgeCounters,
+    edge_outbox: Outbox,
+    next_summary: Option<Moment>,
+    draining: bool,
+    frozen: usize,
+    live_sessions: usize,
+}
+
+impl Exchange {
+    /// An exchange without calls.
+    pub fn new(settings: ExchangeSettings, tables: Tables) -> Self {
+        let edge_outbox = Outbox::new(settings.edge_stream.clone(), Uuid::nil(), settings.node);
+        Self {
+            endpoint: Endpoint::new(settings.endpoint.clone()),
+            settings,
+            tables,
+            sessions: HashMap::new(),
+            legs: HashMap::new(),
+            touched: Vec::new(),
+            effects: Vec::new(),
+            resubmit: Vec::new(),
+            edge: EdgeCounters::default(),
+            edge_outbox,
+            next_summary: None,
+            draining: false,
+            frozen: 0,
+            live_sessions: 0,
+        }
+    }
+
+    /// A datagram arrived.
+    pub fn receive(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, datagram: Bytes) {
+        if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return self.count(now, flow, Stateless::KeepAlive);
+        }
+        match Message::scan(datagram) {
+            Ok(message) => self.receive_message(now, mint, flow, message),
+            Err(unreadable) => match unreadable.answerable() {
+                Some(request) => self.endpoint.answer_statelessly(flow, request, 400),
+                None => self.count(now, flow, Stateless::Unreadable),
+            },
+        }
+        self.settle(now, mint);
+    }
+
+    fn receive_message(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, message: Message) {
+        let checked = if message.is_request() { validate_request(&message) } else { validate_response(&message) };
+        match checked {
+            Ok(()) => self.endpoint.receive(now.moment, mint, flow, message),
+            Err(fault) if message.is_request() && message.is_answerable() => {
+                self.endpoint.answer_statelessly(flow, &message, fault.status);
+            }
+            Err(_) => self.count(now, flow, Stateless::Unreadable),
+        }
+    }
+
+    /// Media reported something.
+    pub fn report(&mut self, now: Now, mint: &mut dyn Mint, report: &MediaReport) {
+        let path = match report {
+            MediaReport::Latched { path, .. }
+            | MediaReport::Silent { path, .. }
+            | MediaReport::Heard { path, .. }
+            | MediaReport::Closed { path, .. } => path,
+        };
+        let id = path.session;
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        live.begin_turn();
+        let mut context = Context::new(now, mint);
+        live.session.on_media(&mut context, report);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+        self.settle(now, mint);
+    }
+
+    /// Timers that are due.
+    pub fn wake(&mut self, now: Now, mint: &mut dyn Mint) {
+        loop {
+            let left = self.endpoint.wake(now.moment, mint);
+            if let Some(Timer::NoteRepeats(id)) = left
+                && let Some(live) = self.sessions.get_mut(&id)
+            {
+                live.write_repeats(mint, now.wall);
+                self.touched.push(id);
+            }
+            self.settle(now, mint);
+            if self.endpoint.next_wake().is_none_or(|at| at > now.moment) {
+                break;
+            }
+        }
+        if self.next_summary.is_some_and(|at| at <= now.moment) {
+            self.summarise(now, mint);
+        }
+    }
+
+    /// When [`Exchange::wake`] is due.
+    pub fn next_wake(&self) -> Option<Moment> {
+        [self.endpoint.next_wake(), self.next_summary].into_iter().flatten().min()
+    }
+
+    /// What is to be submitted to the log now. At most one append per stream is out at a time.
+    pub fn appends(&mut self, now: Now, mint: &mut dyn Mint) -> Vec<Append> {
+        let mut appends = std::mem::take(&mut self.resubmit);
+        for id in std::mem::take(&mut self.touched) {
+            let Some(live) = self.sessions.get_mut(&id) else { continue };
+            if live.outbox.is_ready() && live.has_repeats() {
+                live.write_repeats(mint, now.wall);
+                self.endpoint.timers().stop(Timer::NoteRepeats(id));
+            }
+            appends.extend(live.outbox.take());
+        }
+        appends.extend(self.edge_outbox.take());
+        appends
+    }
+
+    /// The log's word on an append. Effects that may leave are to be taken by [`Exchange::effects`].
+    pub fn landed(&mut self, outcome: Outcome) -> Result<(), AppendError> {
+        let Outcome { stream, result } = outcome;
+        if stream == self.settings.edge_stream {
+            return self.land(None, result);
+        }
+        let id = Uuid::parse_str(stream.id()).map(|uuid| SessionId::from_bits(uuid.as_u128()));
+        id.map_or(Ok(()), |id| self.land(Some(id), result))
+    }
+
+    fn land(
+        &mut self,
+        session: Option<SessionId>,
+        result: Result<crate::log::Durable, AppendError>,
+    ) -> Result<(), AppendError> {
+        let outbox = match session {
+            None => &mut self.edge_outbox,
+            Some(id) => match self.sessions.get_mut(&id) {
+                Some(live) => &mut live.outbox,
+                None => return Ok(()),
+            },
+        };
+        match outbox.landed(result) {
+            Landed::Effects(effects) => {
+                self.effects.extend(effects);
+                if let Some(id) = session {
+                    self.touched.push(id);
+                    self.forget_if_over(id);
+                }
+                Ok(())
+            }
+            Landed::Retry(append) => {
+                self.resubmit.push(append);
+                Ok(())
+            }
+            Landed::Frozen(error) => {
+                self.frozen += 1;
+                Err(error)
+            }
+        }
+    }
+
+    /// What may leave now.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Configuration changed, durably.
+    pub fn provision(&mut self, provisioned: &Provisioned) {
+        self.tables.apply(provisioned);
+    }
+
+    /// A host name's addresses.
+    pub fn resolved(&mut self, host: HostKey, addresses: Vec<SocketAddr>) {
+        self.tables.set_resolved(host, addresses);
+    }
+
+    /// From here on new calls are refused with 503; the running ones go on.
+    pub const fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends every call that still runs.
+    pub fn release_all(&mut self, now: Now, mint: &mut dyn Mint) {
+        let ids: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, live)| !live.session.ended).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(live) = self.sessions.get_mut(&id) else { continue };
+            live.begin_turn();
+            let mut context = Context::new(now, mint);
+            live.session.release_all(&mut context, ReleaseCause::Operator);
+            let steps = context.steps;
+            self.carry_out(now, mint, id, steps);
+        }
+        self.settle(now, mint);
+    }
+
+    /// How much there is of everything.
+    pub fn census(&self) -> Census {
+        Census {
+            live_sessions: self.live_sessions,
+            sessions: self.sessions.len(),
+            legs: self.endpoint.dialog_count(),
+            transactions: self.endpoint.transaction_count(),
+            timers: self.endpoint.timer_count(),
+            stateless_total: self.edge.total(),
+            frozen: self.frozen,
+        }
+    }
+
+    /// The endpoint's outputs, each carried to where it belongs, until it is quiet.
+    fn settle(&mut self, now: Now, mint: &mut dyn Mint) {
+        while let Some(output) = self.endpoint.poll() {
+            match output {
+                Output::Received(incoming) => {
+                    if let Some((id, live)) = self.live_of(incoming.leg) {
+                        live.begin_turn();
+                        live.received(now.wall, incoming);
+                        self.touched.push(id);
+                    }
+                }
+                Output::Send(outgoing) => {
+                    if let Some((id, live)) = self.live_of(outgoing.leg) {
+                        live.commit(now.wall, outgoing);
+                        self.touched.push(id);
+                    }
+                }
+                Output::Repeat { leg, sent } => self.send_again(now, leg, sent),
+                Output::Absorbed { leg, event } => self.note_repeat(now, leg, Way::Received, event),
+                Output::Learned(leg, fact) => self.learn(now, mint, leg, &fact),
+                Output::Offered { flow, request } => self.offer(now, mint, flow, request),
+                Output::Stateless { flow, bytes, why } => {
+                    self.count(now, flow, why);
+                    self.effects.extend(bytes.map(|bytes| Effect::Transmit { flow, bytes }));
+                }
+                Output::Unbuildable { leg, .. } => self.give_up(now, mint, leg),
+            }
+        }
+    }
+
+    fn live_of(&mut self, leg: LegId) -> Option<(SessionId, &mut Live)> {
+        let id = *self.legs.get(&leg)?;
+        Some((id, self.sessions.get_mut(&id)?))
+    }
+
+    /// Durable bytes go at once; others are about to go anyway.
+    fn send_again(&mut self, now: Now, leg: LegId, sent: crate::sip::dialog::Sent) {
+        let durable = self.live_of(leg).is_some_and(|(_, live)| live.outbox.is_durable(sent.event));
+        if durable {
+            self.effects.push(Effect::Transmit { flow: sent.flow, bytes: sent.bytes });
+            self.note_repeat(now, leg, Way::Sent, sent.event);
+        }
+    }
+
+    fn note_repeat(&mut self, now: Now, leg: LegId, way: Way, event: crate::ids::EventId) {
+        let Some((id, live)) = self.live_of(leg) else { return };
+        live.note_repeat(leg, way, event);
+        let timers = self.endpoint.timers();
+        if !timers.is_set(Timer::NoteRepeats(id)) {
+            timers.set(Timer::NoteRepeats(id), now.moment + NOTE_REPEATS_AFTER);
+        }
+    }
+
+    fn learn(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId, fact: &Fact) {
+        if matches!(fact, Fact::Forgotten) {
+            return self.forget_leg(leg);
+        }
+        let Some((id, live)) = self.live_of(leg) else { return };
+        let mut context = Context::new(now, mint);
+        live.session.observe(&mut context, leg, fact);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+    }
+
+    /// Records and orders, in the order of decision.
+    fn carry_out(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, steps: Vec<Step>) {
+        self.touched.push(id);
+        for step in steps {
+            match step {
+                Step::Record(event) => {
+                    if let Some(live) = self.sessions.get_mut(&id) {
+                        live.write(mint, now.wall, &event);
+                        if live.session.ended && matches!(event, crate::session::event::SessionEvent::SessionEnded(_)) {
+                            self.live_sessions = self.live_sessions.saturating_sub(1);
+                            live.session.slim();
+                        }
+                    }
+                }
+                Step::Order(order) => self.obey(now, mint, id, order),
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, order: Order) {
+        let moment = now.moment;
+        match order {
+            Order::Answer { leg, status, headers, body } => {
+                self.endpoint.answer(moment, mint, leg, status, &headers, body.as_ref());
+            }
+            Order::Invite(plan) => {
+                self.legs.insert(plan.leg, id);
+                if let Some(live) = self.sessions.get_mut(&id) {
+                    live.legs += 1;
+                }
+                self.endpoint.invite(moment, mint, *plan);
+            }
+            Order::Reinvite { leg, body } => self.endpoint.reinvite(moment, mint, leg, body.as_ref()),
+            Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
+            Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
+            Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
+            Order::Media(order) => {
+                if let Some(live) = self.sessions.get_mut(&id) {
+                    live.outbox.hold(Effect::Media(order));
+                }
+            }
+        }
+    }
+
+    /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
+    fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
+        if self.draining {
+            return self.endpoint.answer_statelessly(flow, &request, 503);
+        }
+        let role = self.role_of(flow);
+        let (Some(called), Some(parties)) = (route::called(&request), route::parties(&request)) else {
+            return self.endpoint.answer_statelessly(flow, &request, 400);
+        };
+        let routed = match route::route(&self.tables, &self.settings.listeners, role, flow, &called) {
+            Ok(routed) => routed,
+            Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),
+        };
+        let Some(key) = mint.seal_key(routed.account) else {
+            return self.endpoint.answer_statelessly(flow, &request, 503);
+        };
+        let domain = self.settings.domain.clone().unwrap_or_else(|| flow.local.to_string().into());
+        let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
+        let leg = LegId::from_bits(mint.bits());
+        let id = SessionId::from_bits(mint.wide_bits());
+        if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
+            return self.endpoint.answer_statelessly(flow, &request, 400);
+        }
+        let mut live = Live::new(id, self.settings.node, key);
+        live.legs = 1;
+        self.sessions.insert(id, live);
+        self.live_sessions += 1;
+        self.legs.insert(leg, id);
+        let offer = Offer {
+            leg,
+            account: routed.account,
+            edge: role,
+            trunk: routed.trunk,
+            media_source: routed.media_source,
+            parties,
+            identity,
+            route: routed.route,
+        };
+        self.begin_session(now, mint, id, offer, &request);
+    }
+
+    /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.
+    fn begin_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, offer: Offer, request: &Message) {
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        if let Some(Output::Received(incoming)) = self.endpoint.poll() {
+            live.received(now.wall, incoming);
+        }
+        let mut context = Context::new(now, mint);
+        live.session.on_offer(&mut context, offer, request);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+    }
+
+    /// A message of ours could not be built: the call cannot go on.
+    fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
+        let Some((id, live)) = self.live_of(leg) else { return };
+        let mut context = Context::new(now, mint);
+        live.session.release_all(&mut context, ReleaseCause::Unusable);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+    }
+
+    fn forget_leg(&mut self, leg: LegId) {
+        let Some(id) = self.legs.remove(&leg) else { return };
+        if let Some(live) = self.sessions.get_mut(&id) {
+            live.legs = live.legs.saturating_sub(1);
+        }
+        self.forget_if_over(id);
+    }
+
+    fn forget_if_over(&mut self, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(Live::is_over) {
+            self.sessions.remove(&id);
+            self.endpoint.timers().stop(Timer::NoteRepeats(id));
+        }
+    }
+
+    fn role_of(&self, flow: Flow) -> EdgeRole {
+        let listener = self.settings.listeners.iter().find(|listener| listener.address == flow.local);
+        listener.map_or(EdgeRole::Public, |listener| listener.role)
+    }
+
+    fn count(&mut self, now: Now, flow: Flow, what: Stateless) {
+        self.edge.count(self.role_of(flow), what);
+        self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
+    }
+
+    fn summarise(&mut self, now: Now, mint: &mut dyn Mint) {
+        self.next_summary = None;
+        let Some(summary) = self.edge.take() else { return };
+        // Counters and names only: this cannot fail, and an empty object would say so.
+        let data = serde_json::to_vec(&summary).unwrap_or_else(|_| b"{}".to_vec());
+        let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
+        self.edge_outbox.record(mint.event_id(), now.wall, None, encoded);
+    }
+}

@@ -1,0 +1,146 @@
+//! Hosts of URIs and Vias (RFC 3261 §25.1 `host`, with RFC 5954's correction).
+
+use super::params::while_class;
+use super::{Malformed, chars};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The longest host name, in bytes (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 255;
+
+/// A host: a name or an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Host<'a> {
+    /// A name as it is spelled; names are compared without case.
+    Name(&'a str),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address, in brackets on the wire.
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a whole text; an IPv6 address stands in brackets.
+    ///
+    /// # Errors
+    /// It is no host.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        match Self::take(text, "host")? {
+            (host, "") => Ok(host),
+            (_, _) => Err(Malformed::new("host", "has a character it may not have")),
+        }
+    }
+
+    /// The address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Name(_) => None,
+            Self::V4(address) => Some(IpAddr::V4(*address)),
+            Self::V6(address) => Some(IpAddr::V6(*address)),
+        }
+    }
+
+    /// Whether both are the same name without case, or the same address.
+    pub fn same(&self, other: &Host<'_>) -> bool {
+        match (self, other) {
+            (Self::Name(one), Host::Name(two)) => one.eq_ignore_ascii_case(two),
+            (Self::V4(one), Host::V4(two)) => one == two,
+            (Self::V6(one), Host::V6(two)) => one == two,
+            (Self::Name(_) | Self::V4(_) | Self::V6(_), _) => false,
+        }
+    }
+
+    /// The host at the front of `text` and what follows it.
+    pub(super) fn take(text: &'a str, part: &'static str) -> Result<(Self, &'a str), Malformed> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let close = inner.find(']').ok_or(Malformed::new(part, "a bracket is not closed"))?;
+            let address = ipv6(&inner[..close]).ok_or(Malformed::new(part, "no IPv6 address in the brackets"))?;
+            return Ok((Self::V6(address), &inner[close + 1..]));
+        }
+        let end = text.bytes().position(|byte| byte != b'.' && !chars::is(byte, chars::LABEL));
+        let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+        let host = name_or_ipv4(name).ok_or(Malformed::new(part, "the host is no name and no address"))?;
+        Ok((host, rest))
+    }
+
+    /// The host at the front of `text`, its port, and what follows.
+    pub(super) fn take_with_port(text: &'a str, part: &'static str) -> Result<(Self, Option<u16>, &'a str), Malformed> {
+        let (host, rest) = Self::take(text, part)?;
+        // Blanks around the colon are legal in a Via and stopped a URI before it came here.
+        let Some(rest) = chars::trim_start(rest).strip_prefix(':') else {
+            return Ok((host, None, rest));
+        };
+        let (digits, rest) = while_class(chars::trim_start(rest), chars::DIGIT);
+        let port = super::numbers::decimal(digits).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+        let port = port.ok_or(Malformed::new(part, "the port is not 1 to 65535"))?;
+        Ok((host, Some(port), rest))
+    }
+}
+
+fn name_or_ipv4(name: &str) -> Option<Host<'_>> {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    if name.len() > MAX_NAME || last.is_empty() {
+        return None;
+    }
+    // RFC 3261: the last label of a name begins with a letter, so that 192.0.2.300 is nothing.
+    if last.as_bytes()[0].is_ascii_digit() && last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return name.parse().ok().map(Host::V4);
+    }
+    let whole =
+        |label: &str| !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-');
+    labels.split('.').all(whole).then_some(Host::Name(name))
+}
+
+/// An IPv6 address. The three colons that RFC 3261's grammar made before an embedded IPv4 address are read as two
+/// (RFC 5118 §4.10).
+pub(super) fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (front, embedded) = text.split_once(":::")?;
+    if embedded.parse::<Ipv4Addr>().is_err() {
+        return None;
+    }
+    format!("{front}::{embedded}").parse().ok()
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::V4(address) => address.fmt(f),
+            Self::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_told_apart() {
+        assert_eq!(Host::parse("example.com."), Ok(Host::Name("example.com.")));
+        assert_eq!(Host::parse("sip_1.local"), Ok(Host::Name("sip_1.local")));
+        assert_eq!(Host::parse("192.0.2.1").map(|host| host.to_string()), Ok("192.0.2.1".to_owned()));
+        assert_eq!(Host::parse("[2001:DB8::0:1]").map(|host| host.to_string()), Ok("[2001:db8::1]".to_owned()));
+        assert_eq!(Host::parse("3com"), Ok(Host::Name("3com")));
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        for text in ["", ".", "a..b", "-a.b", "1.2.3", "192.0.2.300", "2001", "2001:db8::1", "[::1", "[1.2.3.4]", "a b"]
+        {
+            assert!(Host::parse(text).is_err(), "{text}");
+        }
+        assert!(Host::parse("[fe80::1%eth0]").is_err());
+        assert!(Host::parse(&"a.".repeat(200)).is_err());
+    }
+
+    #[test]
+    fn three_colons_before_an_ipv4_address_are_read_as_two() {
+        assert_eq!(Host::parse("[2001:db8:::192.0.2.1]"), Host::parse("[2001:db8::192.0.2.1]"));
+        assert!(Host::parse("[2001:db8:::1]").is_err());
+    }
+}

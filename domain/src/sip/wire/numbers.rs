@@ -1,0 +1,87 @@
+//! Header values that are numbers or words: CSeq, Max-Forwards, Call-ID.
+
+use super::params::while_class;
+use super::{Malformed, chars};
+
+/// The CSeq header (RFC 3261 §20.16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CSeq<'a> {
+    /// Below 2^31 (RFC 3261 §8.1.1.5).
+    pub number: u32,
+    /// The method's token.
+    pub method: &'a str,
+}
+
+impl<'a> CSeq<'a> {
+    /// Reads `8 INVITE`.
+    ///
+    /// # Errors
+    /// No number, a number of 2^31 or more, or no method.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let (digits, rest) = while_class(text, chars::DIGIT);
+        let number = decimal(digits).ok_or(Malformed::new("CSeq", "has no number"))?;
+        let number = u32::try_from(number).ok().filter(|number| *number < 1 << 31);
+        let number = number.ok_or(Malformed::new("CSeq", "the number is 2^31 or more"))?;
+        let method = chars::trim_start(rest);
+        if method.len() == rest.len() || !chars::all(method, chars::TOKEN) {
+            return Err(Malformed::new("CSeq", "has no method"));
+        }
+        Ok(Self { number, method })
+    }
+}
+
+/// A decimal number of any length; what exceeds a `u64` is its maximum. `None` if there is anything but digits.
+pub(super) fn decimal(text: &str) -> Option<u64> {
+    if !chars::all(text, chars::DIGIT) {
+        return None;
+    }
+    Some(text.bytes().fold(0u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+}
+
+/// Max-Forwards: 0 to 255 (RFC 3261 §20.22).
+pub(super) fn max_forwards(text: &str) -> Result<u8, Malformed> {
+    let number = decimal(text).ok_or(Malformed::new("Max-Forwards", "is no number"))?;
+    u8::try_from(number).map_err(|_| Malformed::new("Max-Forwards", "is above 255"))
+}
+
+/// Call-ID: a word, or two with `@` between (RFC 3261 §20.8).
+pub(super) fn call_id(text: &str) -> Result<&str, Malformed> {
+    let at_signs = memchr::memchr_iter(b'@', text.as_bytes()).count();
+    let halves = at_signs == 0 || (at_signs == 1 && !text.starts_with('@') && !text.ends_with('@'));
+    if chars::all(text, chars::CALL_ID) && halves {
+        return Ok(text);
+    }
+    Err(Malformed::new("Call-ID", "is no word"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cseq_is_a_number_below_two_to_the_31_and_a_method() {
+        assert_eq!(CSeq::parse("0009   INVITE"), Ok(CSeq { number: 9, method: "INVITE" }));
+        assert_eq!(CSeq::parse("2147483647 ACK").map(|cseq| cseq.number), Ok(2_147_483_647));
+        for text in ["2147483648 ACK", "36893488147419103232 REGISTER", "-1 ACK", "1", "1ACK", " ACK", "1 A B", ""] {
+            assert!(CSeq::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn max_forwards_is_0_to_255() {
+        assert_eq!(max_forwards("0068"), Ok(68));
+        assert_eq!(max_forwards("255"), Ok(255));
+        for text in ["256", "300", "-1", "7a", ""] {
+            assert!(max_forwards(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_is_one_or_two_words() {
+        assert!(call_id("a.b@192.0.2.1").is_ok());
+        assert!(call_id(r#"intmeth.word%ZK-!.*_+'@word`~)(><:\/"][?}{"#).is_ok());
+        for text in ["", "@", "a@", "@b", "a@b@c", "a b", "a,b", "a;b"] {
+            assert!(call_id(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a message must be before a transaction, dialog or route is looked for (RFC 3261 §8.1.1, §8.2, §16.3).
+
+use super::message::{Message, StartLine};
+use super::{HeaderName, Malformed, Method, Scheme, Uri, reason_phrase};
+
+/// Headers without which there is no transaction and no answer. Max-Forwards may be absent (RFC 3261 §16.3).
+const MANDATORY: [HeaderName; 5] =
+    [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
+
+/// Headers that are no lists and that something is decided by: two of them contradict each other
+/// (RFC 4475 §3.3.8). Content-Length is judged by framing.
+const SINGLE: [HeaderName; 17] = [
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::MaxForwards,
+    HeaderName::ContentType,
+    HeaderName::ContentDisposition,
+    HeaderName::Expires,
+    HeaderName::MinExpires,
+    HeaderName::Event,
+    HeaderName::ReferTo,
+    HeaderName::ReferredBy,
+    HeaderName::Replaces,
+    HeaderName::RAck,
+    HeaderName::RSeq,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+];
+
+/// Why a message is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {reason}: {detail}")]
+pub struct Fault {
+    /// The status a request is answered with: 400, 416 or 505. Responses are dropped whatever it is.
+    pub status: u16,
+    /// The status's phrase.
+    pub reason: &'static str,
+    /// What is wrong, for the log; it holds no more of the message than names.
+    pub detail: String,
+}
+
+impl Fault {
+    fn new(status: u16, detail: impl Into<String>) -> Self {
+        Self { status, reason: reason_phrase(status), detail: detail.into() }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(400, malformed.to_string())
+    }
+}
+
+/// Judges a request. What is absent though RFC 2543 allowed it (From tag, branch, Max-Forwards) is accepted.
+/// Extensions (420), methods (405), dialogs (481), hops (483) and bodies (415, 488) are judged by others later.
+///
+/// # Errors
+/// [`Fault`]: 505 for another version, 416 for a Request-URI of no scheme we route, else 400. Answer it if
+/// [`Message::is_answerable`].
+pub fn validate_request(message: &Message) -> Result<(), Fault> {
+    let StartLine::Request { method, .. } = &message.start else {
+        return Err(Fault::new(400, "a response, no request"));
+    };
+    check_version(message)?;
+    check_text(message)?;
+    if message.odd.not_utf8 {
+        return Err(Fault::new(400, "headers are not UTF-8"));
+    }
+    check_core(message, Some(method))?;
+    message.max_forwards()?;
+    check_contacts(message, method)?;
+    for route in message.routes().chain(message.record_routes()) {
+        if !route?.bracketed {
+            return Err(Fault::new(400, "Route or Record-Route: the URI needs angle brackets"));
+        }
+    }
+    check_request_uri(message.request_uri().unwrap_or_default())
+}
+
+/// Judges a response. Header text that is not UTF-8 is let pass: dropping an answer would cost a call.
+///
+/// # Errors
+/// [`Fault`]: the response is to be dropped, there is no answer to it.
+pub fn validate_response(message: &Message) -> Result<(), Fault> {
+    let StartLine::Response { status, .. } = message.start else {
+        return Err(Fault::new(400, "a request, no response"));
+    };
+    check_version(message)?;
+    check_text(message)?;
+    if !(100..=699).contains(&status) {
+        return Err(Fault::new(400, "status is not 100 to 699"));
+    }
+    check_core(message, None)
+}
+
+fn check_version(message: &Message) -> Result<(), Fault> {
+    if message.version().eq_ignore_ascii_case("SIP/2.0") {
+        return Ok(());
+    }
+    Err(Fault::new(505, "the version is not SIP/2.0"))
+}
+
+fn check_text(message: &Message) -> Result<(), Fault> {
+    if message.odd.blanks_in_start {
+        return Err(Fault::new(400, "the request line has blanks where none belong"));
+    }
+    if message.odd.control {
+        return Err(Fault::new(400, "a header has a control character outside a quoted pair"));
+    }
+    Ok(())
+}
+
+/// The headers every message needs, once each and well formed.
+fn check_core(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
+    if let Some(missing) = MANDATORY.iter().find(|name| !message.has(**name)) {
+        return Err(Fault::new(400, format!("{missing} is missing")));
+    }
+    if let Some(twice) = SINGLE.iter().find(|name| message.repeated & name.bit() != 0) {
+        return Err(Fault::new(400, format!("{twice} is given twice")));
+    }
+    let cseq = message.cseq()?;
+    if method.is_some_and(|method| method.as_str() != cseq.method) {
+        return Err(Fault::new(400, "CSeq: the method is not the request's"));
+    }
+    message.call_id()?;
+    message.from()?;
+    message.to()?;
+    for (index, via) in message.vias().enumerate() {
+        let via = via?;
+        if index == 0 && !(via.protocol.eq_ignore_ascii_case("SIP") && via.version == "2.0") {
+            return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
+        }
+        if index == 0 && via.has_empty_branch() {
+            return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
+        }
+    }
+    Ok(())
+}
+
+/// All Contacts are addresses; an INVITE has one (RFC 3261 §8.1.1.8), only a REGISTER may have `*` (§10.2.2).
+fn check_contacts(message: &Message, method: &Method) -> Result<(), Fault> {
+    if message.is_wildcard_contact() && *method != Method::Register {
+        return Err(Fault::new(400, "Contact: * is for REGISTER"));
+    }
+    let mut count = 0;
+    for contact in message.contacts() {
+        contact?;
+        count += 1;
+    }
+    if count > 1 && *method == Method::Invite {
+        return Err(Fault::new(400, "Contact: an INVITE has one"));
+    }
+    Ok(())
+}
+
+fn check_request_uri(text: &str) -> Result<(), Fault> {
+    let uri = Uri::parse(text).map_err(|malformed| Fault::new(400, format!("Request-{malformed}")))?;
+    match uri.scheme() {
+        Scheme::Sip | Scheme::Sips if uri.headers().is_some() => {
+            Err(Fault::new(400, "Request-URI: headers do not belong in it"))
+        }
+        Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Urn => Ok(()),
+        Scheme::Other => Err(Fault::new(416, "Request-URI: the scheme is none we route")),
+    }
+}
