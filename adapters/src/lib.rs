@@ -1,10 +1,14 @@
 //! Everything that waits: the log's engines, sockets, media, the shard's loop.
+mod private_file;
+mod scratch;
 
 pub mod cache;
 pub mod entropy;
 pub mod event_log;
 pub mod exchange;
+pub mod fatal;
 pub mod keyring;
 pub mod media;
+pub mod node;
 pub mod provisioning;
 pub mod sip_socket;

@@ -7,6 +7,7 @@ mod row;
 mod store;
 mod writer;
 
+use crate::fatal::{self, OnFatal};
 use super::follow::{Follower, Source};
 use super::tail::{Page, Tail};
 use domain::log::{
@@ -23,12 +24,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 pub use store::OpenError;
 use writer::Writer;
-
-/// Ends the process after a failure of the disk. The argument is a sentence for the operator.
-pub type OnFatal = fn(&str) -> !;
-
-/// Exit code of a process whose log failed.
-pub const EXIT_LOG_FAILED: i32 = 70;
 
 /// How the log trades latency, memory and processor time.
 #[derive(Debug, Clone)]
@@ -64,14 +59,9 @@ impl Default for Settings {
             page_size: 4_096,
             known_streams: 65_536,
             readers: 4,
-            on_fatal: exit,
+            on_fatal: fatal::exit,
         }
     }
-}
-
-fn exit(what: &str) -> ! {
-    eprintln!("strowger: {what}");
-    std::process::exit(EXIT_LOG_FAILED)
 }
 
 /// The log in one file. Reads need a tokio runtime around them. Dropping it writes what still waits.

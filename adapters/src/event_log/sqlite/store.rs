@@ -1,11 +1,11 @@
 //! The file: who may open it, how it is set up, what is checked before it is used.
 
+use crate::private_file;
 use domain::log::Position;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Version of the tables below and of [`super::row`]'s outer shape, in `PRAGMA user_version`.
@@ -84,12 +84,10 @@ pub(super) struct Opened {
 pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, OpenError> {
     let file = |source| OpenError::File { path: path.to_owned(), source };
     let store = |source| OpenError::Store { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file)?;
-    let lock = lock(path)?;
+    private_file::make_folder_of(path).map_err(file)?;
+    let lock = private_file::claim(path).map_err(file)?.ok_or_else(|| OpenError::InUse(path.to_owned()))?;
     // SQLite gives its other files the permissions of this one.
-    private().open(path).map_err(file)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
+    private_file::open_or_make(path).map_err(file)?;
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(store)?;
@@ -127,23 +125,6 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options
-}
-
-fn lock(path: &Path) -> Result<Flock<File>, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let file = private().open(&name).map_err(|source| OpenError::File { path: name.clone(), source })?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
-        nix::errno::Errno::EWOULDBLOCK => OpenError::InUse(path.to_owned()),
-        other => OpenError::File { path: name, source: other.into() },
-    })
 }
 
 /// Every commit returns after fdatasync. The library's defaults are not trusted: what we set is read back.

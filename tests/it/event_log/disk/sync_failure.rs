@@ -1,7 +1,8 @@
 //! A failed fdatasync, injected below SQLite, ends the process: nothing more is acknowledged, nothing is tried again.
 
 use crate::event_log::given::{Folder, Inbox, first, one, soon, stream};
-use adapters::event_log::sqlite::{EXIT_LOG_FAILED, Settings, SqliteLog};
+use adapters::event_log::sqlite::{Settings, SqliteLog};
+use adapters::fatal::EXIT_FATAL;
 use domain::log::{Direction, EventLog, Filter, Position, Revision};
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +30,7 @@ async fn a_failed_sync_ends_the_process_and_acknowledges_nothing() {
         .output()
         .unwrap();
     let (said, told) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert_eq!(child.status.code(), Some(EXIT_LOG_FAILED), "{said}\n{told}");
+    assert_eq!(child.status.code(), Some(EXIT_FATAL), "{said}\n{told}");
     assert!(said.contains("acknowledged 3") && !said.contains("acknowledged 4"), "{said}");
     assert!(told.contains("the event log failed and cannot go on") && told.contains("Check the disk"), "{told}");
 

@@ -1,0 +1,230 @@
+//! What the SQLite log costs at a steady rate: processor time per append, commits, latency. Not a criterion bench:
+//! the question is cost at a load, not speed.
+//!
+//! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS]`; FOLDER must be on a real disk.
+
+use adapters::event_log::sqlite::{Settings, SqliteLog};
+use bytes::Bytes;
+use domain::ids::EventId;
+use domain::log::{
+    Append, Committed, Draft, EventHash, EventLog, Expected, Filter, Followed, Life, Outcome, Position, Revision,
+    StreamName,
+};
+use domain::time::WallTime;
+use nix::sys::resource::{UsageWho, getrusage};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Events of the appends of one call, 25 in all.
+const SHAPE: [usize; 7] = [6, 3, 3, 4, 2, 4, 3];
+/// Bytes of JSON an event: some 16 kB a call.
+const DATA: usize = 600;
+/// Turns of the load, as a shard's batches of input are.
+const TURN: Duration = Duration::from_millis(1);
+/// Seconds between the fourth append of a call and its fifth.
+const HOLD: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+struct Answers {
+    sent: Mutex<VecDeque<(Instant, usize)>>,
+    latencies: Mutex<Vec<u32>>,
+    done: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Committed for Answers {
+    fn committed(&self, outcomes: Vec<Outcome>) {
+        let now = Instant::now();
+        assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+        let mut sent = self.sent.lock().unwrap();
+        let mut latencies = self.latencies.lock().unwrap();
+        let mut left = outcomes.len();
+        while left > 0 {
+            let (at, count) = sent.front_mut().unwrap();
+            let taken = left.min(*count);
+            latencies.extend(vec![now.duration_since(*at).as_micros() as u32; taken]);
+            left -= taken;
+            *count -= taken;
+            if *count == 0 {
+                sent.pop_front();
+            }
+        }
+        self.done.fetch_add(outcomes.len() as u64, Ordering::Relaxed);
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Call {
+    stream: StreamName,
+    uuid: Uuid,
+    step: usize,
+    events: u64,
+    due: Instant,
+}
+
+/// The load: calls begin so that appends come at the rate wanted.
+struct Load {
+    calls: VecDeque<Call>,
+    holding: VecDeque<Call>,
+    counter: u64,
+    data: Bytes,
+}
+
+impl Load {
+    fn begin(&mut self) -> Call {
+        self.counter += 1;
+        let uuid = Uuid::from_u128(u128::from(self.counter).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
+        let stream = StreamName::new("session", uuid);
+        Call { stream, uuid, step: 0, events: 0, due: Instant::now() }
+    }
+
+    fn next(&mut self, now: Instant) -> Append {
+        let mut call = match self.holding.front() {
+            Some(call) if call.due <= now => self.holding.pop_front().unwrap(),
+            _ if self.calls.len() >= 64 => self.calls.pop_front().unwrap(),
+            _ => self.begin(),
+        };
+        let count = SHAPE[call.step];
+        let mut draft = || {
+            self.counter += 1;
+            Draft {
+                id: EventId::minted(1, 1, 1, self.counter),
+                kind: "SipMessageReceived",
+                version: 1,
+                at: WallTime::from_micros(self.counter as i64),
+                cause: None,
+                previous: EventHash([7; 32]),
+                data: self.data.clone(),
+            }
+        };
+        let append = Append {
+            stream: call.stream.clone(),
+            expected: call.events.checked_sub(1).map_or(Expected::NoStream, |last| Expected::Exactly(Revision(last))),
+            life: if call.step + 1 == SHAPE.len() { Life::Closed } else { Life::Open },
+            correlation: call.uuid,
+            node: 1,
+            events: (0..count).map(|_| draft()).collect(),
+        };
+        call.events += count as u64;
+        call.step += 1;
+        if call.step == 4 {
+            call.due = now + HOLD;
+            self.holding.push_back(call);
+        } else if call.step < SHAPE.len() {
+            self.calls.push_back(call);
+        }
+        append
+    }
+}
+
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    let time = |time: nix::sys::time::TimeVal| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1_000);
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+fn written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0)
+}
+
+/// Sends at a rate and answers processor time, beginning after a warm-up of three holds.
+fn send(log: Option<&SqliteLog>, answers: &Arc<Answers>, rate: u64, seconds: u64) -> (Duration, u64, u64) {
+    let mut load =
+        Load { calls: VecDeque::new(), holding: VecDeque::new(), counter: 0, data: Bytes::from(vec![b'x'; DATA]) };
+    let mut mark = (Duration::ZERO, 0);
+    for (part, span) in [(0, HOLD * 3), (1, Duration::from_secs(seconds))] {
+        let start = Instant::now();
+        let mut sent = 0;
+        answers.latencies.lock().unwrap().clear();
+        answers.commits.store(0, Ordering::Relaxed);
+        if part == 1 {
+            mark = (cpu(), written());
+        }
+        while start.elapsed() < span {
+            let now = Instant::now();
+            let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
+            let appends: Vec<_> = (sent..due).map(|_| load.next(now)).collect();
+            sent = due.max(sent);
+            if let Some(log) = log
+                && !appends.is_empty()
+            {
+                answers.sent.lock().unwrap().push_back((now, appends.len()));
+                log.submit(appends, answers.clone());
+            }
+            std::thread::sleep(TURN);
+        }
+        while log.is_some() && !answers.sent.lock().unwrap().is_empty() {
+            std::thread::sleep(TURN);
+        }
+        if part == 1 {
+            return (cpu() - mark.0, sent, written() - mark.1);
+        }
+    }
+    unreachable!()
+}
+
+fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: usize) -> String {
+    let _ = std::fs::remove_dir_all(path);
+    let log = Arc::new(SqliteLog::open(path.join("log.db"), settings).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for follower in 0..followers {
+        let mut follow = log.follow(Position(0), Filter { categories: vec![], kinds: vec![] });
+        runtime.spawn(async move {
+            let _ = follower;
+            while let Ok(followed) = follow.next().await {
+                if let Followed::Events(events) = followed {
+                    std::hint::black_box(events);
+                }
+            }
+        });
+    }
+    let answers = Arc::new(Answers::default());
+    let (cpu, sent, bytes) = send(Some(&log), &answers, rate, seconds);
+    let mut latencies = std::mem::take(&mut *answers.latencies.lock().unwrap());
+    latencies.sort_unstable();
+    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or(0) as f64 / 1e3;
+    runtime.shutdown_background();
+    format!(
+        "{:>6.1} µs/append  {:>5.0} commits/s  {:>6.0} B/append  p50 {:>5.1}  p99 {:>6.1}  max {:>6.1} ms",
+        cpu.as_secs_f64() * 1e6 / sent as f64,
+        answers.commits.load(Ordering::Relaxed) as f64 / seconds as f64,
+        bytes as f64 / sent as f64,
+        at(0.5),
+        at(0.99),
+        at(0.9999),
+    )
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let folder = PathBuf::from(arguments.first().map_or("target/paced", String::as_str));
+    let number = |index: usize, default: u64| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(default);
+    let (rate, seconds) = (number(1, 3_500), number(2, 10));
+    let (harness, sent, _) = send(None, &Arc::default(), rate, seconds);
+    println!("{rate} appends/s; the load alone {:.1} µs/append", harness.as_secs_f64() * 1e6 / sent as f64);
+    let base = Settings::default();
+    let ms = Duration::from_millis;
+    let mut cases: Vec<(String, Settings, usize)> = Vec::new();
+    for pace in [0, 2, 4, 8] {
+        cases.push((format!("pace {pace} ms"), Settings { pace: ms(pace), ..base.clone() }, 0));
+    }
+    for size in [8_192, 16_384] {
+        cases.push((format!("page {size}"), Settings { page_size: size, ..base.clone() }, 0));
+    }
+    for megabytes in [4, 16, 128] {
+        let settings = Settings { checkpoint_bytes: megabytes << 20, ..base.clone() };
+        cases.push((format!("checkpoint {megabytes} MiB"), settings, 0));
+    }
+    cases.push(("one follower".into(), base.clone(), 1));
+    cases.push(("three followers".into(), base, 3));
+    let wanted = arguments.get(3).cloned().unwrap_or_default();
+    for (name, settings, followers) in cases.into_iter().filter(|(name, ..)| name.contains(&wanted)) {
+        println!("{name:<20} {}", measure(&folder, settings, rate, seconds, followers));
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::scratch::Folder;
+use domain::ids::EventId;
+use domain::ports::Keyring as _;
+use std::collections::HashSet;
+
+const ACCOUNT: AccountId = AccountId::from_bits(1);
+const OTHER: AccountId = AccountId::from_bits(2);
+const EVENT: EventId = EventId::minted(1, 1, 0, 1);
+
+fn open(folder: &Folder) -> Result<Keyring, KeyringError> {
+    let master = Master::File(folder.path().join("keyring.key"));
+    let keyring = Keyring::open(&folder.path().join("keyring.db"), &master)?;
+    keyring.ensure_account(ACCOUNT)?;
+    Ok(keyring)
+}
+
+fn master(byte: u8) -> Master {
+    Master::Bytes(Zeroizing::new([byte; 32]))
+}
+
+/// Whether any file of the folder holds these bytes.
+fn holds(folder: &Folder, bytes: &[u8]) -> bool {
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).any(|file| {
+        file.windows(bytes.len()).any(|part| part == bytes)
+    })
+}
+
+#[test]
+fn a_reopened_keyring_opens_what_was_sealed() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    keyring.ensure_account(OTHER).unwrap();
+    let sealed: Vec<_> = [ACCOUNT, OTHER]
+        .map(|account| keyring.take(account).unwrap())
+        .map(|(reference, key)| (reference, key.seal(reference, EVENT, "Noted", b"alice")))
+        .into();
+    drop(keyring);
+    let keyring = open(&folder).unwrap();
+    for (reference, sealed) in sealed {
+        let key = keyring.key(reference).unwrap();
+        assert_eq!(key.open(EVENT, "Noted", &sealed), Ok(b"alice".to_vec()));
+    }
+}
+
+#[test]
+fn no_key_stands_in_clear_in_any_file() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let (_, key) = keyring.take(ACCOUNT).unwrap();
+    assert!(!holds(&folder, key.expose()));
+    let master = std::fs::read(folder.path().join("keyring.key")).unwrap();
+    let stored = std::fs::read(folder.path().join("keyring.db")).unwrap();
+    assert!(!stored.windows(32).any(|part| part == master));
+}
+
+#[test]
+fn an_erased_key_is_gone_and_its_bytes_are_in_no_file() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let taken: Vec<_> = (0..40).map(|_| keyring.take(ACCOUNT).unwrap().0).collect();
+    let wrapped = |reference: KeyRef| -> Vec<u8> {
+        let vault = lock(&keyring.shared.vault);
+        vault.wrapped(reference)
+    };
+    let bytes: Vec<_> = taken.iter().map(|reference| wrapped(*reference)).collect();
+    assert!(bytes.iter().all(|bytes| holds(&folder, bytes)));
+    keyring.erase(&taken[..39]).unwrap();
+    assert!(!bytes[..39].iter().any(|bytes| holds(&folder, bytes)));
+    assert!(taken[..39].iter().all(|reference| keyring.key(*reference).is_none()), "not even from memory");
+    assert!(keyring.key(taken[39]).is_some(), "the others stay");
+    keyring.erase(&taken[..39]).unwrap();
+    drop(keyring);
+    let keyring = open(&folder).unwrap();
+    assert!(keyring.key(taken[0]).is_none());
+    assert!(keyring.key(taken[39]).is_some());
+}
+
+#[test]
+fn another_master_key_a_missing_one_and_a_cut_one_are_refused_clearly() {
+    let folder = Folder::new();
+    let path = folder.path().join("keyring.db");
+    drop(Keyring::open(&path, &master(1)).unwrap());
+    let refused = Keyring::open(&path, &master(2)).err().unwrap();
+    assert!(matches!(refused, KeyringError::OtherMaster(_)), "{refused}");
+    assert!(refused.to_string().contains("was made with another master key"));
+    assert!(Keyring::open(&path, &master(1)).is_ok());
+
+    let key = folder.path().join("keyring.key");
+    let refused = Keyring::open(&path, &Master::File(key.clone())).err().unwrap();
+    assert!(matches!(refused, KeyringError::NoMaster(_)), "{refused}");
+    assert!(!key.exists(), "a fresh key would not help");
+    std::fs::write(&key, [1; 31]).unwrap();
+    assert!(matches!(Keyring::open(&path, &Master::File(key)), Err(KeyringError::NoMaster(_))));
+}
+
+#[test]
+fn references_never_repeat_over_restarts_and_erasures() {
+    let folder = Folder::new();
+    let mut seen = HashSet::new();
+    for _ in 0..4 {
+        let keyring = open(&folder).unwrap();
+        let taken: Vec<_> = std::iter::from_fn(|| keyring.take(ACCOUNT)).take(30).map(|(reference, _)| reference).collect();
+        assert_eq!(taken.len(), 30);
+        assert!(taken.iter().all(|reference| seen.insert(*reference)));
+        keyring.erase(&taken).unwrap();
+    }
+}
+
+#[test]
+fn keys_are_made_again_in_the_background() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let (mut seen, deadline) = (HashSet::new(), Instant::now() + Duration::from_secs(30));
+    while seen.len() < 2_000 {
+        match keyring.take(ACCOUNT) {
+            Some((reference, _)) => assert!(seen.insert(reference)),
+            None => std::thread::yield_now(),
+        }
+        assert!(Instant::now() < deadline, "{} keys in 30 s", seen.len());
+    }
+    assert!(keyring.take(OTHER).is_none(), "an account that was not ensured has none");
+}
+
+#[test]
+fn a_key_moved_to_another_reference_does_not_open() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let (first, second) = (keyring.take(ACCOUNT).unwrap().0, keyring.take(ACCOUNT).unwrap().0);
+    drop(keyring);
+    let file = rusqlite::Connection::open(folder.path().join("keyring.db")).unwrap();
+    let swap = "UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE reference = ?2) WHERE reference = ?1";
+    file.execute(swap, [first.0 as i64, second.0 as i64]).unwrap();
+    drop(file);
+    let keyring = open(&folder).unwrap();
+    assert!(keyring.key(first).is_none());
+    assert!(keyring.key(second).is_some());
+}
+
+#[test]
+fn a_second_process_is_refused_and_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    assert!(matches!(open(&folder), Err(KeyringError::InUse(_))));
+    for name in ["keyring.db", "keyring.key", "keyring.db.lock"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    drop(keyring);
+    assert!(open(&folder).is_ok());
+}
