@@ -3,3 +3,4 @@
 pub mod cache;
 pub mod event_log;
 pub mod media;
+pub mod provisioning;
