@@ -1,0 +1,285 @@
+//! Reading on connections of its own, away from the log thread and the async threads.
+
+use super::super::tail::{Page, Tail};
+use super::super::{Kinds, lock};
+use super::row::Row;
+use super::store;
+use crate::cache::Cache;
+use bytes::Bytes;
+use domain::log::{Direction, Filter, Position, ReadError, Recorded, Revision, StreamName};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+/// Rows looked at for one page of a follower.
+const SCAN: u64 = 2_048;
+/// Streams whose names are remembered, per generation.
+const NAMES: usize = 16_384;
+const MAX: u64 = i64::MAX as u64;
+
+/// The read-only connections.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+    names: Mutex<Cache<i64, StreamName>>,
+    tail: Arc<Tail>,
+}
+
+impl Readers {
+    pub fn new(path: PathBuf, count: usize, tail: Arc<Tail>) -> Self {
+        let permits = Arc::new(Semaphore::new(count.max(1)));
+        Self { path, idle: Mutex::default(), permits, names: Mutex::new(Cache::new(NAMES)), tail }
+    }
+
+    /// Runs a query on a thread that may block.
+    pub async fn run<T, F>(self: Arc<Self>, query: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, ReadError> + Send + 'static,
+    {
+        let away = |_| ReadError::Unavailable("it is shutting down".into());
+        let permit = self.permits.clone().acquire_owned().await.map_err(away)?;
+        let work = move || {
+            let _permit = permit;
+            let connection = match lock(&self.idle).pop() {
+                Some(connection) => connection,
+                None => store::reader(&self.path).map_err(|error| failed(&error, Position(0)))?,
+            };
+            let answer = query(&Reader { connection: &connection, readers: &self });
+            lock(&self.idle).push(connection);
+            answer
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(ReadError::Unavailable("a read failed".into())))
+    }
+}
+
+/// One connection, during one query.
+pub(super) struct Reader<'r> {
+    connection: &'r Connection,
+    readers: &'r Readers,
+}
+
+/// Collects the events of rows until there are enough.
+struct Collect<'k> {
+    page: Page,
+    limit: usize,
+    direction: Direction,
+    kinds: &'k mut Kinds,
+}
+
+impl Reader<'_> {
+    /// [`domain::log::EventLog::read_stream`].
+    pub fn stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let at = |error| failed(&error, Position(0));
+        let find = "SELECT id FROM streams WHERE name = ?1";
+        let mut find = self.connection.prepare_cached(find).map_err(at)?;
+        let Some(id) = find.query_row([stream.as_str()], |row| row.get::<_, i64>(0)).optional().map_err(at)? else {
+            return Ok(Vec::new());
+        };
+        let query = match direction {
+            Direction::Forwards => {
+                "SELECT position, stream, revision, count, events FROM log WHERE stream = ?1 AND revision >=
+                 coalesce((SELECT max(revision) FROM log WHERE stream = ?1 AND revision <= ?2), 0) ORDER BY revision"
+            }
+            Direction::Backwards => {
+                "SELECT position, stream, revision, count, events FROM log WHERE stream = ?1 AND revision <= ?2
+                 ORDER BY revision DESC"
+            }
+        };
+        let inside = |event: &Recorded| match direction {
+            Direction::Forwards => event.revision >= from,
+            Direction::Backwards => event.revision <= from,
+        };
+        let bounds = params![id, from.0.min(MAX) as i64];
+        self.collect(query, bounds, direction, limit, |_, _| true, inside).map(|page| page.events)
+    }
+
+    /// [`domain::log::EventLog::read_all`].
+    pub fn all(
+        &self,
+        from: Position,
+        direction: Direction,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        match direction {
+            Direction::Forwards => self.forwards(from, Position(MAX), filter, limit, MAX).map(|page| page.events),
+            Direction::Backwards => {
+                let query = "SELECT position, stream, revision, count, events FROM log WHERE position < ?1
+                             ORDER BY position DESC";
+                let inside = |event: &Recorded| event.position < from;
+                let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);
+                let bounds = params![from.0.min(MAX) as i64];
+                self.collect(query, bounds, direction, limit, admits, inside).map(|page| page.events)
+            }
+        }
+    }
+
+    /// A page for a follower: events after a position, not after `head`.
+    pub fn page(&self, after: Position, head: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+        let page = self.forwards(after, head, filter, limit, SCAN)?;
+        if page.seen <= after {
+            return Err(ReadError::Damaged { position: after, what: format!("nothing follows it, but the log ends at {head}") });
+        }
+        Ok(page)
+    }
+
+    fn forwards(
+        &self,
+        after: Position,
+        head: Position,
+        filter: &Filter,
+        limit: usize,
+        rows: u64,
+    ) -> Result<Page, ReadError> {
+        let query = "SELECT position, stream, revision, count, events FROM log WHERE position >=
+                     coalesce((SELECT max(position) FROM log WHERE position <= ?1), 0) AND position <= ?2
+                     ORDER BY position LIMIT ?3";
+        let bounds = params![after.0.saturating_add(1).min(MAX) as i64, head.0.min(MAX) as i64, rows as i64];
+        let inside = |event: &Recorded| event.position > after;
+        let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);
+        self.collect(query, bounds, Direction::Forwards, limit, admits, inside)
+    }
+
+    fn collect(
+        &self,
+        query: &str,
+        bounds: impl rusqlite::Params,
+        direction: Direction,
+        limit: usize,
+        admits: impl Fn(&StreamName, &str) -> bool,
+        inside: impl Fn(&Recorded) -> bool,
+    ) -> Result<Page, ReadError> {
+        let at = |error: &rusqlite::Error| failed(error, Position(0));
+        let mut statement = self.connection.prepare_cached(query).map_err(|error| at(&error))?;
+        let mut rows = statement.query(bounds).map_err(|error| at(&error))?;
+        let mut kinds = lock(self.readers.tail.kinds());
+        let mut collect = Collect { page: Page::default(), limit, direction, kinds: &mut kinds };
+        while collect.page.events.len() < limit {
+            let Some(row) = rows.next().map_err(|error| failed(&error, collect.page.seen))? else { break };
+            self.row(row, &mut collect, &admits, &inside)?;
+        }
+        Ok(collect.page)
+    }
+
+    fn row(
+        &self,
+        row: &rusqlite::Row<'_>,
+        collect: &mut Collect<'_>,
+        admits: &impl Fn(&StreamName, &str) -> bool,
+        inside: &impl Fn(&Recorded) -> bool,
+    ) -> Result<(), ReadError> {
+        let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        let position = number(0).map(Position).map_err(|error| failed(&error, Position(0)))?;
+        let at = |error: rusqlite::Error| failed(&error, position);
+        let stream = self.name(row.get(1).map_err(at)?, position)?;
+        let (revision, count) = (number(2).map_err(at)?, number(3).map_err(at)?);
+        let blob = row.get_ref(4).map_err(at)?.as_blob().map_err(|_| damaged(position, "its row holds no events"))?;
+        collect.events(Place { position, stream, revision, count }, blob, admits, inside)
+    }
+
+    fn name(&self, id: i64, position: Position) -> Result<StreamName, ReadError> {
+        if let Some(name) = lock(&self.readers.names).get(&id) {
+            return Ok(name.clone());
+        }
+        let at = |error| failed(&error, position);
+        let mut find = self.connection.prepare_cached("SELECT name FROM streams WHERE id = ?1").map_err(at)?;
+        let name = find.query_row([id], |row| row.get::<_, String>(0)).optional().map_err(at)?;
+        let name = name.as_deref().and_then(StreamName::parse).ok_or(damaged(position, "its stream has no name"))?;
+        lock(&self.readers.names).insert(id, name.clone());
+        Ok(name)
+    }
+
+    /// [`domain::log::EventLog::open_streams`].
+    pub fn open_streams(&self) -> Result<Vec<StreamName>, ReadError> {
+        let at = |error| failed(&error, Position(0));
+        let query = "SELECT name FROM live JOIN streams ON streams.id = live.stream ORDER BY opened";
+        let mut statement = self.connection.prepare_cached(query).map_err(at)?;
+        let names = statement.query_map([], |row| row.get::<_, String>(0)).map_err(at)?;
+        let parse = |name: String| {
+            StreamName::parse(&name).ok_or_else(|| damaged(Position(0), &format!("a stream is called {name:?}")))
+        };
+        names.map(|name| name.map_err(at).and_then(parse)).collect()
+    }
+}
+
+/// Where a row's first event stands.
+struct Place {
+    position: Position,
+    stream: StreamName,
+    revision: u64,
+    count: u64,
+}
+
+impl Collect<'_> {
+    fn events(
+        &mut self,
+        place: Place,
+        blob: &[u8],
+        admits: &impl Fn(&StreamName, &str) -> bool,
+        inside: &impl Fn(&Recorded) -> bool,
+    ) -> Result<(), ReadError> {
+        let broken = |what| damaged(place.position, what);
+        let row = Row::open(blob).map_err(broken)?;
+        let (node, correlation) = (row.node, row.correlation);
+        let events = row.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        if events.len() as u64 != place.count {
+            return Err(damaged(place.position, "its row holds another number of events than it says"));
+        }
+        let mut whole = None;
+        for step in 0..events.len() {
+            let index = match self.direction {
+                Direction::Forwards => step,
+                Direction::Backwards => events.len() - 1 - step,
+            };
+            let event = &events[index];
+            let position = Position(place.position.0 + index as u64);
+            if self.page.events.len() >= self.limit {
+                return Ok(());
+            }
+            self.page.seen = position;
+            if !admits(&place.stream, event.kind) {
+                continue;
+            }
+            // Copied once a row, and only where something in it is wanted.
+            let whole = whole.get_or_insert_with(|| Bytes::copy_from_slice(blob));
+            let recorded = Recorded {
+                position,
+                stream: place.stream.clone(),
+                revision: Revision(place.revision + index as u64),
+                id: event.id,
+                kind: self.kinds.intern(event.kind),
+                version: event.version,
+                at: event.at,
+                correlation,
+                cause: event.cause,
+                node,
+                previous: event.previous,
+                data: whole.slice(event.data.clone()),
+            };
+            if inside(&recorded) {
+                self.page.events.push(recorded);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged(position: Position, what: &str) -> ReadError {
+    ReadError::Damaged { position, what: what.into() }
+}
+
+fn failed(error: &rusqlite::Error, near: Position) -> ReadError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(near, &error.to_string()),
+        _ => ReadError::Unavailable(error.to_string()),
+    }
+}
