@@ -109,12 +109,7 @@ impl MemoryLog {
 }
 
 impl State {
-    fn append(
-        &mut self,
-        append: Append,
-        head: Position,
-        fresh: &mut Vec<Arc<Stored>>,
-    ) -> Result<Durable, AppendError> {
+    fn append(&mut self, append: Append, head: Position, fresh: &mut Vec<Arc<Stored>>) -> Result<Durable, AppendError> {
         let stream = append.stream.clone();
         match self.failures.pop_front() {
             Some(Failure::Refused(error)) => Err(error),
@@ -171,7 +166,8 @@ impl Shared {
         wanted: impl Fn(&Recorded) -> bool,
     ) -> Vec<Recorded> {
         let mut kinds = lock(self.tail.kinds());
-        let places = appends.iter().flat_map(|stored| (0..stored.append.events.len()).map(move |index| (stored, index)));
+        let places =
+            appends.iter().flat_map(|stored| (0..stored.append.events.len()).map(move |index| (stored, index)));
         let events = |(stored, index): (&Arc<Stored>, usize)| stored.recorded(index, &mut kinds);
         match direction {
             Direction::Forwards => places.filter_map(events).filter(wanted).take(limit).collect(),

@@ -63,7 +63,8 @@ impl<'c> Appender<'c> {
             add_stream: connection.prepare("INSERT INTO streams (id, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?,
             find_last: connection
                 .prepare("SELECT revision + count - 1 FROM log WHERE stream = ?1 ORDER BY revision DESC LIMIT 1")?,
-            find_row: connection.prepare("SELECT position, count, events FROM log WHERE stream = ?1 AND revision = ?2")?,
+            find_row: connection
+                .prepare("SELECT position, count, events FROM log WHERE stream = ?1 AND revision = ?2")?,
             add_row: connection
                 .prepare("INSERT INTO log (position, stream, revision, count, events) VALUES (?1, ?2, ?3, ?4, ?5)")?,
             find_live: connection.prepare("SELECT 1 FROM live WHERE stream = ?1")?,

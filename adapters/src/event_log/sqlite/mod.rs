@@ -95,7 +95,7 @@ impl SqliteLog {
         let path = path.as_ref();
         let opened = store::open(path, settings.page_size)?;
         let tail = Arc::new(Tail::new(opened.head, settings.tail_bytes));
-        let readers = Arc::new(Readers::new(path.to_owned(), settings.readers, tail.clone()));
+        let readers = Arc::new(Readers::new(path.to_owned(), settings.readers));
         let queue = Arc::new(Queue::new(settings.queue_appends, settings.queue_bytes));
         let writer = Writer { connection: opened.connection, queue: queue.clone(), tail: tail.clone(), settings };
         let thread = std::thread::Builder::new().name("log".into()).spawn(|| writer.run());

@@ -1,6 +1,6 @@
 //! Reading on connections of its own, away from the log thread and the async threads.
 
-use super::super::tail::{Page, Tail};
+use super::super::tail::Page;
 use super::super::{Kinds, lock};
 use super::row::Row;
 use super::store;
@@ -21,34 +21,34 @@ const MAX: u64 = i64::MAX as u64;
 /// The read-only connections.
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<(Connection, Kinds)>>,
     permits: Arc<Semaphore>,
     names: Mutex<Cache<i64, StreamName>>,
-    tail: Arc<Tail>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf, count: usize, tail: Arc<Tail>) -> Self {
+    pub fn new(path: PathBuf, count: usize) -> Self {
         let permits = Arc::new(Semaphore::new(count.max(1)));
-        Self { path, idle: Mutex::default(), permits, names: Mutex::new(Cache::new(NAMES)), tail }
+        Self { path, idle: Mutex::default(), permits, names: Mutex::new(Cache::new(NAMES)) }
     }
 
     /// Runs a query on a thread that may block.
     pub async fn run<T, F>(self: Arc<Self>, query: F) -> Result<T, ReadError>
     where
         T: Send + 'static,
-        F: FnOnce(&Reader<'_>) -> Result<T, ReadError> + Send + 'static,
+        F: FnOnce(&mut Reader<'_>) -> Result<T, ReadError> + Send + 'static,
     {
         let away = |_| ReadError::Unavailable("it is shutting down".into());
         let permit = self.permits.clone().acquire_owned().await.map_err(away)?;
         let work = move || {
             let _permit = permit;
-            let connection = match lock(&self.idle).pop() {
-                Some(connection) => connection,
-                None => store::reader(&self.path).map_err(|error| failed(&error, Position(0)))?,
+            let idle = lock(&self.idle).pop();
+            let (connection, mut kinds) = match idle {
+                Some(idle) => idle,
+                None => (store::reader(&self.path).map_err(|error| failed(&error, Position(0)))?, Kinds::default()),
             };
-            let answer = query(&Reader { connection: &connection, readers: &self });
-            lock(&self.idle).push(connection);
+            let answer = query(&mut Reader { connection: &connection, kinds: &mut kinds, names: &self.names });
+            lock(&self.idle).push((connection, kinds));
             answer
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(ReadError::Unavailable("a read failed".into())))
@@ -58,7 +58,8 @@ impl Readers {
 /// One connection, during one query.
 pub(super) struct Reader<'r> {
     connection: &'r Connection,
-    readers: &'r Readers,
+    kinds: &'r mut Kinds,
+    names: &'r Mutex<Cache<i64, StreamName>>,
 }
 
 /// Collects the events of rows until there are enough.
@@ -72,7 +73,7 @@ struct Collect<'k> {
 impl Reader<'_> {
     /// [`domain::log::EventLog::read_stream`].
     pub fn stream(
-        &self,
+        &mut self,
         stream: &StreamName,
         from: Revision,
         direction: Direction,
@@ -104,7 +105,7 @@ impl Reader<'_> {
 
     /// [`domain::log::EventLog::read_all`].
     pub fn all(
-        &self,
+        &mut self,
         from: Position,
         direction: Direction,
         filter: &Filter,
@@ -124,16 +125,19 @@ impl Reader<'_> {
     }
 
     /// A page for a follower: events after a position, not after `head`.
-    pub fn page(&self, after: Position, head: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
+    pub fn page(&mut self, after: Position, head: Position, filter: &Filter, limit: usize) -> Result<Page, ReadError> {
         let page = self.forwards(after, head, filter, limit, SCAN)?;
         if page.seen <= after {
-            return Err(ReadError::Damaged { position: after, what: format!("nothing follows it, but the log ends at {head}") });
+            return Err(ReadError::Damaged {
+                position: after,
+                what: format!("nothing follows it, but the log ends at {head}"),
+            });
         }
         Ok(page)
     }
 
     fn forwards(
-        &self,
+        &mut self,
         after: Position,
         head: Position,
         filter: &Filter,
@@ -150,7 +154,7 @@ impl Reader<'_> {
     }
 
     fn collect(
-        &self,
+        &mut self,
         query: &str,
         bounds: impl rusqlite::Params,
         direction: Direction,
@@ -161,40 +165,43 @@ impl Reader<'_> {
         let at = |error: &rusqlite::Error| failed(error, Position(0));
         let mut statement = self.connection.prepare_cached(query).map_err(|error| at(&error))?;
         let mut rows = statement.query(bounds).map_err(|error| at(&error))?;
-        let mut kinds = lock(self.readers.tail.kinds());
-        let mut collect = Collect { page: Page::default(), limit, direction, kinds: &mut kinds };
+        let mut collect = Collect { page: Page::default(), limit, direction, kinds: self.kinds };
         while collect.page.events.len() < limit {
             let Some(row) = rows.next().map_err(|error| failed(&error, collect.page.seen))? else { break };
-            self.row(row, &mut collect, &admits, &inside)?;
+            let place = Self::place(row, |id, position| Self::name(self.connection, self.names, id, position))?;
+            let blob = row.get_ref(4).ok().and_then(|blob| blob.as_blob().ok());
+            let blob = blob.ok_or_else(|| damaged(place.position, "its row holds no events"))?;
+            collect.events(&place, blob, &admits, &inside)?;
         }
         Ok(collect.page)
     }
 
-    fn row(
-        &self,
+    fn place(
         row: &rusqlite::Row<'_>,
-        collect: &mut Collect<'_>,
-        admits: &impl Fn(&StreamName, &str) -> bool,
-        inside: &impl Fn(&Recorded) -> bool,
-    ) -> Result<(), ReadError> {
+        name: impl Fn(i64, Position) -> Result<StreamName, ReadError>,
+    ) -> Result<Place, ReadError> {
         let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
         let position = number(0).map(Position).map_err(|error| failed(&error, Position(0)))?;
         let at = |error: rusqlite::Error| failed(&error, position);
-        let stream = self.name(row.get(1).map_err(at)?, position)?;
-        let (revision, count) = (number(2).map_err(at)?, number(3).map_err(at)?);
-        let blob = row.get_ref(4).map_err(at)?.as_blob().map_err(|_| damaged(position, "its row holds no events"))?;
-        collect.events(Place { position, stream, revision, count }, blob, admits, inside)
+        let stream = name(row.get(1).map_err(at)?, position)?;
+        Ok(Place { position, stream, revision: number(2).map_err(at)?, count: number(3).map_err(at)? })
     }
 
-    fn name(&self, id: i64, position: Position) -> Result<StreamName, ReadError> {
-        if let Some(name) = lock(&self.readers.names).get(&id) {
+    fn name(
+        connection: &Connection,
+        names: &Mutex<Cache<i64, StreamName>>,
+        id: i64,
+        position: Position,
+    ) -> Result<StreamName, ReadError> {
+        if let Some(name) = lock(names).get(&id) {
             return Ok(name.clone());
         }
         let at = |error| failed(&error, position);
-        let mut find = self.connection.prepare_cached("SELECT name FROM streams WHERE id = ?1").map_err(at)?;
+        let mut find = connection.prepare_cached("SELECT name FROM streams WHERE id = ?1").map_err(at)?;
         let name = find.query_row([id], |row| row.get::<_, String>(0)).optional().map_err(at)?;
-        let name = name.as_deref().and_then(StreamName::parse).ok_or(damaged(position, "its stream has no name"))?;
-        lock(&self.readers.names).insert(id, name.clone());
+        let name =
+            name.as_deref().and_then(StreamName::parse).ok_or_else(|| damaged(position, "its stream has no name"))?;
+        lock(names).insert(id, name.clone());
         Ok(name)
     }
 
@@ -222,7 +229,7 @@ struct Place {
 impl Collect<'_> {
     fn events(
         &mut self,
-        place: Place,
+        place: &Place,
         blob: &[u8],
         admits: &impl Fn(&StreamName, &str) -> bool,
         inside: &impl Fn(&Recorded) -> bool,

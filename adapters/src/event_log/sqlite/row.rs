@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn a_row_cut_anywhere_is_noticed_or_ends_between_two_events() {
         let bytes = encoded();
-        let events = |bytes: &[u8]| Row::open(bytes).and_then(|row| row.collect::<Result<Vec<_>, _>>().map(|e| e.len()));
+        let events =
+            |bytes: &[u8]| Row::open(bytes).and_then(|row| row.collect::<Result<Vec<_>, _>>().map(|e| e.len()));
         let whole: Vec<_> = (0..=bytes.len()).filter_map(|cut| events(&bytes[..cut]).ok()).collect();
         assert_eq!(whole, [0, 1, 2], "only three cuts read at all, and the row's count column tells them apart");
     }

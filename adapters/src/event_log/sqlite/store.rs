@@ -94,7 +94,8 @@ pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, OpenError> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(store)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(store)?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(store)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(store)?;
     let fresh = found == 0 && tables == 0;
     if !fresh && found != FORMAT {
         return Err(OpenError::Format { path: path.to_owned(), found });
@@ -107,9 +108,17 @@ pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, OpenError> {
         let script = format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;");
         connection.execute_batch(&script).map_err(store)?;
     }
+    // A process that died between writing and fdatasync left commits that can be read but may not be on disk yet.
+    // This brings them there before anyone sees them.
+    checkpoint(&connection).map_err(store)?;
     let head = "SELECT coalesce(max(position + count - 1), 0) FROM (SELECT * FROM log ORDER BY position DESC LIMIT 1)";
     let head: i64 = connection.query_row(head, [], |row| row.get(0)).map_err(store)?;
     Ok(Opened { connection, lock, head: Position(head.unsigned_abs()) })
+}
+
+/// Copies the write-ahead log into the main file, both with fdatasync, so that it can start over.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// A connection that can only read.

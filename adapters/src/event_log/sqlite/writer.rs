@@ -4,7 +4,7 @@ use super::super::Stored;
 use super::super::tail::Tail;
 use super::append::{Appender, Failure, Placed};
 use super::queue::{Queue, Submission};
-use super::{OnFatal, Settings};
+use super::{OnFatal, Settings, store};
 use domain::log::{AppendError, Committed, Outcome};
 use rusqlite::{Connection, ErrorCode};
 use std::collections::HashMap;
@@ -57,11 +57,11 @@ impl Writer {
             since_checkpoint += group.bytes + group.fresh.len() * self.settings.page_size as usize;
             self.answer(group);
             if since_checkpoint >= self.settings.checkpoint_bytes {
-                self.checkpoint()?;
+                store::checkpoint(&self.connection)?;
                 since_checkpoint = 0;
             }
         }
-        self.checkpoint()
+        store::checkpoint(&self.connection)
     }
 
     fn commit(
@@ -112,11 +112,6 @@ impl Writer {
         for reply in replies {
             reply.reply.committed(reply.outcomes);
         }
-    }
-
-    /// Copies the write-ahead log into the main file, so that it can start over.
-    fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 }
 

@@ -1,0 +1,163 @@
+//! Rules of reading.
+
+use super::super::given::{after, append, first, fresh, one, recorded_ids, soon, stream, write};
+use super::Home;
+use domain::log::Direction::{Backwards, Forwards};
+use domain::log::{Append, EventHash, EventLog, Expected, Filter, Position, Recorded, Revision};
+
+async fn read_stream(log: &dyn EventLog, from: u64, direction: domain::log::Direction, limit: usize) -> Vec<u64> {
+    let name = stream("session-1");
+    let events = soon(log.read_stream(&name, Revision(from), direction, limit)).await.unwrap();
+    assert!(events.iter().all(|event| event.stream == name));
+    events.iter().map(|event| event.revision.0).collect()
+}
+
+async fn read_all(log: &dyn EventLog, from: u64, direction: domain::log::Direction, limit: usize) -> Vec<u64> {
+    let events = soon(log.read_all(Position(from), direction, &Filter::default(), limit)).await.unwrap();
+    events.iter().map(|event| event.position.0).collect()
+}
+
+pub async fn everything_that_was_written_is_read_unchanged(home: &mut dyn Home) {
+    let log = home.open();
+    let mut written = append("session-1", Expected::NoStream, &["SessionOffered", "LegInvited"]);
+    written.events[0].data = "{\"text\":\"\\u0000 é 😀\"}".into();
+    written.events[1].version = u16::MAX;
+    written.events[1].at = domain::time::WallTime::from_micros(i64::MIN);
+    written.events[1].previous = EventHash([0xab; 32]);
+    written.node = u16::MAX;
+    let durable = one(&*log, written.clone()).await;
+    let expected: Vec<_> = written
+        .events
+        .iter()
+        .zip(0..)
+        .map(|(draft, index)| Recorded {
+            position: Position(durable.position().0 - 1 + index),
+            stream: written.stream.clone(),
+            revision: Revision(index),
+            id: draft.id,
+            kind: draft.kind.into(),
+            version: draft.version,
+            at: draft.at,
+            correlation: written.correlation,
+            cause: draft.cause,
+            node: written.node,
+            previous: draft.previous,
+            data: draft.data.clone(),
+        })
+        .collect();
+    assert_eq!(soon(log.read_stream(&written.stream, Revision(0), Forwards, 10)).await, Ok(expected.clone()));
+    assert_eq!(soon(log.read_all(Position(0), Forwards, &Filter::default(), 10)).await, Ok(expected.clone()));
+    drop(log);
+    let log = home.open();
+    assert_eq!(soon(log.read_all(Position(0), Forwards, &Filter::default(), 10)).await, Ok(expected));
+}
+
+/// Chains an append to what its stream held, as writers do.
+fn chained(mut append: Append, mut previous: EventHash) -> (Append, EventHash) {
+    for index in 0..append.events.len() {
+        append.events[index].previous = previous;
+        previous = append.hash_of(index).unwrap();
+    }
+    (append, previous)
+}
+
+pub async fn hashes_survive_and_chain(home: &mut dyn Home) {
+    let log = home.open();
+    let (head, last) = chained(first("session-1", 3), EventHash::NONE);
+    let (tail, _) = chained(after("session-1", 2, 2), last);
+    let written: Vec<_> = [&head, &tail].iter().flat_map(|a| (0..a.events.len()).map(|i| a.hash_of(i))).collect();
+    write(&*log, head).await;
+    write(&*log, tail).await;
+    drop(log);
+    let log = home.open();
+    let events = soon(log.read_stream(&stream("session-1"), Revision(0), Forwards, 10)).await.unwrap();
+    let read: Vec<_> = events.iter().map(|event| Some(event.hash())).collect();
+    assert_eq!(read, written);
+    let mut previous = EventHash::NONE;
+    for event in events {
+        assert_eq!(event.previous, previous);
+        previous = event.hash();
+    }
+}
+
+pub async fn a_stream_is_read_both_ways_within_bounds_and_limits(home: &mut dyn Home) {
+    let log = home.open();
+    write(&*log, first("session-1", 3)).await;
+    write(&*log, first("session-2", 2)).await;
+    write(&*log, after("session-1", 2, 1)).await;
+    write(&*log, after("session-1", 3, 4)).await;
+    assert_eq!(read_stream(&*log, 0, Forwards, 100).await, [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(read_stream(&*log, 0, Forwards, 2).await, [0, 1]);
+    assert_eq!(read_stream(&*log, 1, Forwards, 3).await, [1, 2, 3]);
+    assert_eq!(read_stream(&*log, 6, Forwards, 100).await, [6, 7]);
+    assert!(read_stream(&*log, 8, Forwards, 100).await.is_empty());
+    assert!(read_stream(&*log, u64::MAX, Forwards, 100).await.is_empty());
+    assert_eq!(read_stream(&*log, u64::MAX, Backwards, 100).await, [7, 6, 5, 4, 3, 2, 1, 0]);
+    assert_eq!(read_stream(&*log, 5, Backwards, 3).await, [5, 4, 3]);
+    assert_eq!(read_stream(&*log, 0, Backwards, 3).await, [0]);
+    assert!(read_stream(&*log, 0, Forwards, 0).await.is_empty());
+    assert_eq!(read_stream(&*log, 0, Forwards, usize::MAX).await.len(), 8);
+}
+
+pub async fn a_missing_stream_reads_as_empty(home: &mut dyn Home) {
+    let log = home.open();
+    assert!(read_stream(&*log, 0, Forwards, 10).await.is_empty());
+    assert!(read_stream(&*log, u64::MAX, Backwards, 10).await.is_empty());
+    assert!(read_all(&*log, 0, Forwards, 10).await.is_empty());
+    assert!(read_all(&*log, u64::MAX, Backwards, 10).await.is_empty());
+}
+
+pub async fn the_whole_log_is_read_both_ways_within_bounds_and_limits(home: &mut dyn Home) {
+    let log = home.open();
+    write(&*log, first("session-1", 3)).await;
+    write(&*log, first("session-2", 2)).await;
+    write(&*log, after("session-1", 2, 3)).await;
+    assert_eq!(read_all(&*log, 0, Forwards, 100).await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(read_all(&*log, 1, Forwards, 3).await, [2, 3, 4]);
+    assert_eq!(read_all(&*log, 6, Forwards, 100).await, [7, 8]);
+    assert!(read_all(&*log, 8, Forwards, 100).await.is_empty());
+    assert!(read_all(&*log, u64::MAX, Forwards, 100).await.is_empty());
+    assert_eq!(read_all(&*log, u64::MAX, Backwards, 100).await, [8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(read_all(&*log, 5, Backwards, 3).await, [4, 3, 2]);
+    assert_eq!(read_all(&*log, 2, Backwards, 3).await, [1]);
+    assert!(read_all(&*log, 1, Backwards, 3).await.is_empty());
+    assert!(read_all(&*log, 0, Backwards, 3).await.is_empty());
+    assert!(read_all(&*log, 0, Forwards, 0).await.is_empty());
+    assert_eq!(read_all(&*log, 0, Forwards, usize::MAX).await.len(), 8);
+}
+
+pub async fn filters_choose_by_category_and_type(home: &mut dyn Home) {
+    let log = home.open();
+    let mut events = Vec::new();
+    for category in ["session", "sessions", "account", "session"] {
+        let name = format!("{category}-{}", fresh());
+        let written = append(&name, Expected::NoStream, &["Opened", "Noted", "Closed"]);
+        write(&*log, written.clone()).await;
+        events.extend(written.events.iter().map(|event| (category, event.kind, event.id)).collect::<Vec<_>>());
+    }
+    for (categories, kinds) in [
+        (vec!["session"], vec![]),
+        (vec!["session", "account"], vec![]),
+        (vec![], vec!["Noted"]),
+        (vec![], vec!["Closed", "Opened"]),
+        (vec!["account"], vec!["Closed"]),
+        (vec!["nothing"], vec![]),
+        (vec![], vec!["Nothing"]),
+    ] {
+        let filter = Filter {
+            categories: categories.iter().map(ToString::to_string).collect(),
+            kinds: kinds.iter().map(ToString::to_string).collect(),
+        };
+        let wanted = |(category, kind, _): &&(&str, &str, _)| {
+            (categories.is_empty() || categories.contains(category)) && (kinds.is_empty() || kinds.contains(kind))
+        };
+        let mut expected: Vec<_> = events.iter().filter(wanted).map(|(_, _, id)| *id).collect();
+        let read = soon(log.read_all(Position(0), Forwards, &filter, 100)).await.unwrap();
+        assert_eq!(recorded_ids(&read), expected, "{filter:?}");
+        let few = soon(log.read_all(Position(0), Forwards, &filter, 2)).await.unwrap();
+        assert_eq!(recorded_ids(&few), expected[..expected.len().min(2)], "the limit counts what matches");
+        expected.reverse();
+        let read = soon(log.read_all(Position(u64::MAX), Backwards, &filter, 100)).await.unwrap();
+        assert_eq!(recorded_ids(&read), expected, "{filter:?}");
+    }
+}
