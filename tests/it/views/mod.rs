@@ -1,0 +1,6 @@
+//! Read models: events in, answers out.
+
+mod harness;
+mod projector;
+mod routing;
+mod sessions;
