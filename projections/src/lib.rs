@@ -4,14 +4,15 @@
 //! (`project.rs`) and what is asked of them (`query.rs`). Questions about one session's history need no table: they
 //! read its stream.
 
-//pub mod events;
+pub mod events;
 mod names;
+mod pages;
 mod progress;
 mod projector;
 pub mod routing;
 pub mod sessions;
 mod store;
-//pub mod timelines;
+pub mod timelines;
 mod views;
 
 pub use progress::{NotThere, Progress, Standing, Stopped};

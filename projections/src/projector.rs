@@ -2,8 +2,8 @@
 //! checkpoint in one SQL transaction.
 
 mod history;
-mod pages;
 
+use crate::pages::Pages;
 use crate::progress::{Standing, Stopped};
 use crate::store::{Store, store_checkpoint};
 use domain::codec::DecodeError;
@@ -13,7 +13,6 @@ use domain::ids::SessionId;
 use domain::log::{EventLog, Filter, Followed, PortFuture, Position, ReadError, Recorded};
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
-use pages::Pages;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
 use std::time::Duration;
@@ -267,7 +266,7 @@ fn read(recorded: &Recorded, keyring: &dyn Keyring) -> Result<SessionEvent, Deco
     if &*recorded.kind == FIRST { decode(recorded, keyring) } else { decode(recorded, &NoKeys) }
 }
 
-struct NoKeys;
+pub(crate) struct NoKeys;
 
 impl Keyring for NoKeys {
     fn key(&self, _: KeyRef) -> Option<SealKey> {

@@ -69,7 +69,7 @@ pub async fn used(store: &Store, query: &UseQuery) -> Result<Vec<Used>, StoreErr
     sql.push(" GROUP BY rule, target, trunk, outcome, status ORDER BY attempts DESC, rule, target, outcome LIMIT ");
     sql.push_bind(MOST);
     let rows = sql.build().fetch_all(&store.reader).await?;
-    rows.iter().map(|row| used_of(row)).collect()
+    rows.iter().map(used_of).collect()
 }
 
 fn used_of(row: &sqlx::sqlite::SqliteRow) -> Result<Used, StoreError> {

@@ -4,3 +4,4 @@ mod harness;
 mod projector;
 mod routing;
 mod sessions;
+mod timelines;

@@ -4,17 +4,17 @@ use domain::log::{Follow, Followed, PortFuture, ReadError};
 
 type Step = (Box<dyn Follow>, Result<Followed, ReadError>);
 
-pub(super) struct Pages {
+pub(crate) struct Pages {
     next: PortFuture<'static, Step>,
 }
 
 impl Pages {
-    pub(super) fn of(follow: Box<dyn Follow>) -> Self {
+    pub(crate) fn of(follow: Box<dyn Follow>) -> Self {
         Self { next: step(follow) }
     }
 
     /// The next page. Dropping this future keeps the wait that is under way.
-    pub(super) async fn next(&mut self) -> Result<Followed, ReadError> {
+    pub(crate) async fn next(&mut self) -> Result<Followed, ReadError> {
         let (follow, page) = (&mut self.next).await;
         self.next = step(follow);
         page
