@@ -4,7 +4,7 @@ mod recorder;
 mod script;
 mod sip;
 
-pub use recorder::{Keys, record, record_together};
+pub use recorder::{Keys, interleaved, record, record_together, submit};
 pub use script::{CallScript, basic, failover, hold, refused};
 
 use domain::ids::{AccountId, NumberId, TrunkId};

@@ -1,5 +1,6 @@
 //! Read models: events in, answers out.
 
+mod cost;
 mod harness;
 mod projector;
 mod routing;

@@ -49,9 +49,19 @@ pub fn record(log: &dyn EventLog, script: &CallScript) {
 
 /// Appends several calls interleaved by their times.
 pub fn record_together(log: &dyn EventLog, scripts: &[CallScript]) {
+    log.submit(interleaved(scripts).into_iter().map(|(_, append)| append).collect(), Arc::new(MustCommit));
+}
+
+/// The appends of several calls in the order of their times, with these in microseconds.
+pub fn interleaved(scripts: &[CallScript]) -> Vec<(i64, Append)> {
     let mut all: Vec<_> = scripts.iter().flat_map(appends).collect();
     all.sort_by_key(|(at, _)| *at);
-    log.submit(all.into_iter().map(|(_, append)| append).collect(), Arc::new(MustCommit));
+    all
+}
+
+/// Submits appends and fails the test where one does not become durable.
+pub fn submit(log: &dyn EventLog, appends: Vec<Append>) {
+    log.submit(appends, Arc::new(MustCommit));
 }
 
 fn appends(script: &CallScript) -> Vec<(i64, Append)> {

@@ -68,6 +68,18 @@ impl CallScript {
         self
     }
 
+    /// Begun at that many microseconds after 2026-01-02T03:04:05Z instead; to be said before anything happens.
+    pub fn beginning(mut self, micros: i64) -> Self {
+        self.now = EPOCH + micros;
+        self
+    }
+
+    /// With another id; to be said before anything happens.
+    pub fn known_as(mut self, session: SessionId) -> Self {
+        self.session = session;
+        self
+    }
+
     /// A call between these; to be said before anything happens.
     pub fn between(mut self, caller: &str, called: &str) -> Self {
         caller.clone_into(&mut self.caller);
