@@ -27,7 +27,7 @@ class Kamailio:
             if durable:
                 file.write(f'#!define WITH_DURABLE\n#!subst "!DATABASE!{durable.url()}!"\n')
         shutil.copy(os.path.join(HERE, "kamailio.cfg"), folder)
-        command = ["kamailio", "-x", "fm", "-X", "fm", "-m", "512", "-M", "16", "-f", os.path.join(folder, "kamailio.cfg"),
+        command = ["kamailio", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "16", "-f", os.path.join(folder, "kamailio.cfg"),
                    "-Y", run, "-DD", "-E"]
         self.output = open(os.path.join(folder, "kamailio.log"), "wb")
         self.process = subprocess.Popen(processes.fastest(command, -10), cwd=folder, stdin=subprocess.DEVNULL,

@@ -1,3 +1,4 @@
 //! One integration binary; a module a subject.
 
 mod event_log;
+mod tidy;
