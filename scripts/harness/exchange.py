@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -119,4 +120,12 @@ class Exchange:
 
     def stop(self):
         """SIGTERM drains; returns whether it ended by itself."""
+        if self.wrap and self.process.poll() is None:
+            # A tracer keeps SIGTERM to itself: the exchange is its child, and the tracer ends with it.
+            for pid in processes.tree_of(self.process.pid)[1:]:
+                os.kill(pid, signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
         return processes.stop(self.process, 20)

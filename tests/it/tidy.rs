@@ -100,8 +100,11 @@ fn words(parts: &[[&str; 2]]) -> Vec<String> {
 }
 
 fn too_long(file: &File) -> Option<String> {
-    let (lines, most) =
-        if file.is_tests() { (file.text.lines().count(), LONGEST_TESTS) } else { (file.product_lines().len(), LONGEST) };
+    let (lines, most) = if file.is_tests() {
+        (file.text.lines().count(), LONGEST_TESTS)
+    } else {
+        (file.product_lines().len(), LONGEST)
+    };
     (lines > most).then(|| format!("{}: {lines} lines, at most {most}", file.path))
 }
 
@@ -144,7 +147,8 @@ fn unfinished(file: &File) -> Vec<String> {
 
 #[test]
 fn nothing_is_marked_as_unfinished() {
-    let named = |file: &&File| [".rs", ".md", ".py", ".toml", ".sql", ".xml", ".sh"].iter().any(|end| file.path.ends_with(end));
+    let named =
+        |file: &&File| [".rs", ".md", ".py", ".toml", ".sql", ".xml", ".sh"].iter().any(|end| file.path.ends_with(end));
     none(&files().iter().filter(named).flat_map(unfinished).collect::<Vec<_>>());
     assert_eq!(unfinished(&File::made_up("a.md", &format!("TO{} later", "DO"))).len(), 1);
 }
@@ -214,11 +218,23 @@ fn crates_depend_on_each_other_in_one_direction_only() {
 
 #[test]
 fn domain_pulls_in_nothing_that_waits_or_draws_lots() {
-    let tree = run(Command::new(env!("CARGO"))
-        .args(["tree", "--package", "domain", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--offline"]));
+    let tree = run(Command::new(env!("CARGO")).args([
+        "tree",
+        "--package",
+        "domain",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--offline",
+    ]));
     let names: Vec<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.contains(&"serde"), "the tree is not complete:\n{tree}");
-    for banned in ["tokio", "sqlx", "axum", "reqwest", "rsip", "hyper", "rusqlite", "mio", "rand", "getrandom", "socket2"] {
+    for banned in
+        ["tokio", "sqlx", "axum", "reqwest", "rsip", "hyper", "rusqlite", "mio", "rand", "getrandom", "socket2"]
+    {
         assert!(!names.contains(&banned), "domain pulls in {banned}");
     }
 }
@@ -236,7 +252,8 @@ fn of_one_machine(file: &File) -> Vec<String> {
     let mut found = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         for place in &places {
-            let whole = |at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "_-./".contains(before));
+            let whole =
+                |at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "_-./".contains(before));
             if line.match_indices(place.as_str()).any(|(at, _)| whole(at)) {
                 found.push(format!("{}:{}: {place}", file.path, index + 1));
             }
