@@ -2,3 +2,4 @@
 
 mod event_log;
 mod views;
+mod tidy;
