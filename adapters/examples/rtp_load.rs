@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 
 const STEP: Duration = Duration::from_micros(250);
 const STEPS_A_PACKET: usize = 80;
-/// After the last packet is sent, this long for those under way.
-const AFTERMATH: Duration = Duration::from_millis(500);
+/// After the last packet is sent, this long for those under way: a relay without its share of the CPU delivers late,
+/// and late is not lost.
+const AFTERMATH: Duration = Duration::from_secs(10);
+/// Nothing for this long then means that nothing is under way.
+const QUIET: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Sent {
@@ -55,7 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::thread::spawn(move || receive(&phones, &over))
     };
     let sent = send(&phones, &targets, Duration::from_secs(seconds))?;
-    std::thread::sleep(AFTERMATH);
     over.store(true, Ordering::Relaxed);
     let received = sink.join().map_err(|_| "the receiving thread died")??;
     println!(
@@ -129,8 +131,19 @@ fn receive(phones: &[UdpSocket], over: &AtomicBool) -> Result<Received, nix::err
     let mut next = vec![0_u16; phones.len()];
     let mut received = Received::default();
     let mut buffer = [0; 2048];
-    while !over.load(Ordering::Relaxed) {
+    let mut last_packet = Instant::now();
+    let mut ended = None;
+    while last_packet.elapsed() < QUIET || ended.is_none() {
+        if ended.is_none() && over.load(Ordering::Relaxed) {
+            ended = Some(Instant::now());
+        }
+        if ended.is_some_and(|at| at.elapsed() > AFTERMATH) {
+            break;
+        }
         let ready = epoll.wait(&mut events, EpollTimeout::ZERO)?;
+        if ready > 0 {
+            last_packet = Instant::now();
+        }
         for index in events.iter().take(ready).map(|event| event.data() as usize) {
             let Ok((length, _)) = phones[index].recv_from(&mut buffer) else { continue };
             let Some(header) = buffer[..length].first_chunk::<12>().filter(|_| length == 172) else {

@@ -1,7 +1,7 @@
 //! The media threads alone, for measurements: reads one line per path with the RTP addresses of its two peers, answers
 //! each with the two addresses they shall send to, and relays until its input ends. RTCP ports are one above.
 //!
-//! `rtp_relay [first port] [last port]`
+//! `rtp_relay [first port] [last port] [tick above so many paths] [tick in µs]`
 
 use adapters::media::{MediaPlane, MediaSettings};
 use domain::ids::{LegId, SessionId};
@@ -9,12 +9,19 @@ use domain::media::{MediaOrder, MediaReport, MediaSource, PathId, PortSource, Si
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let first = arguments.next().map_or(Ok(20_000), |port| port.parse())?;
     let last = arguments.next().map_or(Ok(29_999), |port| port.parse())?;
-    let settings = MediaSettings { ports: first..=last, threads: 1, ..MediaSettings::default() };
+    let mut settings = MediaSettings { ports: first..=last, threads: 1, ..MediaSettings::default() };
+    if let Some(paths) = arguments.next() {
+        settings.tick_above = paths.parse()?;
+    }
+    if let Some(tick_us) = arguments.next() {
+        settings.tick = Duration::from_micros(tick_us.parse()?);
+    }
     let (plane, mut pool) = MediaPlane::start(settings, |reports| {
         for report in reports {
             if let MediaReport::Closed { path, sides } = report {
