@@ -169,6 +169,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration as a file would say it, defaults included.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|error| format!("# cannot be shown: {error}"))
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         if self.sip.listeners.is_empty() {
@@ -188,7 +193,10 @@ impl Config {
         }
         for listener in &self.sip.listeners {
             if listener.address.ip().is_unspecified() && listener.advertise.is_none() {
-                return wrong("sip.listeners.advertise", "a wildcard address needs the address that peers shall be told");
+                return wrong(
+                    "sip.listeners.advertise",
+                    "a wildcard address needs the address that peers shall be told",
+                );
             }
         }
         self.media.port_range().map(|_| ())
