@@ -53,7 +53,9 @@ impl Node {
         let last = match std::fs::read_to_string(path) {
             Ok(text) => Some(parse(&text).ok_or_else(|| NodeError::Damaged(path.to_owned()))?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(NodeError::Damaged(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(NodeError::Damaged(path.to_owned()));
+            }
             Err(error) => return Err(file(error)),
         };
         let epoch = match last {
@@ -100,7 +102,8 @@ mod tests {
         assert!(matches!(Node::start(&path, 7, false), Err(NodeError::Missing(_))));
         Node::start(&path, 7, true).unwrap();
         assert!(matches!(Node::start(&path, 8, false), Err(NodeError::OtherNumber { stored: 7, wanted: 8 })));
-        for damaged in ["", "node 7 epoch 0\n", "node 7 epoch 12", "node 70000 epoch 1\n", "node 7 epoch 1\nx", "\u{0}"] {
+        for damaged in ["", "node 7 epoch 0\n", "node 7 epoch 12", "node 70000 epoch 1\n", "node 7 epoch 1\nx", "\u{0}"]
+        {
             std::fs::write(&path, damaged).unwrap();
             assert!(matches!(Node::start(&path, 7, true), Err(NodeError::Damaged(_))), "{damaged:?}");
         }

@@ -22,9 +22,9 @@ fn master(byte: u8) -> Master {
 /// Whether any file of the folder holds these bytes.
 fn holds(folder: &Folder, bytes: &[u8]) -> bool {
     let files = std::fs::read_dir(folder.path()).unwrap();
-    files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).any(|file| {
-        file.windows(bytes.len()).any(|part| part == bytes)
-    })
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .any(|file| file.windows(bytes.len()).any(|part| part == bytes))
 }
 
 #[test]
@@ -101,7 +101,8 @@ fn references_never_repeat_over_restarts_and_erasures() {
     let mut seen = HashSet::new();
     for _ in 0..4 {
         let keyring = open(&folder).unwrap();
-        let taken: Vec<_> = std::iter::from_fn(|| keyring.take(ACCOUNT)).take(30).map(|(reference, _)| reference).collect();
+        let taken: Vec<_> =
+            std::iter::from_fn(|| keyring.take(ACCOUNT)).take(30).map(|(reference, _)| reference).collect();
         assert_eq!(taken.len(), 30);
         assert!(taken.iter().all(|reference| seen.insert(*reference)));
         keyring.erase(&taken).unwrap();

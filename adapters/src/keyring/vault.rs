@@ -143,8 +143,7 @@ fn insert(
 ) -> Result<Vec<(KeyRef, SealKey)>, KeyringError> {
     let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'keys'), 0)";
     let mut reference = transaction.query_row(last, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
-    let mut add =
-        transaction.prepare_cached("INSERT INTO keys (reference, account, wrapped) VALUES (?1, ?2, ?3)")?;
+    let mut add = transaction.prepare_cached("INSERT INTO keys (reference, account, wrapped) VALUES (?1, ?2, ?3)")?;
     let mut keys = Vec::with_capacity(random.len() / (32 + NONCE));
     for drawn in random.chunks_exact(32 + NONCE) {
         let (Some(key), Some(nonce)) = (drawn.first_chunk(), drawn.last_chunk()) else { break };

@@ -7,9 +7,9 @@ mod row;
 mod store;
 mod writer;
 
-use crate::fatal::{self, OnFatal};
 use super::follow::{Follower, Source};
 use super::tail::{Page, Tail};
+use crate::fatal::{self, OnFatal};
 use domain::log::{
     Append, AppendError, Committed, Direction, EventLog, Filter, Follow, Outcome, PortFuture, Position, ReadError,
     Recorded, Revision, StreamName,
