@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS]`; FOLDER must be on a real disk.
 
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
 use adapters::event_log::sqlite::{Settings, SqliteLog};
 use bytes::Bytes;
 use domain::ids::EventId;
