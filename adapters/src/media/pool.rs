@@ -45,6 +45,8 @@ struct Stock {
     /// Pairs bound so far, and how many descriptors allow.
     bound: AtomicUsize,
     most: usize,
+    /// The last search found nothing; there is no point in waking the thread for another one yet.
+    used_up: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -52,7 +54,8 @@ impl PortSource for PortPool {
     fn take(&mut self) -> Option<PortPair> {
         let taken = self.freed(self.rest).or_else(|| self.fresh()).or_else(|| self.bind_now());
         let taken = taken.or_else(|| self.freed(Duration::ZERO));
-        if self.stock.ready.load(Ordering::Relaxed) < self.stock.low_water {
+        let low = self.stock.ready.load(Ordering::Relaxed) < self.stock.low_water;
+        if low && !self.stock.used_up.load(Ordering::Relaxed) {
             self.grower.unpark();
         }
         taken
@@ -124,6 +127,7 @@ impl Grower {
             low_water: settings.ready.max(1),
             bound: AtomicUsize::new(0),
             most: settings.most,
+            used_up: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let search = Search::new(table.clone(), settings.range, stock.clone());
@@ -214,7 +218,9 @@ impl Growth {
             if stock.ready.load(Ordering::Relaxed) >= stock.low_water {
                 std::thread::park();
             } else if self.step() == 0 {
+                stock.used_up.store(true, Ordering::Relaxed);
                 std::thread::park_timeout(SEARCH_AGAIN_AFTER);
+                stock.used_up.store(false, Ordering::Relaxed);
             }
         }
     }
