@@ -83,7 +83,7 @@ fn step<'a>(text: &'a str, part: &'static str) -> Result<Option<(Param<'a>, &'a 
         return Ok(None);
     }
     let text = text.strip_prefix(';').ok_or(Malformed::new(part, "something follows that is no parameter"))?;
-    let (name, rest) = while_class(chars::trim_start(text), chars::TOKEN);
+    let (name, rest) = chars::split_class(chars::trim_start(text), chars::TOKEN);
     if name.is_empty() {
         return Err(Malformed::new(part, "a parameter has no name"));
     }
@@ -96,19 +96,12 @@ fn step<'a>(text: &'a str, part: &'static str) -> Result<Option<(Param<'a>, &'a 
         let end = chars::closing_quote(rest).ok_or(Malformed::new(part, "a quote is not closed"))?;
         rest.split_at(end + 1)
     } else {
-        while_class(rest, chars::VALUE)
+        chars::split_class(rest, chars::VALUE)
     };
     if value.is_empty() {
         return Err(Malformed::new(part, "a parameter's value is empty or has a character it may not have"));
     }
     Ok(Some((Param { name, value: Some(value) }, rest)))
-}
-
-/// Splits `text` after its leading characters of an ASCII `class`.
-#[inline]
-pub(super) fn while_class(text: &str, class: u16) -> (&str, &str) {
-    let end = text.bytes().position(|byte| !chars::is(byte, class)).unwrap_or(text.len());
-    text.split_at(end)
 }
 
 /// The text of a quoted string's inside: every backslash removed that guards the character after it.

@@ -29,6 +29,15 @@ const SINGLE: [HeaderName; 17] = [
     HeaderName::MinSe,
 ];
 
+const fn set<const N: usize>(names: [HeaderName; N]) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < N {
+        bits |= names[at].bit();
+        at += 1;
+    }
+    bits
+}
+
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {reason}: {detail}")]
@@ -114,12 +123,7 @@ fn check_text(message: &Message) -> Result<(), Fault> {
 
 /// The headers every message needs, once each and well formed.
 fn check_core(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
-    if let Some(missing) = MANDATORY.iter().find(|name| !message.has(**name)) {
-        return Err(Fault::new(400, format!("{missing} is missing")));
-    }
-    if let Some(twice) = SINGLE.iter().find(|name| message.repeated & name.bit() != 0) {
-        return Err(Fault::new(400, format!("{twice} is given twice")));
-    }
+    check_occurrence(message)?;
     let cseq = message.cseq()?;
     if method.is_some_and(|method| method.as_str() != cseq.method) {
         return Err(Fault::new(400, "CSeq: the method is not the request's"));
@@ -127,16 +131,29 @@ fn check_core(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
     message.call_id()?;
     message.from()?;
     message.to()?;
-    for (index, via) in message.vias().enumerate() {
-        let via = via?;
-        if index == 0 && !(via.protocol.eq_ignore_ascii_case("SIP") && via.version == "2.0") {
-            return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
-        }
-        if index == 0 && via.has_empty_branch() {
-            return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
-        }
+    // The Vias below the top one are only ever copied.
+    let via = message.top_via()?;
+    if !via.protocol.eq_ignore_ascii_case("SIP") || via.version != "2.0" {
+        return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
+    }
+    if via.has_empty_branch() {
+        return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
     }
     Ok(())
+}
+
+fn check_occurrence(message: &Message) -> Result<(), Fault> {
+    const NEEDED: u64 = set(MANDATORY);
+    const ONCE: u64 = set(SINGLE);
+    let (missing, twice) = (NEEDED & !message.seen, ONCE & message.repeated);
+    if missing | twice == 0 {
+        return Ok(());
+    }
+    if let Some(name) = MANDATORY.iter().find(|name| missing & name.bit() != 0) {
+        return Err(Fault::new(400, format!("{name} is missing")));
+    }
+    let names = SINGLE.iter().filter(|name| twice & name.bit() != 0).map(HeaderName::to_string);
+    Err(Fault::new(400, format!("{} is given twice", names.collect::<Vec<_>>().join(", "))))
 }
 
 /// All Contacts are addresses; an INVITE has one (RFC 3261 §8.1.1.8), only a REGISTER may have `*` (§10.2.2).
