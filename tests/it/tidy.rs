@@ -25,18 +25,27 @@ impl File {
         self.path.ends_with(".rs")
     }
 
+    /// Whether the whole file measures: a benchmark may wait.
+    fn is_bench(&self) -> bool {
+        self.path.contains("/benches/")
+    }
+
     /// Whether the whole file is test code.
     fn is_tests(&self) -> bool {
         let path = &self.path;
         let helpers = ["tests.rs", "domain/src/spec.rs", "samples.rs", "grid.rs"];
         path.starts_with("tests/")
-            || ["/tests/", "/benches/"].iter().any(|folder| path.contains(folder))
+            || path.contains("/tests/")
+            || self.is_bench()
             || helpers.iter().any(|end| path.ends_with(end))
     }
 
-    /// Lines before the file's test module, without comments; numbered from one.
+    /// Lines before the file's own test module, without comments; numbered from one. A module declared for tests
+    /// (`mod tests;`) is another file's matter.
     fn product_lines(&self) -> Vec<(usize, &str)> {
-        let end = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
+        let modules = self.text.match_indices("#[cfg(test)]\nmod ");
+        let own = |at: usize| self.text[at..].lines().nth(1).is_some_and(|line| line.ends_with('{'));
+        let end = modules.map(|(at, _)| at).find(|at| own(*at)).unwrap_or(self.text.len());
         self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, without_comment(line))).collect()
     }
 
@@ -160,7 +169,11 @@ fn idle_or_skipped(file: &File) -> Vec<String> {
 
 #[test]
 fn tests_neither_wait_nor_are_skipped() {
-    none(&files().iter().filter(|file| file.is_rust()).flat_map(idle_or_skipped).collect::<Vec<_>>());
+    none(
+        &files().iter().filter(|file| file.is_rust() && !file.is_bench()).flat_map(idle_or_skipped).collect::<Vec<_>>(),
+    );
+    let declared = format!("#[cfg(test)]\nmod tests;\nstd::thread::sl{}", "eep(d)");
+    assert_eq!(idle_or_skipped(&File::made_up("adapters/src/a.rs", &declared)).len(), 0);
     assert_eq!(idle_or_skipped(&File::made_up("tests/it/a.rs", &format!("std::thread::sl{}", "eep(d)"))).len(), 1);
 }
 
