@@ -1,5 +1,5 @@
 //! One integration binary; a module a subject.
 
 mod event_log;
-mod views;
 mod tidy;
+mod views;
