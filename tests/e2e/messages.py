@@ -233,7 +233,37 @@ def invited(direction="sendrecv"):
     media = lacks("m=audio") if direction == "none" else has("m=audio")
     return '<recv request="INVITE">' + checks(
         keep("sip:[^;>]+", "Contact", "target"), keep("tag=[^;>]+", "From", "tag"), keep("SIP/2.0/UDP.*", "Via", "via"),
-        keep("<.*", "From", "from"), keep("<.*", "To", "to"), media) + "</recv>"
+        keep("<.*", "From", "from"), keep("<.*", "To", "to"),
+        '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media) + "</recv>"
+
+
+def sends_back():
+    """The INVITE just received, sent back as a proxy would: unchanged but for one more Via and one hop less."""
+    return send(f"""
+        INVITE [$uri] SIP/2.0
+        {VIA}{BRANCH.format("back")}
+        Via: [$via]
+        From: [$from]
+        To: [$to]
+        Call-ID: [call_id]
+        CSeq: 1 INVITE
+        Contact: <[$target]>
+        Max-Forwards: 68
+        {body("callee", "sendrecv")}""")
+
+
+def acks_back():
+    """ACK of its refusal."""
+    return send(f"""
+        ACK [$uri] SIP/2.0
+        {VIA}{BRANCH.format("back")}
+        From: [$from]
+        To: [$to][peer_tag_param]
+        Call-ID: [call_id]
+        CSeq: 1 ACK
+        Max-Forwards: 68
+        Content-Length: 0
+        """)
 
 
 def reply(code, reason, direction="none", version="1", retransmit="0"):

@@ -1,5 +1,6 @@
 //! What the compiler and clippy do not see: lengths, directions, unfinished marks, and texts that belong to one machine.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,39 +14,75 @@ const LONGEST_TESTS: usize = 900;
 struct File {
     path: String,
     text: String,
+    for_tests: bool,
 }
 
 impl File {
     /// A made-up file, to prove that a check finds what it looks for.
     fn made_up(path: &str, text: &str) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), for_tests: false }
     }
 
     fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
 
-    /// Whether the whole file is test code.
+    /// Whether the whole file measures: a benchmark may wait.
+    fn is_bench(&self) -> bool {
+        self.path.contains("/benches/")
+    }
+
+    /// Whether the whole file is test code: by its place, or because the file above declares it for tests.
     fn is_tests(&self) -> bool {
-        let path = &self.path;
-        let helpers = ["tests.rs", "domain/src/spec.rs", "samples.rs", "grid.rs"];
-        path.starts_with("tests/")
-            || ["/tests/", "/benches/"].iter().any(|folder| path.contains(folder))
-            || helpers.iter().any(|end| path.ends_with(end))
+        self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
+            || self.path.ends_with("/tests.rs")
+            || self.is_bench()
+            || self.for_tests
     }
 
-    /// Lines before the file's test module, without comments; numbered from one.
+    /// Lines of product code without comments, numbered from one: all but the items under `#[cfg(test)]`.
     fn product_lines(&self) -> Vec<(usize, &str)> {
-        let end = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
-        self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, without_comment(line))).collect()
+        self.lines(false)
     }
 
-    /// Lines of test code, without comments.
+    /// Lines of test code without comments, numbered from one.
     fn test_lines(&self) -> Vec<(usize, &str)> {
-        let skipped = if self.is_tests() { 0 } else { self.product_lines().len() };
-        let lines = self.text.lines().enumerate().skip(skipped);
-        lines.map(|(index, line)| (index + 1, without_comment(line))).collect()
+        self.lines(true)
     }
+
+    fn lines(&self, wanted: bool) -> Vec<(usize, &str)> {
+        let (mut found, mut indent) = (Vec::new(), None);
+        for (index, line) in self.text.lines().enumerate() {
+            if line.trim() == "#[cfg(test)]" {
+                indent = Some(line.len() - line.trim_start().len());
+            }
+            if (indent.is_some() || self.is_tests()) == wanted {
+                found.push((index + 1, without_comment(line)));
+            }
+            // An item ends with a brace as far left as it began, or, where it has no body, with its semicolon.
+            let ends =
+                |indent: usize| line.get(indent..).is_some_and(|rest| rest.starts_with('}') || is_declaration(rest));
+            indent = indent.filter(|indent| !ends(*indent));
+        }
+        found
+    }
+
+    /// Files that `mod name;` under `#[cfg(test)]` in this file means.
+    fn modules_for_tests(&self) -> Vec<String> {
+        let folder = match self.path.rsplit_once('/') {
+            Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder,
+            _ => self.path.trim_end_matches(".rs"),
+        };
+        let names = self.text.split("#[cfg(test)]\n").skip(1).filter_map(|rest| rest.lines().next());
+        let names = names.filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
+        names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
+    }
+}
+
+/// Whether the line, from where its item begins, is the whole item: `mod tests;`, `use super::x;`.
+fn is_declaration(line: &str) -> bool {
+    line.ends_with(';') && !line.starts_with([' ', '}', '#'])
 }
 
 /// The line up to its comment; `://` inside a text is no comment.
@@ -64,9 +101,13 @@ fn top() -> PathBuf {
 fn files() -> Vec<File> {
     let listed = run(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]));
     let paths = listed.split('\0').filter(|path| !path.is_empty());
-    let found: Vec<_> = paths
-        .filter_map(|path| Some(File { path: path.into(), text: fs::read_to_string(top().join(path)).ok()? }))
-        .collect();
+    let mut found: Vec<_> =
+        paths.filter_map(|path| Some(File::made_up(path, &fs::read_to_string(top().join(path)).ok()?))).collect();
+    let for_tests: HashSet<_> = found.iter().filter(|file| file.is_rust()).flat_map(File::modules_for_tests).collect();
+    for file in &mut found {
+        let inside = |path: &String| path.strip_suffix("mod.rs").is_some_and(|folder| file.path.starts_with(folder));
+        file.for_tests = for_tests.contains(&file.path) || for_tests.iter().any(inside);
+    }
     assert!(found.iter().filter(|file| file.is_rust()).count() > 20, "the list of files is not complete");
     found
 }
@@ -136,7 +177,11 @@ fn nothing_outside_tests_can_end_the_process_by_surprise() {
     let product = files.iter().filter(|file| file.is_rust() && !file.is_tests());
     none(&product.flat_map(ways_to_die).collect::<Vec<_>>());
     assert_eq!(ways_to_die(&File::made_up("domain/src/a.rs", &format!("x.unwr{}", "ap();"))).len(), 1);
-    assert_eq!(ways_to_die(&File::made_up("domain/src/a.rs", &format!("// x.unwr{}", "ap();"))).len(), 0);
+    let call = format!("    x.unwr{}\n", "ap();");
+    let within = format!("mod a {{\n#[cfg(test)]\nmod tests {{\n    use super::*;\n{call}}}\n{call}}}\n");
+    assert_eq!(ways_to_die(&File::made_up("domain/src/a.rs", &within)).len(), 1);
+    assert_eq!(ways_to_die(&File::made_up("domain/src/a.rs", &format!("#[cfg(test)]\nmod a;\n{call}"))).len(), 1);
+    assert_eq!(ways_to_die(&File::made_up("domain/src/a.rs", &format!("// {call}"))).len(), 0);
 }
 
 fn unfinished(file: &File) -> Vec<String> {
@@ -160,7 +205,11 @@ fn idle_or_skipped(file: &File) -> Vec<String> {
 
 #[test]
 fn tests_neither_wait_nor_are_skipped() {
-    none(&files().iter().filter(|file| file.is_rust()).flat_map(idle_or_skipped).collect::<Vec<_>>());
+    none(
+        &files().iter().filter(|file| file.is_rust() && !file.is_bench()).flat_map(idle_or_skipped).collect::<Vec<_>>(),
+    );
+    let declared = format!("#[cfg(test)]\nmod tests;\nstd::thread::sl{}", "eep(d)");
+    assert_eq!(idle_or_skipped(&File::made_up("adapters/src/a.rs", &declared)).len(), 0);
     assert_eq!(idle_or_skipped(&File::made_up("tests/it/a.rs", &format!("std::thread::sl{}", "eep(d)"))).len(), 1);
 }
 
