@@ -59,6 +59,21 @@ impl EventFeed {
         Self { log, keyring, owners: Owners::default() }
     }
 
+    /// Position of the newest event of the log.
+    pub fn head(&self) -> Position {
+        self.log.head()
+    }
+
+    /// Whose session it is; `None` where there is none of that id.
+    pub async fn owner(&self, session: SessionId) -> Result<Option<AccountId>, FeedError> {
+        let stream = StreamName::new("session", session.uuid());
+        let first = self.log.read_stream(&stream, Revision(0), Direction::Forwards, 1).await?;
+        match first.first() {
+            Some(recorded) => Ok(self.owners.of(&*self.log, recorded).await?),
+            None => Ok(None),
+        }
+    }
+
     /// Session events of these accounts after a position, at most `limit`.
     pub async fn page(
         &self,
