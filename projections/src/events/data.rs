@@ -6,9 +6,10 @@ use domain::log::Recorded;
 use domain::session::event::SessionEvent;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// One event of a session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct EventView {
     /// Place in the whole log.
     pub position: u64,
@@ -17,8 +18,10 @@ pub struct EventView {
     /// Identity.
     pub id: String,
     /// The session.
+    #[schema(value_type = String)]
     pub session: SessionId,
     /// Whose it is.
+    #[schema(value_type = String)]
     pub account: AccountId,
     /// Type name, e.g. `RouteChosen`.
     #[serde(rename = "type")]
@@ -31,6 +34,7 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// Its own fields; what was erased is absent.
+    #[schema(value_type = Object)]
     pub data: Value,
 }
 

@@ -16,6 +16,9 @@ const MOST: usize = 1_000;
 const SCAN: usize = 10_000;
 const READ: usize = 1_000;
 
+/// Which accounts' events a reader may see, asked for each event: what changes meanwhile counts at once.
+pub type Visible = Arc<dyn Fn(AccountId) -> bool + Send + Sync>;
+
 /// Why events cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -59,10 +62,25 @@ impl EventFeed {
         Self { log, keyring, owners: Owners::default() }
     }
 
-    /// Session events of these accounts after a position, at most `limit`.
+    /// Position of the newest event of the log.
+    pub fn head(&self) -> Position {
+        self.log.head()
+    }
+
+    /// Whose session it is; `None` where there is none of that id.
+    pub async fn owner(&self, session: SessionId) -> Result<Option<AccountId>, FeedError> {
+        let stream = StreamName::new("session", session.uuid());
+        let first = self.log.read_stream(&stream, Revision(0), Direction::Forwards, 1).await?;
+        match first.first() {
+            Some(recorded) => Ok(self.owners.of(&*self.log, recorded).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Session events of visible accounts after a position, at most `limit`.
     pub async fn page(
         &self,
-        accounts: &[AccountId],
+        visible: &Visible,
         after: Position,
         limit: usize,
         raw: bool,
@@ -77,7 +95,7 @@ impl EventFeed {
             let read = self.log.read_all(page.next, Direction::Forwards, &filter, READ).await?;
             scanned += read.len();
             for recorded in &read {
-                page.events.extend(self.show(accounts, recorded, raw).await?);
+                page.events.extend(self.show(visible, recorded, raw).await?);
                 page.next = recorded.position;
                 if page.events.len() >= limit {
                     return Ok(page);
@@ -125,25 +143,14 @@ impl EventFeed {
     }
 
     /// Events after a position as they come; of one session where one is given.
-    pub fn live(
-        self: &Arc<Self>,
-        accounts: Arc<[AccountId]>,
-        session: Option<SessionId>,
-        after: Position,
-        raw: bool,
-    ) -> Live {
+    pub fn live(self: &Arc<Self>, visible: Visible, session: Option<SessionId>, after: Position, raw: bool) -> Live {
         let pages = Pages::of(self.log.follow(after, of_sessions()));
-        Live { feed: self.clone(), pages, taken: None, accounts, session, raw }
+        Live { feed: self.clone(), pages, taken: None, visible, session, raw }
     }
 
-    async fn show(
-        &self,
-        accounts: &[AccountId],
-        recorded: &Recorded,
-        raw: bool,
-    ) -> Result<Option<EventView>, FeedError> {
+    async fn show(&self, visible: &Visible, recorded: &Recorded, raw: bool) -> Result<Option<EventView>, FeedError> {
         match self.owners.of(&*self.log, recorded).await? {
-            Some(account) if accounts.contains(&account) => self.view(account, recorded, raw).map(Some),
+            Some(account) if visible(account) => self.view(account, recorded, raw).map(Some),
             Some(_) | None => Ok(None),
         }
     }
@@ -165,7 +172,7 @@ pub struct Live {
     pages: Pages,
     /// A page that is being shown.
     taken: Option<Followed>,
-    accounts: Arc<[AccountId]>,
+    visible: Visible,
     session: Option<SessionId>,
     raw: bool,
 }
@@ -193,7 +200,7 @@ impl Live {
         if let Some(Followed::Events(events)) = &self.taken {
             for recorded in events {
                 if self.session.is_none_or(|session| session.bits() == recorded.correlation.as_u128()) {
-                    page.events.extend(self.feed.show(&self.accounts, recorded, self.raw).await?);
+                    page.events.extend(self.feed.show(&self.visible, recorded, self.raw).await?);
                 }
                 page.next = recorded.position;
             }

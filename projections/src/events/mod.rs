@@ -5,6 +5,6 @@ mod feed;
 mod owners;
 
 pub use data::EventView;
-pub use feed::{EventFeed, FeedError, FeedPage, Live};
+pub use feed::{EventFeed, FeedError, FeedPage, Live, Visible};
 
 pub(crate) use data::data_of;

@@ -9,9 +9,10 @@ use domain::log::Recorded;
 use domain::session::event::{SessionEvent, Way};
 use serde::Serialize;
 use std::collections::HashMap;
+use utoipa::ToSchema;
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Entry {
     /// Place in the whole log.
     pub position: u64,
@@ -25,12 +26,14 @@ pub struct Entry {
     pub event: String,
     /// The leg it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub leg: Option<LegId>,
     /// The leg's name: `caller`, `callee 1` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// For messages: which way it went.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub direction: Option<Way>,
     /// For messages: the message.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +42,7 @@ pub struct Entry {
     pub text: String,
     /// The event's own fields; absent for messages, which say it all above.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub data: Option<serde_json::Value>,
 }
 

@@ -5,16 +5,19 @@ use domain::ids::{LegId, TrunkId};
 use domain::log::Recorded;
 use domain::session::event::SessionEvent;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One leg.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LegLine {
     /// The leg; also our tag in its dialog.
+    #[schema(value_type = String)]
     pub leg: LegId,
     /// `caller`, `callee 1`, `callee 2` …
     pub role: String,
     /// The trunk it came or leaves by.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub trunk: Option<TrunkId>,
     /// Index of its target in the route, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,11 +2,13 @@
 
 use domain::session::event::{SessionEvent, SipMessage, Way};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A SIP message as a timeline shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MessageLine {
     /// The request's method, or for a response the method it answers.
+    #[schema(value_type = String)]
     pub method: Box<str>,
     /// Status of a response.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,7 @@ use domain::ports::Keyring;
 use domain::session::event::{Parties, SessionEvent};
 use domain::time::WallTime;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Events shown at most; a longer history is cut at the end and says so.
 pub const MOST_EVENTS: usize = 10_000;
@@ -41,7 +42,7 @@ pub enum TimelineError {
 }
 
 /// How long its phases lasted, in milliseconds; absent where a phase did not come.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, ToSchema)]
 pub struct Durations {
     /// From the offer to the first ringing, or to the answer where none rang.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,14 +59,17 @@ pub struct Durations {
 }
 
 /// A session's history.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Timeline {
     /// The session.
+    #[schema(value_type = String)]
     pub session: SessionId,
     /// Whose it is; absent where its stream does not say.
+    #[schema(value_type = Option<String>)]
     pub account: Option<AccountId>,
     /// Who talks to whom; absent once erased.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub parties: Option<Parties>,
     /// When its first event happened, RFC 3339.
     pub started_at: String,

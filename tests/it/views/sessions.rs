@@ -15,7 +15,7 @@ async fn ask(views: &Views, query: &ListQuery) -> Page {
 }
 
 async fn row_of(views: &Views, script: &CallScript) -> SessionRow {
-    find(views.store(), &[script.account], script.session).await.unwrap().unwrap()
+    find(views.store(), script.session).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -111,14 +111,6 @@ async fn filters_by_number_call_id_state_and_time_find_exactly_theirs() {
         "`to` is exclusive"
     );
     assert!(ask(&views, &ListQuery { accounts: Vec::new(), ..query() }).await.rows.is_empty());
-}
-
-#[tokio::test]
-async fn another_accounts_session_is_not_there() {
-    let world = World::new();
-    record(&world.log, &basic(1));
-    let views = world.views("a").await;
-    assert_eq!(find(views.store(), &[STRANGER], basic(1).session).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -192,6 +192,7 @@ impl CallScript {
         let target = |port: u16, trunk| Target {
             uri: format!("sip:{}@127.0.0.1:{port}", self.called),
             to: format!("sip:{}@127.0.0.1:{port}", self.called),
+            local: "127.0.0.1:5060".parse().unwrap(),
             destination: format!("127.0.0.1:{port}").parse().unwrap(),
             trunk: Some(trunk),
             media_source: MediaSource::Sdp,

@@ -1,0 +1,93 @@
+//! Sessions as JSON.
+
+use projections::sessions::{Page, SessionRow};
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// A page of sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionsBody {
+    /// The sessions, newest first.
+    sessions: Vec<SessionBody>,
+    /// What `after` must be for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// One session. What did not happen yet, or was erased, is `null`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionBody {
+    /// The session.
+    id: String,
+    /// Whose it is.
+    account: String,
+    /// Number or SIP URI of the caller.
+    caller: Option<String>,
+    /// Number or SIP URI as dialled.
+    called: Option<String>,
+    /// SIP Call-ID of the caller's leg.
+    call_id: Option<String>,
+    /// The trunk it came from.
+    trunk: String,
+    /// The number called, where it is one of yours.
+    number: Option<String>,
+    /// The routing rule that decided.
+    route_rule: Option<String>,
+    /// `offered`, `ringing`, `answered` or `ended`.
+    state: &'static str,
+    /// RFC 3339.
+    started_at: String,
+    /// RFC 3339.
+    ringing_at: Option<String>,
+    /// RFC 3339.
+    answered_at: Option<String>,
+    /// RFC 3339.
+    ended_at: Option<String>,
+    /// From answer to end, milliseconds.
+    duration_ms: Option<u64>,
+    /// From offer to end, milliseconds.
+    total_ms: Option<u64>,
+    /// `completed`, `cancelled`, `busy`, `no-answer`, `failed` or `lost`.
+    end_cause: Option<String>,
+    /// The final status of the caller's INVITE.
+    final_status: Option<u16>,
+    /// The mode it runs in, or ran in at the end.
+    mode: Option<String>,
+    /// Position of the newest event shown here.
+    position: u64,
+}
+
+impl SessionsBody {
+    pub(super) fn of(page: &Page) -> Self {
+        let sessions = page.rows.iter().map(SessionBody::of).collect();
+        Self { sessions, next: page.next.map(|cursor| cursor.to_string()) }
+    }
+}
+
+impl SessionBody {
+    pub(super) fn of(row: &SessionRow) -> Self {
+        let millis = |span: Option<Duration>| span.and_then(|span| u64::try_from(span.as_millis()).ok());
+        Self {
+            id: row.id.to_string(),
+            account: row.account.to_string(),
+            caller: row.caller.clone(),
+            called: row.called.clone(),
+            call_id: row.call_id.clone(),
+            trunk: row.trunk.to_string(),
+            number: row.number.map(|number| number.to_string()),
+            route_rule: row.rule.clone(),
+            state: row.state.name(),
+            started_at: row.started_at.to_string(),
+            ringing_at: row.ringing_at.map(|at| at.to_string()),
+            answered_at: row.answered_at.map(|at| at.to_string()),
+            ended_at: row.ended_at.map(|at| at.to_string()),
+            duration_ms: millis(row.talked()),
+            total_ms: millis(row.lasted()),
+            end_cause: row.end_cause.clone(),
+            final_status: row.final_status,
+            mode: row.mode.clone(),
+            position: row.position.0,
+        }
+    }
+}
