@@ -11,6 +11,7 @@ use adapters::media::{MediaError, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::udp::UdpListener;
+use domain::account::AccountEvent;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position, StreamName};
@@ -158,7 +159,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     register_metrics(&metrics, Arc::clone(shard.gauges()), Arc::clone(&log), Arc::clone(&views));
     let readiness = Readiness::default();
     let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
-    let router = crate::router_with(state.clone(), utoipa_axum::router::OpenApiRouter::new());
+    let history = crate::history::routes(state.clone(), Arc::clone(&views), log, keyring);
+    let router = crate::router_with(state, history);
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());
@@ -293,10 +295,10 @@ impl TablesSink for ShardTables {
     fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
         Box::pin(async move {
             for provisioned in events.iter() {
-                if let ProvisioningEvent::Account { id, .. } = &provisioned.event
-                    && let Err(error) = self.keyring.ensure_account(*id)
+                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
+                    && let Err(error) = self.keyring.ensure_account(opened.account)
                 {
-                    tracing::error!(%error, account = %id, "no keys for the account: its calls are refused with 503");
+                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
                 }
             }
             let (done, applied) = oneshot::channel();

@@ -1,5 +1,7 @@
 //! One integration binary; a module a subject.
 
 mod event_log;
+mod http;
+mod ladder;
 mod tidy;
 mod views;
