@@ -17,12 +17,22 @@ fn freed_pairs_come_back_oldest_first() {
 #[test]
 fn a_resting_pair_waits_while_others_are_to_be_had() {
     let rest = Duration::from_secs(3600);
-    let mut world = World::with(MediaSettings { ports: free_range(3), rest, ..settings() });
-    let first = world.take();
-    world.order(MediaOrder::Return { ports: first });
+    let mut world = World::with(MediaSettings { ports: free_range(4), rest, ..settings() });
+    let first = world.call(1);
+    world.close(&first);
+    let second = world.call(2);
+    let resting = first.sides.map(|side| side.ports);
+    assert!(second.sides.iter().all(|side| !resting.contains(&side.ports)));
+    assert_eq!([world.take(), world.take()], resting, "nothing else is left");
+}
+
+#[test]
+fn a_repeated_order_gives_no_port_back() {
+    let mut world = World::with(MediaSettings { ports: free_range(2), ..settings() });
     let call = world.call(1);
-    assert!(call.sides.iter().all(|side| side.ports != first));
-    assert_eq!(world.take(), first, "nothing else is left");
+    world.order(call.relay());
+    call.heard(0, &rtp(1));
+    assert_eq!(world.pool.take(), None);
 }
 
 #[test]
