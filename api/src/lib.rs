@@ -5,7 +5,6 @@ pub mod config;
 pub mod demo;
 pub mod error;
 pub mod extract;
-mod history;
 pub mod metrics;
 pub mod openapi;
 pub mod paging;

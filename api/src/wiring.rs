@@ -2,6 +2,8 @@
 
 use crate::config::{Config, ConfigError};
 use crate::metrics::{Exposition, Kind, Metrics};
+use crate::routes::events::{self, EventState};
+use crate::routes::sessions::{self, SessionState};
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
 use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog};
@@ -21,6 +23,7 @@ use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::time::WallTime;
 use projections::Views;
+use projections::events::EventFeed;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,7 +162,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     register_metrics(&metrics, Arc::clone(shard.gauges()), Arc::clone(&log), Arc::clone(&views));
     let readiness = Readiness::default();
     let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
-    let history = crate::history::routes(state.clone(), Arc::clone(&views), log, keyring);
+    let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
+    let history = sessions::routes(SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring })
+        .merge(events::routes(EventState::new(state.clone(), feed)));
     let router = crate::router_with(state, history);
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);

@@ -3,54 +3,88 @@
 
 mod stream;
 
-use super::params::Params;
-use super::sessions::{accepts, session_id, within};
-use super::{Problem, Reach};
+use super::query::{At, Flag, Within};
+use super::sessions::accepts;
+use crate::auth::Caller;
+use crate::error::{ApiError, ErrorBody};
+use crate::extract::{Id, Params, from_text};
+use crate::state::AppState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::ids::{AccountId, SessionId};
 use domain::log::Position;
-use projections::events::{EventFeed, EventView, FeedPage};
-use serde::Serialize;
+use projections::events::{EventFeed, EventView, FeedError, FeedPage, Live, Visible};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Longest wait of a long poll, seconds.
-const LONGEST_WAIT: u64 = 60;
 /// Requests that wait or stream at the same time.
 const MOST_WAITING: usize = 512;
 
-/// What the routes read from.
+/// What these routes read from.
 #[derive(Clone)]
-pub struct Events {
+pub struct EventState {
+    app: AppState,
     feed: Arc<EventFeed>,
     waiting: Arc<Semaphore>,
 }
 
-impl Events {
+impl EventState {
     /// Routes over this feed.
-    pub fn new(feed: Arc<EventFeed>) -> Self {
-        Self { feed, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    pub fn new(app: AppState, feed: Arc<EventFeed>) -> Self {
+        Self { app, feed, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
     }
 }
 
-/// The routes.
-pub fn router(events: Events) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list_events)).routes(routes!(list_session_events)).with_state(events)
+impl FromRef<EventState> for AppState {
+    fn from_ref(state: &EventState) -> Self {
+        state.app.clone()
+    }
+}
+
+/// The routes, with their state.
+pub fn routes(state: EventState) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(list_of_session)).with_state(state)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EventParams {
+    /// `next` of the page before, or an event's position; from the first event on by default.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u64>)]
+    after: Option<At>,
+    /// At most so many (1 to 1000, by default 100).
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u16>)]
+    limit: Option<Within<1, 1_000>>,
+    /// Where there is no event yet, wait so many seconds for one, at most 60.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u8>)]
+    wait: Option<Within<0, 60>>,
+    /// 1: messages come with their bytes in base64.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u8>)]
+    raw: Option<Flag>,
+    /// Only this account's; by default the caller's and those of accounts below it.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    account: Option<AccountId>,
 }
 
 /// Some events in the order of the log.
 #[derive(Debug, Serialize, ToSchema)]
 struct EventsBody {
     /// The events.
-    events: Vec<EventView>,
+    items: Vec<EventView>,
     /// What `after` must be to go on without a gap.
     next: u64,
     /// Whether there is more already.
@@ -59,7 +93,7 @@ struct EventsBody {
 
 /// What a request asks for.
 struct Asked {
-    accounts: Arc<[AccountId]>,
+    visible: Visible,
     session: Option<SessionId>,
     after: Position,
     limit: usize,
@@ -67,99 +101,92 @@ struct Asked {
     raw: bool,
 }
 
-/// Events of your sessions after a position; with `Accept: text/event-stream` as a stream that never ends.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(
-    ("after" = Option<u64>, Query, description = "`next` of the page before, or an event's position; from the first by default"),
-    ("limit" = Option<u16>, Query, description = "events a page, 1 to 1000, 100 by default"),
-    ("wait" = Option<u8>, Query, description = "seconds to wait for an event where there is none yet, at most 60"),
-    ("raw" = Option<u8>, Query, description = "1: messages come with their bytes in base64"),
-    ("account" = Option<String>, Query, description = "only this account's, yours or one below it"),
-    ("Last-Event-ID" = Option<u64>, Header, description = "for streams: go on after this position"),
-), responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
-    (status = 422, body = Problem)))]
-async fn list_events(
-    State(events): State<Events>,
-    Reach(accounts): Reach,
-    params: Params,
+/// Events of sessions after a position: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream
+/// that never ends and goes on after `Last-Event-ID`.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(EventParams), security(("basic" = [])),
+    responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
+        (status = "4XX", body = ErrorBody)))]
+async fn list(
+    caller: Caller,
+    State(state): State<EventState>,
+    Params(params): Params<EventParams>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    params.only(&["after", "limit", "wait", "raw", "account"])?;
-    let accounts = within(&params, &accounts)?.into();
-    events.answer(asked(accounts, None, &params)?, &headers).await
+) -> Result<Response, ApiError> {
+    let asked = state.asked(caller, None, &params)?;
+    state.answer(asked, &headers).await
 }
 
-/// Events of one session after a position; as a stream too.
-#[utoipa::path(get, path = "/v1/sessions/{id}/events", tag = "events", params(
-    ("id" = String, Path, description = "the session"),
-    ("after" = Option<u64>, Query, description = "`next` of the page before, or an event's position"),
-    ("limit" = Option<u16>, Query, description = "events a page, 1 to 1000, 100 by default"),
-    ("wait" = Option<u8>, Query, description = "seconds to wait for an event where there is none yet, at most 60"),
-    ("raw" = Option<u8>, Query, description = "1: messages come with their bytes in base64"),
-    ("Last-Event-ID" = Option<u64>, Header, description = "for streams: go on after this position"),
-), responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
-    (status = 404, body = Problem)))]
-async fn list_session_events(
-    State(events): State<Events>,
-    Reach(accounts): Reach,
-    Path(id): Path<String>,
-    params: Params,
+/// Events of one session after a position; as `/v1/events` otherwise.
+#[utoipa::path(get, path = "/v1/sessions/{id}/events", tag = "events", params(("id" = String, Path), EventParams),
+    security(("basic" = [])),
+    responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
+        (status = "4XX", body = ErrorBody)))]
+async fn list_of_session(
+    caller: Caller,
+    State(state): State<EventState>,
+    Id(id): Id<SessionId>,
+    Params(params): Params<EventParams>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    params.only(&["after", "limit", "wait", "raw"])?;
-    let session = session_id(&id)?;
-    match events.feed.owner(session).await? {
-        Some(owner) if accounts.contains(&owner) => {}
-        Some(_) | None => return Err(Problem::not_found("session")),
+) -> Result<Response, ApiError> {
+    let asked = state.asked(caller, Some(id), &params)?;
+    let owner = state.feed.owner(id).await.map_err(no_events)?;
+    if !owner.is_some_and(|owner| (asked.visible)(owner)) {
+        return Err(ApiError::not_found());
     }
-    events.answer(asked(accounts, Some(session), &params)?, &headers).await
+    state.answer(asked, &headers).await
 }
 
-fn asked(accounts: Arc<[AccountId]>, session: Option<SessionId>, params: &Params) -> Result<Asked, Problem> {
-    let limit = params.number("limit", 1, EventFeed::MOST as u64, 100)?;
-    Ok(Asked {
-        accounts,
-        session,
-        after: params.position("after")?.unwrap_or_default(),
-        limit: usize::try_from(limit).unwrap_or(EventFeed::MOST),
-        wait: Duration::from_secs(params.number("wait", 0, LONGEST_WAIT, 0)?),
-        raw: params.flag("raw")?,
-    })
-}
+impl EventState {
+    fn asked(&self, caller: Caller, session: Option<SessionId>, params: &EventParams) -> Result<Asked, ApiError> {
+        let provisioning = self.app.provisioning.clone();
+        let visible: Visible = match params.account {
+            Some(named) => {
+                let account = caller.scope(provisioning.directory(), Some(named))?;
+                Arc::new(move |owner| owner == account)
+            }
+            None => Arc::new(move |owner| caller.may_use(provisioning.directory(), owner)),
+        };
+        Ok(Asked {
+            visible,
+            session,
+            after: params.after.unwrap_or_default().0,
+            limit: params.limit.map_or(100, |limit| limit.0.into()),
+            wait: Duration::from_secs(params.wait.map_or(0, |wait| wait.0.into())),
+            raw: params.raw.is_some_and(|raw| raw.0),
+        })
+    }
 
-impl Events {
-    async fn answer(&self, mut asked: Asked, headers: &HeaderMap) -> Result<Response, Problem> {
+    async fn answer(&self, mut asked: Asked, headers: &HeaderMap) -> Result<Response, ApiError> {
         if accepts(headers, "text/event-stream") {
             if let Some(last) = stream::last_event_id(headers)? {
                 asked.after = last;
             }
-            return Ok(stream::respond(self.live(&asked)?, self.turnstile()?).into_response());
+            return Ok(stream::respond(self.live(&asked)?, self.place()?).into_response());
         }
-        let page = self.page(&asked).await?;
-        let page = if page.events.is_empty() && !page.more && !asked.wait.is_zero() {
+        let mut page = self.page(&asked).await?;
+        if page.events.is_empty() && !page.more && !asked.wait.is_zero() {
             asked.after = page.next;
-            self.wait(&asked).await?
-        } else {
-            page
-        };
-        Ok(Json(EventsBody { events: page.events, next: page.next.0, more: page.more }).into_response())
+            page = self.wait(&asked).await?;
+        }
+        Ok(Json(EventsBody { items: page.events, next: page.next.0, more: page.more }).into_response())
     }
 
-    async fn page(&self, asked: &Asked) -> Result<FeedPage, Problem> {
+    async fn page(&self, asked: &Asked) -> Result<FeedPage, ApiError> {
         let page = match asked.session {
             Some(session) => self.feed.page_of(session, asked.after, asked.limit, asked.raw).await,
-            None => self.feed.page(&asked.accounts, asked.after, asked.limit, asked.raw).await,
+            None => self.feed.page(&asked.visible, asked.after, asked.limit, asked.raw).await,
         };
-        Ok(page?)
+        page.map_err(no_events)
     }
 
     /// The first events that come, or none when the time is up.
-    async fn wait(&self, asked: &Asked) -> Result<FeedPage, Problem> {
-        let _place = self.turnstile()?;
+    async fn wait(&self, asked: &Asked) -> Result<FeedPage, ApiError> {
+        let _place = self.place()?;
         let deadline = Instant::now() + asked.wait;
         let mut live = self.live(asked)?;
         let mut next = asked.after;
         while let Ok(page) = timeout_at(deadline, live.next()).await {
-            let mut page = page?;
+            let mut page = page.map_err(no_events)?;
             if page.events.len() > asked.limit {
                 page.events.truncate(asked.limit);
                 page.more = true;
@@ -173,15 +200,20 @@ impl Events {
         Ok(FeedPage { events: Vec::new(), next, more: false })
     }
 
-    fn live(&self, asked: &Asked) -> Result<projections::events::Live, Problem> {
+    fn live(&self, asked: &Asked) -> Result<Live, ApiError> {
         if asked.after > self.feed.head() {
-            return Err(Problem::field("after", "lies beyond the end of the log"));
+            return Err(ApiError::invalid("after", "this lies beyond the end of the log"));
         }
-        Ok(self.feed.live(asked.accounts.clone(), asked.session, asked.after, asked.raw))
+        Ok(self.feed.live(asked.visible.clone(), asked.session, asked.after, asked.raw))
     }
 
-    fn turnstile(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
-        let full = |_| Problem::busy("too_many_waiting", "too many requests wait for events already");
+    fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let full = |_| ApiError::unavailable("too many requests wait for events already: try again");
         self.waiting.clone().try_acquire_owned().map_err(full)
     }
+}
+
+fn no_events(error: FeedError) -> ApiError {
+    tracing::error!(%error, "events could not be read");
+    ApiError::unavailable("the events cannot be read now; the exchange's own log tells why")
 }

@@ -5,14 +5,9 @@ pub mod events;
 pub mod keys;
 pub mod numbers;
 pub mod operations;
-mod params;
-mod problem;
-mod reach;
+mod query;
 pub mod sessions;
 pub mod trunks;
-
-pub use problem::Problem;
-pub use reach::Reach;
 
 use crate::state::AppState;
 use axum::Json;

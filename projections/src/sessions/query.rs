@@ -43,10 +43,14 @@ impl State {
             Self::Ended => "ended",
         }
     }
+}
 
-    /// The state of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
+impl FromStr for State {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, &'static str> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == name);
+        found.ok_or("expected offered, ringing, answered or ended")
     }
 }
 
@@ -297,9 +301,9 @@ mod tests {
     #[test]
     fn every_state_is_found_by_its_name_and_its_code() {
         for state in State::ALL {
-            assert_eq!(State::parse(state.name()), Some(state));
+            assert_eq!(state.name().parse(), Ok(state));
             assert_eq!(State::of_code(state.code()), Some(state));
         }
-        assert_eq!(State::parse("held"), None);
+        assert!("held".parse::<State>().is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Events as server-sent events: `id` is the position, so a client that reconnects goes on without a gap.
 
-use super::Problem;
+use crate::error::ApiError;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::log::Position;
@@ -18,11 +18,11 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const MILESTONE: Duration = Duration::from_secs(10);
 
 /// The position after which a client that comes back wants to go on.
-pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let position = value.to_str().ok().and_then(|text| text.parse().ok());
     let message = "must be the id of an event of this stream: a position";
-    position.map(|position| Some(Position(position))).ok_or_else(|| Problem::field("Last-Event-ID", message))
+    position.map(|position| Some(Position(position))).ok_or_else(|| ApiError::invalid("Last-Event-ID", message))
 }
 
 /// A stream that ends when the client goes, or after an event that cannot be read.

@@ -1,24 +1,14 @@
-//! Sessions as JSON.
+//! A session as JSON.
 
-use projections::sessions::{Page, SessionRow};
+use projections::sessions::SessionRow;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// A page of sessions.
+/// A session. What did not happen yet, or was erased, is `null`.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SessionsBody {
-    /// The sessions, newest first.
-    sessions: Vec<SessionBody>,
-    /// What `after` must be for the next page; absent on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-/// One session. What did not happen yet, or was erased, is `null`.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SessionBody {
-    /// The session.
+pub struct Session {
+    /// Its id.
     id: String,
     /// Whose it is.
     account: String,
@@ -30,7 +20,7 @@ pub(super) struct SessionBody {
     call_id: Option<String>,
     /// The trunk it came from.
     trunk: String,
-    /// The number called, where it is one of yours.
+    /// The number called, where it is one of the account's.
     number: Option<String>,
     /// The routing rule that decided.
     route_rule: Option<String>,
@@ -58,14 +48,7 @@ pub(super) struct SessionBody {
     position: u64,
 }
 
-impl SessionsBody {
-    pub(super) fn of(page: &Page) -> Self {
-        let sessions = page.rows.iter().map(SessionBody::of).collect();
-        Self { sessions, next: page.next.map(|cursor| cursor.to_string()) }
-    }
-}
-
-impl SessionBody {
+impl Session {
     pub(super) fn of(row: &SessionRow) -> Self {
         let millis = |span: Option<Duration>| span.and_then(|span| u64::try_from(span.as_millis()).ok());
         Self {
