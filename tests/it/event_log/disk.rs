@@ -1,5 +1,6 @@
 //! What only a disk can do: tear a write, fail a sync, be someone else's.
 
+mod failing_disk;
 mod files;
-mod sync_failure;
+
 mod torn_write;
