@@ -132,8 +132,8 @@ fn check_occurrence(message: &Message) -> Result<(), Fault> {
     Err(Fault::new(400, format!("{} is given twice", names.collect::<Vec<_>>().join(", "))))
 }
 
-/// The values that something is decided by; of a response only those that it is matched by. The Vias below the top
-/// one are only ever copied.
+/// The values that something is decided by; of a response only those that it is matched by. Via lines below
+/// the first are only ever copied.
 fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
     let head = message.head_text();
     let (mut below_top, mut contacts) = (false, 0);
@@ -175,13 +175,19 @@ fn check_cseq(value: &str, method: Option<&Method>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Judges the first Via line; of more than one Via on it the first is the top one.
 fn check_top_via(value: &str) -> Result<(), Fault> {
-    let via = Via::parse(Elements::of(value).next().unwrap_or_default())?;
-    if !via.protocol.eq_ignore_ascii_case("SIP") || via.version != "2.0" {
-        return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
-    }
-    if via.has_empty_branch() {
-        return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
+    for (index, element) in Elements::of(value).enumerate() {
+        let via = Via::parse(element)?;
+        if index > 0 {
+            continue;
+        }
+        if !via.protocol.eq_ignore_ascii_case("SIP") || via.version != "2.0" {
+            return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
+        }
+        if via.has_empty_branch() {
+            return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
+        }
     }
     Ok(())
 }
