@@ -5,3 +5,4 @@ mod http;
 mod ladder;
 mod tidy;
 mod views;
+mod wire_against_rsip;

@@ -18,7 +18,7 @@ impl<'a> CSeq<'a> {
     /// No number, a number of 2^31 or more, or no method.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let (digits, rest) = chars::split_class(text, chars::DIGIT);
-        let number = decimal(digits).ok_or(Malformed::new("CSeq", "has no number"))?;
+        let number = decimal(digits.as_bytes()).ok_or(Malformed::new("CSeq", "has no number"))?;
         let number = u32::try_from(number).ok().filter(|number| *number < 1 << 31);
         let number = number.ok_or(Malformed::new("CSeq", "the number is 2^31 or more"))?;
         let method = chars::trim_start(rest);
@@ -30,11 +30,11 @@ impl<'a> CSeq<'a> {
 }
 
 /// A decimal number of any length; what exceeds a `u64` is its maximum. `None` if there is anything but digits.
-pub(super) fn decimal(text: &str) -> Option<u64> {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
-    text.bytes().try_fold(0u64, |number, byte| {
+    text.iter().try_fold(0u64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         Some(number.saturating_mul(10).saturating_add(digit))
     })
@@ -42,7 +42,7 @@ pub(super) fn decimal(text: &str) -> Option<u64> {
 
 /// Max-Forwards: 0 to 255 (RFC 3261 §20.22).
 pub(super) fn max_forwards(text: &str) -> Result<u8, Malformed> {
-    let number = decimal(text).ok_or(Malformed::new("Max-Forwards", "is no number"))?;
+    let number = decimal(text.as_bytes()).ok_or(Malformed::new("Max-Forwards", "is no number"))?;
     u8::try_from(number).map_err(|_| Malformed::new("Max-Forwards", "is above 255"))
 }
 

@@ -28,14 +28,18 @@ impl<'a> Param<'a> {
 pub struct Params<'a>(&'a str);
 
 impl<'a> Params<'a> {
-    /// Reads `text`, empty or beginning with `;`. `once` names the parameter that may not stand twice.
+    /// Reads `text`, empty or beginning with `;`. `once` names the parameter that tells dialogs or transactions
+    /// apart: it may not stand twice and is a token.
     pub(super) fn parse(text: &'a str, part: &'static str, once: &str) -> Result<Self, Malformed> {
         let mut rest = text;
         let mut found = false;
         while let Some((param, after)) = step(rest, part)? {
             if param.name.eq_ignore_ascii_case(once) {
                 if found {
-                    return Err(Malformed::new(part, "a parameter stands twice"));
+                    return Err(Malformed::new(part, "tag or branch stands twice"));
+                }
+                if !param.value.is_some_and(|value| chars::all(value, chars::TOKEN)) {
+                    return Err(Malformed::new(part, "tag or branch is no token"));
                 }
                 found = true;
             }
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_is_no_parameter_is_refused() {
-        for text in [";", ";;a", "a", ";=b", ";a=", r#";a="b"#, ";a=b c", ";tag=1;tag=2", ";a=<b>"] {
+        for text in [";", ";;a", "a", ";=b", ";a=", r#";a="b"#, ";a=b c", ";tag=1;tag=2", ";tag", ";tag=a:b", ";a=<b>"]
+        {
             assert!(Params::parse(text, "From", "tag").is_err(), "{text}");
         }
     }

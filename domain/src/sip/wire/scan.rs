@@ -44,6 +44,7 @@ impl Message {
             repeated,
         };
         message.look_closer(head_end, folded, line_ends);
+        message.body = Span { start: head_end as u16, end: head_end as u16 };
         if wrong.is_none() {
             match message.body_span(head_end) {
                 Ok(body) => message.body = body,
@@ -92,7 +93,7 @@ impl Message {
     fn body_span(&self, head_end: usize) -> Result<Span, Unframed> {
         let mut length = None;
         for field in self.fields_of(HeaderName::ContentLength) {
-            let number = numbers::decimal(self.text(field.value)).ok_or(Unframed::ContentLength)?;
+            let number = numbers::decimal(field.value.of(self.head())).ok_or(Unframed::ContentLength)?;
             if length.is_some_and(|length| length != number) {
                 return Err(Unframed::ContentLengthTwice);
             }
@@ -211,8 +212,7 @@ impl<'a> Frame<'a> {
     fn field(&mut self, start: usize, end: usize) -> bool {
         let line = &self.bytes[start..end];
         let name = chars::run(line, chars::TOKEN);
-        let blanks = chars::run(&line[name..], chars::BLANK);
-        let colon = name + blanks;
+        let colon = name + chars::run(&line[name..], chars::BLANK);
         if name == 0 || line.get(colon) != Some(&b':') {
             self.fail(Unframed::HeaderLine);
             return false;

@@ -94,7 +94,7 @@ impl<'a> Via<'a> {
 
     /// `ttl` of multicast.
     pub fn ttl(&self) -> Option<u8> {
-        numbers::decimal(self.params.value("ttl")?).and_then(|ttl| u8::try_from(ttl).ok())
+        numbers::decimal(self.params.value("ttl")?.as_bytes()).and_then(|ttl| u8::try_from(ttl).ok())
     }
 
     /// Whether the branch is the bare cookie, which identifies nothing (RFC 4475 §3.2.1).
