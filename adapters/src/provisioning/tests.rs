@@ -194,7 +194,7 @@ async fn everything_is_there_again_after_a_restart_in_the_order_of_creation() {
         world.claim(sub, &format!("+1555000000{n}")).await.unwrap().unwrap();
     }
     let id = world.add(sub, "10.0.0.1").await.unwrap();
-    let patch = serde_json::from_str(r#"{"priority":9}"#).unwrap();
+    let patch = TrunkPatch { priority: Some(9), ..TrunkPatch::default() };
     world.service.change_trunk(id, patch, None).await.unwrap().unwrap();
     let before = world.service.directory().numbers(sub, None, 10);
     let position = world.service.directory().position();
@@ -252,7 +252,7 @@ async fn strangers_cannot_share_an_address_and_families_cannot_repeat_one() {
     assert_eq!(world.add(stranger, "10.0.0.7:5060").await, taken("10.0.0.7:5060"));
     assert_eq!(world.add(sub, "10.0.0.0/24").await, taken("10.0.0.0/24"));
     assert!(world.add(sub, "10.0.0.7").await.is_ok(), "a family may narrow its own network down");
-    let patch = serde_json::from_str(r#"{"addresses":["10.0.0.7"]}"#).unwrap();
+    let patch = TrunkPatch { addresses: Some(vec!["10.0.0.7".parse().unwrap()]), ..TrunkPatch::default() };
     assert_eq!(
         world.service.change_trunk(id, patch, None).await.unwrap(),
         taken("10.0.0.7").map(|_: TrunkId| Position(0))
