@@ -1,5 +1,6 @@
 //! Accounts, numbers and trunks: one writer that decides, makes durable, updates routing, and only then answers.
 
+mod commit;
 mod directory;
 mod first;
 mod inner;

@@ -1,6 +1,7 @@
 //! The single writer: adds the facts that a decision needs, appends, waits for the disk, updates routing and the
 //! directory, and then answers. Claims of different numbers that wait together share one commit.
 
+use super::commit::commit;
 use super::directory::Directory;
 use super::inner::Recall;
 use super::load::catch_up;
@@ -11,8 +12,7 @@ use domain::account::{Account, AccountCommand, AccountRejection, ParentFacts};
 use domain::decider::{Aggregate, EncodeError, StoredEvent};
 use domain::ids::{AccountId, TrunkId};
 use domain::log::{
-    Append, AppendError, Committed, Draft, Durable, EventHash, EventLog, Expected, Life, Outcome, Position, Revision,
-    StreamName,
+    Append, AppendError, Draft, Durable, EventHash, EventLog, Expected, Life, Position, Revision, StreamName,
 };
 use domain::number::{Number, NumberCommand, NumberEvent};
 use domain::routing::{Provisioned, ProvisioningEvent};
@@ -122,7 +122,7 @@ impl Writer {
             }
         }
         let appends = planned.iter().map(|(plan, _)| plan.append.clone()).collect();
-        let outcomes = self.submit(appends).await;
+        let outcomes = commit(self.log.as_ref(), appends).await;
         for ((plan, reply), outcome) in planned.into_iter().zip(outcomes) {
             let answer = self.settle(plan, outcome).await;
             // Whoever asked may be gone by now; what was asked is done all the same.
@@ -225,26 +225,6 @@ impl Writer {
         self.newest
     }
 
-    /// Outcomes in the order of the appends.
-    async fn submit(&self, appends: Vec<Append>) -> Vec<Result<Durable, AppendError>> {
-        let streams: Vec<StreamName> = appends.iter().map(|append| append.stream.clone()).collect();
-        let (reply, mut outcomes) = mpsc::unbounded_channel();
-        if !appends.is_empty() {
-            self.log.submit(appends, Arc::new(Reply(reply)));
-        }
-        let mut found: Vec<Option<Result<Durable, AppendError>>> = streams.iter().map(|_| None).collect();
-        while found.iter().any(Option::is_none) {
-            let Some(more) = outcomes.recv().await else { break };
-            for Outcome { stream, result } in more {
-                if let Some(at) = streams.iter().position(|known| *known == stream) {
-                    found[at] = Some(result);
-                }
-            }
-        }
-        let unknown = |stream: StreamName| Err(AppendError::Unknown(stream));
-        found.into_iter().zip(streams).map(|(result, stream)| result.unwrap_or_else(|| unknown(stream))).collect()
-    }
-
     async fn settle(&mut self, plan: Plan, outcome: Result<Durable, AppendError>) -> Result<Position, Unavailable> {
         let Plan { append, events } = plan;
         let error = match outcome {
@@ -309,14 +289,4 @@ fn recalls(append: &Append, events: Vec<ProvisioningEvent>, position: Position) 
         Some(Recall { event, id: draft.id, hash })
     };
     places.zip(events).filter_map(recall).collect()
-}
-
-/// Hands outcomes to the waiting writer.
-struct Reply(mpsc::UnboundedSender<Vec<Outcome>>);
-
-impl Committed for Reply {
-    fn committed(&self, outcomes: Vec<Outcome>) {
-        // The writer waits for these; if it is gone, so is everybody who asked.
-        drop(self.0.send(outcomes));
-    }
 }
