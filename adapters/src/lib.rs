@@ -1,5 +1,6 @@
 //! Everything that waits: the log's engines, sockets, media, the shard's loop.
 mod private_file;
+#[cfg(test)]
 mod scratch;
 
 pub mod cache;
