@@ -2,24 +2,33 @@
 
 use super::harness::{PATIENCE, World};
 use super::watched::Watched;
-use api::routes::{Reach, events, sessions};
-use domain::ids::AccountId;
-use domain::log::EventLog;
+use adapters::provisioning::{Means, Provisioning, TablesSink};
+use api::routes::events::{self, EventState};
+use api::routes::sessions::{self, SessionState};
+use api::{AppState, Readiness};
+use domain::ids::{AccountId, EventId};
+use domain::log::{EventLog, PortFuture};
+use domain::routing::Provisioned;
+use domain::time::WallTime;
 use projections::events::EventFeed;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tests::calls::{
     ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, interleaved, record, record_together, submit,
 };
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// The routes on a loopback port, for requests of one account.
+/// The whole API on a loopback port, for requests of [`ACCOUNT`].
 struct Server {
     world: World,
     base: String,
     client: Client,
+    /// An account below [`ACCOUNT`].
+    below: AccountId,
+    secret: String,
     /// Told when a request begins to wait for events.
     waiting: Arc<Notify>,
     task: tokio::task::JoinHandle<()>,
@@ -31,30 +40,57 @@ impl Drop for Server {
     }
 }
 
+struct Counting(AtomicU64);
+
+impl Means for Counting {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Relaxed))
+    }
+
+    fn event_id(&self) -> EventId {
+        EventId::minted(9, 1, 0, self.0.fetch_add(1, Relaxed))
+    }
+
+    fn now(&self) -> WallTime {
+        WallTime::from_micros(1_767_225_600_000_000)
+    }
+}
+
+struct NoRouting;
+
+impl TablesSink for NoRouting {
+    fn apply(&self, _: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 impl Server {
-    async fn start(accounts: &[AccountId]) -> Self {
+    async fn start() -> Self {
         let world = World::new();
+        let means = Arc::new(Counting(AtomicU64::new(ACCOUNT.bits() as u64)));
+        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1).await.unwrap();
+        let (account, secret, _) =
+            provisioning.open_account("Own".parse().unwrap(), None, None).await.unwrap().unwrap();
+        assert_eq!(account, ACCOUNT, "the scripts' account is the first that was opened");
+        let below = provisioning.open_account("Below".parse().unwrap(), Some(account), None).await.unwrap().unwrap().0;
         let views = Arc::new(world.views_behind("views.db").await);
-        let followed: Arc<Notify> = Arc::default();
-        let watched = Watched { log: world.log.clone(), followed: followed.clone() };
+        let waiting: Arc<Notify> = Arc::default();
+        let watched = Watched { log: world.log.clone(), followed: waiting.clone() };
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
-        let sessions = sessions::Sessions { views, log: world.log(), keyring: world.keys.clone() };
-        let routes = sessions::router(sessions).merge(events::router(events::Events::new(feed)));
-        let app = axum::Router::from(routes).layer(axum::Extension(Reach(accounts.into())));
+        let app =
+            AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
+        let more = sessions::routes(state).merge(events::routes(EventState::new(app.clone(), feed)));
+        let router = api::router_with(app, more);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self {
-            world,
-            base,
-            client: Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
-            waiting: followed,
-            task,
-        }
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { world, base, client, below, secret: secret.secret, waiting, task }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("{}{path}", self.base))
+        self.client.get(format!("{}{path}", self.base)).basic_auth(ACCOUNT, Some(&self.secret))
     }
 
     async fn ask(&self, path: &str) -> (u16, Value) {
@@ -71,7 +107,7 @@ impl Server {
 
 #[tokio::test]
 async fn a_session_is_listed_and_shown_as_soon_as_a_query_asks_for_its_position() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     record(&server.world.log, &basic(1));
     let (status, body) = server.fresh("/v1/sessions?number=+15550100&state=ended").await;
     assert_eq!(status, 200, "{body}");
@@ -84,20 +120,20 @@ async fn a_session_is_listed_and_shown_as_soon_as_a_query_asks_for_its_position(
         "duration_ms": 10_012, "total_ms": 11_512, "end_cause": "completed", "final_status": 200,
         "mode": "trunking", "position": server.world.log.head().0,
     });
-    assert_eq!(body["sessions"], json!([expected]));
+    assert_eq!(body["items"], json!([expected]));
     assert_eq!(body.get("next"), None);
     let (_, one) = server.ask(&format!("/v1/sessions/{}", basic(1).session)).await;
-    assert_eq!(one, body["sessions"][0]);
+    assert_eq!(one, body["items"][0]);
 }
 
 #[tokio::test]
 async fn pages_follow_each_other_by_their_cursor() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     record_together(&server.world.log, &(0..5).map(basic).collect::<Vec<_>>());
     let (_, first) = server.fresh("/v1/sessions?limit=3").await;
     let next = first["next"].as_str().unwrap();
     let (_, second) = server.ask(&format!("/v1/sessions?limit=3&after={next}")).await;
-    let ids = |page: &Value| page["sessions"].as_array().unwrap().iter().map(|s| s["id"].clone()).collect::<Vec<_>>();
+    let ids = |page: &Value| page["items"].as_array().unwrap().iter().map(|s| s["id"].clone()).collect::<Vec<_>>();
     let newest_first: Vec<Value> = (0..5).rev().map(|n| json!(basic(n).session.to_string())).collect();
     assert_eq!([ids(&first), ids(&second)].concat(), newest_first);
     assert_eq!(second.get("next"), None);
@@ -105,7 +141,7 @@ async fn pages_follow_each_other_by_their_cursor() {
 
 #[tokio::test]
 async fn a_wrong_parameter_is_named() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     for (query, field) in [
         ("limit=0", "limit"),
         ("limit=201", "limit"),
@@ -121,7 +157,7 @@ async fn a_wrong_parameter_is_named() {
     ] {
         let (status, body) = server.ask(&format!("/v1/sessions?{query}")).await;
         assert_eq!((status, &body["error"]["field"]), (422, &json!(field)), "{query}: {body}");
-        assert!(!body["error"]["message"].as_str().unwrap().is_empty() && body["error"]["code"] == "invalid_field");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty() && body["error"]["code"] == "invalid");
     }
     let time = "from=2026-01-01T00:00:00+01:00";
     assert_eq!(server.ask(&format!("/v1/sessions?{time}")).await.0, 200, "an offset needs no escaping");
@@ -129,7 +165,7 @@ async fn a_wrong_parameter_is_named() {
 
 #[tokio::test]
 async fn what_belongs_to_others_and_what_does_not_exist_answer_alike() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     let strange = CallScript::new(7).of(STRANGER).completed();
     record(&server.world.log, &strange);
     let nobody = CallScript::new(8).session;
@@ -140,37 +176,48 @@ async fn what_belongs_to_others_and_what_does_not_exist_answer_alike() {
         }
     }
     let (_, list) = server.fresh("/v1/sessions").await;
-    assert_eq!(list["sessions"], json!([]));
+    assert_eq!(list["items"], json!([]));
     let (_, events) = server.ask("/v1/events").await;
-    assert_eq!((&events["events"], &events["next"]), (&json!([]), &json!(server.world.log.head().0)));
+    assert_eq!((&events["items"], &events["next"]), (&json!([]), &json!(server.world.log.head().0)));
     assert_eq!(server.ask(&format!("/v1/sessions?account={STRANGER}")).await.0, 404);
 }
 
 #[tokio::test]
 async fn sub_accounts_sessions_are_seen_from_above_and_can_be_singled_out() {
-    let server = Server::start(&[ACCOUNT, STRANGER]).await;
-    record_together(&server.world.log, &[basic(1), CallScript::new(2).of(STRANGER).completed()]);
-    let count = |body: Value| body["sessions"].as_array().unwrap().len();
+    let server = Server::start().await;
+    record_together(&server.world.log, &[basic(1), CallScript::new(2).of(server.below).completed()]);
+    let count = |body: Value| body["items"].as_array().unwrap().len();
     assert_eq!(count(server.fresh("/v1/sessions").await.1), 2);
-    assert_eq!(count(server.fresh(&format!("/v1/sessions?account={STRANGER}")).await.1), 1);
+    let below = server.below;
+    assert_eq!(count(server.fresh(&format!("/v1/sessions?account={below}")).await.1), 1);
+    let path = format!("/v1/sessions/{}", CallScript::new(2).session);
+    assert_eq!(server.ask(&path).await.1["account"], below.to_string());
 }
 
 #[tokio::test]
 async fn without_authentication_nothing_is_answered() {
-    let world = World::new();
-    let feed = Arc::new(EventFeed::new(world.log(), world.keys.clone()));
-    let app = axum::Router::from(events::router(events::Events::new(feed)));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/v1/events", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    let client = Client::builder().no_proxy().build().unwrap();
-    assert_eq!(client.get(base).send().await.unwrap().status(), 401);
-    server.abort();
+    let server = Server::start().await;
+    for path in
+        ["/v1/sessions", "/v1/sessions/CA1", "/v1/sessions/CA1/timeline", "/v1/sessions/CA1/ladder", "/v1/events"]
+    {
+        let response = server.client.get(format!("{}{path}", server.base)).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_routes_are_described() {
+    let server = Server::start().await;
+    let (_, document) = server.ask("/openapi.json").await;
+    for path in ["", "/{id}", "/{id}/timeline", "/{id}/ladder", "/{id}/events"] {
+        assert!(document["paths"][format!("/v1/sessions{path}")]["get"].is_object(), "{path}");
+    }
+    assert!(document["components"]["schemas"]["Timeline"]["properties"]["entries"].is_object());
 }
 
 #[tokio::test]
 async fn a_ladder_is_text_and_on_request_a_picture_that_can_run_nothing() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     record(&server.world.log, &failover(1));
     let path = format!("/v1/sessions/{}/ladder", failover(1).session);
     let header = |response: &Response, name: &str| response.headers()[name].to_str().unwrap().to_owned();
@@ -191,7 +238,7 @@ async fn a_ladder_is_text_and_on_request_a_picture_that_can_run_nothing() {
 
 #[tokio::test]
 async fn a_timeline_comes_as_json_with_raw_messages_on_request() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     record(&server.world.log, &hold(1));
     let path = format!("/v1/sessions/{}/timeline", hold(1).session);
     let (status, body) = server.ask(&format!("{path}?raw=1")).await;
@@ -205,7 +252,7 @@ async fn a_timeline_comes_as_json_with_raw_messages_on_request() {
 
 #[tokio::test]
 async fn a_long_poll_answers_with_the_event_that_comes_and_goes_on_without_a_gap() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     let appends: Vec<_> = interleaved(&[basic(1)]).into_iter().map(|(_, append)| append).collect();
     submit(&server.world.log, appends[..1].to_vec());
     let mut after = 0;
@@ -226,24 +273,25 @@ async fn a_long_poll_answers_with_the_event_that_comes_and_goes_on_without_a_gap
 }
 
 fn collect(page: &Value, revisions: &mut Vec<u64>) -> u64 {
-    revisions.extend(page["events"].as_array().unwrap().iter().map(|event| event["revision"].as_u64().unwrap()));
+    revisions.extend(page["items"].as_array().unwrap().iter().map(|event| event["revision"].as_u64().unwrap()));
     page["next"].as_u64().unwrap()
 }
 
 #[tokio::test]
 async fn a_long_poll_without_news_answers_empty_when_its_time_is_up() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     record(&server.world.log, &CallScript::new(7).of(STRANGER).completed());
     let head = server.world.log.head().0;
     let (status, body) = server.ask("/v1/events?wait=1").await;
-    assert_eq!((status, body), (200, json!({"events": [], "next": head, "more": false})));
+    assert_eq!((status, body), (200, json!({"items": [], "next": head, "more": false})));
 }
 
 #[tokio::test]
 async fn a_stream_carries_every_event_with_its_position_and_goes_on_after_the_last_one_seen() {
-    let server = Server::start(&[ACCOUNT]).await;
+    let server = Server::start().await;
     let appends: Vec<_> = interleaved(&[basic(1), failover(2)]).into_iter().map(|(_, append)| append).collect();
     let (before, later) = appends.split_at(appends.len() / 2);
+    let head = server.world.log.head().0;
     submit(&server.world.log, before.to_vec());
     let stream = || server.get("/v1/events").header("accept", "text/event-stream");
     let mut first = stream().send().await.unwrap();
@@ -255,7 +303,7 @@ async fn a_stream_carries_every_event_with_its_position_and_goes_on_after_the_la
     let mut second = stream().header("last-event-id", ids[4].to_string()).send().await.unwrap();
     let total = basic(1).len() + failover(2).len();
     ids.extend(read_ids(&mut second, total - 5).await);
-    assert_eq!(ids, (1..=total as u64).collect::<Vec<_>>());
+    assert_eq!(ids, (head + 1..=head + total as u64).collect::<Vec<_>>());
     let wrong = stream().header("last-event-id", "x").send().await.unwrap();
     assert_eq!(wrong.status(), 422);
 }
