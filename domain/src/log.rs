@@ -222,8 +222,12 @@ pub struct Hashed<'a> {
 impl Hashed<'_> {
     /// BLAKE3 over the fields in order; texts and data are preceded by their length (u32, big endian).
     pub fn hash(&self) -> EventHash {
-        // One buffer and one call: the hash is taken of every event on the call path.
-        let mut text = Vec::with_capacity(self.data.len() + 320);
+        self.hash_in(&mut Vec::with_capacity(self.data.len() + 320))
+    }
+
+    /// As [`Hashed::hash`], with a buffer that the caller keeps: it is taken of every event on the call path.
+    pub fn hash_in(&self, text: &mut Vec<u8>) -> EventHash {
+        text.clear();
         for part in [self.stream.as_str().as_bytes(), self.kind.as_bytes(), self.data] {
             text.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             text.extend_from_slice(part);
@@ -236,7 +240,7 @@ impl Hashed<'_> {
         text.extend_from_slice(&self.cause.map_or([0; 16], |cause| *cause.uuid().as_bytes()));
         text.extend_from_slice(&self.node.to_be_bytes());
         text.extend_from_slice(&self.previous.0);
-        EventHash(*blake3::hash(&text).as_bytes())
+        EventHash(*blake3::hash(text).as_bytes())
     }
 }
 
