@@ -6,10 +6,10 @@ use crate::routes::events::{self, EventState};
 use crate::routes::sessions::{self, SessionState};
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
-use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog};
+use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog, Written};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::keyring::{Keyring, KeyringError, Master};
-use adapters::media::{MediaError, MediaPlane, MediaSettings};
+use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::udp::UdpListener;
@@ -131,7 +131,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let folder = || config.data.display().to_string();
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
     let log_settings = LogSettings { pace: Duration::from_millis(config.log.pace_ms), ..LogSettings::default() };
-    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(config.data.join("log.db"), log_settings)?);
+    let log = SqliteLog::open(config.data.join("log.db"), log_settings)?;
+    let written = log.written();
+    let log: Arc<dyn EventLog> = Arc::new(log);
     let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
@@ -159,7 +161,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
     let metrics = Arc::new(Metrics::default());
-    register_metrics(&metrics, Arc::clone(shard.gauges()), Arc::clone(&log), Arc::clone(&views));
+    register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
+    register_log_metrics(&metrics, Arc::clone(&log), written);
     let readiness = Readiness::default();
     let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
@@ -274,7 +277,7 @@ async fn serve_http(
     Ok((bound, server, stop))
 }
 
-fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, log: Arc<dyn EventLog>, views: Arc<Views>) {
+fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
     metrics.register(move |to: &mut Exposition| {
         for (name, value) in gauges.read() {
             let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
@@ -282,11 +285,21 @@ fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, log: Arc<dyn EventLo
         }
     });
     metrics.register(move |to: &mut Exposition| {
-        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
+        let ports = media.ports_in_use() as f64;
+        to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
         let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
         for (name, position) in views.progress().positions() {
             positions.sample(&[("name", name)], position.0 as f64);
         }
+    });
+}
+
+fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
+    metrics.register(move |to: &mut Exposition| {
+        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
+        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
+        to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
+        to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
     });
 }
 

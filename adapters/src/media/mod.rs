@@ -249,6 +249,11 @@ impl Drop for MediaPlane {
 }
 
 impl MediaOrders {
+    /// Port pairs that calls hold.
+    pub fn ports_in_use(&self) -> usize {
+        self.table.in_use()
+    }
+
     /// Gives orders. Returns at once; a packet that arrives later finds them obeyed, one that arrived earlier for the
     /// ports of a new path is thrown away. Never blocks; costs at most one system call per thread to wake it, and two
     /// per new pair to empty its queues.

@@ -48,6 +48,12 @@ impl PortTable {
         Self { slots, epolls, address: settings.address, dscp: settings.dscp, binding: Mutex::new(()) }
     }
 
+    /// How many pairs are taken or in a path.
+    pub fn in_use(&self) -> usize {
+        let used = |slot: &&Slot| matches!(slot.state.load(Ordering::Relaxed), state::TAKEN | state::IN_PATH);
+        self.slots.iter().filter(used).count()
+    }
+
     /// The set a thread waits on.
     pub fn epoll(&self, thread: usize) -> Option<&Epoll> {
         self.epolls.get(thread)

@@ -39,6 +39,9 @@ use uuid::Uuid;
 /// Repeats are written down at most this long after they happened.
 const NOTE_REPEATS_AFTER: Duration = Duration::from_millis(100);
 
+/// An append that the log could not take is tried again after this long.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
 /// Summaries of what belongs to no stream are this far apart.
 const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
 
@@ -87,7 +90,9 @@ pub struct Exchange {
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
     effects: Vec<Effect>,
+    /// Appends that the log could not take, and when they are tried again.
     resubmit: Vec<Append>,
+    resubmit_at: Option<Moment>,
     edge: EdgeCounters,
     edge_outbox: Outbox,
     next_summary: Option<Moment>,
@@ -109,6 +114,7 @@ impl Exchange {
             touched: Vec::new(),
             effects: Vec::new(),
             resubmit: Vec::new(),
+            resubmit_at: None,
             edge: EdgeCounters::default(),
             edge_outbox,
             next_summary: None,
@@ -184,12 +190,12 @@ impl Exchange {
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        [self.endpoint.next_wake(), self.next_summary].into_iter().flatten().min()
+        [self.endpoint.next_wake(), self.next_summary, self.resubmit_at].into_iter().flatten().min()
     }
 
     /// What is to be submitted to the log now. At most one append per stream is out at a time.
     pub fn appends(&mut self, now: Now, mint: &mut dyn Mint) -> Vec<Append> {
-        let mut appends = std::mem::take(&mut self.resubmit);
+        let mut appends = self.take_resubmissions(now.moment);
         for id in std::mem::take(&mut self.touched) {
             let Some(live) = self.sessions.get_mut(&id) else { continue };
             if live.outbox.is_ready() && live.has_repeats() {
@@ -200,6 +206,21 @@ impl Exchange {
         }
         appends.extend(self.edge_outbox.take());
         appends
+    }
+
+    fn take_resubmissions(&mut self, now: Moment) -> Vec<Append> {
+        match self.resubmit_at {
+            _ if self.resubmit.is_empty() => Vec::new(),
+            None => {
+                self.resubmit_at = Some(now + RETRY_AFTER);
+                Vec::new()
+            }
+            Some(at) if at > now => Vec::new(),
+            Some(_) => {
+                self.resubmit_at = None;
+                std::mem::take(&mut self.resubmit)
+            }
+        }
     }
 
     /// The log's word on an append. Effects that may leave are to be taken by [`Exchange::effects`].

@@ -20,6 +20,7 @@ use read::Readers;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 pub use store::OpenError;
@@ -69,8 +70,28 @@ pub struct SqliteLog {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    written: Arc<Written>,
     /// Released last.
     _lock: Flock<File>,
+}
+
+/// What the log wrote since it was opened.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub(super) commits: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+impl Written {
+    /// Commits, each with its fdatasync.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of rows.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 struct Shared {
@@ -87,10 +108,18 @@ impl SqliteLog {
         let tail = Arc::new(Tail::new(opened.head, settings.tail_bytes));
         let readers = Arc::new(Readers::new(path.to_owned(), settings.readers));
         let queue = Arc::new(Queue::new(settings.queue_appends, settings.queue_bytes));
-        let writer = Writer { connection: opened.connection, queue: queue.clone(), tail: tail.clone(), settings };
+        let written = Arc::new(Written::default());
+        let connection = opened.connection;
+        let writer =
+            Writer { connection, queue: queue.clone(), tail: tail.clone(), settings, written: Arc::clone(&written) };
         let thread = std::thread::Builder::new().name("log".into()).spawn(|| writer.run());
         let thread = Some(thread.map_err(OpenError::Thread)?);
-        Ok(Self { queue, shared: Arc::new(Shared { tail, readers }), thread, _lock: opened.lock })
+        Ok(Self { queue, shared: Arc::new(Shared { tail, readers }), thread, written, _lock: opened.lock })
+    }
+
+    /// What was written since the start.
+    pub fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
     }
 }
 

@@ -4,12 +4,13 @@ use super::super::Stored;
 use super::super::tail::Tail;
 use super::append::{Appender, Failure, Placed};
 use super::queue::{Queue, Submission};
-use super::{Settings, store};
+use super::{Settings, Written, store};
 use crate::fatal::OnFatal;
 use domain::log::{AppendError, Committed, Outcome};
 use rusqlite::{Connection, ErrorCode};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What the log thread needs.
@@ -18,6 +19,7 @@ pub(super) struct Writer {
     pub queue: Arc<Queue>,
     pub tail: Arc<Tail>,
     pub settings: Settings,
+    pub written: Arc<Written>,
 }
 
 /// A submission after its appends were tried; an append is kept where it is now in the log.
@@ -55,6 +57,8 @@ impl Writer {
         while let Some(submissions) = self.queue.take(not_before) {
             not_before = Instant::now().checked_add(self.settings.pace);
             let group = self.commit(&mut appender, &mut transaction, submissions)?;
+            self.written.commits.fetch_add(1, Ordering::Relaxed);
+            self.written.bytes.fetch_add(group.bytes as u64, Ordering::Relaxed);
             since_checkpoint += group.bytes + group.fresh.len() * self.settings.page_size as usize;
             self.answer(group);
             if since_checkpoint >= self.settings.checkpoint_bytes {
