@@ -38,7 +38,7 @@ fn both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows() {
     assert_eq!(invite.header(HeaderName::Subject), Some("hello"));
     assert_eq!(invite.vias().count(), 1);
     assert!(invite.header(HeaderName::From).unwrap().starts_with("\"Alice\" <sip:+14155550100@exchange.example>;tag="));
-    assert_eq!(invite.header(HeaderName::To), Some("<sip:reception@203.0.113.1:5060>"));
+    assert_eq!(invite.header(HeaderName::To), Some("<sip:reception@203.0.113.1>"));
     assert!(body(&invite).contains("c=IN IP4 192.0.2.9\r\n") && body(&invite).contains("m=audio 200"));
     callee.respond(&mut world, &invite, 486, None);
     callee.expect(&mut world, "ACK");
