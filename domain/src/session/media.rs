@@ -180,7 +180,8 @@ impl Session {
     /// Gives back the ports of a leg that came to nothing. A path that carried its early media is closed first.
     pub(super) fn return_ports(&mut self, context: &mut Context<'_>, leg: LegId) {
         let open = self.open_paths.iter().any(|open| *open) && self.bridged.is_none();
-        if open {
+        let in_path = open && self.leg(leg).is_some_and(|leg| leg.agreed.is_some());
+        if in_path {
             // Early media of a target that failed: its path would keep the caller's ports. Both go back; the caller's
             // stay reserved for it, so only the failed leg's side changes with the next relay order.
             self.detach(context, leg);

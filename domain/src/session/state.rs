@@ -186,12 +186,13 @@ impl Session {
             leg,
             match cause {
                 // The peer said it, or our final response did: nothing more is awaited.
-                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::DialogGone => {
-                    LegStatus::Gone
-                }
-                ReleaseCause::OtherLeg | ReleaseCause::AckMissing | ReleaseCause::Unusable | ReleaseCause::Operator => {
-                    LegStatus::Releasing
-                }
+                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused => LegStatus::Gone,
+                // A BYE or CANCEL of ours is on its way.
+                ReleaseCause::OtherLeg
+                | ReleaseCause::AckMissing
+                | ReleaseCause::DialogGone
+                | ReleaseCause::Unusable
+                | ReleaseCause::Operator => LegStatus::Releasing,
             },
         );
     }

@@ -7,22 +7,94 @@ mod refuse;
 
 use bytes::Bytes;
 use domain::sip::wire::Message;
-use tests::world::{CARRIER, NUMBER, PBX, Phone, World};
+use std::time::Duration;
+use tests::world::{CARRIER, NUMBER, OUT, PBX, PUBLIC, Phone, World};
 
-/// Caller and callee with an answered call: INVITE to ACK on both legs.
-pub(crate) fn answered(world: &mut World) -> (Phone, Phone) {
+/// Caller and callee with a call that rings, and the INVITE that the callee has.
+#[track_caller]
+pub(crate) fn ringing(world: &mut World) -> (Phone, Phone, Message) {
+    let (mut caller, mut callee, invite) = invited(world);
+    callee.respond(world, &invite, 180, None);
+    caller.expect(world, "180");
+    callee.expect_silence(world);
+    (caller, callee, invite)
+}
+
+/// Caller and callee with a call whose INVITE the callee has, unanswered.
+#[track_caller]
+pub(crate) fn invited(world: &mut World) -> (Phone, Phone, Message) {
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
     let offer = caller.sdp("sendrecv");
     caller.call(world, NUMBER, Some(&offer));
     caller.expect(world, "100");
     let invite = callee.expect(world, "INVITE");
-    callee.respond(world, &invite, 180, None);
-    caller.expect(world, "180");
+    (caller, callee, invite)
+}
+
+/// A PBX that calls out, the two carriers that it may go by, and the INVITE that the first has.
+#[track_caller]
+pub(crate) fn called_out(world: &mut World) -> (Phone, [Phone; 2], Message) {
+    let [mut pbx, mut first, mut second] = [PBX, OUT[0], OUT[1]].map(|address| world.phone(address));
+    for phone in [&mut pbx, &mut first, &mut second] {
+        phone.exchange = PUBLIC.parse().unwrap();
+    }
+    let offer = pbx.sdp("sendrecv");
+    pbx.call(world, "+12025550199", Some(&offer));
+    pbx.expect(world, "100");
+    let invite = first.expect(world, "INVITE sip:+12025550199@198.51.100.11:5060");
+    (pbx, [first, second], invite)
+}
+
+/// The callee's 200, the caller's ACK.
+#[track_caller]
+pub(crate) fn answer(world: &mut World, caller: &mut Phone, callee: &mut Phone, invite: &Message) {
     let answer = callee.sdp("sendrecv");
-    callee.respond(world, &invite, 200, Some(&answer));
+    callee.respond(world, invite, 200, Some(&answer));
     callee.expect(world, "ACK");
-    caller.expect(world, "200");
+    caller.expect(world, "200 (");
     caller.ack(world, None);
+}
+
+/// The caller gets this refusal and acknowledges it.
+#[track_caller]
+pub(crate) fn refused(world: &mut World, caller: &mut Phone, status: &str) -> Message {
+    let response = caller.expect(world, status);
+    caller.ack_refusal(world, &response);
+    response
+}
+
+/// The callee gets a CANCEL, answers it and its INVITE, and gets the ACK.
+#[track_caller]
+pub(crate) fn cancelled(world: &mut World, callee: &mut Phone, invite: &Message) {
+    let cancel = callee.expect(world, "CANCEL");
+    callee.respond(world, &cancel, 200, None);
+    callee.respond(world, invite, 487, None);
+    callee.expect(world, "ACK");
+}
+
+/// A phone gets BYE and answers it.
+#[track_caller]
+pub(crate) fn gets_bye(world: &mut World, phone: &mut Phone) -> Message {
+    let bye = phone.expect(world, "BYE");
+    phone.respond(world, &bye, 200, None);
+    bye
+}
+
+/// Time passes.
+pub(crate) fn pass(world: &mut World, millis: u64) {
+    world.pass(Duration::from_millis(millis));
+}
+
+/// How many lines of the ladder contain this.
+pub(crate) fn lines(world: &World, what: &str) -> usize {
+    world.ladder.lines().filter(|line| line.contains(what)).count()
+}
+
+/// Caller and callee with an answered call: INVITE to ACK on both legs.
+#[track_caller]
+pub(crate) fn answered(world: &mut World) -> (Phone, Phone) {
+    let (mut caller, mut callee, invite) = ringing(world);
+    answer(world, &mut caller, &mut callee, &invite);
     (caller, callee)
 }
 
@@ -31,8 +103,7 @@ pub(crate) fn answered(world: &mut World) -> (Phone, Phone) {
 pub(crate) fn hang_up(world: &mut World, by: &mut Phone, other: &mut Phone) {
     by.say(world, "BYE");
     by.expect(world, "200");
-    let bye = other.expect(world, "BYE");
-    other.respond(world, &bye, 200, None);
+    gets_bye(world, other);
 }
 
 /// The SDP of a message as text.

@@ -16,6 +16,7 @@ use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{Committed, EventLog, Outcome, StreamName};
 use domain::media::{MediaOrder, MediaReport, PathId, PortPair, SideStatistics};
 use domain::routing::Tables;
+use domain::session::event::{SessionEnded, SessionEvent};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::Message;
@@ -38,6 +39,14 @@ pub const PBX: &str = "203.0.113.1:5060";
 pub const OUT: [&str; 2] = ["198.51.100.11:5060", "198.51.100.12:5060"];
 /// A number of the account, which rings the PBX.
 pub const NUMBER: &str = "+15550001111";
+/// Where the exchange listens to carriers by IPv6.
+pub const EXCHANGE_V6: &str = "[2001:db8::1]:5060";
+/// The carrier's IPv6 address.
+pub const CARRIER_V6: &str = "[2001:db8:c::1]:5060";
+/// A PBX by IPv6, which [`NUMBER_V6`] rings.
+pub const PBX_V6: &str = "[2001:db8:b::1]:5060";
+/// A number of the account, which rings [`PBX_V6`].
+pub const NUMBER_V6: &str = "+15550006666";
 
 /// See the module.
 pub struct World {
@@ -86,10 +95,21 @@ impl World {
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),
-            listeners: vec![listener(EXCHANGE, EdgeRole::Carrier), listener(PUBLIC, EdgeRole::Public)],
+            listeners: vec![
+                listener(EXCHANGE, EdgeRole::Carrier),
+                listener(PUBLIC, EdgeRole::Public),
+                listener(EXCHANGE_V6, EdgeRole::Carrier),
+            ],
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
-        let names = [(CARRIER, "carrier"), (PBX, "pbx"), (OUT[0], "out-1"), (OUT[1], "out-2")];
+        let names = [
+            (CARRIER, "carrier"),
+            (CARRIER_V6, "carrier"),
+            (PBX, "pbx"),
+            (PBX_V6, "pbx"),
+            (OUT[0], "out-1"),
+            (OUT[1], "out-2"),
+        ];
         Self {
             now,
             exchange: Exchange::new(settings, tables()),
@@ -213,6 +233,34 @@ impl World {
             }
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
+    }
+
+    /// Only this many port pairs are left from now on.
+    pub fn leave_ports(&mut self, pairs: usize) {
+        self.mint.ports.leave(pairs);
+    }
+
+    /// The media paths that are open, and the legs of their two sides.
+    pub fn media_paths(&self) -> Vec<(PathId, [LegId; 2])> {
+        self.paths.iter().map(|(path, ends)| (*path, ends.map(|(leg, _)| leg))).collect()
+    }
+
+    /// Media reports something.
+    pub fn report(&mut self, report: &MediaReport) {
+        self.exchange.report(self.now, &mut self.mint, report);
+        self.settle();
+    }
+
+    /// How the only session ended.
+    #[track_caller]
+    pub fn ended(&self) -> SessionEnded {
+        let mut ends = self.watch.events().filter_map(|event| match event {
+            SessionEvent::SessionEnded(ended) => Some(ended.clone()),
+            _ => None,
+        });
+        let ended = ends.next().expect("no session ended");
+        assert!(ends.next().is_none(), "more than one session ended");
+        ended
     }
 
     /// The next message for an address.

@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 /// A plain audio offer or answer of a phone.
 pub fn sdp(address: SocketAddr, port: u16, direction: &str) -> String {
     let ip = address.ip();
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
-        "v=0\r\no=phone 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
+        "v=0\r\no=phone 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
     )
 }
 
@@ -34,6 +35,10 @@ pub struct Phone {
     pub port: u16,
     /// Pretend to be behind NAT: the Contact names an address nobody reaches.
     pub contact: String,
+    /// Header lines that every INVITE and every response of this phone carries.
+    pub extra: String,
+    /// Request URI and To of the last INVITE: its CANCEL and the ACK to its refusal repeat them.
+    asked: (String, String),
 }
 
 impl Phone {
@@ -52,6 +57,8 @@ impl Phone {
             invite: String::new(),
             port: 4000,
             contact: format!("<sip:phone@{address}>"),
+            extra: String::new(),
+            asked: Default::default(),
         }
     }
 
@@ -82,7 +89,8 @@ impl Phone {
     fn send_invite(&mut self, world: &mut World, body: Option<&str>, headers: &str) {
         self.cseq += 1;
         self.branch += 1;
-        let headers = format!("{headers}Contact: {}\r\n", self.contact);
+        let headers = format!("{headers}Contact: {}\r\n{}", self.contact, self.extra);
+        self.asked = (self.target.clone(), self.remote.clone());
         self.invite = self.request("INVITE", self.cseq, self.branch, &headers, body);
         world.send_to(self.exchange, self.address, Bytes::from(self.invite.clone()));
     }
@@ -94,7 +102,7 @@ impl Phone {
 
     /// CANCEL of the last INVITE.
     pub fn cancel(&self, world: &mut World) {
-        let text = self.request("CANCEL", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
+        let text = self.request_to(&self.asked, "CANCEL", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
         world.send_to(self.exchange, self.address, Bytes::from(text));
     }
 
@@ -107,9 +115,9 @@ impl Phone {
 
     /// ACK of a refusal: same branch as the INVITE.
     pub fn ack_refusal(&self, world: &mut World, response: &Message) {
-        let to = response.header(HeaderName::To).unwrap();
-        let text = self.request("ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
-        let text = text.replace(&format!("To: {}\r\n", self.remote), &format!("To: {to}\r\n"));
+        let to = response.header(HeaderName::To).unwrap().to_owned();
+        let asked = (self.asked.0.clone(), to);
+        let text = self.request_to(&asked, "ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
         world.send_to(self.exchange, self.address, Bytes::from(text));
     }
 
@@ -122,18 +130,39 @@ impl Phone {
         text
     }
 
+    /// A request outside any dialog.
+    pub fn ask(&mut self, world: &mut World, method: &str, to: &str, headers: &str) {
+        self.call_id = format!("ask-{}@{}", self.address.port(), self.address.ip());
+        self.local = format!("<sip:asker@{}>;tag={}", self.address, self.tag);
+        (self.remote, self.target) = (to.to_owned(), format!("sip:{}", self.exchange));
+        self.cseq += 1;
+        self.branch += 1;
+        let text = self.request(method, self.cseq, self.branch, &format!("Max-Forwards: 70\r\n{headers}"), None);
+        world.send_to(self.exchange, self.address, Bytes::from(text));
+    }
+
     fn request(&self, method: &str, cseq: u32, branch: u32, headers: &str, body: Option<&str>) -> String {
+        self.request_to(&(self.target.clone(), self.remote.clone()), method, cseq, branch, headers, body)
+    }
+
+    fn request_to(
+        &self,
+        (target, remote): &(String, String),
+        method: &str,
+        cseq: u32,
+        branch: u32,
+        headers: &str,
+        body: Option<&str>,
+    ) -> String {
         let body = body.unwrap_or_default();
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK-{port}-{branch};rport\r\n\
              From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{content}\
              Content-Length: {length}\r\n\r\n{body}",
-            target = self.target,
             address = self.address,
             port = self.address.port(),
             local = self.local,
-            remote = self.remote,
             call_id = self.call_id,
             length = body.len(),
         )
@@ -202,12 +231,13 @@ impl Phone {
         let to = if status > 100 && !to.contains(";tag=") { format!("{to};tag={tag}") } else { to.to_owned() };
         Bytes::from(format!(
             "SIP/2.0 {status} Said\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: {}\r\n{content}Content-Length: {}\r\n\r\n{body}",
+             Contact: {}\r\n{}{content}Content-Length: {}\r\n\r\n{body}",
             header(HeaderName::Via),
             header(HeaderName::From),
             header(HeaderName::CallId),
             header(HeaderName::CSeq),
             self.contact,
+            self.extra,
             body.len(),
         ))
     }

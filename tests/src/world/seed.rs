@@ -1,6 +1,6 @@
 //! Randomness, ids, keys, ports and configuration from a seed.
 
-use super::{CARRIER, NUMBER, OUT, PBX};
+use super::{CARRIER, CARRIER_V6, NUMBER, NUMBER_V6, OUT, PBX, PBX_V6};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId, NumberId, TrunkId};
 use domain::log::{Position, Revision};
@@ -94,6 +94,11 @@ impl SeedPorts {
         self.free.push_back(pair);
     }
 
+    /// Forgets all free pairs but these.
+    pub fn leave(&mut self, pairs: usize) {
+        self.free.truncate(pairs);
+    }
+
     /// How many pairs are out.
     pub fn taken(&self) -> usize {
         self.taken.len()
@@ -108,10 +113,14 @@ pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -
         ("trunk", "TrunkAdded", json!({ "id": trunk(id), "account": account, "settings": all }))
     };
     let uri = |address: &str| format!("sip:{address}");
-    let target = json!({ "sip": format!("sip:reception@{PBX}") });
+    let target = |address: &str| json!({ "sip": format!("sip:reception@{address}") });
+    let claimed = |id: NumberId, number: &str, address: &str| {
+        let data = json!({ "id": id, "number": number, "account": account, "target": target(address) });
+        ("number", "NumberClaimed", data)
+    };
     let events = [
         ("account", "AccountOpened", json!({ "account": account, "name": "test" })),
-        trunk_added(1, "carrier", json!({ "kind": "carrier", "addresses": [CARRIER] })),
+        trunk_added(1, "carrier", json!({ "kind": "carrier", "addresses": [CARRIER, CARRIER_V6] })),
         trunk_added(2, "pbx", json!({ "kind": "pbx", "addresses": [PBX], "media_source": "latch" })),
         trunk_added(
             3,
@@ -123,7 +132,8 @@ pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -
             "out 2",
             json!({ "kind": "carrier", "destination": uri(OUT[1]), "prefixes": ["+1"], "priority": 2 }),
         ),
-        ("number", "NumberClaimed", json!({ "id": number, "number": NUMBER, "account": account, "target": target })),
+        claimed(number, NUMBER, PBX),
+        claimed(NumberId::from_bits(2), NUMBER_V6, PBX_V6),
     ];
     let recorded = (1..).zip(events).map(|(position, (category, kind, data))| {
         let data = serde_json::to_vec(&data).unwrap();

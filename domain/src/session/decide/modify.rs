@@ -2,11 +2,11 @@
 
 use crate::ids::LegId;
 use crate::sdp;
-use crate::session::event::{OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent};
+use crate::session::event::{EndCause, OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent};
 use crate::session::leg::LegStatus;
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
-use crate::session::state::{PendingOffer, Session};
+use crate::session::state::{Ending, PendingOffer, Session};
 use crate::sip::endpoint::{Body, SessionHeaders};
 use crate::sip::wire::Message;
 
@@ -150,8 +150,9 @@ impl Session {
     }
 
     fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         context.order(Order::Bye { leg });
-        self.release_leg(context, leg, ReleaseCause::AckMissing);
+        self.release_leg(context, leg, ReleaseCause::DialogGone);
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 

@@ -77,7 +77,8 @@ impl Session {
             self.agree(caller);
         }
         if !self.try_next_target(context) {
-            self.refuse_caller(context, 480, 480);
+            // Targets there are: what lacks is something of ours.
+            self.refuse_caller(context, 500, 500);
         }
     }
 
