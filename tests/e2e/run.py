@@ -26,7 +26,7 @@ import wire  # noqa: E402
 # RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
 T1_MS = 50
 SETTINGS = f"[sip]\nt1_ms = {T1_MS}\n"
-GAUGES = ("sessions", "legs", "timers", "transactions", "media_ports")
+GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, NOBODY = "+15550000001", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
@@ -166,6 +166,7 @@ class Stage:
             os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18080),
             f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
         self.provision()
+        self.spare = self.media_ports()
         addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
         self.world = wire.World(tuple(addresses), self.media)
 
@@ -203,14 +204,21 @@ class Stage:
         extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
         return sipp.Sipp(path, folder, self.ports[CALLS_FROM[case.place]], extra, role)
 
+    def media_ports(self):
+        """How many media ports are bound: those of calls, and those that the exchange keeps ready for the next."""
+        return sum(port in self.media for port in sipp.bound_ports())
+
     def left_over(self):
-        """Gauges that are not zero."""
+        """Gauges that are not zero, and media ports bound beyond those kept ready."""
         metrics = self.exchange.metrics()
         found = {}
         for gauge in GAUGES:
-            values = [value for (name, _), value in metrics.items() if name == f"strowger_live_{gauge}"]
+            values = [value for (name, _), value in metrics.items() if name == f"strowger_{gauge}"]
             if not values or sum(values):
                 found[gauge] = int(sum(values)) if values else "not exported"
+        more = self.media_ports() - self.spare
+        if more > 0:
+            found["media ports"] = more
         return found
 
     def remains(self, seconds):
