@@ -2,7 +2,7 @@
 """End-to-end cases: one exchange, SIPp on both of its sides.
 
 A case passes if every SIPp saw what its scenario demands in that order, the messages of both legs are what a
-back-to-back user agent owes (wire.py), and then no session, leg, timer, transaction or media port remains.
+back-to-back user agent owes (wire.py), and then no session, leg, timer or transaction remains.
 """
 
 import argparse
@@ -166,7 +166,6 @@ class Stage:
             os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18080),
             f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
         self.provision()
-        self.spare = self.media_ports()
         addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
         self.world = wire.World(tuple(addresses), self.media)
 
@@ -204,21 +203,14 @@ class Stage:
         extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
         return sipp.Sipp(path, folder, self.ports[CALLS_FROM[case.place]], extra, role)
 
-    def media_ports(self):
-        """How many media ports are bound: those of calls, and those that the exchange keeps ready for the next."""
-        return sum(port in self.media for port in sipp.bound_ports())
-
     def left_over(self):
-        """Gauges that are not zero, and media ports bound beyond those kept ready."""
+        """Gauges that are not zero."""
         metrics = self.exchange.metrics()
         found = {}
         for gauge in GAUGES:
             values = [value for (name, _), value in metrics.items() if name == f"strowger_{gauge}"]
             if not values or sum(values):
                 found[gauge] = int(sum(values)) if values else "not exported"
-        more = self.media_ports() - self.spare
-        if more > 0:
-            found["media ports"] = more
         return found
 
     def remains(self, seconds):
