@@ -69,6 +69,19 @@ def pss_kib(roots):
     return total
 
 
+def written_bytes(roots):
+    """Bytes that the trees caused to be written to disks, whole pages, as the kernel counts them in /proc/PID/io."""
+    total = 0
+    for root in roots:
+        for pid in tree_of(root):
+            try:
+                with open(f"/proc/{pid}/io", encoding="ascii") as file:
+                    total += sum(int(line.split()[1]) for line in file if line.startswith("write_bytes:"))
+            except OSError:
+                continue
+    return total
+
+
 def fastest(command, preferred):
     """The command at a higher priority where this user may give one; the same for every peer and for SIPp."""
     return ["nice", "-n", str(preferred), *command] if os.geteuid() == 0 else command

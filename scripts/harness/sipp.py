@@ -107,6 +107,12 @@ def listening(port):
         return any(line.split()[1] == wanted for line in file)
 
 
+def bound_ports():
+    """Every UDP port bound on this machine, over IPv4."""
+    with open("/proc/net/udp", encoding="ascii") as file:
+        return sorted({int(line.split()[1].rpartition(":")[2], 16) for line in file if ":" in line.split()[1]})
+
+
 def wait_listening(port, process, what):
     """Until the port is bound: SIPp and kamailio tell nothing when they are ready."""
     processes.wait_until(lambda: listening(port), 15, what, process)

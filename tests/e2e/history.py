@@ -36,9 +36,9 @@ def logged(event):
     kind, data = event["type"], event["data"]
     common = {"position": event["position"], "id": event["id"].replace("-", ""), "at_us": microseconds(event["at"])}
     if kind in ("SipMessageReceived", "SipMessageCommitted"):
-        flow = data["wire"]["flow"]
+        flow = data["flow"]
         return Logged(sent=kind == "SipMessageCommitted", local=flow["local"], remote=flow["remote"],
-                      raw=base64.b64decode(data["wire"]["bytes"]), **common)
+                      raw=base64.b64decode(data["raw"]), **common)
     if kind == "SipMessageRepeated":
         return Logged(sent=data["way"] == "sent", local="", remote="", repeats=data["of"].replace("-", ""),
                       times=data["times"], **common)
@@ -47,13 +47,11 @@ def logged(event):
 
 def events(exchange):
     """Every event of the log, oldest first."""
-    after = 0
-    while True:
-        page = exchange.request("GET", f"/v1/events?after={after}&limit={PAGE}", timeout=60)["events"]
-        if not page:
-            return
-        yield from page
-        after = page[-1]["position"]
+    after, more = 0, True
+    while more:
+        page = exchange.request("GET", f"/v1/events?after={after}&limit={PAGE}&raw=1", timeout=60)
+        yield from page["items"]
+        after, more = page["next"], page["more"]
 
 
 def messages(exchange):

@@ -232,7 +232,7 @@ def invited(direction="sendrecv"):
     """The first INVITE at the callee; remembers the dialog for requests of the callee's own and for late answers."""
     media = lacks("m=audio") if direction == "none" else has("m=audio")
     return '<recv request="INVITE">' + checks(
-        keep("sip:[^;>]+", "Contact", "target"), keep("tag=[^;>]+", "From", "tag"), keep("SIP/2.0/UDP.*", "Via", "via"),
+        keep("sip:[^;>]+", "Contact", "target"), keep("SIP/2.0/UDP.*", "Via", "via"),
         keep("<.*", "From", "from"), keep("<.*", "To", "to"),
         '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media) + "</recv>"
 
@@ -312,7 +312,7 @@ def callee_sends(method, cseq, direction="none"):
         {method} [$target] SIP/2.0
         {VIA}[branch]
         From: [$to];{CALLEE_TAG}
-        To: <sip:+15559990000@[remote_ip]:[remote_port]>;[$tag]
+        To: [$from]
         Call-ID: [call_id]
         CSeq: {cseq} {method}
         {contact}Max-Forwards: 70

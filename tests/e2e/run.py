@@ -2,7 +2,7 @@
 """End-to-end cases: one exchange, SIPp on both of its sides.
 
 A case passes if every SIPp saw what its scenario demands in that order, the messages of both legs are what a
-back-to-back user agent owes (wire.py), and then no session, leg, timer, transaction or media port remains.
+back-to-back user agent owes (wire.py), and then no session, leg, timer or transaction remains.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import wire  # noqa: E402
 # RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
 T1_MS = 50
 SETTINGS = f"[sip]\nt1_ms = {T1_MS}\n"
-GAUGES = ("sessions", "legs", "timers", "transactions", "media_ports")
+GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, NOBODY = "+15550000001", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
@@ -208,7 +208,7 @@ class Stage:
         metrics = self.exchange.metrics()
         found = {}
         for gauge in GAUGES:
-            values = [value for (name, _), value in metrics.items() if name == f"strowger_live_{gauge}"]
+            values = [value for (name, _), value in metrics.items() if name == f"strowger_{gauge}"]
             if not values or sum(values):
                 found[gauge] = int(sum(values)) if values else "not exported"
         return found
