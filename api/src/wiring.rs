@@ -12,6 +12,7 @@ use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
@@ -24,8 +25,11 @@ use domain::sip::timer::TimerValues;
 use domain::time::WallTime;
 use projections::Views;
 use projections::events::EventFeed;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -129,7 +133,7 @@ pub struct Running {
 /// [`StartError`].
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let folder = || config.data.display().to_string();
-    std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
+    make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
     let log_settings = LogSettings { pace: Duration::from_millis(config.log.pace_ms), ..LogSettings::default() };
     let log = SqliteLog::open(config.data.join("log.db"), log_settings)?;
     let written = log.written();
@@ -155,7 +159,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     })?;
 
     let means = Arc::new(MachineMeans::new(node));
-    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring) });
+    let names = Names::start(Arc::clone(&inbox));
+    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
@@ -202,6 +207,14 @@ impl Running {
         self.media.shutdown();
         self.views.store().close().await;
     }
+}
+
+/// What is in it names callers and called: nobody else's business.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
@@ -307,6 +320,7 @@ fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<
 struct ShardTables {
     inbox: Arc<Inbox>,
     keyring: Arc<Keyring>,
+    names: Names,
 }
 
 impl TablesSink for ShardTables {
@@ -319,6 +333,7 @@ impl TablesSink for ShardTables {
                     tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
                 }
             }
+            self.names.look_up(&events);
             let (done, applied) = oneshot::channel();
             self.inbox.tell(Notice::Provisioned(events.to_vec(), done));
             // A stopped shard routes nothing that could be stale.

@@ -1,3 +1,4 @@
-//! Sockets that SIP comes and goes on.
+//! Sockets that SIP comes and goes on, and the names they are found by.
 
+pub mod resolve;
 pub mod udp;

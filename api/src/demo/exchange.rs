@@ -52,7 +52,8 @@ pub async fn start_exchange(folder: &Path) -> Result<Exchange, DemoError> {
     };
     let failed = |error: StartError| DemoError::Exchange(error.to_string());
     let running = wiring::start(&config, FirstAccountSettings::default()).await.map_err(failed)?;
-    let (FirstAccount::Made { account, secret: Some(secret) }, Some(sip)) = (&running.first_account, running.sip.first())
+    let (FirstAccount::Made { account, secret: Some(secret) }, Some(sip)) =
+        (&running.first_account, running.sip.first())
     else {
         return Err(DemoError::Exchange("its data folder has been used before".to_owned()));
     };

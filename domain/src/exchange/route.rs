@@ -134,14 +134,7 @@ fn revision(subject: Subject) -> u64 {
 }
 
 fn rule_name(rule: Rule) -> Box<str> {
-    match rule {
-        Rule::Source => "source",
-        Rule::Account => "account",
-        Rule::Number => "number",
-        Rule::Inside => "inside",
-        Rule::Carriers => "carriers",
-    }
-    .into()
+    rule.name().into()
 }
 
 const fn sentence(rule: Rule) -> &'static str {

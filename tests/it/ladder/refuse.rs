@@ -149,7 +149,8 @@ fn a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps() {
     let mut world = World::default();
     let (mut caller, callee, _) = invited(&mut world);
     pass(&mut world, 33_000);
-    let at: Vec<&str> = world.ladder.lines().filter(|line| line.contains("pbx <- INVITE")).map(|l| l[..7].trim()).collect();
+    let at: Vec<&str> =
+        world.ladder.lines().filter(|line| line.contains("pbx <- INVITE")).map(|l| l[..7].trim()).collect();
     assert_eq!(at, ["0.000", "0.500", "1.500", "3.500", "7.500", "15.500", "31.500"]);
     callee.ignore_all(&mut world);
     refused(&mut world, &mut caller, "480");

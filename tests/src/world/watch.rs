@@ -101,9 +101,7 @@ impl Watch {
 
     fn is_waiting(&self, bytes: &Bytes) -> bool {
         self.waiting.values().flatten().any(|event| match event {
-            SessionEvent::SipMessageCommitted(message) => {
-                message.wire.known().is_some_and(|wire| wire.bytes == *bytes)
-            }
+            SessionEvent::SipMessageCommitted(message) => message.wire.known().is_some_and(|wire| wire.bytes == *bytes),
             _ => false,
         })
     }

@@ -1,0 +1,87 @@
+//! Addresses of the host names that trunks and numbers point at: looked up ahead of calls, and again every minute, so
+//! that no call waits for DNS. A and AAAA records; SRV and NAPTR (RFC 3263) come later.
+
+use crate::exchange::{Inbox, Notice};
+use domain::number::{NumberEvent, SipTarget, Target};
+use domain::routing::{HostKey, Provisioned, ProvisioningEvent};
+use domain::trunk::TrunkEvent;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Where SIP is where nothing else is said (RFC 3261 §19.1.2).
+const SIP_PORT: u16 = 5060;
+
+/// How old an answer gets.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// The most names that are kept fresh; more are looked up once.
+const MOST: usize = 10_000;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Names {
+    wanted: mpsc::UnboundedSender<HostKey>,
+}
+
+impl Names {
+    /// Starts the task that looks names up; it ends with the last handle.
+    pub fn start(inbox: Arc<Inbox>) -> Self {
+        let (wanted, names) = mpsc::unbounded_channel();
+        tokio::spawn(keep_fresh(names, inbox));
+        Self { wanted }
+    }
+
+    /// Looks up the names in these events, soon.
+    pub fn look_up(&self, events: &[Provisioned]) {
+        for key in events.iter().filter_map(|provisioned| target(&provisioned.event)).filter_map(HostKey::of) {
+            // The task is gone only while the exchange stops.
+            let _ = self.wanted.send(key);
+        }
+    }
+}
+
+fn target(event: &ProvisioningEvent) -> Option<&SipTarget> {
+    let of_number = |target| match target {
+        &Target::Sip(ref uri) => uri,
+    };
+    match event {
+        ProvisioningEvent::Number(NumberEvent::Claimed(claimed)) => Some(of_number(&claimed.target)),
+        ProvisioningEvent::Number(NumberEvent::Retargeted(retargeted)) => Some(of_number(&retargeted.target)),
+        ProvisioningEvent::Trunk(TrunkEvent::Added(added)) => added.settings.destination.as_ref(),
+        ProvisioningEvent::Trunk(TrunkEvent::Changed(changed)) => changed.settings.destination.as_ref(),
+        ProvisioningEvent::Number(NumberEvent::Released(_))
+        | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
+        | ProvisioningEvent::Account(_) => None,
+    }
+}
+
+async fn keep_fresh(mut names: mpsc::UnboundedReceiver<HostKey>, inbox: Arc<Inbox>) {
+    let mut known: BTreeSet<HostKey> = BTreeSet::new();
+    let mut refresh = tokio::time::interval(REFRESH);
+    loop {
+        tokio::select! {
+            name = names.recv() => {
+                let Some(name) = name else { return };
+                look_up(&name, &inbox).await;
+                if known.len() < MOST {
+                    known.insert(name);
+                }
+            }
+            _ = refresh.tick() => {
+                for name in &known {
+                    look_up(name, &inbox).await;
+                }
+            }
+        }
+    }
+}
+
+/// A name that does not resolve now keeps the addresses it had: DNS that is away must not end calls.
+async fn look_up(name: &HostKey, inbox: &Inbox) {
+    match tokio::net::lookup_host((&*name.host, name.port.unwrap_or(SIP_PORT))).await {
+        Ok(addresses) => inbox.tell(Notice::Resolved(name.clone(), addresses.collect())),
+        Err(error) => tracing::warn!(host = %name.host, %error, "the name of a trunk or target does not resolve"),
+    }
+}
