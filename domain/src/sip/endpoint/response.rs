@@ -167,13 +167,10 @@ impl Endpoint {
 
     /// Tells the session what became of a request other than INVITE.
     pub(super) fn other_finished(&mut self, leg: LegId, method: &Method) {
-        match method {
-            Method::Bye => {
-                self.learned(leg, Fact::ByeDone);
-                self.end_dialog(leg);
-            }
-            // A CANCEL's own outcome means nothing: the INVITE's final response counts.
-            _ => {}
+        // A CANCEL's own outcome means nothing: the INVITE's final response counts.
+        if *method == Method::Bye {
+            self.learned(leg, Fact::ByeDone);
+            self.end_dialog(leg);
         }
     }
 
