@@ -2,7 +2,9 @@
 
 use crate::ids::LegId;
 use crate::sdp;
-use crate::session::event::{EndCause, OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent};
+use crate::session::event::{
+    EndCause, OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent,
+};
 use crate::session::leg::LegStatus;
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
