@@ -1,7 +1,9 @@
 //! The ladder's scenarios again, under doubts: the process dies at any effect, the log hesitates, promises are broken.
 
+mod automaton;
 mod death;
 mod sabotage;
+mod storm;
 
 use crate::ladder;
 use tests::world::{Ended, Fate, under};
