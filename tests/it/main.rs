@@ -3,6 +3,7 @@
 mod event_log;
 mod http;
 mod ladder;
+mod simulation;
 mod tidy;
 mod views;
 mod wire_against_rsip;

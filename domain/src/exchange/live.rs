@@ -1,5 +1,6 @@
 //! A session in memory: its state, its key and its outbox.
 
+use super::Exchange;
 use super::held::Effect;
 use super::outbox::Outbox;
 use crate::codec::{personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
@@ -10,6 +11,13 @@ use crate::session::Session;
 use crate::session::event::{SessionEvent, SipMessage, SipMessageRepeated, Way, Wire};
 use crate::sip::endpoint::{Incoming, Outgoing};
 use crate::time::WallTime;
+
+impl Exchange {
+    /// Every session in memory, and whether all that was decided about it is durable.
+    pub fn sessions(&self) -> impl Iterator<Item = (&Session, bool)> {
+        self.sessions.values().map(|live| (&live.session, live.outbox.is_idle()))
+    }
+}
 
 /// See the module.
 #[derive(Debug)]

@@ -97,32 +97,41 @@ impl Session {
         Ok(Body { content_type: "application/sdp".into(), bytes })
     }
 
-    /// Sets ports aside for the m-lines of `described` that a leg has none for yet.
+    /// Sets ports aside for the m-lines of `described` that a leg has none for yet: new ones, and such as were
+    /// rejected and are wanted again (RFC 3264 §8.1).
     pub(super) fn reserve(
         &mut self,
         context: &mut Context<'_>,
         leg: LegId,
         described: &Description,
     ) -> Result<(), MediaFault> {
-        let have = self.leg(leg).map_or(0, |leg| leg.ports.len());
+        let held = self.leg(leg).map(|leg| leg.ports.clone()).unwrap_or_default();
+        let wanted: Vec<bool> =
+            described.streams.iter().take(MAX_STREAMS).map(|stream| stream.port != 0 && stream.relayable).collect();
+        let lines = held.len().max(wanted.len());
+        let lacks = |index: &usize| match held.get(*index) {
+            None => true,
+            Some(pair) => pair.is_none() && wanted.get(*index) == Some(&true),
+        };
+        let first = (0..lines).find(lacks).unwrap_or(lines);
         let source = context.mint.ports();
         let address = source.address();
-        let mut ports: Vec<Option<PortPair>> = Vec::new();
-        for stream in described.streams.iter().take(MAX_STREAMS).skip(have) {
-            let wanted = stream.port != 0 && stream.relayable;
-            match wanted.then(|| source.take()) {
-                None => ports.push(None),
-                Some(Some(pair)) => ports.push(Some(pair)),
-                Some(None) => {
-                    for ports in ports.into_iter().flatten() {
-                        context.order(Order::Media(MediaOrder::Return { ports }));
-                    }
-                    return Err(MediaFault::NoPorts);
-                }
+        let (mut ports, mut taken): (Vec<Option<PortPair>>, Vec<PortPair>) = (Vec::new(), Vec::new());
+        for index in first..lines {
+            let kept = held.get(index).copied().flatten();
+            if kept.is_some() || wanted.get(index) != Some(&true) {
+                ports.push(kept);
+                continue;
             }
+            let Some(pair) = source.take() else {
+                taken.into_iter().for_each(|ports| context.order(Order::Media(MediaOrder::Return { ports })));
+                return Err(MediaFault::NoPorts);
+            };
+            taken.push(pair);
+            ports.push(Some(pair));
         }
-        if !ports.is_empty() || have == 0 {
-            let first = u8::try_from(have).unwrap_or(u8::MAX);
+        if !ports.is_empty() || held.is_empty() {
+            let first = u8::try_from(first).unwrap_or(u8::MAX);
             self.record(context, SessionEvent::MediaReserved(MediaReserved { leg, address, first, ports }));
         }
         Ok(())

@@ -10,7 +10,7 @@ fn a_call_rings_is_answered_and_ends() {
     let (mut caller, mut callee) = answered(&mut world);
     hang_up(&mut world, &mut caller, &mut callee);
     world.assert_nothing_left();
-    insta::assert_snapshot!(world.ladder);
+    insta::assert_snapshot!("a_call_rings_is_answered_and_ends", world.ladder);
     insta::assert_debug_snapshot!("events_of_a_call", world.watch.story());
 }
 
@@ -104,3 +104,19 @@ fn a_pbx_calls_out_by_its_own_edge() {
     hang_up(&mut world, &mut carrier, &mut pbx);
     world.assert_nothing_left();
 }
+
+/// Every scenario of this file, for simulations.
+pub(crate) const ALL: &[super::Scenario] = &[
+    ("a_call_rings_is_answered_and_ends", a_call_rings_is_answered_and_ends),
+    ("the_callee_may_hang_up_too", the_callee_may_hang_up_too),
+    (
+        "both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows",
+        both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows,
+    ),
+    ("early_media_reaches_the_caller_with_our_address", early_media_reaches_the_caller_with_our_address),
+    (
+        "a_late_offer_is_made_by_the_callee_and_answered_in_the_ack",
+        a_late_offer_is_made_by_the_callee_and_answered_in_the_ack,
+    ),
+    ("a_pbx_calls_out_by_its_own_edge", a_pbx_calls_out_by_its_own_edge),
+];

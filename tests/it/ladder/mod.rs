@@ -2,8 +2,26 @@
 
 mod basic;
 mod modify;
+mod paths;
 mod race;
 mod refuse;
+
+/// A test by its name.
+pub(crate) type Scenario = (&'static str, fn());
+
+/// Every scenario.
+pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
+    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL].into_iter().flatten()
+}
+
+#[test]
+fn every_scenario_is_in_its_files_list() {
+    let files =
+        [include_str!("basic.rs"), include_str!("modify.rs"), include_str!("paths.rs"), include_str!("race.rs")];
+    let tests: usize =
+        files.iter().chain([&include_str!("refuse.rs")]).map(|file| file.matches("#[test]\n").count()).sum();
+    assert_eq!(tests, all().count());
+}
 
 use bytes::Bytes;
 use domain::sip::wire::Message;
@@ -13,7 +31,7 @@ use tests::world::{CARRIER, NUMBER, OUT, PBX, PUBLIC, Phone, World};
 /// Caller and callee with a call that rings, and the INVITE that the callee has.
 #[track_caller]
 pub(crate) fn ringing(world: &mut World) -> (Phone, Phone, Message) {
-    let (mut caller, mut callee, invite) = invited(world);
+    let (mut caller, callee, invite) = invited(world);
     callee.respond(world, &invite, 180, None);
     caller.expect(world, "180");
     callee.expect_silence(world);

@@ -367,3 +367,69 @@ fn a_request_with_an_old_cseq_is_refused_and_changes_nothing() {
     hang_up(&mut world, &mut caller, &mut callee);
     world.assert_nothing_left();
 }
+
+/// Every scenario of this file, for simulations.
+pub(crate) const ALL: &[super::Scenario] = &[
+    (
+        "a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait",
+        a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait,
+    ),
+    (
+        "a_caller_that_cancels_a_ringing_call_cancels_the_callee",
+        a_caller_that_cancels_a_ringing_call_cancels_the_callee,
+    ),
+    ("a_cancel_has_the_branch_uri_and_cseq_of_its_invite", a_cancel_has_the_branch_uri_and_cseq_of_its_invite),
+    (
+        "a_cancel_whose_invite_is_never_answered_ends_after_64_t1",
+        a_cancel_whose_invite_is_never_answered_ends_after_64_t1,
+    ),
+    (
+        "a_cancel_that_comes_twice_is_answered_twice_and_done_once",
+        a_cancel_that_comes_twice_is_answered_twice_and_done_once,
+    ),
+    ("an_answer_that_crosses_our_cancel_gets_ack_and_bye", an_answer_that_crosses_our_cancel_gets_ack_and_bye),
+    (
+        "an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye",
+        an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye,
+    ),
+    ("a_cancel_that_comes_after_our_answer_changes_nothing", a_cancel_that_comes_after_our_answer_changes_nothing),
+    (
+        "an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again",
+        an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again,
+    ),
+    ("an_answer_is_repeated_with_doubling_gaps_until_its_ack", an_answer_is_repeated_with_doubling_gaps_until_its_ack),
+    (
+        "an_answer_that_is_never_acknowledged_ends_both_legs_as_lost",
+        an_answer_that_is_never_acknowledged_ends_both_legs_as_lost,
+    ),
+    ("an_ack_that_comes_twice_is_one", an_ack_that_comes_twice_is_one),
+    (
+        "an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again",
+        an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again,
+    ),
+    (
+        "another_forks_answer_gets_ack_and_bye_in_its_own_dialog",
+        another_forks_answer_gets_ack_and_bye_in_its_own_dialog,
+    ),
+    (
+        "a_bye_that_comes_twice_is_answered_twice_and_passed_on_once",
+        a_bye_that_comes_twice_is_answered_twice_and_passed_on_once,
+    ),
+    ("byes_that_cross_are_both_answered", byes_that_cross_are_both_answered),
+    ("a_bye_that_is_never_answered_is_repeated_and_given_up", a_bye_that_is_never_answered_is_repeated_and_given_up),
+    ("a_bye_of_the_callee_waits_for_the_callers_ack", a_bye_of_the_callee_waits_for_the_callers_ack),
+    (
+        "a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1",
+        a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1,
+    ),
+    ("a_caller_may_say_bye_before_the_answer", a_caller_may_say_bye_before_the_answer),
+    (
+        "a_late_provisional_response_after_the_answer_is_nothing",
+        a_late_provisional_response_after_the_answer_is_nothing,
+    ),
+    ("lost_messages_to_the_callee_are_sent_again", lost_messages_to_the_callee_are_sent_again),
+    (
+        "a_request_with_an_old_cseq_is_refused_and_changes_nothing",
+        a_request_with_an_old_cseq_is_refused_and_changes_nothing,
+    ),
+];

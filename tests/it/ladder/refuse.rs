@@ -308,3 +308,55 @@ fn without_free_ports_the_caller_hears_500_and_every_port_returns() {
         world.assert_nothing_left();
     }
 }
+
+/// Every scenario of this file, for simulations.
+pub(crate) const ALL: &[super::Scenario] = &[
+    ("a_busy_callee_makes_the_caller_hear_486", a_busy_callee_makes_the_caller_hear_486),
+    (
+        "a_refusal_that_is_not_acknowledged_is_repeated_and_given_up",
+        a_refusal_that_is_not_acknowledged_is_repeated_and_given_up,
+    ),
+    (
+        "a_refusal_of_the_callee_that_comes_again_gets_its_ack_again",
+        a_refusal_of_the_callee_that_comes_again_gets_its_ack_again,
+    ),
+    ("a_carrier_that_says_503_is_followed_by_the_next", a_carrier_that_says_503_is_followed_by_the_next),
+    ("two_carriers_that_say_503_make_the_caller_hear_500", two_carriers_that_say_503_make_the_caller_hear_500),
+    (
+        "a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next",
+        a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next,
+    ),
+    ("early_media_of_a_second_target_replaces_the_firsts", early_media_of_a_second_target_replaces_the_firsts),
+    (
+        "a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480",
+        a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480,
+    ),
+    (
+        "a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried",
+        a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried,
+    ),
+    (
+        "a_carrier_that_never_says_anything_is_followed_by_the_next",
+        a_carrier_that_never_says_anything_is_followed_by_the_next,
+    ),
+    (
+        "a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps",
+        a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps,
+    ),
+    ("an_unknown_number_is_404_and_the_log_says_why", an_unknown_number_is_404_and_the_log_says_why),
+    ("a_stranger_is_refused_without_a_stream", a_stranger_is_refused_without_a_stream),
+    ("requests_that_no_call_owns_are_answered_by_the_book", requests_that_no_call_owns_are_answered_by_the_book),
+    ("an_ack_that_belongs_to_nothing_is_dropped", an_ack_that_belongs_to_nothing_is_dropped),
+    ("an_invite_that_may_go_no_further_is_483", an_invite_that_may_go_no_further_is_483),
+    ("an_invite_that_demands_an_extension_is_420", an_invite_that_demands_an_extension_is_420),
+    ("our_own_invite_sent_back_is_482", our_own_invite_sent_back_is_482),
+    ("the_same_invite_by_another_way_is_482", the_same_invite_by_another_way_is_482),
+    (
+        "while_draining_new_calls_hear_503_and_running_ones_go_on",
+        while_draining_new_calls_hear_503_and_running_ones_go_on,
+    ),
+    (
+        "without_free_ports_the_caller_hears_500_and_every_port_returns",
+        without_free_ports_the_caller_hears_500_and_every_port_returns,
+    ),
+];

@@ -1,9 +1,13 @@
 //! A world with virtual time: the exchange's own loop, a log in memory, a carrier and PBX phones. Nothing waits.
 
+mod autopsy;
+mod doubt;
 mod phone;
 mod seed;
+mod surroundings;
 mod watch;
 
+pub use doubt::{Chance, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use seed::SeedMint;
 pub use watch::Watch;
@@ -11,10 +15,10 @@ pub use watch::Watch;
 use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::{EdgeRole, Flow, Transport};
-use domain::exchange::{Census, Effect, Exchange, ExchangeSettings, Listener};
+use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
-use domain::log::{Committed, EventLog, Outcome, StreamName};
-use domain::media::{MediaOrder, MediaReport, PathId, PortPair, SideStatistics};
+use domain::log::{Committed, Outcome, StreamName};
+use domain::media::{MediaReport, PathId, PortPair};
 use domain::routing::Tables;
 use domain::session::event::{SessionEnded, SessionEvent};
 use domain::sip::endpoint::EndpointSettings;
@@ -59,6 +63,7 @@ pub struct World {
     outcomes: Arc<Outcomes>,
     mailboxes: HashMap<SocketAddr, VecDeque<Bytes>>,
     paths: BTreeMap<PathId, [(LegId, PortPair); 2]>,
+    latched: [Option<SocketAddr>; 2],
     names: HashMap<SocketAddr, &'static str>,
     /// What was said, in order.
     pub ladder: String,
@@ -67,8 +72,25 @@ pub struct World {
     /// Whether packets to this address are lost.
     deaf: Vec<SocketAddr>,
     started: Moment,
-    /// Effects that left so far.
-    pub effects: usize,
+    /// Everything that left.
+    sent: Vec<(Flow, Bytes)>,
+    fate: Fate,
+    chance: Chance,
+    /// The deadline that a sabotaged shell lost.
+    lost_wake: Option<Moment>,
+    /// Where set, what phones send goes here instead of to the exchange: a network takes it from there.
+    pub network: Option<Vec<Packet>>,
+}
+
+/// A datagram toward the exchange.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    /// The exchange's listener.
+    pub local: SocketAddr,
+    /// The sender.
+    pub from: SocketAddr,
+    /// The datagram.
+    pub bytes: Bytes,
 }
 
 #[derive(Default)]
@@ -118,12 +140,17 @@ impl World {
             outcomes: Arc::default(),
             mailboxes: HashMap::new(),
             paths: BTreeMap::new(),
+            latched: [None; 2],
             names: names.iter().map(|(address, name)| (address.parse().unwrap(), *name)).collect(),
             ladder: String::new(),
             watch: Watch::default(),
             deaf: Vec::new(),
             started: now.moment,
-            effects: 0,
+            sent: Vec::new(),
+            fate: doubt::fate(),
+            chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
+            lost_wake: None,
+            network: None,
         }
     }
 
@@ -144,6 +171,15 @@ impl World {
 
     /// A datagram reaches one of the exchange's listeners.
     pub fn send_to(&mut self, local: SocketAddr, from: SocketAddr, bytes: Bytes) {
+        match &mut self.network {
+            Some(network) => network.push(Packet { local, from, bytes }),
+            None => self.deliver(Packet { local, from, bytes }),
+        }
+    }
+
+    /// A datagram reaches the exchange.
+    pub fn deliver(&mut self, Packet { local, from, bytes }: Packet) {
+        self.lost_wake = None;
         self.draw(from, true, &bytes);
         let flow = Flow { transport: Transport::Udp, local, remote: from };
         self.exchange.receive(self.now, &mut self.mint, flow, bytes);
@@ -162,8 +198,11 @@ impl World {
     /// Time passes; timers fire in their order.
     pub fn pass(&mut self, span: Duration) {
         let end = self.now.moment + span;
-        while let Some(at) = self.exchange.next_wake().filter(|at| *at <= end) {
+        while let Some(at) = self.exchange.next_wake().filter(|at| *at <= end && self.lost_wake != Some(*at)) {
             self.jump(at.max(self.now.moment));
+            if self.loses_wake(at) {
+                continue;
+            }
             self.exchange.wake(self.now, &mut self.mint);
             self.settle();
         }
@@ -175,66 +214,6 @@ impl World {
         self.now.moment = to;
     }
 
-    /// Appends, commits and effects, until nothing moves.
-    pub fn settle(&mut self) {
-        loop {
-            let effects = self.exchange.effects();
-            let appends = self.exchange.appends(self.now, &mut self.mint);
-            let outcomes = std::mem::take(&mut *self.outcomes.0.lock().unwrap());
-            if effects.is_empty() && appends.is_empty() && outcomes.is_empty() {
-                return;
-            }
-            effects.into_iter().for_each(|effect| self.carry_out(effect));
-            if !appends.is_empty() {
-                self.watch.submitted(&appends, &self.mint);
-                self.log.submit(appends, Arc::clone(&self.outcomes) as Arc<dyn Committed>);
-            }
-            for outcome in outcomes {
-                self.watch.landed(&outcome);
-                self.exchange.landed(outcome).unwrap();
-            }
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        self.effects += 1;
-        match effect {
-            Effect::Transmit { flow, bytes } => {
-                self.watch.left(flow, &bytes);
-                self.draw(flow.remote, false, &bytes);
-                if !self.deaf.contains(&flow.remote) {
-                    self.mailboxes.entry(flow.remote).or_default().push_back(bytes);
-                }
-            }
-            Effect::Media(MediaOrder::Relay { path, sides }) => {
-                let ends = [0, 1].map(|index| (sides[index].leg, sides[index].ports));
-                for (_, replaced) in self.paths.insert(path, ends).into_iter().flatten() {
-                    if !ends.iter().any(|(_, ports)| *ports == replaced) {
-                        self.mint.ports.give_back(replaced);
-                    }
-                }
-                let show = |side: &domain::media::Side| {
-                    let to = side.rtp.map_or("nowhere".to_owned(), |address| address.to_string());
-                    format!(
-                        "{to}{}{}",
-                        if side.expects { "" } else { " silent" },
-                        if side.sends { "" } else { " deaf" }
-                    )
-                };
-                let _ = writeln!(self.ladder, "        | relay {} <-> {}", show(&sides[0]), show(&sides[1]));
-            }
-            Effect::Media(MediaOrder::Close { path }) => {
-                let Some(ends) = self.paths.remove(&path) else { return };
-                ends.iter().for_each(|(_, ports)| self.mint.ports.give_back(*ports));
-                let _ = writeln!(self.ladder, "        | relay closed");
-                let sides = ends.map(|(leg, _)| (leg, SideStatistics::default()));
-                let report = MediaReport::Closed { path, sides };
-                self.exchange.report(self.now, &mut self.mint, &report);
-            }
-            Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
-        }
-    }
-
     /// Only this many port pairs are left from now on.
     pub fn leave_ports(&mut self, pairs: usize) {
         self.mint.ports.leave(pairs);
@@ -243,6 +222,11 @@ impl World {
     /// The media paths that are open, and the legs of their two sides.
     pub fn media_paths(&self) -> Vec<(PathId, [LegId; 2])> {
         self.paths.iter().map(|(path, ends)| (*path, ends.map(|(leg, _)| leg))).collect()
+    }
+
+    /// The pinned sources that the last relay order named, by side.
+    pub const fn latched(&self) -> [Option<SocketAddr>; 2] {
+        self.latched
     }
 
     /// Media reports something.

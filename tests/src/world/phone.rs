@@ -177,7 +177,7 @@ impl Phone {
         let message = Message::scan(bytes.clone()).unwrap();
         let said = summary(&bytes);
         assert!(said.starts_with(what), "{} expects {what}, got {said}\n{}", self.address, world.ladder);
-        self.learn(&message);
+        self.hear(&message);
         message
     }
 
@@ -194,7 +194,8 @@ impl Phone {
         while world.next_for(self.address).is_some() {}
     }
 
-    fn learn(&mut self, message: &Message) {
+    /// Takes in what a message says about the dialog.
+    pub fn hear(&mut self, message: &Message) {
         let contact = message.contacts().next().and_then(Result::ok).map(|contact| contact.uri.as_str().to_owned());
         match message.status() {
             Some(status) if (101..300).contains(&status) => {

@@ -1,27 +1,31 @@
 //! Checks from outside, at every effect: nothing leaves before the event that says so is durable, and the log alone
 //! tells what memory holds.
 
+use super::surroundings::recorded;
 use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
-use domain::log::{Append, EventHash, Expected, Outcome, Position, Recorded, Revision, StreamName};
+use domain::log::{Append, EventHash, Expected, Outcome, Revision, StreamName};
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::Message;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// See the module.
 #[derive(Default)]
 pub struct Watch {
     /// Submitted, not landed.
     waiting: HashMap<StreamName, Vec<SessionEvent>>,
+    /// The last append by stream.
+    flights: HashMap<StreamName, Append>,
     /// What is durable, by stream.
     durable: HashMap<StreamName, Vec<SessionEvent>>,
     /// Messages that may leave.
     allowed: HashSet<(Flow, Bytes)>,
     /// Last revision and hash by stream.
     chains: HashMap<StreamName, (Revision, EventHash)>,
+    /// Newest durable revision by stream.
+    landed: HashMap<StreamName, Revision>,
     /// Messages that left without a stream: stateless answers.
     pub stateless: usize,
 }
@@ -30,27 +34,16 @@ impl Watch {
     /// Appends were handed to the log.
     pub fn submitted(&mut self, appends: &[Append], keyring: &dyn Keyring) {
         for append in appends {
+            let again = self.flights.get(&append.stream).is_some_and(|flight| flight == append);
+            if again {
+                continue;
+            }
+            self.flights.insert(append.stream.clone(), append.clone());
             self.check_chain(append);
             if append.stream.category() != "session" {
                 continue;
             }
-            let events = append.events.iter().enumerate().map(|(index, draft)| {
-                let recorded = Recorded {
-                    position: Position(0),
-                    stream: append.stream.clone(),
-                    revision: Revision(append.expected.next().0 + index as u64),
-                    id: draft.id,
-                    kind: Arc::from(draft.kind),
-                    version: draft.version,
-                    at: draft.at,
-                    correlation: append.correlation,
-                    cause: draft.cause,
-                    node: append.node,
-                    previous: draft.previous,
-                    data: draft.data.clone(),
-                };
-                decode(&recorded, keyring).unwrap()
-            });
+            let events = (0..append.events.len()).map(|index| decode(&recorded(append, index), keyring).unwrap());
             let before = self.waiting.insert(append.stream.clone(), events.collect());
             assert!(before.is_none(), "two appends of {} in flight", append.stream);
         }
@@ -72,10 +65,12 @@ impl Watch {
 
     /// The log answered.
     pub fn landed(&mut self, outcome: &Outcome) {
-        let Some(events) = self.waiting.remove(&outcome.stream) else { return };
-        if outcome.result.is_err() {
+        let Ok(durable) = &outcome.result else {
+            // It is submitted again, the same.
             return;
-        }
+        };
+        self.landed.insert(outcome.stream.clone(), durable.last());
+        let Some(events) = self.waiting.remove(&outcome.stream) else { return };
         for event in &events {
             if let SessionEvent::SipMessageCommitted(message) = event {
                 let wire = message.wire.known().unwrap();
@@ -91,10 +86,7 @@ impl Watch {
         if self.allowed.contains(&(flow, bytes.clone())) {
             return;
         }
-        let message = Message::scan(bytes.clone()).unwrap();
-        // A stateless answer has a tag of 20 digits of ours, or keeps the tag of a dialog that nobody knows.
-        let own_tag = message.to().is_ok_and(|to| to.tag().is_some_and(|tag| tag.len() == 20));
-        let stateless = message.status().is_some_and(|status| own_tag || status == 481) && !self.is_waiting(bytes);
+        let stateless = is_stateless(&Message::scan(bytes.clone()).unwrap()) && !self.is_waiting(bytes);
         assert!(stateless, "left before its event was durable:\n{}", String::from_utf8_lossy(bytes));
         self.stateless += 1;
     }
@@ -104,6 +96,11 @@ impl Watch {
             SessionEvent::SipMessageCommitted(message) => message.wire.known().is_some_and(|wire| wire.bytes == *bytes),
             _ => false,
         })
+    }
+
+    /// The newest revision of a stream that the log said was durable.
+    pub fn last_durable(&self, stream: &StreamName) -> Option<Revision> {
+        self.landed.get(stream).copied()
     }
 
     /// Names of the durable events of every session, in order, without messages.
@@ -130,4 +127,10 @@ impl Watch {
             assert_eq!(ends, 1, "{stream} has {ends} ends");
         }
     }
+}
+
+/// A stateless answer has a tag of 20 digits of ours, or keeps the tag of a dialog that nobody knows.
+pub(super) fn is_stateless(message: &Message) -> bool {
+    let own_tag = message.to().is_ok_and(|to| to.tag().is_some_and(|tag| tag.len() == 20));
+    message.status().is_some_and(|status| own_tag || status == 481)
 }

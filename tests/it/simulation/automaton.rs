@@ -1,0 +1,207 @@
+//! A phone that keeps the protocol's promises by itself: it retransmits, acknowledges, answers and hangs up.
+
+use bytes::Bytes;
+use domain::sip::wire::Message;
+use domain::time::Moment;
+use std::collections::HashMap;
+use std::time::Duration;
+use tests::world::{Chance, NUMBER, Packet, Phone, World};
+
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+
+/// What a phone does of its own accord.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    Call,
+    Answer(Message, u16),
+    HangUp,
+    Cancel,
+    Change,
+}
+
+/// A message that goes again until something stops it.
+struct Repeat {
+    key: String,
+    packet: Packet,
+    next: Moment,
+    interval: Duration,
+    until: Moment,
+}
+
+/// See the module.
+pub(super) struct Automaton {
+    pub(super) phone: Phone,
+    chance: Chance,
+    repeats: Vec<Repeat>,
+    answers: HashMap<String, Bytes>,
+    acks: HashMap<u32, Bytes>,
+    wants_cancel: bool,
+    answered: bool,
+    /// What it will do, and in how many milliseconds from when it was decided.
+    pub(super) plans: Vec<(u64, Act)>,
+}
+
+impl Automaton {
+    pub(super) fn new(phone: Phone, seed: u64) -> Self {
+        Self {
+            phone,
+            chance: Chance::new(seed),
+            repeats: Vec::new(),
+            answers: HashMap::new(),
+            acks: HashMap::new(),
+            wants_cancel: false,
+            answered: false,
+            plans: Vec::new(),
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.repeats.iter().map(|repeat| repeat.next).min()
+    }
+
+    /// Sends again what is due.
+    pub(super) fn wake(&mut self, world: &mut World) {
+        let now = world.now().moment;
+        self.repeats.retain(|repeat| repeat.until > now);
+        for repeat in self.repeats.iter_mut().filter(|repeat| repeat.next <= now) {
+            send(world, repeat.packet.clone());
+            repeat.interval = (repeat.interval * 2).min(T2);
+            repeat.next = now + repeat.interval;
+        }
+    }
+
+    /// The last message sent goes again until this key stops it.
+    fn repeat_last(&mut self, world: &World, key: String) {
+        let now = world.now().moment;
+        let packet = world.network.as_ref().unwrap().last().unwrap().clone();
+        self.repeats.push(Repeat { key, packet, next: now + T1, interval: T1, until: now + 64 * T1 });
+    }
+
+    fn stop(&mut self, key: &str) {
+        self.repeats.retain(|repeat| repeat.key != key);
+    }
+
+    /// Begins a request of its own.
+    fn ask(&mut self, world: &mut World, what: impl FnOnce(&mut Phone, &mut World)) {
+        what(&mut self.phone, world);
+        let bytes = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        let cseq = Message::scan(bytes).unwrap();
+        let cseq = cseq.cseq().unwrap();
+        self.repeat_last(world, format!("{} {}", cseq.number, cseq.method));
+    }
+
+    pub(super) fn act(&mut self, world: &mut World, act: Act) {
+        let sdp = self.phone.sdp("sendrecv");
+        match act {
+            Act::Call => self.ask(world, |phone, world| phone.call(world, NUMBER, Some(&sdp))),
+            Act::Cancel if !self.answered => self.wants_cancel = true,
+            Act::Cancel => {}
+            Act::HangUp => self.ask(world, |phone, world| drop(phone.say(world, "BYE"))),
+            Act::Change => self.ask(world, |phone, world| phone.reinvite(world, Some(&sdp))),
+            Act::Answer(request, status) => self.answer(world, &request, status),
+        }
+    }
+
+    fn answer(&mut self, world: &mut World, request: &Message, status: u16) {
+        let key = server_key(request);
+        if self.answers.contains_key(&format!("final {key}")) {
+            return;
+        }
+        let sdp = self.phone.sdp("sendrecv");
+        self.phone.respond(world, request, status, (status == 200).then_some(&sdp));
+        let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        self.answers.insert(format!("final {key}"), last.clone());
+        self.answers.insert(key, last);
+        self.repeat_last(world, format!("final {}", request.cseq().unwrap().number));
+        if status == 200 && self.chance.percent(50) {
+            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+        }
+    }
+
+    /// A message came.
+    pub(super) fn hear(&mut self, world: &mut World, bytes: Bytes) {
+        let message = Message::scan(bytes).unwrap();
+        match message.status() {
+            Some(status) => self.hear_response(world, &message, status),
+            None => self.hear_request(world, &message),
+        }
+    }
+
+    fn hear_request(&mut self, world: &mut World, request: &Message) {
+        let (number, method) = (request.cseq().unwrap().number, request.cseq().unwrap().method.to_owned());
+        let key = server_key(request);
+        if method == "ACK" {
+            return self.stop(&format!("final {number}"));
+        }
+        if let Some(answer) = self.answers.get(&key) {
+            let packet = Packet { local: self.phone.exchange, from: self.phone.address, bytes: answer.clone() };
+            return send(world, packet);
+        }
+        let first = request.to().unwrap().tag().is_none();
+        self.phone.hear(request);
+        match method.as_str() {
+            "INVITE" if first => {
+                self.phone.respond(world, request, 180, None);
+                let status = [200, 200, 200, 486, 503][self.chance.below(5) as usize];
+                self.plans.push((self.chance.below(25_000), Act::Answer(request.clone(), status)));
+            }
+            "INVITE" => return self.answer(world, request, 200),
+            "CANCEL" => {
+                self.phone.respond(world, request, 200, None);
+                self.plans.push((0, Act::Answer(invite_of(request), 487)));
+            }
+            _ => self.phone.respond(world, request, 200, None),
+        }
+        let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        self.answers.insert(key, last);
+    }
+
+    fn hear_response(&mut self, world: &mut World, response: &Message, status: u16) {
+        let (number, method) = (response.cseq().unwrap().number, response.cseq().unwrap().method.to_owned());
+        self.stop(&format!("{number} {method}"));
+        if method != "INVITE" {
+            return;
+        }
+        match status {
+            100..=199 if self.wants_cancel => {
+                self.wants_cancel = false;
+                self.ask(world, |phone, world| phone.cancel(world));
+            }
+            100..=199 => self.phone.hear(response),
+            200..=299 => self.hear_answer(world, response, number),
+            _ => self.phone.ack_refusal(world, response),
+        }
+    }
+
+    fn hear_answer(&mut self, world: &mut World, response: &Message, number: u32) {
+        self.phone.hear(response);
+        if let Some(ack) = self.acks.get(&number) {
+            let packet = Packet { local: self.phone.exchange, from: self.phone.address, bytes: ack.clone() };
+            return send(world, packet);
+        }
+        self.phone.ack(world, None);
+        let ack = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        self.acks.insert(number, ack);
+        if !std::mem::replace(&mut self.answered, true) {
+            if self.chance.percent(50) {
+                self.plans.push((500 + self.chance.below(2_000), Act::Change));
+            }
+            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+        }
+    }
+}
+
+/// The INVITE that a CANCEL names: the same headers under another method.
+fn invite_of(cancel: &Message) -> Message {
+    let text = String::from_utf8(cancel.bytes().to_vec()).unwrap();
+    Message::scan(Bytes::from(text.replace("CANCEL", "INVITE"))).unwrap()
+}
+
+fn server_key(request: &Message) -> String {
+    format!("{} {}", request.top_via().unwrap().branch().unwrap(), request.cseq().unwrap().method)
+}
+
+fn send(world: &mut World, Packet { local, from, bytes }: Packet) {
+    world.send_to(local, from, bytes);
+}

@@ -1,0 +1,48 @@
+//! Broken promises must not go unnoticed: what the checkers are worth.
+
+use crate::ladder::{self, Scenario};
+use tests::world::{Ended, Fate, Sabotage, under};
+
+const CALL: &str = "a_call_rings_is_answered_and_ends";
+
+fn call() -> &'static Scenario {
+    ladder::all().find(|(name, _)| *name == CALL).unwrap()
+}
+
+/// How the call ends under this sabotage, when the process dies after that many effects.
+fn sabotaged(sabotage: Sabotage, dies_after: Option<usize>) -> String {
+    match under(Fate { dies_after, sabotage: Some(sabotage), hesitates: None }, call().1) {
+        Ended::Failed(words) => words,
+        other => panic!("{sabotage:?} went unnoticed: {other:?}"),
+    }
+}
+
+#[test]
+fn a_log_that_lies_is_noticed_when_the_process_dies() {
+    let words = sabotaged(Sabotage::DurableBeforeStored, Some(4));
+    assert!(words.contains("left, and the log does not know it"), "{words}");
+}
+
+#[test]
+fn a_log_that_drops_an_event_is_noticed() {
+    let words = sabotaged(Sabotage::DroppedEvent, Some(4));
+    assert!(words.contains("does not hold what the log said") || words.contains("does not know it"), "{words}");
+}
+
+#[test]
+fn a_shell_that_does_not_wait_for_the_log_is_noticed() {
+    let words = sabotaged(Sabotage::SentBeforeLanded, None);
+    assert!(words.contains("left before its event was durable"), "{words}");
+}
+
+#[test]
+fn media_that_never_says_closed_is_noticed() {
+    let words = sabotaged(Sabotage::ClosedUnreported, None);
+    assert!(words.contains("live_sessions: 1") || words.contains("ends"), "{words}");
+}
+
+#[test]
+fn a_shell_that_loses_a_timer_is_noticed() {
+    let words = sabotaged(Sabotage::LostWake, None);
+    assert!(words.contains("Census"), "{words}");
+}

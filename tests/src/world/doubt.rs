@@ -1,0 +1,107 @@
+//! What may go wrong around the exchange: the process dies, the log hesitates, or (to prove the checkers) the log, the
+//! shell or media break their promise. A fate is set for a thread, so that ordinary scenarios run under it unchanged.
+
+use std::cell::Cell;
+
+/// A promise of the surroundings that is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The log says durable before it stores, and dies before it does.
+    DurableBeforeStored,
+    /// The shell sends what it submits without waiting for the log.
+    SentBeforeLanded,
+    /// The log stores all events of an append but the last.
+    DroppedEvent,
+    /// Media closes paths without saying so.
+    ClosedUnreported,
+    /// The shell loses a timer.
+    LostWake,
+}
+
+/// What befalls the worlds of a thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fate {
+    /// The process dies when this many effects have left.
+    pub dies_after: Option<usize>,
+    /// The log commits one append at a time and now and then is unavailable, as this seed draws.
+    pub hesitates: Option<u64>,
+    /// A broken promise.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// The payload of the unwinding that ends a scenario whose process died; the world was examined before.
+#[derive(Debug)]
+pub struct Death;
+
+thread_local! {
+    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, hesitates: None, sabotage: None }) };
+    static EFFECTS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How a scenario ended under a fate.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It came to its end; this many effects left.
+    Well(usize),
+    /// Its process died.
+    Died,
+    /// A check failed, with these words.
+    Failed(String),
+}
+
+/// Runs a scenario under a fate.
+pub fn under(fate: Fate, scenario: impl FnOnce()) -> Ended {
+    FATE.set(fate);
+    EFFECTS.set(0);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
+    FATE.set(Fate::default());
+    match result {
+        Ok(()) => Ended::Well(EFFECTS.get()),
+        Err(payload) if payload.is::<Death>() => Ended::Died,
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().cloned();
+            Ended::Failed(text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default())
+        }
+    }
+}
+
+pub(super) fn fate() -> Fate {
+    FATE.get()
+}
+
+/// Counts an effect; true when it was the last.
+pub(super) fn count_effect() -> bool {
+    let effects = EFFECTS.get() + 1;
+    EFFECTS.set(effects);
+    FATE.get().dies_after == Some(effects)
+}
+
+/// Splitmix: the one source of chance in simulations.
+#[derive(Debug, Clone)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Draws follow from the seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next draw.
+    pub const fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// A draw below a bound.
+    pub const fn below(&mut self, bound: u64) -> u64 {
+        self.draw() % bound
+    }
+
+    /// True this often in a hundred.
+    pub const fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}

@@ -1,0 +1,177 @@
+//! The shell, the log and media around the exchange, faithful or sabotaged.
+
+use super::{Death, Outcomes, Sabotage, World, doubt};
+use domain::codec::session::decode;
+use domain::exchange::Effect;
+use domain::log::{Append, AppendError, Committed, Durable, EventLog, Outcome, Position, Recorded, Revision};
+use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
+use domain::session::event::SessionEvent;
+use domain::time::Moment;
+use std::fmt::Write;
+use std::sync::Arc;
+
+impl World {
+    /// Appends, commits and effects, until nothing moves.
+    pub fn settle(&mut self) {
+        loop {
+            let effects = self.exchange.effects();
+            let appends = self.exchange.appends(self.now, &mut self.mint);
+            let outcomes = std::mem::take(&mut *self.outcomes.0.lock().unwrap());
+            if effects.is_empty() && appends.is_empty() && outcomes.is_empty() && !self.commit_hesitantly() {
+                return;
+            }
+            effects.into_iter().for_each(|effect| self.carry_out(effect));
+            if !appends.is_empty() {
+                self.watch.submitted(&appends, &self.mint);
+                self.submit(appends);
+            }
+            for outcome in outcomes {
+                self.watch.landed(&outcome);
+                self.exchange.landed(outcome).unwrap();
+            }
+        }
+    }
+
+    /// The log commits what waits; what follows from it happens.
+    pub fn commit(&mut self, appends: usize) -> usize {
+        let committed = self.log.commit_next(appends);
+        self.settle();
+        committed
+    }
+
+    /// A hesitant log commits one append at a time, and now and then none.
+    fn commit_hesitantly(&mut self) -> bool {
+        if self.fate.hesitates.is_none() || self.log.waiting() == 0 {
+            return false;
+        }
+        if self.chance.percent(25) {
+            self.log.fail_next(AppendError::Unavailable("it hesitates".into()));
+        }
+        self.log.commit_next(1);
+        true
+    }
+
+    fn submit(&mut self, appends: Vec<Append>) {
+        if self.fate.hesitates.is_some() {
+            self.log.hold();
+        }
+        let reply = Arc::clone(&self.outcomes) as Arc<dyn Committed>;
+        match self.fate.sabotage {
+            Some(Sabotage::DurableBeforeStored) => {
+                let outcomes = appends.iter().map(promised).collect();
+                self.outcomes.committed(outcomes);
+            }
+            Some(Sabotage::DroppedEvent) => {
+                let outcomes = appends.iter().map(promised).collect();
+                let stored = appends.into_iter().map(|mut append| {
+                    append.events.pop();
+                    append
+                });
+                let stored: Vec<Append> = stored.filter(|append| !append.events.is_empty()).collect();
+                self.log.submit(stored, Arc::<Outcomes>::default() as Arc<dyn Committed>);
+                self.outcomes.committed(outcomes);
+            }
+            Some(Sabotage::SentBeforeLanded) => {
+                for append in &appends {
+                    self.send_at_once(append);
+                }
+                self.log.submit(appends, reply);
+            }
+            Some(Sabotage::ClosedUnreported | Sabotage::LostWake) | None => self.log.submit(appends, reply),
+        }
+    }
+
+    /// What a shell would do that does not wait for the log.
+    fn send_at_once(&mut self, append: &Append) {
+        let messages: Vec<_> = (0..append.events.len())
+            .filter_map(|index| match decode(&recorded(append, index), &self.mint) {
+                Ok(SessionEvent::SipMessageCommitted(message)) => message.wire.known().cloned(),
+                Ok(_) | Err(_) => None,
+            })
+            .collect();
+        for wire in messages {
+            self.carry_out(Effect::Transmit { flow: wire.flow, bytes: wire.bytes });
+        }
+    }
+
+    /// Whether a sabotaged shell loses this deadline, for good unless something else wakes it.
+    pub(super) fn loses_wake(&mut self, at: Moment) -> bool {
+        if self.fate.sabotage != Some(Sabotage::LostWake) {
+            return false;
+        }
+        self.lost_wake = Some(at);
+        true
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Transmit { flow, bytes } => {
+                self.watch.left(flow, &bytes);
+                self.sent.push((flow, bytes.clone()));
+                self.draw(flow.remote, false, &bytes);
+                if !self.deaf.contains(&flow.remote) {
+                    self.mailboxes.entry(flow.remote).or_default().push_back(bytes);
+                }
+            }
+            Effect::Media(MediaOrder::Relay { path, sides }) => {
+                let ends = [0, 1].map(|index| (sides[index].leg, sides[index].ports));
+                self.latched = [0, 1].map(|index| sides[index].latched);
+                for (_, replaced) in self.paths.insert(path, ends).into_iter().flatten() {
+                    if !ends.iter().any(|(_, ports)| *ports == replaced) {
+                        self.mint.ports.give_back(replaced);
+                    }
+                }
+                let _ = writeln!(self.ladder, "        | relay {} <-> {}", shown(&sides[0]), shown(&sides[1]));
+            }
+            Effect::Media(MediaOrder::Close { path }) => {
+                let Some(ends) = self.paths.remove(&path) else { return };
+                ends.iter().for_each(|(_, ports)| self.mint.ports.give_back(*ports));
+                let _ = writeln!(self.ladder, "        | relay closed");
+                let sides = ends.map(|(leg, _)| (leg, SideStatistics::default()));
+                if self.fate.sabotage != Some(Sabotage::ClosedUnreported) {
+                    let report = MediaReport::Closed { path, sides };
+                    self.exchange.report(self.now, &mut self.mint, &report);
+                }
+            }
+            Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
+        }
+        if doubt::count_effect() {
+            self.log.lose_waiting();
+            self.examine();
+            std::panic::resume_unwind(Box::new(Death));
+        }
+    }
+}
+
+fn shown(side: &Side) -> String {
+    let to = side.rtp.map_or("nowhere".to_owned(), |address| address.to_string());
+    format!("{to}{}{}", if side.expects { "" } else { " silent" }, if side.sends { "" } else { " deaf" })
+}
+
+/// What a log says of an append that it has stored.
+fn promised(append: &Append) -> Outcome {
+    let last = Revision(append.expected.next().0 + append.events.len() as u64 - 1);
+    Outcome {
+        stream: append.stream.clone(),
+        result: Ok(Durable::after_commit(append.stream.clone(), last, Position(last.0 + 1))),
+    }
+}
+
+/// An event of an append as it will be read.
+pub(super) fn recorded(append: &Append, index: usize) -> Recorded {
+    let draft = &append.events[index];
+    Recorded {
+        position: Position(0),
+        stream: append.stream.clone(),
+        revision: Revision(append.expected.next().0 + index as u64),
+        id: draft.id,
+        kind: Arc::from(draft.kind),
+        version: draft.version,
+        at: draft.at,
+        correlation: append.correlation,
+        cause: draft.cause,
+        node: append.node,
+        previous: draft.previous,
+        data: draft.data.clone(),
+    }
+}
