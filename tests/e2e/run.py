@@ -163,7 +163,7 @@ class Stage:
         self.doubler = Doubler(self.ports["carrier"])
         self.doubler.start()
         self.exchange = exchange.Exchange(
-            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18080),
+            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18180),
             f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
         self.provision()
         addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
