@@ -155,7 +155,7 @@ class Stage:
 
     def __init__(self, folder, binary):
         self.folder = folder
-        start = 25060
+        start = 15060
         self.ports = {}
         for name in ("carrier", "public", "caller", "pbx", "stranger", "callee", "carrier_a", "carrier_b", "carrier_c"):
             self.ports[name] = start = processes.free_port(start + 2)
