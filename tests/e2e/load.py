@@ -18,10 +18,10 @@ class Load:
 
     def __init__(self, folder, binary=None, wrap=()):
         self.folder = folder
-        self.sip_port = processes.free_port(26060)
+        self.sip_port = processes.free_port(16060)
         self.caller_port = processes.free_port(self.sip_port + 2)
         self.callee_port = processes.free_port(self.caller_port + 2)
-        self.exchange = exchange.Exchange(os.path.join(folder, "exchange"), self.sip_port, processes.free_port(18080),
+        self.exchange = exchange.Exchange(os.path.join(folder, "exchange"), self.sip_port, processes.free_port(18280),
                                           binary=binary, wrap=wrap)
         self.exchange.trunk(name="carrier", kind="carrier", addresses=[f"127.0.0.1:{self.caller_port}"])
         self.exchange.trunk(name="pbx", kind="pbx", addresses=[f"127.0.0.1:{self.callee_port}"],

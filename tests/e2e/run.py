@@ -155,7 +155,7 @@ class Stage:
 
     def __init__(self, folder, binary):
         self.folder = folder
-        start = 25060
+        start = 15060
         self.ports = {}
         for name in ("carrier", "public", "caller", "pbx", "stranger", "callee", "carrier_a", "carrier_b", "carrier_c"):
             self.ports[name] = start = processes.free_port(start + 2)
@@ -163,7 +163,7 @@ class Stage:
         self.doubler = Doubler(self.ports["carrier"])
         self.doubler.start()
         self.exchange = exchange.Exchange(
-            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18080),
+            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18180),
             f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
         self.provision()
         addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
