@@ -51,7 +51,7 @@ impl Views {
     }
 
     /// Stops following and closes the file. What was not written yet is read from the log again next time.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.projector.abort();
         self.store.close().await;
     }
