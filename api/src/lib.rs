@@ -1,8 +1,8 @@
 //! Everything with a URL, and the one binary.
 mod state;
-pub use state::{AppState, Readiness};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+pub use state::{AppState, Readiness};
 use utoipa_axum::router::OpenApiRouter;
 /// Larger request bodies are refused with 413.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
