@@ -205,7 +205,7 @@ impl Running {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
         self.shard.stop();
         self.media.shutdown();
-        self.views.store().close().await;
+        self.views.close().await;
     }
 }
 

@@ -17,10 +17,19 @@ pub struct Stopped {
 /// Where the read models are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Everything up to here is in the rows.
+    /// Queries know everything up to here.
     pub position: Position,
+    /// By read model: its rows hold everything up to here, and a restart reads on from it.
+    pub written: Vec<(&'static str, Position)>,
     /// Set when an event could not be taken in.
     pub stopped: Option<Stopped>,
+}
+
+impl Standing {
+    /// The rows of every read model hold everything up to here.
+    pub fn rows(&self) -> Position {
+        self.written.iter().map(|(_, position)| *position).min().unwrap_or_default()
+    }
 }
 
 /// Why a query cannot be as fresh as it was asked to be.
@@ -43,18 +52,21 @@ pub enum NotThere {
 #[derive(Debug, Clone)]
 pub struct Progress {
     standing: watch::Receiver<Standing>,
-    /// Read models by name with the position that each had stored before this start.
-    models: Arc<[(&'static str, Position)]>,
-    hurry: Arc<Notify>,
+    wishes: Arc<Wishes>,
+}
+
+/// What readers ask of the projector.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    /// Stop gathering: someone waits.
+    pub hurry: Notify,
+    /// Write what is gathered.
+    pub write: Notify,
 }
 
 impl Progress {
-    pub(crate) fn new(
-        standing: watch::Receiver<Standing>,
-        models: Arc<[(&'static str, Position)]>,
-        hurry: Arc<Notify>,
-    ) -> Self {
-        Self { standing, models, hurry }
+    pub(crate) const fn new(standing: watch::Receiver<Standing>, wishes: Arc<Wishes>) -> Self {
+        Self { standing, wishes }
     }
 
     /// Where the read models are now.
@@ -62,26 +74,41 @@ impl Progress {
         self.standing.borrow().clone()
     }
 
-    /// Position by read model, for the metric `strowger_read_model_position{name}`.
+    /// Position of the rows by read model, for the metric `strowger_read_model_position{name}`.
     pub fn positions(&self) -> Vec<(&'static str, Position)> {
-        let common = self.standing.borrow().position;
-        self.models.iter().map(|(name, before)| (*name, common.max(*before))).collect()
+        self.standing.borrow().written.clone()
     }
 
-    /// Waits until everything up to `wanted` is in the rows. The projector stops gathering and writes at once.
+    /// Waits until queries about sessions know everything up to `wanted`.
     pub async fn wait_for(&self, wanted: Position, at_most: Duration) -> Result<(), NotThere> {
+        self.wait(wanted, at_most, &self.wishes.hurry, |now| now.position).await
+    }
+
+    /// Waits until the rows of every read model hold everything up to `wanted`.
+    pub async fn wait_for_rows(&self, wanted: Position, at_most: Duration) -> Result<(), NotThere> {
+        self.wait_for(wanted, at_most).await?;
+        self.wait(wanted, at_most, &self.wishes.write, Standing::rows).await
+    }
+
+    async fn wait(
+        &self,
+        wanted: Position,
+        at_most: Duration,
+        wish: &Notify,
+        at: fn(&Standing) -> Position,
+    ) -> Result<(), NotThere> {
         let mut standing = self.standing.clone();
-        let reached = |now: &Standing| now.position >= wanted || now.stopped.is_some();
+        let reached = |now: &Standing| at(now) >= wanted || now.stopped.is_some();
         if !reached(&standing.borrow()) {
-            self.hurry.notify_one();
+            wish.notify_one();
             // A time-out and a projector that is gone are answered below alike.
             let _ = tokio::time::timeout(at_most, standing.wait_for(reached)).await;
         }
         let now = self.now();
-        match now.stopped {
-            _ if now.position >= wanted => Ok(()),
+        match now.stopped.clone() {
+            _ if at(&now) >= wanted => Ok(()),
             Some(stopped) => Err(NotThere::Stopped(stopped)),
-            None => Err(NotThere::Late { at: now.position, wanted }),
+            None => Err(NotThere::Late { at: at(&now), wanted }),
         }
     }
 }

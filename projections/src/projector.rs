@@ -1,10 +1,10 @@
-//! The engine of the read models: follows the log once for all of them, gathers for a moment, and writes rows and
-//! checkpoint in one SQL transaction.
+//! The engine of the read models: follows the log once for all of them, folds events in memory, and writes rows and
+//! checkpoint in one SQL transaction, each read model at its own pace.
 
 mod history;
 
 use crate::pages::Pages;
-use crate::progress::{Standing, Stopped};
+use crate::progress::{Standing, Stopped, Wishes};
 use crate::store::{Store, store_checkpoint};
 use domain::codec::DecodeError;
 use domain::codec::seal::{KeyRef, SealKey};
@@ -16,19 +16,19 @@ use domain::session::event::SessionEvent;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-/// How long events are gathered before they are written together.
+/// How long events are gathered before they are taken in together.
 pub const WINDOW: Duration = Duration::from_millis(250);
 /// While farther behind the head than this, nothing is gathered: reading goes on at once.
 const BEHIND: u64 = 10_000;
-/// Events taken in before a write is due, however fast they come.
+/// Events taken in before it is seen whether a write is due, however fast they come.
 const MOST_EVENTS: usize = 20_000;
 /// How long one drain may wait for pages that the log is still reading.
 const DRAIN: Duration = Duration::from_millis(50);
-/// A checkpoint without rows is stored at most this often.
-const IDLE_CHECKPOINT: Duration = Duration::from_secs(1);
+/// When nothing is to be written, the next look is so far away.
+const NEVER: Duration = Duration::from_secs(3_600);
 /// Pause before the log or the database is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -52,6 +52,8 @@ pub(crate) trait Projection: Send + Sync {
     fn name(&self) -> &'static str;
     /// The only types it is shown; nothing else is even parsed for it.
     fn kinds(&self) -> &'static [&'static str];
+    /// Time between two writes: rows and checkpoint, also when nothing but the checkpoint moved.
+    fn cadence(&self) -> Duration;
     fn knows(&self, session: SessionId) -> bool;
     /// Takes in an event; with `counted` its rows and counters have it already, and only what later events build
     /// on is to be remembered.
@@ -68,6 +70,7 @@ struct Slot {
     model: Box<dyn Projection>,
     /// What its rows hold already.
     stored: Position,
+    wrote: Instant,
 }
 
 /// Follows the log for a set of read models.
@@ -78,9 +81,8 @@ pub(crate) struct Projector {
     window: Duration,
     slots: Vec<Slot>,
     seen: Position,
-    stored_at: Instant,
     standing: watch::Sender<Standing>,
-    hurry: Arc<Notify>,
+    wishes: Arc<Wishes>,
 }
 
 /// What ends one pass over the log.
@@ -104,26 +106,26 @@ impl Projector {
         let mut slots = Vec::with_capacity(models.len());
         for model in models {
             let stored = store.checkpoint(model.name()).await?;
-            slots.push(Slot { model, stored });
+            slots.push(Slot { model, stored, wrote: Instant::now() });
         }
         let seen = slots.iter().map(|slot| slot.stored).min().unwrap_or_default();
-        let (standing, _) = watch::channel(Standing { position: seen, stopped: None });
-        let hurry = Arc::new(Notify::new());
-        Ok(Self { log, keyring, store, window, slots, seen, stored_at: Instant::now(), standing, hurry })
+        // Nothing is known before what lives is restored, wherever the rows are.
+        let (standing, _) = watch::channel(Standing::default());
+        Ok(Self { log, keyring, store, window, slots, seen, standing, wishes: Arc::default() })
     }
 
     /// A view on its progress.
     pub(crate) fn progress(&self) -> crate::Progress {
-        let models = self.slots.iter().map(|slot| (slot.model.name(), slot.stored)).collect();
-        crate::Progress::new(self.standing.subscribe(), models, self.hurry.clone())
+        crate::Progress::new(self.standing.subscribe(), self.wishes.clone())
     }
 
     /// Runs until an event cannot be taken in. Everything before that event is in the rows then.
     pub(crate) async fn run(mut self) {
+        let mut restored = false;
         loop {
-            match self.pass().await {
+            match self.pass(&mut restored).await {
                 Fault::Again(why) => {
-                    tracing::warn!(position = self.seen.0, why, "read models wait for the log or their database");
+                    tracing::warn!(position = self.seen.0, why, "read models wait for the log");
                     sleep(RETRY).await;
                 }
                 Fault::Stop(stopped) => {
@@ -135,15 +137,28 @@ impl Projector {
         }
     }
 
-    async fn pass(&mut self) -> Fault {
+    async fn pass(&mut self, restored: &mut bool) -> Fault {
+        if !*restored {
+            if let Err(fault) = history::restore(&*self.log, &*self.keyring, &mut self.slots).await {
+                return fault;
+            }
+            *restored = true;
+            self.publish();
+        }
         let mut pages = Pages::of(self.log.follow(self.seen, self.filter()));
         loop {
-            let page = pages.next().await;
-            let taken = self.gather(page, &mut pages).await;
-            while let Err(error) = self.flush().await {
-                tracing::warn!(%error, "rows of the read models could not be written: trying again");
-                sleep(RETRY).await;
-            }
+            let next_write = self.next_write();
+            let wishes = self.wishes.clone();
+            let taken = tokio::select! {
+                page = pages.next() => self.gather(page, &mut pages).await,
+                () = sleep_until(next_write) => Ok(()),
+                () = wishes.write.notified() => {
+                    self.write(true).await;
+                    Ok(())
+                }
+            };
+            self.publish();
+            self.write(taken.is_err()).await;
             if let Err(fault) = taken {
                 return fault;
             }
@@ -167,7 +182,7 @@ impl Projector {
         if close {
             tokio::select! {
                 () = sleep(self.window) => {}
-                () = self.hurry.notified() => {}
+                () = self.wishes.hurry.notified() => {}
             }
         }
         let goal = self.log.head();
@@ -218,34 +233,51 @@ impl Projector {
         Ok(())
     }
 
-    fn pending(&self) -> bool {
-        self.slots.iter().any(|slot| slot.model.pending())
+    fn next_write(&self) -> Instant {
+        let behind = self.slots.iter().filter(|slot| slot.stored < self.seen);
+        let due = behind.map(|slot| slot.wrote + slot.model.cadence()).min();
+        due.unwrap_or_else(|| Instant::now() + NEVER)
     }
 
-    async fn flush(&mut self) -> Result<(), sqlx::Error> {
-        let pending = self.pending();
-        if pending || self.stored_at.elapsed() >= IDLE_CHECKPOINT {
-            let mut sql = self.store.writer.begin().await?;
-            for slot in &self.slots {
-                if slot.model.pending() {
-                    slot.model.write(&mut sql).await?;
-                }
-                store_checkpoint(&mut sql, slot.model.name(), self.seen.max(slot.stored)).await?;
-            }
-            sql.commit().await?;
-            self.stored_at = Instant::now();
-            for slot in &mut self.slots {
-                slot.model.written();
-                slot.stored = slot.stored.max(self.seen);
-            }
+    /// Writes whatever is due, or all; tries until the database takes it.
+    async fn write(&mut self, all: bool) {
+        while let Err(error) = self.try_write(all).await {
+            tracing::warn!(%error, "rows of the read models could not be written: trying again");
+            sleep(RETRY).await;
         }
-        let seen = self.seen;
+    }
+
+    async fn try_write(&mut self, all: bool) -> Result<(), sqlx::Error> {
+        let (now, seen) = (Instant::now(), self.seen);
+        let due = |slot: &Slot| slot.stored < seen && (all || slot.wrote + slot.model.cadence() <= now);
+        if !self.slots.iter().any(due) {
+            return Ok(());
+        }
+        let mut sql = self.store.writer.begin().await?;
+        for slot in self.slots.iter().filter(|slot| due(slot)) {
+            if slot.model.pending() {
+                slot.model.write(&mut sql).await?;
+            }
+            store_checkpoint(&mut sql, slot.model.name(), seen).await?;
+        }
+        sql.commit().await?;
+        for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
+            slot.model.written();
+            slot.stored = seen;
+            slot.wrote = now;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let written: Vec<_> = self.slots.iter().map(|slot| (slot.model.name(), slot.stored)).collect();
         self.standing.send_if_modified(|standing| {
-            let moved = standing.position < seen;
-            standing.position = standing.position.max(seen);
+            let moved = standing.position != self.seen || standing.written != written;
+            standing.position = self.seen;
+            standing.written = written;
             moved
         });
-        Ok(())
     }
 }
 

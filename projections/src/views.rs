@@ -3,7 +3,7 @@
 use crate::progress::Progress;
 use crate::projector::{Projection, Projector, WINDOW};
 use crate::routing::Routing;
-use crate::sessions::Sessions;
+use crate::sessions::{Memory, SessionReader, Sessions};
 use crate::store::{Store, StoreError};
 use domain::log::EventLog;
 use domain::ports::Keyring;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Views {
     store: Store,
+    sessions: SessionReader,
     progress: Progress,
     projector: JoinHandle<()>,
 }
@@ -34,13 +35,21 @@ impl Views {
         window: Duration,
     ) -> Result<Self, StoreError> {
         let store = Store::open(path).await?;
-        let models: Vec<Box<dyn Projection>> = vec![Box::new(Sessions::default()), Box::new(Routing::default())];
+        let memory: Arc<Memory> = Arc::default();
+        let models: Vec<Box<dyn Projection>> =
+            vec![Box::new(Sessions::new(memory.clone())), Box::new(Routing::default())];
+        let sessions = SessionReader::new(store.clone(), memory);
         let projector = Projector::new(log, keyring, store.clone(), models, window).await?;
         let progress = projector.progress();
-        Ok(Self { store, progress, projector: tokio::spawn(projector.run()) })
+        Ok(Self { store, sessions, progress, projector: tokio::spawn(projector.run()) })
     }
 
-    /// Where queries read.
+    /// Asks about sessions.
+    pub const fn sessions(&self) -> &SessionReader {
+        &self.sessions
+    }
+
+    /// Where the other queries read.
     pub const fn store(&self) -> &Store {
         &self.store
     }
@@ -51,7 +60,7 @@ impl Views {
     }
 
     /// Stops following and closes the file. What was not written yet is read from the log again next time.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.projector.abort();
         self.store.close().await;
     }

@@ -16,7 +16,7 @@ pub use body::Session;
 use domain::ids::{AccountId, SessionId};
 use domain::log::{EventLog, Position};
 use domain::ports::Keyring;
-use projections::sessions::{Cursor, ListQuery, State as Stage, find, list as list_rows};
+use projections::sessions::{Cursor, ListQuery, State as Stage};
 use projections::timelines::{Timeline, TimelineError, timeline};
 use projections::{NotThere, StoreError, Views};
 use serde::Deserialize;
@@ -161,7 +161,7 @@ async fn list(
         limit: params.limit.map_or(50, |limit| limit.0.into()),
     };
     state.fresh(params.at_least).await?;
-    let page = list_rows(state.views.store(), &query).await.map_err(no_rows)?;
+    let page = state.views.sessions().list(&query).await.map_err(no_rows)?;
     let items = page.rows.iter().map(Session::of).collect();
     Ok(Json(List { items, next: page.next.map(|cursor| cursor.to_string()) }))
 }
@@ -176,7 +176,7 @@ async fn show(
     Params(params): Params<ShowParams>,
 ) -> Result<Json<Session>, ApiError> {
     state.fresh(params.at_least).await?;
-    let row = find(state.views.store(), id).await.map_err(no_rows)?;
+    let row = state.views.sessions().find(id).await.map_err(no_rows)?;
     let visible = row.filter(|row| caller.may_use(state.app.provisioning.directory(), row.account));
     visible.map(|row| Json(Session::of(&row))).ok_or_else(ApiError::not_found)
 }

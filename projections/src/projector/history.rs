@@ -1,29 +1,55 @@
 //! What a read model must remember of a session that was live when the process started.
 
-use super::{Fault, NoBeginning, Projection, Seen, fault_of, read, session_of};
+use super::{Fault, NoBeginning, Projection, Seen, Slot, fault_of, read, session_of};
 use crate::progress::Stopped;
-use domain::log::{Direction, EventLog, Recorded, Revision};
+use domain::log::{Direction, EventLog, Position, Recorded, Revision, StreamName};
 use domain::ports::Keyring;
 
 const PAGE: usize = 500;
 
-/// Folds what a session's stream holds before `next` into a read model whose rows have it already.
+/// Folds the sessions that live now into every read model, each up to where its rows are.
+pub(super) async fn restore(log: &dyn EventLog, keyring: &dyn Keyring, slots: &mut [Slot]) -> Result<(), Fault> {
+    if slots.iter().all(|slot| slot.stored == Position(0)) {
+        return Ok(());
+    }
+    let open = log.open_streams().await.map_err(fault_of)?;
+    for stream in open.iter().filter(|stream| stream.category() == "session") {
+        for slot in &mut *slots {
+            let stored = slot.stored;
+            fold(log, keyring, &mut *slot.model, stream, |event| event.position <= stored).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Folds what a session's stream holds before `next` into a read model that has it in its rows or counters already.
 pub(super) async fn recall(
     log: &dyn EventLog,
     keyring: &dyn Keyring,
     model: &mut dyn Projection,
     next: &Recorded,
 ) -> Result<(), Fault> {
+    fold(log, keyring, model, &next.stream, |event| event.revision < next.revision).await
+}
+
+async fn fold(
+    log: &dyn EventLog,
+    keyring: &dyn Keyring,
+    model: &mut dyn Projection,
+    stream: &StreamName,
+    before: impl Fn(&Recorded) -> bool,
+) -> Result<(), Fault> {
     let mut from = Revision(0);
-    while from < next.revision {
-        let events = log.read_stream(&next.stream, from, Direction::Forwards, PAGE).await.map_err(fault_of)?;
-        let Some(last) = events.last() else { return Ok(()) };
-        from = Revision(last.revision.0 + 1);
-        for recorded in events.iter().filter(|event| event.revision < next.revision) {
+    loop {
+        let events = log.read_stream(stream, from, Direction::Forwards, PAGE).await.map_err(fault_of)?;
+        for recorded in events.iter().take_while(|event| before(event)) {
             recall_one(keyring, model, recorded).map_err(Fault::Stop)?;
         }
+        match events.last() {
+            Some(last) if events.len() == PAGE && before(last) => from = Revision(last.revision.0 + 1),
+            Some(_) | None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 fn recall_one(keyring: &dyn Keyring, model: &mut dyn Projection, recorded: &Recorded) -> Result<(), Stopped> {

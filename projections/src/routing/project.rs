@@ -9,7 +9,10 @@ use domain::session::event::SessionEvent;
 use domain::time::WallTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::HashMap;
+use std::time::Duration;
 
+/// Counters are gathered for so long: the longer, the fewer rows are touched for as many calls.
+const CADENCE: Duration = Duration::from_secs(5);
 /// Sessions kept in memory; beyond it all are dropped and recalled from their streams when needed.
 const MOST_KEPT: usize = 50_000;
 /// Rows a statement.
@@ -61,7 +64,6 @@ struct Outcome {
 #[derive(Default)]
 pub(crate) struct Routing {
     kept: HashMap<SessionId, Kept>,
-    ended: Vec<SessionId>,
     counts: HashMap<Key, Count>,
 }
 
@@ -72,6 +74,10 @@ impl Projection for Routing {
 
     fn kinds(&self) -> &'static [&'static str] {
         &["SessionOffered", "RouteChosen", "RouteRefused", "LegInvited", "LegAnswered", "LegRefused", "SessionEnded"]
+    }
+
+    fn cadence(&self) -> Duration {
+        CADENCE
     }
 
     fn knows(&self, session: SessionId) -> bool {
@@ -94,7 +100,10 @@ impl Projection for Routing {
             }
         }
         if matches!(seen.event, SessionEvent::SessionEnded(_)) {
-            self.ended.push(seen.session);
+            // Should more come of it, its stream tells what it was.
+            self.kept.remove(&seen.session);
+        } else if self.kept.len() > MOST_KEPT {
+            self.kept.clear();
         }
         Ok(())
     }
@@ -115,12 +124,6 @@ impl Projection for Routing {
 
     fn written(&mut self) {
         self.counts.clear();
-        for session in self.ended.drain(..) {
-            self.kept.remove(&session);
-        }
-        if self.kept.len() > MOST_KEPT {
-            self.kept.clear();
-        }
     }
 }
 

@@ -1,10 +1,16 @@
-//! Which sessions were and are there? One row each.
+//! Which sessions were and are there? One row each, written when it ended; those that live are kept in memory.
 
+mod cursor;
+mod memory;
 mod project;
 mod query;
+mod row;
 
-pub use query::{Cursor, ListQuery, Page, SessionRow, State, find, list};
+pub use cursor::{Cursor, MalformedCursor};
+pub use query::{ListQuery, Page, SessionReader};
+pub use row::{SessionRow, State};
 
+pub(crate) use memory::Memory;
 pub(crate) use project::Sessions;
 
 /// The tables.

@@ -1,45 +1,44 @@
-//! Events into rows: live sessions are folded in memory and written when they changed, at most once a window.
+//! Events into rows: sessions are folded in memory, where queries find them, and written once, when they ended.
 
-use super::query::State;
+use super::memory::Memory;
+use super::row::{SessionRow, State};
 use crate::names::name_of;
 use crate::projector::{NoBeginning, Projection, Seen};
 use crate::store::sql_position;
 use domain::codec::personal::Personal;
-use domain::ids::{AccountId, NumberId, SessionId, TrunkId};
-use domain::log::{PortFuture, Position};
+use domain::ids::SessionId;
+use domain::log::PortFuture;
 use domain::session::event::{Parties, SessionEvent, SessionOffered};
 use domain::time::WallTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Sessions kept in memory; beyond it those without a change are dropped and recalled from their stream when needed.
-const MOST_KEPT: usize = 50_000;
+/// Ended sessions are gathered for so long: large batches touch each page of an index once for many rows.
+const CADENCE: Duration = Duration::from_secs(2);
 /// Rows a statement.
 const CHUNK: usize = 64;
 
-struct Kept {
-    offered: Position,
-    position: Position,
-    account: AccountId,
-    parties: Option<Parties>,
-    trunk: TrunkId,
-    number: Option<NumberId>,
-    rule: Option<Box<str>>,
-    state: State,
-    started_at: WallTime,
-    ringing_at: Option<WallTime>,
-    answered_at: Option<WallTime>,
-    ended_at: Option<WallTime>,
-    end_cause: Option<String>,
-    final_status: Option<u16>,
-    mode: Option<String>,
+/// The read model `sessions`.
+pub(crate) struct Sessions {
+    memory: Arc<Memory>,
+    /// Ended, not written yet.
+    ended: Vec<SessionId>,
 }
 
-/// The read model `sessions`.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    kept: HashMap<SessionId, Kept>,
-    changed: HashSet<SessionId>,
+impl Sessions {
+    pub(crate) const fn new(memory: Arc<Memory>) -> Self {
+        Self { memory, ended: Vec::new() }
+    }
+
+    /// What is to be written, in the order of the table, so that neighbours are written together.
+    fn rows(&self) -> Vec<SessionRow> {
+        let memory = self.memory.read();
+        let mut rows: Vec<_> = self.ended.iter().filter_map(|id| memory.get(id).cloned()).collect();
+        rows.sort_unstable_by_key(|row| row.offered);
+        rows.dedup_by_key(|row| row.offered);
+        rows
+    }
 }
 
 impl Projection for Sessions {
@@ -51,33 +50,35 @@ impl Projection for Sessions {
         &["SessionOffered", "RouteChosen", "RouteRefused", "LegAlerted", "LegAnswered", "ModeEntered", "SessionEnded"]
     }
 
-    fn knows(&self, session: SessionId) -> bool {
-        self.kept.contains_key(&session)
+    fn cadence(&self) -> Duration {
+        CADENCE
     }
 
-    fn apply(&mut self, seen: Seen<'_>, counted: bool) -> Result<(), NoBeginning> {
+    fn knows(&self, session: SessionId) -> bool {
+        self.memory.read().contains_key(&session)
+    }
+
+    fn apply(&mut self, seen: Seen<'_>, _: bool) -> Result<(), NoBeginning> {
+        let mut memory = self.memory.write();
         if let SessionEvent::SessionOffered(offered) = seen.event {
-            self.kept.insert(seen.session, begin(seen, offered));
+            memory.insert(seen.session, begin(seen, offered));
         }
-        let kept = self.kept.get_mut(&seen.session).ok_or(NoBeginning)?;
-        kept.position = seen.recorded.position;
-        kept.evolve(seen.recorded.at, seen.event);
-        if !counted {
-            self.changed.insert(seen.session);
+        let row = memory.get_mut(&seen.session).ok_or(NoBeginning)?;
+        row.position = seen.recorded.position;
+        evolve(row, seen.recorded.at, seen.event);
+        if row.state == State::Ended {
+            self.ended.push(seen.session);
         }
         Ok(())
     }
 
     fn pending(&self) -> bool {
-        !self.changed.is_empty()
+        !self.ended.is_empty()
     }
 
     fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
-            let mut rows: Vec<_> = self.changed.iter().filter_map(|id| self.kept.get_key_value(id)).collect();
-            // In the order of the table, so that neighbours are written together.
-            rows.sort_unstable_by_key(|(_, kept)| kept.offered);
-            for chunk in rows.chunks(CHUNK) {
+            for chunk in self.rows().chunks(CHUNK) {
                 upsert(chunk).build().execute(&mut *sql).await?;
             }
             Ok(())
@@ -85,26 +86,26 @@ impl Projection for Sessions {
     }
 
     fn written(&mut self) {
-        for id in self.changed.drain() {
-            if self.kept.get(&id).is_some_and(|kept| kept.state == State::Ended) {
-                self.kept.remove(&id);
-            }
-        }
-        if self.kept.len() > MOST_KEPT {
-            self.kept.clear();
+        let mut memory = self.memory.write();
+        for id in self.ended.drain(..) {
+            memory.remove(&id);
         }
     }
 }
 
-fn begin(seen: Seen<'_>, offered: &SessionOffered) -> Kept {
-    Kept {
-        offered: seen.recorded.position,
-        position: seen.recorded.position,
+fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
+    let (caller, called, call_id) = match &offered.parties {
+        Personal::Known(Parties { caller, called, call_id }) => {
+            (Some(caller.clone()), Some(called.clone()), Some(call_id.clone()))
+        }
+        Personal::Masked => (None, None, None),
+    };
+    SessionRow {
+        id: seen.session,
         account: offered.account,
-        parties: match &offered.parties {
-            Personal::Known(parties) => Some(parties.clone()),
-            Personal::Masked => None,
-        },
+        caller,
+        called,
+        call_id,
         trunk: offered.trunk,
         number: None,
         rule: None,
@@ -116,89 +117,88 @@ fn begin(seen: Seen<'_>, offered: &SessionOffered) -> Kept {
         end_cause: None,
         final_status: None,
         mode: None,
+        offered: seen.recorded.position,
+        position: seen.recorded.position,
     }
 }
 
-impl Kept {
-    fn evolve(&mut self, at: WallTime, event: &SessionEvent) {
-        match event {
-            SessionEvent::RouteChosen(route) => {
-                self.rule = Some(route.rule.clone());
-                self.number = route.number;
-            }
-            SessionEvent::RouteRefused(route) => {
-                self.rule = Some(route.rule.clone());
-                self.final_status = Some(route.status);
-            }
-            SessionEvent::LegAlerted(_) => {
-                self.ringing_at.get_or_insert(at);
-                self.state = self.state.max(State::Ringing);
-            }
-            SessionEvent::LegAnswered(_) => {
-                self.answered_at.get_or_insert(at);
-                self.state = self.state.max(State::Answered);
-            }
-            SessionEvent::ModeEntered(entered) => self.mode = Some(name_of(&entered.mode)),
-            SessionEvent::SessionEnded(ended) => {
-                self.ended_at = Some(at);
-                self.end_cause = Some(name_of(&ended.cause));
-                self.final_status = ended.status.or(self.final_status);
-                self.state = State::Ended;
-            }
-            // The beginning is in `begin`; the others say nothing that a row holds.
-            SessionEvent::SessionOffered(_)
-            | SessionEvent::SipMessageReceived(_)
-            | SessionEvent::SipMessageCommitted(_)
-            | SessionEvent::SipMessageRepeated(_)
-            | SessionEvent::LegInvited(_)
-            | SessionEvent::LegConfirmed(_)
-            | SessionEvent::LegRefused(_)
-            | SessionEvent::LegsBridged(_)
-            | SessionEvent::MediaReserved(_)
-            | SessionEvent::OfferMade(_)
-            | SessionEvent::OfferAccepted(_)
-            | SessionEvent::OfferRefused(_)
-            | SessionEvent::MediaLatched(_)
-            | SessionEvent::MediaFellSilent(_)
-            | SessionEvent::MediaHeard(_)
-            | SessionEvent::MediaMeasured(_)
-            | SessionEvent::LegReleased(_) => {}
+fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
+    match event {
+        SessionEvent::RouteChosen(route) => {
+            row.rule = Some(route.rule.to_string());
+            row.number = route.number;
         }
+        SessionEvent::RouteRefused(route) => {
+            row.rule = Some(route.rule.to_string());
+            row.final_status = Some(route.status);
+        }
+        SessionEvent::LegAlerted(_) => {
+            row.ringing_at.get_or_insert(at);
+            row.state = row.state.max(State::Ringing);
+        }
+        SessionEvent::LegAnswered(_) => {
+            row.answered_at.get_or_insert(at);
+            row.state = row.state.max(State::Answered);
+        }
+        SessionEvent::ModeEntered(entered) => row.mode = Some(name_of(&entered.mode)),
+        SessionEvent::SessionEnded(ended) => {
+            row.ended_at = Some(at);
+            row.end_cause = Some(name_of(&ended.cause));
+            row.final_status = ended.status.or(row.final_status);
+            row.state = State::Ended;
+        }
+        // The beginning is in `begin`; the others say nothing that a row holds.
+        SessionEvent::SessionOffered(_)
+        | SessionEvent::SipMessageReceived(_)
+        | SessionEvent::SipMessageCommitted(_)
+        | SessionEvent::SipMessageRepeated(_)
+        | SessionEvent::LegInvited(_)
+        | SessionEvent::LegConfirmed(_)
+        | SessionEvent::LegRefused(_)
+        | SessionEvent::LegsBridged(_)
+        | SessionEvent::MediaReserved(_)
+        | SessionEvent::OfferMade(_)
+        | SessionEvent::OfferAccepted(_)
+        | SessionEvent::OfferRefused(_)
+        | SessionEvent::MediaLatched(_)
+        | SessionEvent::MediaFellSilent(_)
+        | SessionEvent::MediaHeard(_)
+        | SessionEvent::MediaMeasured(_)
+        | SessionEvent::LegReleased(_) => {}
     }
 }
 
-fn upsert(rows: &[(&SessionId, &Kept)]) -> QueryBuilder<Sqlite> {
+fn upsert(rows: &[SessionRow]) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
-        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, number, rule, state, \
+        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, number, rule, \
          started_at, ringing_at, answered_at, ended_at, end_cause, final_status, mode) ",
     );
-    sql.push_values(rows, |mut row, (id, kept)| {
-        let parties = kept.parties.as_ref();
-        row.push_bind(sql_position(kept.offered))
-            .push_bind(sql_position(kept.position))
-            .push_bind(id.bits().to_be_bytes().to_vec())
-            .push_bind(kept.account.bits().to_be_bytes().to_vec())
-            .push_bind(parties.map(|parties| parties.caller.clone()))
-            .push_bind(parties.map(|parties| parties.called.clone()))
-            .push_bind(parties.map(|parties| parties.call_id.clone()))
-            .push_bind(kept.trunk.bits().to_be_bytes().to_vec())
-            .push_bind(kept.number.map(|number| number.bits().to_be_bytes().to_vec()))
-            .push_bind(kept.rule.as_deref().map(str::to_owned))
-            .push_bind(kept.state.code())
-            .push_bind(kept.started_at.micros())
-            .push_bind(kept.ringing_at.map(WallTime::micros))
-            .push_bind(kept.answered_at.map(WallTime::micros))
-            .push_bind(kept.ended_at.map(WallTime::micros))
-            .push_bind(kept.end_cause.clone())
-            .push_bind(kept.final_status.map(i64::from))
-            .push_bind(kept.mode.clone());
+    sql.push_values(rows, |mut values, row| {
+        values
+            .push_bind(sql_position(row.offered))
+            .push_bind(sql_position(row.position))
+            .push_bind(row.id.bits().to_be_bytes().to_vec())
+            .push_bind(row.account.bits().to_be_bytes().to_vec())
+            .push_bind(row.caller.clone())
+            .push_bind(row.called.clone())
+            .push_bind(row.call_id.clone())
+            .push_bind(row.trunk.bits().to_be_bytes().to_vec())
+            .push_bind(row.number.map(|number| number.bits().to_be_bytes().to_vec()))
+            .push_bind(row.rule.clone())
+            .push_bind(row.started_at.micros())
+            .push_bind(row.ringing_at.map(WallTime::micros))
+            .push_bind(row.answered_at.map(WallTime::micros))
+            .push_bind(row.ended_at.map(WallTime::micros))
+            .push_bind(row.end_cause.clone())
+            .push_bind(row.final_status.map(i64::from))
+            .push_bind(row.mode.clone());
     });
-    // What a session was offered as never changes, so an update touches no index but that of live sessions.
+    // Only an event after the end changes a row; what is indexed never changes.
     sql.push(
         " ON CONFLICT (offered) DO UPDATE SET position = excluded.position, number = excluded.number, \
-         rule = excluded.rule, state = excluded.state, ringing_at = excluded.ringing_at, \
-         answered_at = excluded.answered_at, ended_at = excluded.ended_at, end_cause = excluded.end_cause, \
-         final_status = excluded.final_status, mode = excluded.mode WHERE excluded.position > sessions.position",
+         rule = excluded.rule, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
+         ended_at = excluded.ended_at, end_cause = excluded.end_cause, final_status = excluded.final_status, \
+         mode = excluded.mode WHERE excluded.position > sessions.position",
     );
     sql
 }

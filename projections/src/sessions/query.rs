@@ -1,145 +1,15 @@
-//! What is asked about sessions.
+//! What is asked about sessions: answered from memory for those that live, from rows for those that ended.
 
+use super::cursor::Cursor;
+use super::memory::Memory;
+use super::row::{SessionRow, State};
 use crate::store::{Store, StoreError};
 use domain::ids::{AccountId, NumberId, SessionId, TrunkId};
 use domain::log::Position;
 use domain::time::WallTime;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
-
-/// How far a session has come; it only moves on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// An INVITE came.
-    Offered,
-    /// A far end rings.
-    Ringing,
-    /// A far end answered.
-    Answered,
-    /// Every leg is over.
-    Ended,
-}
-
-impl State {
-    const ALL: [Self; 4] = [Self::Offered, Self::Ringing, Self::Answered, Self::Ended];
-
-    pub(super) const fn code(self) -> i64 {
-        self as i64
-    }
-
-    fn of_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.code() == code)
-    }
-
-    /// The word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Offered => "offered",
-            Self::Ringing => "ringing",
-            Self::Answered => "answered",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-impl FromStr for State {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, &'static str> {
-        let found = Self::ALL.into_iter().find(|state| state.name() == name);
-        found.ok_or("expected offered, ringing, answered or ended")
-    }
-}
-
-/// One session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionRow {
-    /// Its id.
-    pub id: SessionId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Number or SIP URI of the caller; `None` once erased.
-    pub caller: Option<String>,
-    /// Number or SIP URI as dialled; `None` once erased.
-    pub called: Option<String>,
-    /// SIP Call-ID of the caller's leg; `None` once erased.
-    pub call_id: Option<String>,
-    /// The trunk it came from.
-    pub trunk: TrunkId,
-    /// The number called, where it is one of ours.
-    pub number: Option<NumberId>,
-    /// The routing rule that decided.
-    pub rule: Option<String>,
-    /// How far it has come.
-    pub state: State,
-    /// When it was offered.
-    pub started_at: WallTime,
-    /// When a far end first rang.
-    pub ringing_at: Option<WallTime>,
-    /// When a far end answered.
-    pub answered_at: Option<WallTime>,
-    /// When it ended.
-    pub ended_at: Option<WallTime>,
-    /// How it ended, e.g. `no-answer`.
-    pub end_cause: Option<String>,
-    /// The final status of the caller's INVITE.
-    pub final_status: Option<u16>,
-    /// The mode it runs in, or ran in at the end.
-    pub mode: Option<String>,
-    /// Position of its offer.
-    pub offered: Position,
-    /// Position of the newest event that the row shows.
-    pub position: Position,
-}
-
-impl SessionRow {
-    /// From answer to end; `None` while it lasts or where it was never answered.
-    pub fn talked(&self) -> Option<Duration> {
-        Some(self.ended_at?.since(self.answered_at?))
-    }
-
-    /// From offer to end; `None` while it lasts.
-    pub fn lasted(&self) -> Option<Duration> {
-        Some(self.ended_at?.since(self.started_at))
-    }
-
-    /// Where the page that ends with this row goes on.
-    pub const fn cursor(&self) -> Cursor {
-        Cursor { started_at: self.started_at, offered: self.offered }
-    }
-}
-
-/// The last row of a page. Opaque to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    started_at: WallTime,
-    offered: Position,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}.{:x}", self.started_at.micros(), self.offered.0)
-    }
-}
-
-/// A cursor that this exchange never gave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor of this list: take `next` of the page before")]
-pub struct MalformedCursor;
-
-impl FromStr for Cursor {
-    type Err = MalformedCursor;
-
-    fn from_str(text: &str) -> Result<Self, MalformedCursor> {
-        let (started, offered) = text.split_once('.').ok_or(MalformedCursor)?;
-        let started = i64::from_str_radix(started, 16).map_err(|_| MalformedCursor)?;
-        let offered = u64::from_str_radix(offered, 16).map_err(|_| MalformedCursor)?;
-        Ok(Self { started_at: WallTime::from_micros(started), offered: Position(offered) })
-    }
-}
+use std::sync::Arc;
 
 /// Which sessions, newest first.
 #[derive(Debug, Clone, Default)]
@@ -178,11 +48,63 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// Lists sessions.
-pub async fn list(store: &Store, query: &ListQuery) -> Result<Page, StoreError> {
-    let limit = query.limit.clamp(1, ListQuery::MOST);
-    // One more than asked for tells whether there is a next page.
-    let wanted = limit as i64 + 1;
+/// Asks about sessions.
+#[derive(Debug, Clone)]
+pub struct SessionReader {
+    store: Store,
+    memory: Arc<Memory>,
+}
+
+impl SessionReader {
+    pub(crate) const fn new(store: Store, memory: Arc<Memory>) -> Self {
+        Self { store, memory }
+    }
+
+    /// Lists sessions.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let limit = query.limit.clamp(1, ListQuery::MOST);
+        // Memory first: what is taken out of it meanwhile is in the rows already, so nothing falls in between.
+        let mut rows: Vec<_> = self.memory.read().values().filter(|row| query.admits(row)).cloned().collect();
+        if query.state.is_none_or(|state| state == State::Ended) {
+            // One more than asked for tells whether there is a next page.
+            rows.extend(written(&self.store, query, limit as i64 + 1).await?);
+        }
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.cursor(), row.position)));
+        rows.dedup_by_key(|row| row.offered);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(SessionRow::cursor) } else { None };
+        Ok(Page { rows, next })
+    }
+
+    /// One session. Whether it may be seen is for the caller to know.
+    pub async fn find(&self, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
+        let live = self.memory.read().get(&id).cloned();
+        if live.is_some() {
+            return Ok(live);
+        }
+        let mut sql = QueryBuilder::new("SELECT * FROM sessions WHERE id = ");
+        sql.push_bind(id.bits().to_be_bytes().to_vec());
+        let found = sql.build().fetch_optional(&self.store.reader).await?;
+        found.as_ref().map(row).transpose()
+    }
+}
+
+impl ListQuery {
+    /// The same question as [`select`], to a row in memory.
+    fn admits(&self, row: &SessionRow) -> bool {
+        let is = |field: &Option<String>, wanted: &String| field.as_ref() == Some(wanted);
+        self.accounts.contains(&row.account)
+            && self.state.is_none_or(|state| row.state == state)
+            && self.from.is_none_or(|from| row.started_at >= from)
+            && self.to.is_none_or(|to| row.started_at < to)
+            && self.number.as_ref().is_none_or(|number| is(&row.caller, number) || is(&row.called, number))
+            && self.call_id.as_ref().is_none_or(|call_id| is(&row.call_id, call_id))
+            && self.after.is_none_or(|after| row.cursor() < after)
+    }
+}
+
+async fn written(store: &Store, query: &ListQuery, wanted: i64) -> Result<Vec<SessionRow>, StoreError> {
     let mut sql = QueryBuilder::new("");
     match &query.number {
         None => select(&mut sql, query, None, wanted),
@@ -197,19 +119,7 @@ pub async fn list(store: &Store, query: &ListQuery) -> Result<Page, StoreError> 
         }
     }
     let found = sql.build().fetch_all(&store.reader).await?;
-    let mut rows = found.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = if more { rows.last().map(SessionRow::cursor) } else { None };
-    Ok(Page { rows, next })
-}
-
-/// One session. Whether it may be seen is for the caller to know.
-pub async fn find(store: &Store, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
-    let mut sql = QueryBuilder::new("SELECT * FROM sessions WHERE id = ");
-    sql.push_bind(id.bits().to_be_bytes().to_vec());
-    let found = sql.build().fetch_optional(&store.reader).await?;
-    found.as_ref().map(row).transpose()
+    found.iter().map(row).collect()
 }
 
 fn select(sql: &mut QueryBuilder<Sqlite>, query: &ListQuery, party: Option<(&str, &String)>, wanted: i64) {
@@ -230,16 +140,6 @@ fn select(sql: &mut QueryBuilder<Sqlite>, query: &ListQuery, party: Option<(&str
     }
     if let Some(to) = query.to {
         sql.push(" AND started_at < ").push_bind(to.micros());
-    }
-    match query.state {
-        // As the index of live sessions spells it.
-        Some(state) if state < State::Ended => {
-            sql.push(" AND state < 3 AND state = ").push_bind(state.code());
-        }
-        Some(state) => {
-            sql.push(" AND state = ").push_bind(state.code());
-        }
-        None => {}
     }
     if let Some(after) = query.after {
         sql.push(" AND (started_at, offered) < (").push_bind(after.started_at.micros());
@@ -266,7 +166,7 @@ fn row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
             None => None,
         },
         rule: row.try_get("rule")?,
-        state: State::of_code(row.try_get("state")?).ok_or(StoreError::Damaged("a state"))?,
+        state: State::Ended,
         started_at: WallTime::from_micros(row.try_get("started_at")?),
         ringing_at: time("ringing_at")?,
         answered_at: time("answered_at")?,
@@ -283,27 +183,4 @@ fn bits(row: &SqliteRow, column: &str) -> Result<u128, StoreError> {
     let stored: &[u8] = row.try_get(column)?;
     let bytes: [u8; 16] = stored.try_into().map_err(|_| StoreError::Damaged("an id"))?;
     Ok(u128::from_be_bytes(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back_what_it_prints_and_nothing_else() {
-        let cursor = Cursor { started_at: WallTime::from_micros(1_700_000_000_000_000), offered: Position(77) };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in ["", ".", "1", "x.1", "1.x", "1.-1", "1.1.1", "ffffffffffffffffff.1"] {
-            assert_eq!(text.parse::<Cursor>(), Err(MalformedCursor), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_state_is_found_by_its_name_and_its_code() {
-        for state in State::ALL {
-            assert_eq!(state.name().parse(), Ok(state));
-            assert_eq!(State::of_code(state.code()), Some(state));
-        }
-        assert!("held".parse::<State>().is_err());
-    }
 }

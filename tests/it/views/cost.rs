@@ -37,7 +37,7 @@ async fn run(views: bool) -> f64 {
     let before = cpu_seconds();
     play(&world, appends).await;
     if let Some(models) = models {
-        models.progress().wait_for(world.log.head(), Duration::from_secs(60)).await.expect("they keep up");
+        models.progress().wait_for_rows(world.log.head(), Duration::from_secs(60)).await.expect("they keep up");
         models.close().await;
     }
     cpu_seconds() - before

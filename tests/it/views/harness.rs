@@ -50,10 +50,10 @@ impl World {
         Arc::new(self.log.clone())
     }
 
-    /// Read models in the file `name`, as fresh as the log.
+    /// Read models in the file `name`, rows as fresh as the log.
     pub async fn views(&self, name: &str) -> Views {
         let views = self.views_behind(name).await;
-        views.progress().wait_for(self.log.head(), PATIENCE).await.unwrap();
+        views.progress().wait_for_rows(self.log.head(), PATIENCE).await.unwrap();
         views
     }
 

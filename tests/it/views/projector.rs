@@ -8,7 +8,7 @@ use domain::log::{
 };
 use domain::time::WallTime;
 use projections::routing::{UseQuery, Used, used};
-use projections::sessions::{ListQuery, SessionRow, list};
+use projections::sessions::{ListQuery, SessionRow};
 use projections::{NotThere, Views};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 async fn everything(views: &Views) -> (Vec<SessionRow>, Vec<Used>) {
     let query = ListQuery { accounts: vec![ACCOUNT], limit: 200, ..ListQuery::default() };
     let uses = UseQuery { accounts: vec![ACCOUNT], ..UseQuery::default() };
-    (list(views.store(), &query).await.unwrap().rows, used(views.store(), &uses).await.unwrap())
+    (views.sessions().list(&query).await.unwrap().rows, used(views.store(), &uses).await.unwrap())
 }
 
 fn mixed() -> Vec<CallScript> {
@@ -40,7 +40,12 @@ async fn a_rebuild_equals_what_was_written_live_through_restarts_at_any_place() 
         let live = World::new();
         let first: Vec<_> = split(&whole, 0, cut);
         live.log.submit(first, Arc::new(Ignore));
-        live.views(&name).await.close().await;
+        let before = live.views(&name).await;
+        let shown = everything(&before).await;
+        before.close().await;
+        let after = live.views(&name).await;
+        assert_eq!(everything(&after).await, shown, "sessions that live survive a restart after {cut} events");
+        after.close().await;
         live.log.submit(split(&whole, cut, whole.len()), Arc::new(Ignore));
         assert_eq!(live.log.head(), world.log.head(), "the fixture lost nothing");
         assert_eq!(everything(&live.views(&name).await).await, straight, "restarted after {cut} events");
@@ -132,7 +137,7 @@ async fn the_checkpoint_moves_when_nothing_matches_and_waiters_see_it() {
     let world = World::new();
     let views = world.views("a").await;
     world.log.submit(vec![append(StreamName::new("account", "x"), "AccountOpened", "{}")], Arc::new(Ignore));
-    views.progress().wait_for(Position(1), PATIENCE).await.unwrap();
+    views.progress().wait_for_rows(Position(1), PATIENCE).await.unwrap();
     assert_eq!(views.progress().positions(), [("sessions", Position(1)), ("routing", Position(1))]);
 }
 

@@ -3,7 +3,7 @@
 use super::harness::{PATIENCE, World};
 use domain::log::EventLog;
 use projections::Views;
-use projections::sessions::{ListQuery, Page, SessionRow, State, find, list};
+use projections::sessions::{ListQuery, Page, SessionRow, State};
 use tests::calls::{ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, record, record_together, refused};
 
 fn query() -> ListQuery {
@@ -11,11 +11,11 @@ fn query() -> ListQuery {
 }
 
 async fn ask(views: &Views, query: &ListQuery) -> Page {
-    list(views.store(), query).await.unwrap()
+    views.sessions().list(query).await.unwrap()
 }
 
 async fn row_of(views: &Views, script: &CallScript) -> SessionRow {
-    find(views.store(), script.session).await.unwrap().unwrap()
+    views.sessions().find(script.session).await.unwrap().unwrap()
 }
 
 #[tokio::test]
