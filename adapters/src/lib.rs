@@ -1,4 +1,7 @@
 //! Everything that waits: the log's engines, sockets, media, the shard's loop.
+mod private_file;
+#[cfg(test)]
+mod scratch;
 
 pub mod cache;
 pub mod entropy;
@@ -8,7 +11,5 @@ pub mod fatal;
 pub mod keyring;
 pub mod media;
 pub mod node;
-mod private_file;
-#[cfg(test)]
-mod scratch;
+pub mod provisioning;
 pub mod sip_socket;

@@ -1,2 +1,127 @@
 //! The one binary.
-fn main() {}
+
+use adapters::provisioning::{FirstAccount, Token};
+use api::config::Config;
+use api::demo;
+use api::wiring::{self, FirstAccountSettings, Running};
+use clap::{Parser, Subcommand};
+use domain::ids::AccountId;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+// Events are made on one thread and freed on another, some hundred a millisecond: an allocator made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A programmable SIP exchange whose every message is an event in a log, durable before it is acted on.
+#[derive(Parser)]
+#[command(name = "strowger", version, after_help = "Try `strowger demo` first: it needs nothing.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the exchange until SIGTERM or Ctrl-C.
+    ///
+    /// The first start makes an account and prints its id and secret once. SIGTERM drains: new calls are refused,
+    /// running ones may end by themselves for a while.
+    Serve {
+        /// The configuration file (TOML); without it every setting has its default.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Id of the first account instead of a drawn one: AC and 32 lower-case hex digits.
+        #[arg(long, env = "STROWGER_ACCOUNT_SID", value_name = "SID", hide = true)]
+        account_sid: Option<AccountId>,
+        /// Secret of the first account instead of a drawn one.
+        #[arg(long, env = "STROWGER_AUTH_TOKEN", value_name = "TOKEN", hide = true, hide_env_values = true)]
+        auth_token: Option<Token>,
+        /// Seconds that running calls may take to end after SIGTERM.
+        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+        drain: u64,
+    },
+    /// Read a configuration, say what is wrong with it, and print it whole with its defaults.
+    CheckConfig {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show a real call through a real exchange on this machine, with audio, and read its history back.
+    Demo(demo::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match Arguments::parse().command {
+        Command::Serve { config, account_sid, auth_token, drain } => {
+            let first = FirstAccountSettings { sid: account_sid, token: auth_token };
+            serve(config, first, Duration::from_secs(drain)).await
+        }
+        Command::CheckConfig { config } => check_config(config),
+        Command::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("strowger: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_config(file: Option<PathBuf>) -> Result<(), String> {
+    let config = Config::load(file.as_deref()).map_err(|error| error.to_string())?;
+    println!("{}", config.to_toml());
+    Ok(())
+}
+
+async fn serve(file: Option<PathBuf>, first: FirstAccountSettings, drain: Duration) -> Result<(), String> {
+    let config = Config::load(file.as_deref()).map_err(|error| error.to_string())?;
+    let running = wiring::start(&config, first).await.map_err(|error| error.to_string())?;
+    greet(&running);
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => drain_calls(&running, drain).await,
+        _ = tokio::signal::ctrl_c() => drain_calls(&running, Duration::ZERO).await,
+    }
+    running.stop().await;
+    Ok(())
+}
+
+fn greet(running: &Running) {
+    for listener in &running.sip {
+        println!("SIP   {:?} edge on udp {}", listener.role, listener.address);
+    }
+    println!("HTTP  http://{}/v1  (OpenAPI: /openapi.json)", running.http);
+    if let FirstAccount::Made { account, secret: Some(secret) } = &running.first_account {
+        println!("\nFirst account, shown only this once:\n  id      {account}\n  secret  {secret}\n");
+        println!("Try: curl -u {account}:{secret} http://{}/v1/accounts/{account}", running.http);
+    }
+}
+
+/// New calls are refused; running ones may end by themselves, then are ended.
+async fn drain_calls(running: &Running, patience: Duration) {
+    running.drain();
+    wait_for_calls(running, patience).await;
+    if running.live_sessions() > 0 {
+        tracing::info!(calls = running.live_sessions(), "ending the calls that still run");
+        running.release_calls();
+        wait_for_calls(running, Duration::from_secs(2)).await;
+    }
+}
+
+async fn wait_for_calls(running: &Running, patience: Duration) {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let wait = async {
+        while running.live_sessions() > 0 {
+            tick.tick().await;
+        }
+    };
+    // What is left is ended by the caller.
+    let _ = tokio::time::timeout(patience, wait).await;
+}

@@ -6,7 +6,6 @@ use crate::ids::EventId;
 use crate::time::WallTime;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -74,7 +73,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// SHA-256 over an event and, through [`Draft::previous`], over all that its stream held before it.
+/// BLAKE3 over an event and, through [`Draft::previous`], over all that its stream held before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct EventHash(pub [u8; 32]);
 
@@ -221,25 +220,27 @@ pub struct Hashed<'a> {
 }
 
 impl Hashed<'_> {
-    /// SHA-256 over the fields in order; texts and data are preceded by their length (u32, big endian).
+    /// BLAKE3 over the fields in order; texts and data are preceded by their length (u32, big endian).
     pub fn hash(&self) -> EventHash {
-        let mut hasher = Sha256::new();
-        let mut text = |bytes: &[u8]| {
-            hasher.update(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hasher.update(bytes);
-        };
-        text(self.stream.as_str().as_bytes());
-        text(self.kind.as_bytes());
-        text(self.data);
-        hasher.update(self.revision.0.to_be_bytes());
-        hasher.update(self.id.uuid().as_bytes());
-        hasher.update(self.version.to_be_bytes());
-        hasher.update(self.at.micros().to_be_bytes());
-        hasher.update(self.correlation.as_bytes());
-        hasher.update(self.cause.map_or([0; 16], |cause| *cause.uuid().as_bytes()));
-        hasher.update(self.node.to_be_bytes());
-        hasher.update(self.previous.0);
-        EventHash(hasher.finalize().into())
+        self.hash_in(&mut Vec::with_capacity(self.data.len() + 320))
+    }
+
+    /// As [`Hashed::hash`], with a buffer that the caller keeps: it is taken of every event on the call path.
+    pub fn hash_in(&self, text: &mut Vec<u8>) -> EventHash {
+        text.clear();
+        for part in [self.stream.as_str().as_bytes(), self.kind.as_bytes(), self.data] {
+            text.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            text.extend_from_slice(part);
+        }
+        text.extend_from_slice(&self.revision.0.to_be_bytes());
+        text.extend_from_slice(self.id.uuid().as_bytes());
+        text.extend_from_slice(&self.version.to_be_bytes());
+        text.extend_from_slice(&self.at.micros().to_be_bytes());
+        text.extend_from_slice(self.correlation.as_bytes());
+        text.extend_from_slice(&self.cause.map_or([0; 16], |cause| *cause.uuid().as_bytes()));
+        text.extend_from_slice(&self.node.to_be_bytes());
+        text.extend_from_slice(&self.previous.0);
+        EventHash(*blake3::hash(text).as_bytes())
     }
 }
 

@@ -1,1 +1,21 @@
 //! Everything with a table: read models and their queries.
+//!
+//! A read model is a folder named after the question it answers: its tables (`migrations`), how events become rows
+//! (`project.rs`) and what is asked of them (`query.rs`). Questions about one session's history need no table: they
+//! read its stream.
+
+pub mod events;
+mod names;
+mod pages;
+mod progress;
+mod projector;
+pub mod routing;
+pub mod sessions;
+mod store;
+pub mod timelines;
+mod views;
+
+pub use progress::{NotThere, Progress, Standing, Stopped};
+pub use projector::WINDOW;
+pub use store::{Store, StoreError};
+pub use views::Views;

@@ -250,6 +250,7 @@ mod tests {
     fn reordered_and_late_packets_are_not_lost() {
         assert_eq!(after([10, 12, 11, 13, 16, 15, 14, 17]).lost, 0);
         assert_eq!(after([2, 65_535, 0, 1, 3]).lost, 0, "the first four arrive in disorder, across the wrap");
+        assert_eq!(after([2, 1, 4]).lost, 1, "an overtaken first packet hides no loss");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Default for MediaSettings {
             silence_after: Duration::from_secs(20),
             ready_pairs: 128,
             rest: Duration::from_secs(2),
-            tick_above: 200,
+            tick_above: 16,
             tick: Duration::from_millis(1),
             dscp: 46,
         }

@@ -17,7 +17,7 @@ const SEARCH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Bound pairs to take from; for one consumer.
 ///
 /// Order: the pair that has been free longest, once it has rested; else one that was never used; else, when the range
-/// is used up, the longest free one anyway.
+/// is used up, the longest free one anyway. Where a burst outruns the thread that binds, `take` binds by itself.
 pub struct PortPool {
     table: Arc<PortTable>,
     advertised: IpAddr,
@@ -27,6 +27,8 @@ pub struct PortPool {
     oldest_freed: Option<Freed>,
     stock: Arc<Stock>,
     grower: Thread,
+    search: Search,
+    search_again: Option<Instant>,
 }
 
 /// A pair and when it was given back.
@@ -40,13 +42,20 @@ struct Stock {
     /// Pairs in `fresh`.
     ready: AtomicUsize,
     low_water: usize,
+    /// Pairs bound so far, and how many descriptors allow.
+    bound: AtomicUsize,
+    most: usize,
+    /// The last search found nothing; there is no point in waking the thread for another one yet.
+    used_up: AtomicBool,
     stop: AtomicBool,
 }
 
 impl PortSource for PortPool {
     fn take(&mut self) -> Option<PortPair> {
-        let taken = self.rested().or_else(|| self.fresh()).or_else(|| self.freed(Duration::ZERO));
-        if self.stock.ready.load(Ordering::Relaxed) < self.stock.low_water {
+        let taken = self.freed(self.rest).or_else(|| self.fresh()).or_else(|| self.bind_now());
+        let taken = taken.or_else(|| self.freed(Duration::ZERO));
+        let low = self.stock.ready.load(Ordering::Relaxed) < self.stock.low_water;
+        if low && !self.stock.used_up.load(Ordering::Relaxed) {
             self.grower.unpark();
         }
         taken
@@ -58,10 +67,6 @@ impl PortSource for PortPool {
 }
 
 impl PortPool {
-    fn rested(&mut self) -> Option<PortPair> {
-        self.freed(self.rest)
-    }
-
     /// The oldest freed pair, if it has been free for long enough. A queue may hold a pair that was claimed since.
     fn freed(&mut self, rest: Duration) -> Option<PortPair> {
         loop {
@@ -84,6 +89,15 @@ impl PortPool {
                 return Some(ports);
             }
         }
+    }
+
+    fn bind_now(&mut self) -> Option<PortPair> {
+        if self.search_again.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        let bound = self.search.next(state::TAKEN);
+        self.search_again = if bound.is_none() { Some(Instant::now() + SEARCH_AGAIN_AFTER) } else { None };
+        bound
     }
 }
 
@@ -108,14 +122,22 @@ impl Grower {
     /// # Errors
     /// Where not even one pair could be bound, with the last reason; or where the thread could not start.
     pub fn start(table: Arc<PortTable>, settings: PoolSettings) -> io::Result<(Self, PortPool, Sender<Freed>)> {
-        let stock =
-            Arc::new(Stock { ready: AtomicUsize::new(0), low_water: settings.ready, stop: AtomicBool::new(false) });
-        let (ready_sender, fresh) = channel();
-        let mut search = Search::new(table.clone(), &settings, stock.clone(), ready_sender);
-        if search.step() == 0 {
-            return Err(search.refused.take().unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
+        let stock = Arc::new(Stock {
+            ready: AtomicUsize::new(0),
+            low_water: settings.ready.max(1),
+            bound: AtomicUsize::new(0),
+            most: settings.most,
+            used_up: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let search = Search::new(table.clone(), settings.range, stock.clone());
+        let (ready, fresh) = channel();
+        let mut growth = Growth { search: search.clone(), ready };
+        if growth.step() == 0 {
+            let refused = growth.search.refused;
+            return Err(refused.unwrap_or(io::ErrorKind::AddrNotAvailable).into());
         }
-        let thread = std::thread::Builder::new().name("media-ports".into()).spawn(move || search.run())?;
+        let thread = std::thread::Builder::new().name("media-ports".into()).spawn(move || growth.run())?;
         let (free_sender, freed) = channel();
         let pool = PortPool {
             table,
@@ -126,6 +148,8 @@ impl Grower {
             oldest_freed: None,
             stock: stock.clone(),
             grower: thread.thread().clone(),
+            search,
+            search_again: None,
         };
         Ok((Self { stock, thread }, pool, free_sender))
     }
@@ -141,58 +165,76 @@ impl Grower {
 }
 
 /// The walk through the range, from a random start.
+#[derive(Clone)]
 struct Search {
     table: Arc<PortTable>,
     stock: Arc<Stock>,
-    ready: Sender<PortPair>,
-    pairs: Vec<PortPair>,
+    pairs: Arc<[PortPair]>,
     cursor: usize,
-    bound: usize,
-    most: usize,
-    refused: Option<io::Error>,
+    refused: Option<io::ErrorKind>,
 }
 
 impl Search {
-    fn new(table: Arc<PortTable>, settings: &PoolSettings, stock: Arc<Stock>, ready: Sender<PortPair>) -> Self {
-        let last = *settings.range.end();
-        let pairs: Vec<_> = settings.range.clone().filter(|port| *port < last).filter_map(PortPair::at).collect();
+    fn new(table: Arc<PortTable>, range: RangeInclusive<u16>, stock: Arc<Stock>) -> Self {
+        let last = *range.end();
+        let pairs: Arc<[_]> = range.filter(|port| *port < last).filter_map(PortPair::at).collect();
         // Where no randomness is to be had, the range is walked from its beginning.
         let cursor = getrandom::u32().map_or(0, |random| random as usize % pairs.len().max(1));
-        Self { table, stock, ready, pairs, cursor, bound: 0, most: settings.most, refused: None }
+        Self { table, stock, pairs, cursor, refused: None }
     }
 
+    /// Binds the next pair that can be had and leaves it in the state given. `None` where there is no other, or no
+    /// more descriptors.
+    fn next(&mut self, then: u8) -> Option<PortPair> {
+        for _ in 0..self.pairs.len() {
+            if self.stock.bound.load(Ordering::Relaxed) >= self.stock.most {
+                return None;
+            }
+            self.cursor = (self.cursor + 1) % self.pairs.len();
+            let ports = self.pairs[self.cursor];
+            match self.table.bind(ports, then) {
+                Ok(true) => {
+                    self.stock.bound.fetch_add(1, Ordering::Relaxed);
+                    return Some(ports);
+                }
+                Ok(false) => {}
+                Err(refused) => self.refused = Some(refused.kind()),
+            }
+        }
+        None
+    }
+}
+
+/// The work of the thread.
+struct Growth {
+    search: Search,
+    ready: Sender<PortPair>,
+}
+
+impl Growth {
     fn run(mut self) {
-        while !self.stock.stop.load(Ordering::Acquire) {
-            if self.stock.ready.load(Ordering::Relaxed) >= self.stock.low_water {
+        let stock = self.search.stock.clone();
+        while !stock.stop.load(Ordering::Acquire) {
+            if stock.ready.load(Ordering::Relaxed) >= stock.low_water {
                 std::thread::park();
             } else if self.step() == 0 {
+                stock.used_up.store(true, Ordering::Relaxed);
                 std::thread::park_timeout(SEARCH_AGAIN_AFTER);
+                stock.used_up.store(false, Ordering::Relaxed);
             }
         }
     }
 
     /// Binds up to one stock of pairs; how many it found.
     fn step(&mut self) -> usize {
-        let mut found = 0;
-        for _ in 0..self.pairs.len() {
-            if found >= self.stock.low_water.max(1) || self.bound >= self.most {
-                break;
-            }
-            self.cursor = (self.cursor + 1) % self.pairs.len();
-            let ports = self.pairs[self.cursor];
-            match self.table.bind(ports, state::FREE) {
-                Ok(true) => {
-                    self.bound += 1;
-                    found += 1;
-                    self.stock.ready.fetch_add(1, Ordering::Relaxed);
-                    if self.ready.send(ports).is_err() {
-                        break;
-                    }
-                }
-                Ok(false) => {}
-                Err(refused) => self.refused = Some(refused),
+        let stock = self.search.stock.clone();
+        for found in 0..stock.low_water {
+            let Some(ports) = self.search.next(state::FREE) else { return found };
+            stock.ready.fetch_add(1, Ordering::Relaxed);
+            if self.ready.send(ports).is_err() {
+                return found;
             }
         }
-        found
+        stock.low_water
     }
 }

@@ -1,7 +1,11 @@
 //! The one place where the demo meets the exchange's own start. Everything else knows only addresses and credentials.
 
 use super::DemoError;
-use std::net::SocketAddr;
+use crate::config::{Config, Http, Listener, Sip};
+use crate::wiring::{self, FirstAccountSettings, StartError};
+use adapters::provisioning::FirstAccount;
+use domain::address::EdgeRole;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 
@@ -37,6 +41,29 @@ impl Exchange {
 }
 
 /// Starts an exchange on free ports of 127.0.0.1 with its data in `folder` and an account of its own.
-pub async fn start_exchange(_folder: &Path) -> Result<Exchange, DemoError> {
-    Err(DemoError::Exchange("this build has none".to_owned()))
+pub async fn start_exchange(folder: &Path) -> Result<Exchange, DemoError> {
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = Listener { address: local(0), advertise: None, role: EdgeRole::Carrier };
+    let config = Config {
+        data: folder.join("data"),
+        http: Http { listen: local(0) },
+        sip: Sip { listeners: vec![listener], ..Sip::default() },
+        ..Config::default()
+    };
+    let failed = |error: StartError| DemoError::Exchange(error.to_string());
+    let running = wiring::start(&config, FirstAccountSettings::default()).await.map_err(failed)?;
+    let (FirstAccount::Made { account, secret: Some(secret) }, Some(sip)) = (&running.first_account, running.sip.first())
+    else {
+        return Err(DemoError::Exchange("its data folder has been used before".to_owned()));
+    };
+    Ok(Exchange {
+        sip: sip.address,
+        http: format!("http://{}", running.http),
+        account_sid: account.to_string(),
+        auth_token: secret.clone(),
+        stop: Box::pin(async move {
+            running.drain();
+            running.stop().await;
+        }),
+    })
 }

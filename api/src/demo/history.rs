@@ -12,7 +12,7 @@ const LATE: u64 = 25;
 /// PBX's phone counted.
 pub async fn show(control: &Control, sent: [u64; 2], screen: &mut Screen) -> Result<String, DemoError> {
     screen.step("The exchange tells what happened")?;
-    let newest = |answer: &Value| answer["sessions"][0]["id"].as_str().map(str::to_owned);
+    let newest = |answer: &Value| answer["items"][0]["id"].as_str().map(str::to_owned);
     let session = control.wait_for("/sessions", "any session", newest).await?;
     let path = format!("/sessions/{session}");
     control

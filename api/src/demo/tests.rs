@@ -54,7 +54,7 @@ async fn api(packets: [u64; 2]) -> String {
     };
     let sessions = Router::new()
         .route("/v1/{noun}", post(created))
-        .route("/v1/sessions", get(|| async { Json(json!({ "sessions": [{ "id": "CA1" }] })) }))
+        .route("/v1/sessions", get(|| async { Json(json!({ "items": [{ "id": "CA1" }] })) }))
         .route("/v1/sessions/CA1", get(|| async { Json(json!({ "id": "CA1", "state": "ended" })) }))
         .route("/v1/sessions/CA1/ladder", get(|| async { "carrier      exchange\n|---INVITE-->|\n" }))
         .route("/v1/sessions/CA1/timeline", get(move || async move { Json(timeline(packets)) }));

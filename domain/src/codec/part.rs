@@ -9,7 +9,7 @@ use crate::session::event::{Parties, Target, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// An event ready for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,25 +92,55 @@ impl PersonalPart for SocketAddr {
     }
 }
 
-/// `transport local remote\n` and then the message's bytes untouched.
+/// Transport, our address, the peer's, and then the message's bytes untouched. It is written twice a message on the call
+/// path: no text.
 impl PersonalPart for Wire {
     fn write(&self, out: &mut Vec<u8>) {
-        use std::io::Write;
         let Flow { transport, local, remote } = self.flow;
-        let _ = writeln!(out, "{} {local} {remote}", transport.via_name());
+        out.push(match transport {
+            Transport::Udp => 0,
+        });
+        write_address(local, out);
+        write_address(remote, out);
         out.extend_from_slice(&self.bytes);
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let end = memchr::memchr(b'\n', bytes)?;
-        let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
-        let transport = match words.next()? {
-            "UDP" => Transport::Udp,
+        let (first, rest) = bytes.split_first()?;
+        let transport = match first {
+            0 => Transport::Udp,
             _ => return None,
         };
-        let flow = Flow { transport, local: words.next()?.parse().ok()?, remote: words.next()?.parse().ok()? };
-        Some(Self { flow, bytes: Bytes::copy_from_slice(&bytes[end + 1..]) })
+        let (local, rest) = read_address(rest)?;
+        let (remote, rest) = read_address(rest)?;
+        let flow = Flow { transport, local, remote };
+        Some(Self { flow, bytes: Bytes::copy_from_slice(rest) })
     }
+}
+
+/// 4 or 6, the address and the port, big endian.
+fn write_address(address: SocketAddr, out: &mut Vec<u8>) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            out.push(4);
+            out.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out.push(6);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+    out.extend_from_slice(&address.port().to_be_bytes());
+}
+
+fn read_address(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
+    let (ip, rest): (IpAddr, &[u8]) = match bytes.split_first()? {
+        (4, rest) => rest.split_first_chunk::<4>().map(|(ip, rest)| ((*ip).into(), rest))?,
+        (6, rest) => rest.split_first_chunk::<16>().map(|(ip, rest)| ((*ip).into(), rest))?,
+        (_, _) => return None,
+    };
+    let (port, rest) = rest.split_first_chunk::<2>()?;
+    Some((SocketAddr::new(ip, u16::from_be_bytes(*port)), rest))
 }
 
 /// The one place an event of this build becomes JSON.
@@ -127,7 +157,8 @@ impl Sealer<'_> {
         event: &impl Serialize,
         personal: Option<&Personal<P>>,
     ) -> Encoded {
-        let mut data = Vec::with_capacity(256);
+        let sealed = matches!(personal, Some(Personal::Known(_)));
+        let mut data = Vec::with_capacity(if sealed { 2_048 } else { 192 });
         write_json(event, &mut data);
         if let Some(Personal::Known(part)) = personal {
             self.append_sealed(kind, part, &mut data);
@@ -136,9 +167,7 @@ impl Sealer<'_> {
     }
 
     fn append_sealed(&self, kind: &str, part: &impl PersonalPart, data: &mut Vec<u8>) {
-        let mut plain = Vec::with_capacity(1_024);
-        part.write(&mut plain);
-        let sealed = self.secret.seal(self.key, self.id, kind, &plain);
+        let sealed = self.secret.seal_written(self.key, self.id, kind, |out| part.write(out));
         data.pop();
         data.extend_from_slice(if data.len() > 1 { b",\"sealed\":\"" } else { b"\"sealed\":\"" });
         let start = data.len();

@@ -4,7 +4,7 @@
 use crate::ids::EventId;
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
+    aead::{Aead, AeadInPlace, Payload},
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -49,11 +49,24 @@ impl SealKey {
     /// Encrypts `plain` as a part of event `id` of type `kind`. The nonce is the event's id, which never repeats; an
     /// event has at most one sealed part.
     pub fn seal(&self, reference: KeyRef, id: EventId, kind: &str, plain: &[u8]) -> Vec<u8> {
-        let mut sealed = reference.0.to_be_bytes().to_vec();
-        let payload = Payload { msg: plain, aad: kind.as_bytes() };
+        self.seal_written(reference, id, kind, |out| out.extend_from_slice(plain))
+    }
+
+    /// As [`SealKey::seal`], of what `write` appends: encrypted where it was written, in one buffer.
+    pub fn seal_written(
+        &self,
+        reference: KeyRef,
+        id: EventId,
+        kind: &str,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(1_280);
+        sealed.extend_from_slice(&reference.0.to_be_bytes());
+        write(&mut sealed);
         // XChaCha20-Poly1305 refuses only inputs beyond 256 GiB; limits on messages keep us nine orders below.
-        if let Ok(cipher) = self.cipher().encrypt(&nonce(id), payload) {
-            sealed.extend_from_slice(&cipher);
+        match self.cipher().encrypt_in_place_detached(&nonce(id), kind.as_bytes(), &mut sealed[8..]) {
+            Ok(tag) => sealed.extend_from_slice(&tag),
+            Err(_) => sealed.truncate(8),
         }
         sealed
     }

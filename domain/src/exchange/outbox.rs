@@ -26,6 +26,8 @@ pub struct Outbox {
     durable: Option<EventId>,
     life: Life,
     frozen: bool,
+    /// Where hashes are taken.
+    scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Outbox {
             durable: None,
             life: Life::Open,
             frozen: false,
+            scratch: Vec::new(),
         }
     }
 
@@ -80,7 +83,7 @@ impl Outbox {
             previous: self.last_hash,
             data: &data,
         };
-        let hash = facts.hash();
+        let hash = facts.hash_in(&mut self.scratch);
         self.pending.push(Draft { id, kind, version, at, cause, previous: self.last_hash, data });
         self.last_hash = hash;
         self.next += 1;

@@ -180,8 +180,17 @@ mod tests {
         TrunkCommand::Add { id: ID, account: ACCOUNT, settings: settings(0), clash, account_closed, by: None }
     }
 
-    fn change(json: &str, clash: Option<TrunkAddress>) -> TrunkCommand {
-        TrunkCommand::Change { patch: serde_json::from_str(json).unwrap(), clash, by: None }
+    fn change(patch: TrunkPatch, clash: Option<TrunkAddress>) -> TrunkCommand {
+        TrunkCommand::Change { patch: Box::new(patch), clash, by: None }
+    }
+
+    fn priority(priority: u16) -> TrunkPatch {
+        TrunkPatch { priority: Some(priority), ..TrunkPatch::default() }
+    }
+
+    fn addresses(addresses: &[&str]) -> TrunkPatch {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        TrunkPatch { addresses: Some(addresses), ..TrunkPatch::default() }
     }
 
     #[test]
@@ -196,7 +205,7 @@ mod tests {
         let clash: TrunkAddress = "192.0.2.1".parse().unwrap();
         given::<Trunk>([]).when(add(Some(clash), false)).then_rejected(TrunkRejection::AddressTaken(clash));
         given::<Trunk>([added()])
-            .when(change(r#"{"addresses":["192.0.2.0/24"]}"#, Some(clash)))
+            .when(change(addresses(&["192.0.2.0/24"]), Some(clash)))
             .then_rejected(TrunkRejection::AddressTaken(clash));
     }
 
@@ -204,11 +213,9 @@ mod tests {
     fn a_change_is_recorded_with_all_settings_and_an_empty_one_not_at_all() {
         let changed = TrunkChanged { id: ID, account: ACCOUNT, settings: settings(5), by: None };
         let trunk = given::<Trunk>([added()]);
-        trunk.when(change(r#"{"priority":5}"#, None)).then([TrunkEvent::Changed(changed)]);
-        trunk.when(change(r#"{"priority":0}"#, None)).then_nothing();
-        trunk
-            .when(change(r#"{"addresses":[]}"#, None))
-            .then_rejected(TrunkRejection::Unusable(UnusableSettings::Useless));
+        trunk.when(change(priority(5), None)).then([TrunkEvent::Changed(changed)]);
+        trunk.when(change(priority(0), None)).then_nothing();
+        trunk.when(change(addresses(&[]), None)).then_rejected(TrunkRejection::Unusable(UnusableSettings::Useless));
     }
 
     #[test]
@@ -216,7 +223,7 @@ mod tests {
         given::<Trunk>([added()]).when(TrunkCommand::Remove { by: None }).then([removed()]);
         let gone = given::<Trunk>([added(), removed()]);
         gone.when(TrunkCommand::Remove { by: None }).then_rejected(TrunkRejection::Unknown);
-        gone.when(change("{}", None)).then_rejected(TrunkRejection::Unknown);
+        gone.when(change(TrunkPatch::default(), None)).then_rejected(TrunkRejection::Unknown);
         gone.when(add(None, false)).then_rejected(TrunkRejection::IdInUse);
     }
 }

@@ -78,6 +78,19 @@ fn settings() -> MediaSettings {
     MediaSettings { threads: 1, ready_pairs: 8, rest: Duration::ZERO, ..MediaSettings::default() }
 }
 
+/// So many pairs that nobody uses, away from the default range.
+fn free_range(pairs: u16) -> RangeInclusive<u16> {
+    for _ in 0..1000 {
+        let first = 30_000 + 2 * (getrandom::u32().unwrap() % 1000) as u16;
+        let range = first..=first + 2 * pairs - 1;
+        let free = range.clone().map_while(|port| UdpSocket::bind(("127.0.0.1", port)).ok()).count();
+        if free == range.len() {
+            return range;
+        }
+    }
+    panic!("no {pairs} pairs in a row are free between 30000 and 32700");
+}
+
 struct Call {
     path: PathId,
     phones: [Phone; 2],

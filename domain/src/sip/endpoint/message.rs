@@ -53,7 +53,12 @@ impl Endpoint {
     pub(super) fn write_request(&self, dialog: &Dialog, parts: &RequestParts<'_>) -> Result<Bytes, BuildError> {
         let (uri, routes) = request_target(dialog);
         let mut writer = Writer::request(&parts.method, uri);
-        writer.header(HeaderName::Via, &via(dialog.leg, parts.branch, dialog.flow));
+        let Dialog { leg, flow, .. } = *dialog;
+        let (transport, branch) = (flow.transport.via_name(), parts.branch);
+        writer.header_fmt(
+            HeaderName::Via,
+            format_args!("SIP/2.0/{transport} {};branch={COOKIE}{leg}-{branch:x};rport", flow.local),
+        );
         for route in routes {
             writer.header(HeaderName::Route, &route);
         }
@@ -64,7 +69,7 @@ impl Endpoint {
             .header(HeaderName::CallId, &dialog.call_id)
             .header_fmt(HeaderName::CSeq, format_args!("{} {}", parts.cseq, parts.method.as_str()));
         if parts.method == Method::Invite {
-            writer.header(HeaderName::Contact, &contact(dialog.leg, dialog.flow)).header(HeaderName::Allow, ALLOW);
+            write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)
@@ -83,7 +88,7 @@ impl Endpoint {
         let tag = leg.to_string();
         let mut writer = Writer::answer(request, status, flow.remote, (status > 100).then_some(tag.as_str()));
         if invite && (101..300).contains(&status) {
-            writer.copy(request, HeaderName::RecordRoute).header(HeaderName::Contact, &contact(leg, flow));
+            write_contact(writer.copy(request, HeaderName::RecordRoute), leg, flow);
         }
         write_capabilities(&mut writer, request, status);
         if status > 100 {
@@ -141,12 +146,8 @@ pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Messa
 }
 
 /// Our Contact on a leg. Its user part is the leg: opaque to the peer.
-fn contact(leg: LegId, flow: Flow) -> String {
-    format!("<sip:{leg}@{}>", flow.local)
-}
-
-fn via(leg: LegId, branch: u32, flow: Flow) -> String {
-    format!("SIP/2.0/{} {};branch={COOKIE}{leg}-{branch:x};rport", flow.transport.via_name(), flow.local)
+fn write_contact(writer: &mut Writer, leg: LegId, flow: Flow) -> &mut Writer {
+    writer.header_fmt(HeaderName::Contact, format_args!("<sip:{leg}@{}>", flow.local))
 }
 
 /// The leg and counter in a branch of ours.
@@ -184,14 +185,7 @@ mod tests {
     #[test]
     fn a_branch_of_ours_reads_back_and_a_foreign_one_does_not() {
         let leg = LegId::from_bits(0xfeed);
-        let flow = Flow {
-            transport: crate::address::Transport::Udp,
-            local: "127.0.0.1:5060".parse().unwrap(),
-            remote: "127.0.0.1:5070".parse().unwrap(),
-        };
-        let value = via(leg, 31, flow);
-        let branch = value.split(";branch=").nth(1).unwrap().split(';').next().unwrap();
-        assert_eq!(read_branch(branch), Some((leg, 31)));
+        assert_eq!(read_branch(&format!("{COOKIE}{leg}-1f")), Some((leg, 31)));
         for foreign in ["z9hG4bK776asdhds", "z9hG4bK-", "", "z9hG4bK000000000000feed", "z9hG4bK000000000000feed-x"] {
             assert_eq!(read_branch(foreign), None, "{foreign}");
         }

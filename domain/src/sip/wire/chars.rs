@@ -2,8 +2,8 @@
 
 /// `token`: methods, header names, parameter names, tags, branches.
 pub(super) const TOKEN: u16 = 1;
-/// `word`, and `@` between two of them: Call-ID.
-pub(super) const CALL_ID: u16 = 1 << 1;
+/// `word`: one or two, with `@` between, are a Call-ID.
+pub(super) const WORD: u16 = 1 << 1;
 /// The user part of a SIP URI, escapes apart. `#` comes from RFC 2806's telephone-subscriber (`*21#`).
 pub(super) const USER: u16 = 1 << 2;
 /// The password part of a SIP URI, escapes apart.
@@ -12,8 +12,8 @@ pub(super) const PASSWORD: u16 = 1 << 3;
 pub(super) const URI_PARAM: u16 = 1 << 4;
 /// `hnv-unreserved` and `unreserved` of a SIP URI's headers, escapes apart.
 pub(super) const URI_HEADER: u16 = 1 << 5;
-/// A label of a host name. `_` is no host name character, but names in use have it.
-pub(super) const LABEL: u16 = 1 << 6;
+/// A host name or IPv4 address. `_` is no host name character, but names in use have it.
+pub(super) const HOST: u16 = 1 << 6;
 /// An unquoted parameter value: `token`, or a host with brackets and colons.
 pub(super) const VALUE: u16 = 1 << 7;
 /// Unreserved and reserved characters of any other URI (`absoluteURI`), escapes apart. `#` is for fragments.
@@ -31,7 +31,7 @@ static CLASSES: [u16; 256] = classes();
 
 const fn classes() -> [u16; 256] {
     let mut table = [0u16; 256];
-    let alphanumeric = TOKEN | CALL_ID | USER | PASSWORD | URI_PARAM | URI_HEADER | LABEL | VALUE | ANY_URI | DISPLAY;
+    let alphanumeric = TOKEN | WORD | USER | PASSWORD | URI_PARAM | URI_HEADER | HOST | VALUE | ANY_URI | DISPLAY;
     let mut byte = 0usize;
     while byte < 256 {
         if (byte as u8).is_ascii_alphanumeric() {
@@ -45,8 +45,8 @@ const fn classes() -> [u16; 256] {
         }
         byte += 1;
     }
-    table = add(table, b"-.!%*_+`'~", TOKEN | CALL_ID | VALUE | DISPLAY);
-    table = add(table, b"()<>:\\\"/[]?{}@", CALL_ID);
+    table = add(table, b"-.!%*_+`'~", TOKEN | WORD | VALUE | DISPLAY);
+    table = add(table, b"()<>:\\\"/[]?{}", WORD);
     // `mark` of the URI classes; `%` is left out: it only begins an escape.
     table = add(table, b"-_.!~*'()", USER | PASSWORD | URI_PARAM | URI_HEADER | ANY_URI);
     table = add(table, b"&=+$,;?/#", USER);
@@ -54,7 +54,7 @@ const fn classes() -> [u16; 256] {
     table = add(table, b"[]/:&+$", URI_PARAM);
     table = add(table, b"[]/?:+$", URI_HEADER);
     table = add(table, b";/?:@&=+$,#[]", ANY_URI);
-    table = add(table, b"-_", LABEL);
+    table = add(table, b"-_.", HOST);
     table = add(table, b"[]:", VALUE);
     table = add(table, b"0123456789abcdefABCDEFpPwW*#-.()", PHONE);
     add(table, b" \t", BLANK | DISPLAY)
@@ -75,27 +75,22 @@ pub(super) fn is(byte: u8, class: u16) -> bool {
     CLASSES[byte as usize] & class != 0
 }
 
+/// How many bytes at the front of `bytes` are in `class`.
+#[inline]
+pub(super) fn run(bytes: &[u8], class: u16) -> usize {
+    bytes.iter().position(|byte| !is(*byte, class)).unwrap_or(bytes.len())
+}
+
 /// Whether `text` is one or more characters of `class`.
 #[inline]
 pub(super) fn all(text: &str, class: u16) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| is(byte, class))
+    !text.is_empty() && run(text.as_bytes(), class) == text.len()
 }
 
 /// Whether `text` is made of characters of `class` and whole percent-escapes; it may be empty.
 #[inline]
 pub(super) fn all_escaped(text: &str, class: u16) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if is(bytes[at], class) {
-            at += 1;
-        } else if bytes[at] == b'%' && bytes.len() > at + 2 && hex(bytes[at + 1]) && hex(bytes[at + 2]) {
-            at += 3;
-        } else {
-            return false;
-        }
-    }
-    true
+    split_escaped(text, class).1.is_empty()
 }
 
 fn hex(byte: u8) -> bool {
@@ -111,13 +106,38 @@ pub(super) fn is_control(byte: u8) -> bool {
 /// Removes blanks at both ends.
 #[inline]
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let text = trim_start(text);
+    let end = text.bytes().rposition(|byte| !is(byte, BLANK)).map_or(0, |last| last + 1);
+    &text[..end]
 }
 
 /// Removes blanks at the front.
 #[inline]
 pub(super) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
+    match text.as_bytes() {
+        [b' ' | b'\t', ..] => split_class(text, BLANK).1,
+        _ => text,
+    }
+}
+
+/// Splits `text` after its leading characters of an ASCII `class`.
+#[inline]
+pub(super) fn split_class(text: &str, class: u16) -> (&str, &str) {
+    text.split_at(run(text.as_bytes(), class))
+}
+
+/// Splits `text` after its leading characters of an ASCII `class` and whole percent-escapes.
+#[inline]
+pub(super) fn split_escaped(text: &str, class: u16) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let mut at = run(bytes, class);
+    while let Some([b'%', a, b]) = bytes.get(at..at + 3) {
+        if !hex(*a) || !hex(*b) {
+            break;
+        }
+        at += 3 + run(&bytes[at + 3..], class);
+    }
+    text.split_at(at)
 }
 
 /// The index of the quote that closes the quoted string which `text` begins with, a backslash guarding the byte

@@ -71,6 +71,7 @@ header_names! {
     ReferredBy "Referred-By" b'b',
     Unsupported "Unsupported" 0,
     RetryAfter "Retry-After" 0,
+    UserToUser "User-to-User" 0,
     AllowEvents "Allow-Events" b'u',
     ContentType "Content-Type" b'c',
     MaxForwards "Max-Forwards" 0,
@@ -111,6 +112,7 @@ const STARTS: [u8; LONGEST + 2] = {
 
 impl HeaderName {
     /// The header of this name in any case or its compact form.
+    #[inline]
     pub fn of(name: &[u8]) -> Self {
         if let [letter] = name {
             return Self::of_compact(*letter);
@@ -118,8 +120,15 @@ impl HeaderName {
         if name.len() > LONGEST {
             return Self::Other;
         }
+        let Some(first) = name.first() else {
+            return Self::Other;
+        };
+        // The first letter tells nearly all names of a length apart, and most are spelled as usual.
         let range = STARTS[name.len()] as usize..STARTS[name.len() + 1] as usize;
-        let same = |known: &&(Self, &str)| known.1.as_bytes().eq_ignore_ascii_case(name);
+        let same = |known: &&(Self, &str)| {
+            let known = known.1.as_bytes();
+            known[0] | 0x20 == first | 0x20 && (known == name || known.eq_ignore_ascii_case(name))
+        };
         NAMES[range].iter().find(same).map_or(Self::Other, |known| known.0)
     }
 

@@ -1,6 +1,5 @@
 //! Hosts of URIs and Vias (RFC 3261 §25.1 `host`, with RFC 5954's correction).
 
-use super::params::while_class;
 use super::{Malformed, chars};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -57,39 +56,65 @@ impl<'a> Host<'a> {
             let address = ipv6(&inner[..close]).ok_or(Malformed::new(part, "no IPv6 address in the brackets"))?;
             return Ok((Self::V6(address), &inner[close + 1..]));
         }
-        let end = text.bytes().position(|byte| byte != b'.' && !chars::is(byte, chars::LABEL));
-        let (name, rest) = text.split_at(end.unwrap_or(text.len()));
-        let host = name_or_ipv4(name).ok_or(Malformed::new(part, "the host is no name and no address"))?;
-        Ok((host, rest))
+        take_name(text).ok_or(Malformed::new(part, "the host is no name and no address"))
     }
 
     /// The host at the front of `text`, its port, and what follows.
+    #[inline]
     pub(super) fn take_with_port(text: &'a str, part: &'static str) -> Result<(Self, Option<u16>, &'a str), Malformed> {
         let (host, rest) = Self::take(text, part)?;
-        // Blanks around the colon are legal in a Via and stopped a URI before it came here.
-        let Some(rest) = chars::trim_start(rest).strip_prefix(':') else {
+        let Some(rest) = rest.strip_prefix(':') else {
             return Ok((host, None, rest));
         };
-        let (digits, rest) = while_class(chars::trim_start(rest), chars::DIGIT);
-        let port = super::numbers::decimal(digits).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-        let port = port.ok_or(Malformed::new(part, "the port is not 1 to 65535"))?;
+        let (port, rest) = take_port(rest, part)?;
         Ok((host, Some(port), rest))
     }
 }
 
-fn name_or_ipv4(name: &str) -> Option<Host<'_>> {
-    let labels = name.strip_suffix('.').unwrap_or(name);
-    let last = labels.rsplit('.').next().unwrap_or_default();
-    if name.len() > MAX_NAME || last.is_empty() {
+/// The port at the front of `text` and what follows it.
+pub(super) fn take_port<'a>(text: &'a str, part: &'static str) -> Result<(u16, &'a str), Malformed> {
+    let (digits, rest) = chars::split_class(text, chars::DIGIT);
+    let port =
+        super::numbers::decimal(digits.as_bytes()).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    port.map(|port| (port, rest)).ok_or(Malformed::new(part, "the port is not 1 to 65535"))
+}
+
+/// The host name or IPv4 address at the front of `text` and what follows it.
+fn take_name(text: &str) -> Option<(Host<'_>, &str)> {
+    let (name, rest) = chars::split_class(text, chars::HOST);
+    let bytes = name.as_bytes();
+    let (first, last) = (bytes.first()?, bytes.last()?);
+    if first.is_ascii_digit()
+        && last.is_ascii_digit()
+        && let Some(address) = ipv4(bytes)
+    {
+        return Some((Host::V4(address), rest));
+    }
+    // No label is empty, or begins or ends with a hyphen; a dot may end the name.
+    let loose = |pair: &[u8]| matches!(pair, [b'.', b'.' | b'-'] | [b'-', b'.']);
+    if name.len() > MAX_NAME || matches!(first, b'.' | b'-') || *last == b'-' || bytes.windows(2).any(loose) {
         return None;
     }
-    // RFC 3261: the last label of a name begins with a letter, so that 192.0.2.300 is nothing.
-    if last.as_bytes()[0].is_ascii_digit() && last.bytes().all(|byte| byte.is_ascii_digit()) {
-        return name.parse().ok().map(Host::V4);
+    // RFC 3261: the last label begins with a letter, so that 192.0.2.300 is nothing.
+    let labels = bytes.strip_suffix(b".").unwrap_or(bytes);
+    let start = labels.iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+    labels[start..].iter().any(|byte| !byte.is_ascii_digit()).then_some((Host::Name(name), rest))
+}
+
+/// Four numbers without leading zeros, as the standard library reads them at thrice the cost.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut index, mut digits) = ([0u8; 4], 0, 0);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || octets[index] != 0 => {
+                octets[index] = octets[index].checked_mul(10)?.checked_add(byte - b'0')?;
+                digits += 1;
+            }
+            b'.' if digits > 0 && index < 3 => (index, digits) = (index + 1, 0),
+            _ => return None,
+        }
     }
-    let whole =
-        |label: &str| !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-');
-    labels.split('.').all(whole).then_some(Host::Name(name))
+    (index == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 /// An IPv6 address. The three colons that RFC 3261's grammar made before an embedded IPv4 address are read as two
@@ -126,6 +151,18 @@ mod tests {
         assert_eq!(Host::parse("192.0.2.1").map(|host| host.to_string()), Ok("192.0.2.1".to_owned()));
         assert_eq!(Host::parse("[2001:DB8::0:1]").map(|host| host.to_string()), Ok("[2001:db8::1]".to_owned()));
         assert_eq!(Host::parse("3com"), Ok(Host::Name("3com")));
+    }
+
+    #[test]
+    fn ipv4_addresses_are_those_of_the_standard_library() {
+        let mut texts: Vec<String> = (0..1000).map(|octet| format!("1.{octet}.3.{}", octet % 300)).collect();
+        texts.extend(
+            ["0.0.0.0", "01.2.3.4", "1.00.3.4", "1.2.3", "1.2.3.", ".1.2.3", "1..2.3", "1.2.3.4.5", ""]
+                .map(str::to_owned),
+        );
+        for text in texts {
+            assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ impl Span {
     pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
+
+    pub(super) fn of_text(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 /// Where a header field stands. The value is without blanks at its ends.
@@ -264,8 +268,17 @@ impl Message {
 
     /// The text of a span of the head. It is UTF-8: framing saw to that.
     pub(super) fn text(&self, span: Span) -> &str {
-        let head = self.blanked.as_deref().unwrap_or(&self.bytes);
-        std::str::from_utf8(span.of(head)).unwrap_or_default()
+        std::str::from_utf8(span.of(self.head())).unwrap_or_default()
+    }
+
+    /// What spans are read from.
+    pub(super) fn head(&self) -> &[u8] {
+        self.blanked.as_deref().unwrap_or(&self.bytes)
+    }
+
+    /// The whole head as text, for reading many spans.
+    pub(super) fn head_text(&self) -> &str {
+        self.text(Span { start: 0, end: self.body.start })
     }
 
     /// A header field as one line without its end: byte for byte, or unfolded if it was folded.

@@ -34,7 +34,7 @@ impl<'a> NameAddr<'a> {
             let close = chars::closing_quote(text).ok_or(Malformed::new(part, "a quote is not closed"))?;
             (Some(&text[1..close]), chars::trim_start(&text[close + 1..]))
         } else {
-            let end = text.bytes().position(|byte| !chars::is(byte, chars::DISPLAY)).unwrap_or(text.len());
+            let end = chars::run(text.as_bytes(), chars::DISPLAY);
             if !text[end..].starts_with('<') {
                 return Self::bare(part, text);
             }

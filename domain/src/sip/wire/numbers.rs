@@ -1,6 +1,5 @@
 //! Header values that are numbers or words: CSeq, Max-Forwards, Call-ID.
 
-use super::params::while_class;
 use super::{Malformed, chars};
 
 /// The CSeq header (RFC 3261 §20.16).
@@ -18,8 +17,8 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// No number, a number of 2^31 or more, or no method.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (digits, rest) = while_class(text, chars::DIGIT);
-        let number = decimal(digits).ok_or(Malformed::new("CSeq", "has no number"))?;
+        let (digits, rest) = chars::split_class(text, chars::DIGIT);
+        let number = decimal(digits.as_bytes()).ok_or(Malformed::new("CSeq", "has no number"))?;
         let number = u32::try_from(number).ok().filter(|number| *number < 1 << 31);
         let number = number.ok_or(Malformed::new("CSeq", "the number is 2^31 or more"))?;
         let method = chars::trim_start(rest);
@@ -31,27 +30,30 @@ impl<'a> CSeq<'a> {
 }
 
 /// A decimal number of any length; what exceeds a `u64` is its maximum. `None` if there is anything but digits.
-pub(super) fn decimal(text: &str) -> Option<u64> {
-    if !chars::all(text, chars::DIGIT) {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
         return None;
     }
-    Some(text.bytes().fold(0u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+    text.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(number.saturating_mul(10).saturating_add(digit))
+    })
 }
 
 /// Max-Forwards: 0 to 255 (RFC 3261 §20.22).
 pub(super) fn max_forwards(text: &str) -> Result<u8, Malformed> {
-    let number = decimal(text).ok_or(Malformed::new("Max-Forwards", "is no number"))?;
+    let number = decimal(text.as_bytes()).ok_or(Malformed::new("Max-Forwards", "is no number"))?;
     u8::try_from(number).map_err(|_| Malformed::new("Max-Forwards", "is above 255"))
 }
 
 /// Call-ID: a word, or two with `@` between (RFC 3261 §20.8).
 pub(super) fn call_id(text: &str) -> Result<&str, Malformed> {
-    let at_signs = memchr::memchr_iter(b'@', text.as_bytes()).count();
-    let halves = at_signs == 0 || (at_signs == 1 && !text.starts_with('@') && !text.ends_with('@'));
-    if chars::all(text, chars::CALL_ID) && halves {
-        return Ok(text);
+    let (first, rest) = chars::split_class(text, chars::WORD);
+    let second = rest.strip_prefix('@');
+    if first.is_empty() || !second.map_or(rest.is_empty(), |second| chars::all(second, chars::WORD)) {
+        return Err(Malformed::new("Call-ID", "is no word"));
     }
-    Err(Malformed::new("Call-ID", "is no word"))
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -28,14 +28,18 @@ impl<'a> Param<'a> {
 pub struct Params<'a>(&'a str);
 
 impl<'a> Params<'a> {
-    /// Reads `text`, empty or beginning with `;`. `once` names the parameter that may not stand twice.
+    /// Reads `text`, empty or beginning with `;`. `once` names the parameter that tells dialogs or transactions
+    /// apart: it may not stand twice and is a token.
     pub(super) fn parse(text: &'a str, part: &'static str, once: &str) -> Result<Self, Malformed> {
         let mut rest = text;
         let mut found = false;
         while let Some((param, after)) = step(rest, part)? {
             if param.name.eq_ignore_ascii_case(once) {
                 if found {
-                    return Err(Malformed::new(part, "a parameter stands twice"));
+                    return Err(Malformed::new(part, "tag or branch stands twice"));
+                }
+                if !param.value.is_some_and(|value| chars::all(value, chars::TOKEN)) {
+                    return Err(Malformed::new(part, "tag or branch is no token"));
                 }
                 found = true;
             }
@@ -83,7 +87,7 @@ fn step<'a>(text: &'a str, part: &'static str) -> Result<Option<(Param<'a>, &'a 
         return Ok(None);
     }
     let text = text.strip_prefix(';').ok_or(Malformed::new(part, "something follows that is no parameter"))?;
-    let (name, rest) = while_class(chars::trim_start(text), chars::TOKEN);
+    let (name, rest) = chars::split_class(chars::trim_start(text), chars::TOKEN);
     if name.is_empty() {
         return Err(Malformed::new(part, "a parameter has no name"));
     }
@@ -96,19 +100,12 @@ fn step<'a>(text: &'a str, part: &'static str) -> Result<Option<(Param<'a>, &'a 
         let end = chars::closing_quote(rest).ok_or(Malformed::new(part, "a quote is not closed"))?;
         rest.split_at(end + 1)
     } else {
-        while_class(rest, chars::VALUE)
+        chars::split_class(rest, chars::VALUE)
     };
     if value.is_empty() {
         return Err(Malformed::new(part, "a parameter's value is empty or has a character it may not have"));
     }
     Ok(Some((Param { name, value: Some(value) }, rest)))
-}
-
-/// Splits `text` after its leading characters of an ASCII `class`.
-#[inline]
-pub(super) fn while_class(text: &str, class: u16) -> (&str, &str) {
-    let end = text.bytes().position(|byte| !chars::is(byte, class)).unwrap_or(text.len());
-    text.split_at(end)
 }
 
 /// The text of a quoted string's inside: every backslash removed that guards the character after it.
@@ -144,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_is_no_parameter_is_refused() {
-        for text in [";", ";;a", "a", ";=b", ";a=", r#";a="b"#, ";a=b c", ";tag=1;tag=2", ";a=<b>"] {
+        for text in [";", ";;a", "a", ";=b", ";a=", r#";a="b"#, ";a=b c", ";tag=1;tag=2", ";tag", ";tag=a:b", ";a=<b>"]
+        {
             assert!(Params::parse(text, "From", "tag").is_err(), "{text}");
         }
     }

@@ -12,8 +12,8 @@ pub const MAX_MESSAGE_BYTES: usize = 65_535;
 /// The most header fields in a message.
 pub const MAX_HEADERS: usize = 200;
 
-const NO_FIELD: Field =
-    Field { id: HeaderName::Other, name: Span { start: 0, end: 0 }, value: Span { start: 0, end: 0 } };
+/// All zeros, which makes an array of it cheap.
+const NO_FIELD: Field = Field { id: HeaderName::To, name: Span { start: 0, end: 0 }, value: Span { start: 0, end: 0 } };
 
 impl Message {
     /// Frames one datagram. Line ends are CRLF, a bare LF is taken too; line ends before the first line are
@@ -44,6 +44,7 @@ impl Message {
             repeated,
         };
         message.look_closer(head_end, folded, line_ends);
+        message.body = Span { start: head_end as u16, end: head_end as u16 };
         if wrong.is_none() {
             match message.body_span(head_end) {
                 Ok(body) => message.body = body,
@@ -57,14 +58,14 @@ impl Message {
     }
 
     /// Finds what cannot be read as it stands, and blanks it out in a copy of the head: folds, bare CRs, bytes that
-    /// are no UTF-8.
+    /// are no UTF-8. `line_ends` is how many CRs and LFs end lines.
     fn look_closer(&mut self, head_end: usize, folded: bool, line_ends: usize) {
         let head = &self.bytes[..head_end];
-        let bare_cr = memchr::memchr_iter(b'\r', head).count() != line_ends;
-        let not_utf8 = !head.is_ascii() && std::str::from_utf8(head).is_err();
-        let controls = head.iter().fold(false, |found, byte| {
-            found | ((*byte < 0x20) & (*byte != b'\t') & (*byte != b'\r') & (*byte != b'\n')) | (*byte == 0x7f)
-        });
+        if !folded && unusual(head) == line_ends {
+            return;
+        }
+        let bare_cr = memchr::memchr_iter(b'\r', head).any(|at| head.get(at + 1) != Some(&b'\n'));
+        let not_utf8 = std::str::from_utf8(head).is_err();
         if folded || bare_cr || not_utf8 {
             let mut blanked = head.to_vec();
             if not_utf8 {
@@ -76,7 +77,7 @@ impl Message {
             self.blanked = Some(blanked.into());
         }
         self.odd.not_utf8 = not_utf8;
-        self.odd.control = bare_cr || (controls && self.has_loose_control());
+        self.odd.control = bare_cr || self.has_loose_control();
     }
 
     /// A control character is only legal in a quoted pair (RFC 3261 §25.1).
@@ -92,7 +93,7 @@ impl Message {
     fn body_span(&self, head_end: usize) -> Result<Span, Unframed> {
         let mut length = None;
         for field in self.fields_of(HeaderName::ContentLength) {
-            let number = numbers::decimal(self.text(field.value)).ok_or(Unframed::ContentLength)?;
+            let number = numbers::decimal(field.value.of(self.head())).ok_or(Unframed::ContentLength)?;
             if length.is_some_and(|length| length != number) {
                 return Err(Unframed::ContentLengthTwice);
             }
@@ -117,7 +118,7 @@ struct Frame<'a> {
     count: usize,
     seen: u64,
     repeated: u64,
-    /// Lines that ended in CRLF, for telling bare CRs.
+    /// How many CRs and LFs end lines.
     line_ends: usize,
     folded: bool,
     blanks_in_start: bool,
@@ -128,7 +129,6 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let at = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-        let line_ends = memchr::memchr_iter(b'\r', &bytes[..at]).count();
         Self {
             bytes,
             at,
@@ -136,7 +136,7 @@ impl<'a> Frame<'a> {
             count: 0,
             seen: 0,
             repeated: 0,
-            line_ends,
+            line_ends: at,
             folded: false,
             blanks_in_start: false,
             wrong: None,
@@ -148,6 +148,7 @@ impl<'a> Frame<'a> {
         let start = self.at;
         let length = memchr::memchr(b'\n', &self.bytes[start..])?;
         self.at = start + length + 1;
+        self.line_ends += 1;
         if length > 0 && self.bytes[start + length - 1] == b'\r' {
             self.line_ends += 1;
             return Some((start, start + length - 1));
@@ -210,17 +211,14 @@ impl<'a> Frame<'a> {
     /// Notes the field of a line; `false` if it is none.
     fn field(&mut self, start: usize, end: usize) -> bool {
         let line = &self.bytes[start..end];
-        let Some(colon) = memchr::memchr(b':', line) else {
-            self.fail(Unframed::HeaderLine);
-            return false;
-        };
-        let name = trimmed(self.bytes, start, start + colon);
-        let id = HeaderName::of(name.of(self.bytes));
-        let unknown = || name.of(self.bytes).iter().all(|byte| chars::is(*byte, chars::TOKEN));
-        if name.start == name.end || (id == HeaderName::Other && !unknown()) {
+        let name = chars::run(line, chars::TOKEN);
+        let colon = name + chars::run(&line[name..], chars::BLANK);
+        if name == 0 || line.get(colon) != Some(&b':') {
             self.fail(Unframed::HeaderLine);
             return false;
         }
+        let id = HeaderName::of(&line[..name]);
+        let name = Span { start: start as u16, end: (start + name) as u16 };
         self.fields[self.count] = Field { id, name, value: trimmed(self.bytes, start + colon + 1, end) };
         self.count += 1;
         self.repeated |= self.seen & id.bit();
@@ -245,6 +243,14 @@ impl<'a> Frame<'a> {
     fn fail(&mut self, why: Unframed) {
         self.wrong = self.wrong.or(Some(why));
     }
+}
+
+/// How many bytes are controls, DEL or beyond ASCII: shifted by one they are all that is not above a space. Written so
+/// that the compiler makes vector code of it.
+fn unusual(bytes: &[u8]) -> usize {
+    let count =
+        |chunk: &[u8]| chunk.iter().map(|byte| u8::from(byte.wrapping_add(1).cast_signed() <= 0x20)).sum::<u8>();
+    bytes.chunks(128).map(|chunk| usize::from(count(chunk))).sum()
 }
 
 fn status_line(bytes: &[u8], start: usize, end: usize) -> Result<StartLine, Unframed> {

@@ -24,13 +24,12 @@ pub enum Scheme {
 pub struct Uri<'a> {
     text: &'a str,
     scheme: Scheme,
-    scheme_text: &'a str,
-    user: Option<&'a str>,
-    password: Option<&'a str>,
+    /// User and password, or a telephone number.
+    user_info: Option<&'a str>,
     host: Option<Host<'a>>,
     port: Option<u16>,
-    params: &'a str,
-    headers: Option<&'a str>,
+    /// Parameters and headers, with the first `;` or `?`.
+    tail: &'a str,
 }
 
 impl<'a> Uri<'a> {
@@ -38,76 +37,32 @@ impl<'a> Uri<'a> {
     ///
     /// # Errors
     /// It breaks its scheme's grammar, or a percent-escape is cut.
+    #[inline]
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let colon = memchr::memchr(b':', text.as_bytes()).ok_or(bad("has no scheme"))?;
-        let (scheme_text, rest) = (&text[..colon], &text[colon + 1..]);
-        let scheme = scheme_of(scheme_text)?;
-        let bare = Self { scheme, scheme_text, ..Self::opaque(text) };
-        match scheme {
-            Scheme::Sip | Scheme::Sips => bare.with_sip_parts(rest),
-            Scheme::Tel => bare.with_tel_parts(rest),
-            Scheme::Urn | Scheme::Other if rest.is_empty() || !chars::all_escaped(rest, chars::ANY_URI) => {
-                Err(bad("has a character it may not have"))
+        let colon = text.bytes().position(|byte| byte == b':').ok_or(bad("has no scheme"))?;
+        let (scheme, rest) = (scheme_of(&text[..colon])?, &text[colon + 1..]);
+        let (user_info, host, port, tail) = match scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let (user_info, rest) = take_user_info(rest)?;
+                let (host, port, rest) = Host::take_with_port(rest, "URI")?;
+                (user_info, Some(host), port, rest)
             }
-            Scheme::Urn | Scheme::Other => Ok(bare),
-        }
+            Scheme::Tel => {
+                let (number, rest) = take_number(rest)?;
+                (Some(number), None, None, rest)
+            }
+            Scheme::Urn | Scheme::Other if rest.is_empty() || !chars::all_escaped(rest, chars::ANY_URI) => {
+                return Err(bad("has a character it may not have"));
+            }
+            Scheme::Urn | Scheme::Other => (None, None, None, ""),
+        };
+        check_tail(tail)?;
+        Ok(Self { text, scheme, user_info, host, port, tail })
     }
 
     /// A URI of which nothing but its text is known.
     pub(super) const fn opaque(text: &'a str) -> Self {
-        Self {
-            text,
-            scheme: Scheme::Other,
-            scheme_text: "",
-            user: None,
-            password: None,
-            host: None,
-            port: None,
-            params: "",
-            headers: None,
-        }
-    }
-
-    fn with_sip_parts(mut self, rest: &'a str) -> Result<Self, Malformed> {
-        let mut rest = rest;
-        if let Some(at) = memchr::memchr(b'@', rest.as_bytes()) {
-            let (user, password) = match rest[..at].split_once(':') {
-                None => (&rest[..at], None),
-                Some((user, password)) => (user, Some(password)),
-            };
-            if user.is_empty() || !chars::all_escaped(user, chars::USER) {
-                return Err(bad("the user part is empty or has a character it may not have"));
-            }
-            if !password.is_none_or(|password| chars::all_escaped(password, chars::PASSWORD)) {
-                return Err(bad("the password has a character it may not have"));
-            }
-            (self.user, self.password) = (Some(user), password);
-            rest = &rest[at + 1..];
-        }
-        if memchr::memchr2(b' ', b'\t', rest.as_bytes()).is_some() {
-            return Err(bad("has a blank"));
-        }
-        let (host, port, rest) = Host::take_with_port(rest, "URI")?;
-        let (params, headers) = match memchr::memchr(b'?', rest.as_bytes()) {
-            None => (rest, None),
-            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
-        };
-        check_params(params)?;
-        headers.map(check_headers).transpose()?;
-        (self.host, self.port, self.params, self.headers) = (Some(host), port, params, headers);
-        Ok(self)
-    }
-
-    fn with_tel_parts(mut self, rest: &'a str) -> Result<Self, Malformed> {
-        let at = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
-        let (number, params) = rest.split_at(at);
-        let digits = number.strip_prefix('+').unwrap_or(number);
-        if !chars::all(digits, chars::PHONE) || !digits.bytes().any(|byte| byte.is_ascii_hexdigit() || byte == b'*') {
-            return Err(bad("the number has a character it may not have"));
-        }
-        check_params(params)?;
-        (self.user, self.params) = (Some(number), params);
-        Ok(self)
+        Self { text, scheme: Scheme::Other, user_info: None, host: None, port: None, tail: "" }
     }
 
     /// The URI as written.
@@ -122,18 +77,18 @@ impl<'a> Uri<'a> {
 
     /// Its scheme as written, without the colon.
     pub fn scheme_str(&self) -> &'a str {
-        self.scheme_text
+        self.text.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
     /// The user part as written, or a `tel:` number; see [`Uri::user_text`].
     pub fn user(&self) -> Option<&'a str> {
-        self.user
+        self.user_info.map(|user_info| user_info.split_once(':').map_or(user_info, |(user, _)| user))
     }
 
     /// The user part with its escapes decoded, NUL and other controls too. `None` if there is none or the escapes
     /// are no UTF-8.
     pub fn user_text(&self) -> Option<String> {
-        let user = self.user?;
+        let user = self.user()?;
         let mut bytes = Vec::with_capacity(user.len());
         let mut rest = user.bytes();
         while let Some(byte) = rest.next() {
@@ -147,7 +102,7 @@ impl<'a> Uri<'a> {
 
     /// The password as written (deprecated by RFC 3261 §19.1.1).
     pub fn password(&self) -> Option<&'a str> {
-        self.password
+        self.user_info?.split_once(':').map(|(_, password)| password)
     }
 
     /// The host of a `sip:` or `sips:` URI; others have none.
@@ -173,12 +128,16 @@ impl<'a> Uri<'a> {
 
     /// The URI parameters as written, in order.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
-        self.params.split(';').skip(1).map(pair)
+        let params = self.tail.split_once('?').map_or(self.tail, |(params, _)| params);
+        params.split(';').skip(1).map(|param| match param.split_once('=') {
+            None => (param, None),
+            Some((name, value)) => (name, Some(value)),
+        })
     }
 
     /// The headers after `?`, as written.
     pub fn headers(&self) -> Option<&'a str> {
-        self.headers
+        self.tail.split_once('?').map(|(_, headers)| headers)
     }
 }
 
@@ -187,9 +146,12 @@ const fn bad(why: &'static str) -> Malformed {
 }
 
 fn scheme_of(text: &str) -> Result<Scheme, Malformed> {
-    let known = [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel), ("urn", Scheme::Urn)];
-    if let Some((_, scheme)) = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
-        return Ok(*scheme);
+    match text.as_bytes() {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P'] => return Ok(Scheme::Sip),
+        [b't' | b'T', b'e' | b'E', b'l' | b'L'] => return Ok(Scheme::Tel),
+        [b'u' | b'U', b'r' | b'R', b'n' | b'N'] => return Ok(Scheme::Urn),
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S'] => return Ok(Scheme::Sips),
+        _ => {}
     }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && text.bytes().all(legal) {
@@ -198,18 +160,50 @@ fn scheme_of(text: &str) -> Result<Scheme, Malformed> {
     Err(bad("has no scheme"))
 }
 
-fn check_params(params: &str) -> Result<(), Malformed> {
-    let mut all = params.split(';');
-    let whole = |param: &str| {
-        let (name, value) = pair(param);
-        let legal = |text: &str| !text.is_empty() && chars::all_escaped(text, chars::URI_PARAM);
-        legal(name) && value.is_none_or(legal)
-    };
-    // Before the first `;` stands nothing.
-    if all.next() == Some("") && all.all(whole) {
-        return Ok(());
+/// User and password, and what follows their `@`. What breaks their grammar is left to be refused as a host.
+fn take_user_info(text: &str) -> Result<(Option<&str>, &str), Malformed> {
+    let (user, mut rest) = chars::split_escaped(text, chars::USER);
+    if let Some(password) = rest.strip_prefix(':') {
+        rest = chars::split_escaped(password, chars::PASSWORD).1;
     }
-    Err(bad("something follows the host that is no parameter"))
+    match rest.strip_prefix('@') {
+        Some(_) if user.is_empty() => Err(bad("the user part is empty")),
+        Some(after) => Ok((Some(&text[..text.len() - rest.len()]), after)),
+        None => Ok((None, text)),
+    }
+}
+
+/// A telephone number and what follows it.
+fn take_number(text: &str) -> Result<(&str, &str), Malformed> {
+    let (digits, rest) = chars::split_class(text.strip_prefix('+').unwrap_or(text), chars::PHONE);
+    if !digits.bytes().any(|byte| byte.is_ascii_hexdigit() || byte == b'*') {
+        return Err(bad("has no telephone number"));
+    }
+    match rest.as_bytes().first() {
+        None | Some(b';') => Ok(text.split_at(text.len() - rest.len())),
+        Some(_) => Err(bad("the number has a character it may not have")),
+    }
+}
+
+/// Checks parameters and headers.
+fn check_tail(tail: &str) -> Result<(), Malformed> {
+    let mut rest = tail;
+    while let Some(param) = rest.strip_prefix(';') {
+        let (name, after) = chars::split_escaped(param, chars::URI_PARAM);
+        let (value, after) = match after.strip_prefix('=') {
+            None => (name, after),
+            Some(after) => chars::split_escaped(after, chars::URI_PARAM),
+        };
+        if name.is_empty() || value.is_empty() {
+            return Err(bad("a parameter has no name or an empty value"));
+        }
+        rest = after;
+    }
+    match rest.strip_prefix('?') {
+        None if rest.is_empty() => Ok(()),
+        None => Err(bad("something follows that is no parameter")),
+        Some(headers) => check_headers(headers),
+    }
 }
 
 fn check_headers(headers: &str) -> Result<(), Malformed> {
@@ -221,13 +215,6 @@ fn check_headers(headers: &str) -> Result<(), Malformed> {
         })
     };
     headers.split('&').all(whole).then_some(()).ok_or(bad("something after ? is no header"))
-}
-
-fn pair(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('=') {
-        None => (text, None),
-        Some((name, value)) => (name, Some(value)),
-    }
 }
 
 fn hex(digit: u8) -> Option<u8> {

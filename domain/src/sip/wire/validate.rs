@@ -1,7 +1,7 @@
 //! What a message must be before a transaction, dialog or route is looked for (RFC 3261 §8.1.1, §8.2, §16.3).
 
 use super::message::{Message, StartLine};
-use super::{HeaderName, Malformed, Method, Scheme, Uri, reason_phrase};
+use super::{CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Scheme, Uri, Via, numbers, reason_phrase};
 
 /// Headers without which there is no transaction and no answer. Max-Forwards may be absent (RFC 3261 §16.3).
 const MANDATORY: [HeaderName; 5] =
@@ -28,6 +28,15 @@ const SINGLE: [HeaderName; 17] = [
     HeaderName::SessionExpires,
     HeaderName::MinSe,
 ];
+
+const fn set<const N: usize>(names: [HeaderName; N]) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < N {
+        bits |= names[at].bit();
+        at += 1;
+    }
+    bits
+}
 
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,14 +77,8 @@ pub fn validate_request(message: &Message) -> Result<(), Fault> {
     if message.odd.not_utf8 {
         return Err(Fault::new(400, "headers are not UTF-8"));
     }
-    check_core(message, Some(method))?;
-    message.max_forwards()?;
-    check_contacts(message, method)?;
-    for route in message.routes().chain(message.record_routes()) {
-        if !route?.bracketed {
-            return Err(Fault::new(400, "Route or Record-Route: the URI needs angle brackets"));
-        }
-    }
+    check_occurrence(message)?;
+    check_values(message, Some(method))?;
     check_request_uri(message.request_uri().unwrap_or_default())
 }
 
@@ -92,11 +95,13 @@ pub fn validate_response(message: &Message) -> Result<(), Fault> {
     if !(100..=699).contains(&status) {
         return Err(Fault::new(400, "status is not 100 to 699"));
     }
-    check_core(message, None)
+    check_occurrence(message)?;
+    check_values(message, None)
 }
 
 fn check_version(message: &Message) -> Result<(), Fault> {
-    if message.version().eq_ignore_ascii_case("SIP/2.0") {
+    let (StartLine::Request { version, .. } | StartLine::Response { version, .. }) = message.start;
+    if version.of(message.head()).eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
     Err(Fault::new(505, "the version is not SIP/2.0"))
@@ -112,47 +117,90 @@ fn check_text(message: &Message) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The headers every message needs, once each and well formed.
-fn check_core(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
-    if let Some(missing) = MANDATORY.iter().find(|name| !message.has(**name)) {
-        return Err(Fault::new(400, format!("{missing} is missing")));
+/// The headers every message needs, and no second one where two would contradict each other.
+fn check_occurrence(message: &Message) -> Result<(), Fault> {
+    const NEEDED: u64 = set(MANDATORY);
+    const ONCE: u64 = set(SINGLE);
+    let (missing, twice) = (NEEDED & !message.seen, ONCE & message.repeated);
+    if missing | twice == 0 {
+        return Ok(());
     }
-    if let Some(twice) = SINGLE.iter().find(|name| message.repeated & name.bit() != 0) {
-        return Err(Fault::new(400, format!("{twice} is given twice")));
+    if let Some(name) = MANDATORY.iter().find(|name| missing & name.bit() != 0) {
+        return Err(Fault::new(400, format!("{name} is missing")));
     }
-    let cseq = message.cseq()?;
+    let names = SINGLE.iter().filter(|name| twice & name.bit() != 0).map(HeaderName::to_string);
+    Err(Fault::new(400, format!("{} is given twice", names.collect::<Vec<_>>().join(", "))))
+}
+
+/// The values that something is decided by; of a response only those that it is matched by. Via lines below
+/// the first are only ever copied.
+fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
+    let head = message.head_text();
+    let (mut below_top, mut contacts) = (false, 0);
+    for field in message.fields.iter() {
+        let value = field.value.of_text(head);
+        match (field.id, method) {
+            (HeaderName::From, _) => drop(NameAddr::parse_as("From", value)?),
+            (HeaderName::To, _) => drop(NameAddr::parse_as("To", value)?),
+            (HeaderName::CallId, _) => drop(numbers::call_id(value)?),
+            (HeaderName::CSeq, _) => check_cseq(value, method)?,
+            (HeaderName::Via, _) if !below_top => {
+                check_top_via(value)?;
+                below_top = true;
+            }
+            (HeaderName::MaxForwards, Some(_)) => drop(numbers::max_forwards(value)?),
+            (HeaderName::Contact, Some(method)) if message.is_wildcard_contact() => {
+                if *method != Method::Register {
+                    return Err(Fault::new(400, "Contact: * is for REGISTER"));
+                }
+            }
+            (HeaderName::Contact, Some(_)) => contacts += check_addresses("Contact", value, false)?,
+            (HeaderName::Route, Some(_)) => drop(check_addresses("Route", value, true)?),
+            (HeaderName::RecordRoute, Some(_)) => drop(check_addresses("Record-Route", value, true)?),
+            (_, _) => {}
+        }
+    }
+    // RFC 3261 §8.1.1.8.
+    if contacts > 1 && method == Some(&Method::Invite) {
+        return Err(Fault::new(400, "Contact: an INVITE has one"));
+    }
+    Ok(())
+}
+
+fn check_cseq(value: &str, method: Option<&Method>) -> Result<(), Fault> {
+    let cseq = CSeq::parse(value)?;
     if method.is_some_and(|method| method.as_str() != cseq.method) {
         return Err(Fault::new(400, "CSeq: the method is not the request's"));
     }
-    message.call_id()?;
-    message.from()?;
-    message.to()?;
-    for (index, via) in message.vias().enumerate() {
-        let via = via?;
-        if index == 0 && !(via.protocol.eq_ignore_ascii_case("SIP") && via.version == "2.0") {
+    Ok(())
+}
+
+/// Judges the first Via line; of more than one Via on it the first is the top one.
+fn check_top_via(value: &str) -> Result<(), Fault> {
+    for (index, element) in Elements::of(value).enumerate() {
+        let via = Via::parse(element)?;
+        if index > 0 {
+            continue;
+        }
+        if !via.protocol.eq_ignore_ascii_case("SIP") || via.version != "2.0" {
             return Err(Fault::new(400, "Via: the protocol is not SIP/2.0"));
         }
-        if index == 0 && via.has_empty_branch() {
+        if via.has_empty_branch() {
             return Err(Fault::new(400, "Via: the branch has nothing after its cookie"));
         }
     }
     Ok(())
 }
 
-/// All Contacts are addresses; an INVITE has one (RFC 3261 §8.1.1.8), only a REGISTER may have `*` (§10.2.2).
-fn check_contacts(message: &Message, method: &Method) -> Result<(), Fault> {
-    if message.is_wildcard_contact() && *method != Method::Register {
-        return Err(Fault::new(400, "Contact: * is for REGISTER"));
-    }
+fn check_addresses(part: &'static str, value: &str, bracketed: bool) -> Result<usize, Fault> {
     let mut count = 0;
-    for contact in message.contacts() {
-        contact?;
+    for element in Elements::of(value) {
+        if !NameAddr::parse_as(part, element)?.bracketed && bracketed {
+            return Err(Fault::new(400, format!("{part}: the URI needs angle brackets")));
+        }
         count += 1;
     }
-    if count > 1 && *method == Method::Invite {
-        return Err(Fault::new(400, "Contact: an INVITE has one"));
-    }
-    Ok(())
+    Ok(count)
 }
 
 fn check_request_uri(text: &str) -> Result<(), Fault> {

@@ -1,7 +1,6 @@
 //! Via (RFC 3261 §20.42, RFC 3581).
 
 use super::list::RawElements;
-use super::params::while_class;
 use super::{HeaderName, Host, Malformed, Message, Params, chars, host, numbers};
 use std::net::IpAddr;
 
@@ -42,14 +41,20 @@ impl<'a> Via<'a> {
     /// # Errors
     /// It breaks the grammar.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (protocol, rest) = word(text)?;
-        let (version, rest) = word(slash(rest)?)?;
-        let (transport, rest) = word(slash(rest)?)?;
+        let (protocol, version, rest) = match text.strip_prefix("SIP/2.0/") {
+            Some(rest) => ("SIP", "2.0", rest),
+            None => {
+                let (protocol, rest) = word(text)?;
+                let (version, rest) = word(slash(rest)?)?;
+                (protocol, version, slash(rest)?)
+            }
+        };
+        let (transport, rest) = word(rest)?;
         let host_text = chars::trim_start(rest);
         if host_text.len() == rest.len() {
             return Err(bad("has no sender after the transport"));
         }
-        let (sent_by, port, rest) = Host::take_with_port(host_text, "Via")?;
+        let (sent_by, port, rest) = sender(host_text)?;
         let params = Params::parse(rest, "Via", "branch")?;
         Ok(Self { protocol, version, transport, sent_by, port, params })
     }
@@ -89,7 +94,7 @@ impl<'a> Via<'a> {
 
     /// `ttl` of multicast.
     pub fn ttl(&self) -> Option<u8> {
-        numbers::decimal(self.params.value("ttl")?).and_then(|ttl| u8::try_from(ttl).ok())
+        numbers::decimal(self.params.value("ttl")?.as_bytes()).and_then(|ttl| u8::try_from(ttl).ok())
     }
 
     /// Whether the branch is the bare cookie, which identifies nothing (RFC 4475 §3.2.1).
@@ -102,8 +107,21 @@ const fn bad(why: &'static str) -> Malformed {
     Malformed::new("Via", why)
 }
 
+/// Host and port, blanks around the colon allowed.
+fn sender(text: &str) -> Result<(Host<'_>, Option<u16>, &str), Malformed> {
+    let (host, rest) = Host::take(text, "Via")?;
+    let (port, rest) = match chars::trim_start(rest).strip_prefix(':') {
+        None => (None, rest),
+        Some(rest) => {
+            let (port, rest) = host::take_port(chars::trim_start(rest), "Via")?;
+            (Some(port), rest)
+        }
+    };
+    Ok((host, port, rest))
+}
+
 fn word(text: &str) -> Result<(&str, &str), Malformed> {
-    let (word, rest) = while_class(chars::trim_start(text), chars::TOKEN);
+    let (word, rest) = chars::split_class(chars::trim_start(text), chars::TOKEN);
     if word.is_empty() { Err(bad("is not protocol/version/transport")) } else { Ok((word, rest)) }
 }
 

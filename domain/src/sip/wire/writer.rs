@@ -80,10 +80,17 @@ impl Writer {
 
     /// Adds a header whose value is anything that can be printed.
     pub fn header_fmt(&mut self, name: HeaderName, value: fmt::Arguments<'_>) -> &mut Self {
-        match value.as_str() {
-            Some(text) => self.header(name, text),
-            None => self.header(name, &value.to_string()),
+        let Some(title) = name.canonical() else { return self.fail(WriteError::Illegal("header name".to_owned())) };
+        if name == HeaderName::ContentLength {
+            return self.fail(WriteError::ContentLength);
         }
+        self.put(&[title.as_bytes(), b": "]);
+        let start = self.text.len();
+        // Writing to a Vec cannot fail; a Display that does so all the same is a value we cannot write.
+        if self.text.write_fmt(value).is_err() || self.text[start..].iter().any(|byte| chars::is_control(*byte)) {
+            self.fail(WriteError::Control(title.to_owned()));
+        }
+        self.put(&[b"\r\n"])
     }
 
     /// Adds a header by a name that [`HeaderName`] may not know.

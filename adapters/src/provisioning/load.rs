@@ -1,0 +1,85 @@
+//! Start: every open provisioning stream is read and folded.
+
+use super::TablesSink;
+use super::directory::Directory;
+use super::inner::Recall;
+use domain::decider::DecodeError;
+use domain::log::{Direction, EventHash, EventLog, ReadError, Revision, StreamName};
+use domain::routing::{Provisioned, ProvisioningEvent};
+
+/// Events read at a time.
+const PAGE: usize = 500;
+
+/// Why provisioning could not be read. The exchange must not run without it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The log failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An event that this build cannot read.
+    #[error("stream {stream} revision {}: {source}", .revision.0)]
+    Decode {
+        /// Where.
+        stream: StreamName,
+        /// Where in it.
+        revision: Revision,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The hash chain is broken.
+    #[error("stream {stream} revision {}: its predecessor is not the one it was written after; the log was altered", .revision.0)]
+    BrokenChain {
+        /// Where.
+        stream: StreamName,
+        /// Where in it.
+        revision: Revision,
+    },
+}
+
+pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Directory, LoadError> {
+    let directory = Directory::default();
+    for stream in log.open_streams().await? {
+        if ProvisioningEvent::CATEGORIES.contains(&stream.category()) {
+            catch_up(log, sink, &directory, &stream).await?;
+        }
+    }
+    Ok(directory)
+}
+
+/// Reads what a stream holds beyond the directory's knowledge of it, and applies that.
+pub(super) async fn catch_up(
+    log: &dyn EventLog,
+    sink: &dyn TablesSink,
+    directory: &Directory,
+    stream: &StreamName,
+) -> Result<Vec<Recall>, LoadError> {
+    let mut all = vec![];
+    loop {
+        let (next, mut previous) = match directory.end_of(stream) {
+            Some((last, hash)) => (Revision(last.0 + 1), hash),
+            None => (Revision(0), EventHash::NONE),
+        };
+        let page = log.read_stream(stream, next, Direction::Forwards, PAGE).await?;
+        let full = page.len() == PAGE;
+        let mut recalls = Vec::with_capacity(page.len());
+        for recorded in page {
+            let revision = recorded.revision;
+            if recorded.previous != previous {
+                return Err(LoadError::BrokenChain { stream: stream.clone(), revision });
+            }
+            previous = recorded.hash();
+            let decoded = Provisioned::read(&recorded);
+            let event = decoded.map_err(|source| LoadError::Decode { stream: stream.clone(), revision, source })?;
+            recalls.extend(event.map(|event| Recall { event, id: recorded.id, hash: previous }));
+        }
+        if recalls.is_empty() {
+            return Ok(all);
+        }
+        sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect()).await;
+        directory.apply(&recalls);
+        all.append(&mut recalls);
+        if !full {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One configuration file. Every setting has a default; an environment variable `STROWGER_…` overrides it, with `__`
+//! between levels (`STROWGER_HTTP__LISTEN=127.0.0.1:9000`).
+
+use domain::address::EdgeRole;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Folder of the log, the keys and the read models.
+    pub data: PathBuf,
+    /// This node's number; it becomes part of every event's id.
+    pub node: u16,
+    /// The HTTP API.
+    pub http: Http,
+    /// SIP.
+    pub sip: Sip,
+    /// RTP.
+    pub media: Media,
+    /// The log.
+    pub log: Log,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// SIP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sip {
+    /// The domain in From toward callees. The listener's address where there is none.
+    pub domain: Option<String>,
+    /// T1 of RFC 3261, milliseconds: 10 to 5000. Leave it alone outside tests.
+    pub t1_ms: u64,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+}
+
+/// One SIP listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The address that peers are told, where it is another one (a wildcard address needs it).
+    #[serde(default)]
+    pub advertise: Option<SocketAddr>,
+    /// `carrier`: trusted peers by address. `public`: anybody, authenticated.
+    pub role: EdgeRole,
+}
+
+/// RTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// Address that ports are bound on.
+    pub address: IpAddr,
+    /// The address that SDP names, where it is another one.
+    pub advertise: Option<IpAddr>,
+    /// Port range, `first-last`.
+    pub ports: String,
+    /// Media threads; by default one less than there are processors, at least one.
+    pub threads: Option<usize>,
+    /// Seconds without RTP after which a leg is reported silent.
+    pub silence_after_s: u64,
+}
+
+/// The log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Least milliseconds between the beginnings of two commits: 0 to 100. Higher saves processor time under load and
+    /// costs latency; an idle log commits at once.
+    pub pace_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "strowger-data".into(),
+            node: 1,
+            http: Http::default(),
+            sip: Sip::default(),
+            media: Media::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let at = |port, role| Listener { address: (Ipv4Addr::LOCALHOST, port).into(), advertise: None, role };
+        Self { domain: None, t1_ms: 500, listeners: vec![at(5060, EdgeRole::Carrier), at(5070, EdgeRole::Public)] }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            advertise: None,
+            ports: "20000-29999".into(),
+            threads: None,
+            silence_after_s: 20,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { pace_ms: 8 }
+    }
+}
+
+/// What is wrong with a configuration. Each says where and what to write instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there.
+    #[error("there is no configuration file {0}: check the path, or leave --config out to use the defaults")]
+    Missing(PathBuf),
+    /// The file or an environment variable cannot be read as a configuration.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(Box<figment::Error>),
+    /// A value is out of range.
+    #[error("{setting}: {what}")]
+    Value {
+        /// The setting's path.
+        setting: &'static str,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
+}
+
+impl Config {
+    /// Reads the file (if one is named) and the environment, and checks every value.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the setting.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::Missing(file.to_owned()));
+            }
+            figment = figment.merge(Toml::file(file));
+        }
+        let secrets = ["account_sid", "auth_token", "log"];
+        let environment = Env::prefixed("STROWGER_").ignore(&secrets).split("__");
+        let config: Self =
+            figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The configuration as a file would say it, defaults included.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|error| format!("# cannot be shown: {error}"))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
+        if self.sip.listeners.is_empty() {
+            return wrong("sip.listeners", "at least one listener is needed");
+        }
+        if !(10..=5_000).contains(&self.sip.t1_ms) {
+            return wrong("sip.t1_ms", "must be 10 to 5000");
+        }
+        if self.log.pace_ms > 100 {
+            return wrong("log.pace_ms", "must be 0 to 100");
+        }
+        if !(1..=3_600).contains(&self.media.silence_after_s) {
+            return wrong("media.silence_after_s", "must be 1 to 3600");
+        }
+        if self.media.address.is_unspecified() && self.media.advertise.is_none() {
+            return wrong("media.advertise", "a wildcard media.address needs the address that SDP shall name");
+        }
+        for listener in &self.sip.listeners {
+            if listener.address.ip().is_unspecified() && listener.advertise.is_none() {
+                return wrong(
+                    "sip.listeners.advertise",
+                    "a wildcard address needs the address that peers shall be told",
+                );
+            }
+        }
+        self.media.port_range().map(|_| ())
+    }
+}
+
+impl Media {
+    /// The port range.
+    ///
+    /// # Errors
+    /// It is not `first-last`, or holds no pair of ports.
+    pub fn port_range(&self) -> Result<RangeInclusive<u16>, ConfigError> {
+        let read = || {
+            let (first, last) = self.ports.split_once('-')?;
+            Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+        };
+        match read() {
+            Some((first, last)) if first >= 1_024 && last > first => Ok(first..=last),
+            Some(_) | None => {
+                let what = format!("{:?} is no range: write for example \"20000-29999\"", self.ports);
+                Err(ConfigError::Value { setting: "media.ports", what })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let config: Config = Figment::from(Serialized::defaults(Config::default()))
+            .merge(Toml::string(text))
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(read("").is_ok());
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named() {
+        let error = read("[http]\nlisen = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("lisen"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_its_setting() {
+        for (text, setting) in [
+            ("[sip]\nt1_ms = 1", "sip.t1_ms"),
+            ("[media]\nports = \"9-1\"", "media.ports"),
+            ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
+            ("[log]\npace_ms = 1000", "log.pace_ms"),
+            ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(setting), "{error}");
+        }
+    }
+}

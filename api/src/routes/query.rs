@@ -1,0 +1,94 @@
+//! Query parameters that sessions and events share, each read by its `FromStr`.
+
+use domain::log::Position;
+use domain::time::WallTime;
+use std::str::FromStr;
+
+/// A position of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct At(pub Position);
+
+impl FromStr for At {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let position = text.parse().ok().filter(|position| i64::try_from(*position).is_ok());
+        position.map(|position| Self(Position(position))).ok_or("expected a position of the log, a whole number")
+    }
+}
+
+/// A time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Time(pub WallTime);
+
+impl FromStr for Time {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let time = WallTime::parse(&bare_plus(text));
+        time.map(Self).ok_or("expected a time in RFC 3339, e.g. 2026-01-31T12:00:00Z")
+    }
+}
+
+/// 1 to 512 bytes that are compared as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text(pub String);
+
+impl Text {
+    const LONGEST: usize = 512;
+}
+
+impl FromStr for Text {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let fits = (1..=Self::LONGEST).contains(&text.len());
+        fits.then(|| Self(text.to_owned())).ok_or("expected 1 to 512 characters")
+    }
+}
+
+/// A number or SIP URI; neither holds spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Party(pub String);
+
+impl FromStr for Party {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Text::from_str(text).map(|Text(text)| Self(bare_plus(&text)))
+    }
+}
+
+/// `1` or `true`, `0` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flag(pub bool);
+
+impl FromStr for Flag {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "1" | "true" => Ok(Self(true)),
+            "0" | "false" => Ok(Self(false)),
+            _ => Err("expected 1 or 0"),
+        }
+    }
+}
+
+/// A whole number from `LEAST` to `MOST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Within<const LEAST: u16, const MOST: u16>(pub u16);
+
+impl<const LEAST: u16, const MOST: u16> FromStr for Within<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+        number.map(Self).ok_or_else(|| format!("expected {LEAST} to {MOST}"))
+    }
+}
+
+/// A `+` that was not escaped arrives as a space.
+fn bare_plus(text: &str) -> String {
+    text.replace(' ', "+")
+}

@@ -1,0 +1,344 @@
+//! The one place that names concrete adapters: a whole exchange from a configuration.
+
+use crate::config::{Config, ConfigError};
+use crate::metrics::{Exposition, Kind, Metrics};
+use crate::routes::events::{self, EventState};
+use crate::routes::sessions::{self, SessionState};
+use crate::{AppState, Readiness};
+use adapters::entropy::Entropy;
+use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
+use adapters::keyring::{Keyring, KeyringError, Master};
+use adapters::media::{MediaError, MediaPlane, MediaSettings};
+use adapters::node::{Node, NodeError};
+use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::sip_socket::udp::UdpListener;
+use domain::account::AccountEvent;
+use domain::exchange::{Exchange, ExchangeSettings, Listener};
+use domain::ids::{AccountId, EventId};
+use domain::log::{EventLog, PortFuture, Position, StreamName};
+use domain::media::MediaReport;
+use domain::routing::{Provisioned, ProvisioningEvent, Tables};
+use domain::sip::endpoint::EndpointSettings;
+use domain::sip::timer::TimerValues;
+use domain::time::WallTime;
+use projections::Views;
+use projections::events::EventFeed;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+
+/// Shard number of the provisioning writer in event ids.
+const PROVISIONING_SHARD: u16 = 0xfff;
+
+/// How long a query may wait to be as fresh as it asks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why an exchange could not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder.
+    #[error("the data folder {folder} cannot be made: {source}; set `data` to a folder that this user may write")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The node's identity.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The keys.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A SIP listener.
+    #[error("SIP cannot listen on {address}: {source}; is another program using the port?")]
+    Sip {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The HTTP listener.
+    #[error("HTTP cannot listen on {address}: {source}; is another program using the port? set http.listen")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Media.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The shard.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// Configuration in the log.
+    #[error(transparent)]
+    Provisioning(#[from] LoadError),
+    /// The read models.
+    #[error("the read models cannot be opened: {0}")]
+    Views(#[from] projections::StoreError),
+    /// The first account.
+    #[error("the first account cannot be made: {0}")]
+    FirstAccount(String),
+    /// Anything of the system.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Who the operator says the first account is.
+#[derive(Debug, Clone, Default)]
+pub struct FirstAccountSettings {
+    /// Its id; drawn where not set.
+    pub sid: Option<AccountId>,
+    /// Its secret; drawn where not set.
+    pub token: Option<Token>,
+}
+
+/// A running exchange.
+pub struct Running {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where SIP listens.
+    pub sip: Vec<Listener>,
+    /// The first account.
+    pub first_account: FirstAccount,
+    readiness: Readiness,
+    inbox: Arc<Inbox>,
+    gauges: Arc<Gauges>,
+    shard: Shard,
+    media: MediaPlane,
+    views: Arc<Views>,
+    server: tokio::task::JoinHandle<()>,
+    stop_server: oneshot::Sender<()>,
+}
+
+/// Starts an exchange. It takes calls when this returns.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
+    let folder = || config.data.display().to_string();
+    std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
+    let log_settings = LogSettings { pace: Duration::from_millis(config.log.pace_ms), ..LogSettings::default() };
+    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(config.data.join("log.db"), log_settings)?);
+    let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
+    let master = Master::File(config.data.join("keyring.key"));
+    let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
+
+    let inbox = Arc::new(Inbox::new()?);
+    let (media, ports) = start_media(config, Arc::clone(&inbox))?;
+    let listeners = bind_listeners(config)?;
+    let sip = known_listeners(config, &listeners);
+    let mut entropy = Entropy::new();
+    let settings = exchange_settings(config, &sip, node, entropy.bits());
+    let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
+    let shard = Shard::start(ShardParts {
+        exchange: Exchange::new(settings, Tables::default()),
+        listeners,
+        mint,
+        log: Arc::clone(&log),
+        media: media.orders(),
+        inbox: Arc::clone(&inbox),
+    })?;
+
+    let means = Arc::new(MachineMeans::new(node));
+    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring) });
+    let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
+    let first_account = make_first_account(&provisioning, &first).await?;
+    let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
+
+    let metrics = Arc::new(Metrics::default());
+    register_metrics(&metrics, Arc::clone(shard.gauges()), Arc::clone(&log), Arc::clone(&views));
+    let readiness = Readiness::default();
+    let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
+    let history = sessions::routes(SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring })
+        .merge(events::routes(EventState::new(state.clone(), feed)));
+    let router = crate::router_with(state, history);
+    let (http, server, stop_server) = serve_http(config, router).await?;
+    readiness.set(true);
+    let gauges = Arc::clone(shard.gauges());
+    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
+}
+
+impl Running {
+    /// How many calls run.
+    pub fn live_sessions(&self) -> u64 {
+        self.gauges.live_sessions()
+    }
+
+    /// Takes no new calls; the running ones go on.
+    pub fn drain(&self) {
+        self.readiness.set(false);
+        self.inbox.tell(Notice::Drain);
+    }
+
+    /// Ends every call that still runs.
+    pub fn release_calls(&self) {
+        self.inbox.tell(Notice::ReleaseAll);
+    }
+
+    /// Stops everything, the log last.
+    pub async fn stop(self) {
+        self.readiness.set(false);
+        // The server may have ended by itself.
+        let _ = self.stop_server.send(());
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        self.shard.stop();
+        self.media.shutdown();
+        self.views.store().close().await;
+    }
+}
+
+fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
+    let defaults = MediaSettings::default();
+    let settings = MediaSettings {
+        address: config.media.address,
+        advertised: config.media.advertise.unwrap_or(config.media.address),
+        ports: config.media.port_range()?,
+        threads: config.media.threads.unwrap_or(defaults.threads),
+        silence_after: Duration::from_secs(config.media.silence_after_s),
+        ..defaults
+    };
+    Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
+}
+
+fn bind_listeners(config: &Config) -> Result<Vec<UdpListener>, StartError> {
+    let bind = |listener: &crate::config::Listener| {
+        let address = listener.address;
+        UdpListener::bind(address, listener.advertise).map_err(|source| StartError::Sip { address, source })
+    };
+    config.sip.listeners.iter().map(bind).collect()
+}
+
+fn known_listeners(config: &Config, bound: &[UdpListener]) -> Vec<Listener> {
+    let roles = config.sip.listeners.iter().map(|listener| listener.role);
+    bound.iter().zip(roles).map(|(listener, role)| Listener { address: listener.address(), role }).collect()
+}
+
+fn exchange_settings(config: &Config, sip: &[Listener], node: Node, tag_secret: u64) -> ExchangeSettings {
+    let t1 = Duration::from_millis(config.sip.t1_ms);
+    ExchangeSettings {
+        endpoint: EndpointSettings {
+            // RFC 3261's ratios hold for any T1.
+            timers: TimerValues { t1, t2: t1 * 8, t4: t1 * 10 },
+            software: concat!("Strowger/", env!("CARGO_PKG_VERSION")).into(),
+            tag_secret,
+        },
+        node: node.number,
+        edge_stream: StreamName::new("edge", format_args!("{}-0-{}", node.number, node.epoch)),
+        domain: config.sip.domain.as_deref().map(Into::into),
+        listeners: sip.to_vec(),
+    }
+}
+
+async fn make_first_account(
+    provisioning: &Provisioning,
+    first: &FirstAccountSettings,
+) -> Result<FirstAccount, StartError> {
+    match provisioning.ensure_first_account(first.sid, first.token.as_ref()).await {
+        Ok(Ok(account)) => Ok(account),
+        Ok(Err(rejection)) => Err(StartError::FirstAccount(rejection.to_string())),
+        Err(Unavailable { why, .. }) => Err(StartError::FirstAccount(why)),
+    }
+}
+
+async fn serve_http(
+    config: &Config,
+    router: axum::Router,
+) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
+    let address = config.http.listen;
+    let refused = |source| StartError::Http { address, source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let until = async move {
+            let _ = stopped.await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+            tracing::error!(%error, "the HTTP server stopped");
+        }
+    });
+    Ok((bound, server, stop))
+}
+
+fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, log: Arc<dyn EventLog>, views: Arc<Views>) {
+    metrics.register(move |to: &mut Exposition| {
+        for (name, value) in gauges.read() {
+            let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
+            to.single(kind, name, "See ARCHITECTURE.md, Metrics.", value as f64);
+        }
+    });
+    metrics.register(move |to: &mut Exposition| {
+        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
+        let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
+        for (name, position) in views.progress().positions() {
+            positions.sample(&[("name", name)], position.0 as f64);
+        }
+    });
+}
+
+/// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
+struct ShardTables {
+    inbox: Arc<Inbox>,
+    keyring: Arc<Keyring>,
+}
+
+impl TablesSink for ShardTables {
+    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            for provisioned in events.iter() {
+                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
+                    && let Err(error) = self.keyring.ensure_account(opened.account)
+                {
+                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
+                }
+            }
+            let (done, applied) = oneshot::channel();
+            self.inbox.tell(Notice::Provisioned(events.to_vec(), done));
+            // A stopped shard routes nothing that could be stale.
+            let _ = applied.await;
+        })
+    }
+}
+
+/// The machine's clock and randomness for the provisioning writer.
+struct MachineMeans {
+    entropy: Mutex<Entropy>,
+    node: Node,
+    counter: AtomicU64,
+}
+
+impl MachineMeans {
+    fn new(node: Node) -> Self {
+        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0) }
+    }
+}
+
+impl Means for MachineMeans {
+    fn bits(&self) -> u128 {
+        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
+    }
+
+    fn event_id(&self) -> EventId {
+        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
+        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
+    }
+
+    fn now(&self) -> WallTime {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+    }
+}

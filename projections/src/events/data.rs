@@ -1,0 +1,107 @@
+//! An event as JSON for people who may see it.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use domain::ids::{AccountId, SessionId};
+use domain::log::Recorded;
+use domain::session::event::SessionEvent;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// One event of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct EventView {
+    /// Place in the whole log.
+    pub position: u64,
+    /// Place in the session's stream.
+    pub revision: u64,
+    /// Identity.
+    pub id: String,
+    /// The session.
+    #[schema(value_type = String)]
+    pub session: SessionId,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub account: AccountId,
+    /// Type name, e.g. `RouteChosen`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Version of the type's shape.
+    pub version: u16,
+    /// When it happened, RFC 3339.
+    pub at: String,
+    /// The event that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Its own fields; what was erased is absent.
+    #[schema(value_type = Object)]
+    pub data: Value,
+}
+
+impl EventView {
+    pub(super) fn of(recorded: &Recorded, event: &SessionEvent, account: AccountId, raw: bool) -> Self {
+        Self {
+            position: recorded.position.0,
+            revision: recorded.revision.0,
+            id: recorded.id.to_string(),
+            session: SessionId::from_bits(recorded.correlation.as_u128()),
+            account,
+            kind: recorded.kind.to_string(),
+            version: recorded.version,
+            at: recorded.at.to_string(),
+            cause: recorded.cause.map(|cause| cause.to_string()),
+            data: data_of(recorded, event, raw),
+        }
+    }
+}
+
+/// The clear fields as the log has them, and in clear what the reader's keys opened. With `raw`, messages come with
+/// their bytes in base64.
+pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> Value {
+    let mut data: Map<String, Value> = serde_json::from_slice(&recorded.data).unwrap_or_default();
+    data.remove("sealed");
+    match event {
+        SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
+            if let Some(wire) = message.wire.known() {
+                data.insert("flow".into(), json!(wire.flow));
+                if raw {
+                    data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
+                }
+            }
+        }
+        SessionEvent::SessionOffered(offered) => {
+            if let Some(parties) = offered.parties.known() {
+                data.insert("parties".into(), json!(parties));
+            }
+        }
+        SessionEvent::RouteChosen(route) => {
+            if let Some(targets) = route.targets.known() {
+                data.insert("targets".into(), json!(targets));
+            }
+        }
+        SessionEvent::MediaLatched(latched) => {
+            if let Some(source) = latched.source.known() {
+                data.insert("source".into(), json!(source));
+            }
+        }
+        SessionEvent::SipMessageRepeated(_)
+        | SessionEvent::RouteRefused(_)
+        | SessionEvent::LegInvited(_)
+        | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegAnswered(_)
+        | SessionEvent::LegConfirmed(_)
+        | SessionEvent::LegRefused(_)
+        | SessionEvent::LegsBridged(_)
+        | SessionEvent::ModeEntered(_)
+        | SessionEvent::MediaReserved(_)
+        | SessionEvent::OfferMade(_)
+        | SessionEvent::OfferAccepted(_)
+        | SessionEvent::OfferRefused(_)
+        | SessionEvent::MediaFellSilent(_)
+        | SessionEvent::MediaHeard(_)
+        | SessionEvent::MediaMeasured(_)
+        | SessionEvent::LegReleased(_)
+        | SessionEvent::SessionEnded(_) => {}
+    }
+    Value::Object(data)
+}

@@ -1,0 +1,275 @@
+//! The engine of the read models: follows the log once for all of them, gathers for a moment, and writes rows and
+//! checkpoint in one SQL transaction.
+
+mod history;
+
+use crate::pages::Pages;
+use crate::progress::{Standing, Stopped};
+use crate::store::{Store, store_checkpoint};
+use domain::codec::DecodeError;
+use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::session::decode;
+use domain::ids::SessionId;
+use domain::log::{EventLog, Filter, Followed, PortFuture, Position, ReadError, Recorded};
+use domain::ports::Keyring;
+use domain::session::event::SessionEvent;
+use sqlx::SqliteConnection;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long events are gathered before they are written together.
+pub const WINDOW: Duration = Duration::from_millis(250);
+/// While farther behind the head than this, nothing is gathered: reading goes on at once.
+const BEHIND: u64 = 10_000;
+/// Events taken in before a write is due, however fast they come.
+const MOST_EVENTS: usize = 20_000;
+/// How long one drain may wait for pages that the log is still reading.
+const DRAIN: Duration = Duration::from_millis(50);
+/// A checkpoint without rows is stored at most this often.
+const IDLE_CHECKPOINT: Duration = Duration::from_secs(1);
+/// Pause before the log or the database is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The event that begins every session; what comes later can be folded onto it.
+pub(crate) const FIRST: &str = "SessionOffered";
+
+/// An event of a session as a read model sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub session: SessionId,
+    pub recorded: &'a Recorded,
+    pub event: &'a SessionEvent,
+}
+
+/// A session's stream does not begin as every session does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoBeginning;
+
+/// A read model: events into memory, memory into rows.
+pub(crate) trait Projection: Send + Sync {
+    fn name(&self) -> &'static str;
+    /// The only types it is shown; nothing else is even parsed for it.
+    fn kinds(&self) -> &'static [&'static str];
+    fn knows(&self, session: SessionId) -> bool;
+    /// Takes in an event; with `counted` its rows and counters have it already, and only what later events build
+    /// on is to be remembered.
+    fn apply(&mut self, seen: Seen<'_>, counted: bool) -> Result<(), NoBeginning>;
+    /// Whether there is something to write.
+    fn pending(&self) -> bool;
+    /// Writes what changed. Called again with the same content when the transaction failed.
+    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>>;
+    /// The write is committed.
+    fn written(&mut self);
+}
+
+struct Slot {
+    model: Box<dyn Projection>,
+    /// What its rows hold already.
+    stored: Position,
+}
+
+/// Follows the log for a set of read models.
+pub(crate) struct Projector {
+    log: Arc<dyn EventLog>,
+    keyring: Arc<dyn Keyring>,
+    store: Store,
+    window: Duration,
+    slots: Vec<Slot>,
+    seen: Position,
+    stored_at: Instant,
+    standing: watch::Sender<Standing>,
+    hurry: Arc<Notify>,
+}
+
+/// What ends one pass over the log.
+#[derive(Debug)]
+enum Fault {
+    /// Trying again may help.
+    Again(String),
+    /// It stays as it is until someone acts.
+    Stop(Stopped),
+}
+
+impl Projector {
+    /// A projector that goes on where the rows end.
+    pub(crate) async fn new(
+        log: Arc<dyn EventLog>,
+        keyring: Arc<dyn Keyring>,
+        store: Store,
+        models: Vec<Box<dyn Projection>>,
+        window: Duration,
+    ) -> Result<Self, crate::store::StoreError> {
+        let mut slots = Vec::with_capacity(models.len());
+        for model in models {
+            let stored = store.checkpoint(model.name()).await?;
+            slots.push(Slot { model, stored });
+        }
+        let seen = slots.iter().map(|slot| slot.stored).min().unwrap_or_default();
+        let (standing, _) = watch::channel(Standing { position: seen, stopped: None });
+        let hurry = Arc::new(Notify::new());
+        Ok(Self { log, keyring, store, window, slots, seen, stored_at: Instant::now(), standing, hurry })
+    }
+
+    /// A view on its progress.
+    pub(crate) fn progress(&self) -> crate::Progress {
+        let models = self.slots.iter().map(|slot| (slot.model.name(), slot.stored)).collect();
+        crate::Progress::new(self.standing.subscribe(), models, self.hurry.clone())
+    }
+
+    /// Runs until an event cannot be taken in. Everything before that event is in the rows then.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match self.pass().await {
+                Fault::Again(why) => {
+                    tracing::warn!(position = self.seen.0, why, "read models wait for the log or their database");
+                    sleep(RETRY).await;
+                }
+                Fault::Stop(stopped) => {
+                    tracing::error!(position = stopped.at.0, why = stopped.why, "read models stopped at an event");
+                    self.standing.send_modify(|standing| standing.stopped = Some(stopped));
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn pass(&mut self) -> Fault {
+        let mut pages = Pages::of(self.log.follow(self.seen, self.filter()));
+        loop {
+            let page = pages.next().await;
+            let taken = self.gather(page, &mut pages).await;
+            while let Err(error) = self.flush().await {
+                tracing::warn!(%error, "rows of the read models could not be written: trying again");
+                sleep(RETRY).await;
+            }
+            if let Err(fault) = taken {
+                return fault;
+            }
+        }
+    }
+
+    fn filter(&self) -> Filter {
+        let mut kinds: Vec<String> = Vec::new();
+        for kind in self.slots.iter().flat_map(|slot| slot.model.kinds()) {
+            if !kinds.iter().any(|known| known == kind) {
+                kinds.push((*kind).to_owned());
+            }
+        }
+        Filter { categories: vec!["session".to_owned()], kinds }
+    }
+
+    /// Takes in a page, and what else comes within the window.
+    async fn gather(&mut self, page: Result<Followed, ReadError>, pages: &mut Pages) -> Result<(), Fault> {
+        let mut taken = self.take(page).await?;
+        let close = self.log.head().0.saturating_sub(self.seen.0) < BEHIND;
+        if close {
+            tokio::select! {
+                () = sleep(self.window) => {}
+                () = self.hurry.notified() => {}
+            }
+        }
+        let goal = self.log.head();
+        let deadline = Instant::now() + DRAIN;
+        while self.seen < goal && taken < MOST_EVENTS {
+            let Ok(page) = timeout_at(deadline, pages.next()).await else { break };
+            taken += self.take(page).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, page: Result<Followed, ReadError>) -> Result<usize, Fault> {
+        match page.map_err(fault_of)? {
+            Followed::Events(events) => {
+                for recorded in &events {
+                    self.fold(recorded).await?;
+                    self.seen = recorded.position;
+                }
+                Ok(events.len())
+            }
+            Followed::Checkpoint(position) | Followed::CaughtUp(position) => {
+                self.seen = self.seen.max(position);
+                Ok(0)
+            }
+        }
+    }
+
+    async fn fold(&mut self, recorded: &Recorded) -> Result<(), Fault> {
+        let kind: &str = &recorded.kind;
+        if !self.slots.iter().any(|slot| slot.model.kinds().contains(&kind)) {
+            return Ok(());
+        }
+        let stop = |why: String| Fault::Stop(Stopped { at: recorded.position, why });
+        let event = read(recorded, &*self.keyring).map_err(|error| stop(error.to_string()))?;
+        let session = session_of(recorded);
+        let position = recorded.position;
+        let due = |slot: &Slot| position > slot.stored && slot.model.kinds().contains(&kind);
+        // First whatever can fail for a while, so that an event is applied to all read models or to none.
+        for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
+            if kind != FIRST && !slot.model.knows(session) {
+                history::recall(&*self.log, &*self.keyring, &mut *slot.model, recorded).await?;
+            }
+        }
+        for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
+            let seen = Seen { session, recorded, event: &event };
+            slot.model.apply(seen, false).map_err(|NoBeginning| stop(format!("{kind} before {FIRST}")))?;
+        }
+        Ok(())
+    }
+
+    fn pending(&self) -> bool {
+        self.slots.iter().any(|slot| slot.model.pending())
+    }
+
+    async fn flush(&mut self) -> Result<(), sqlx::Error> {
+        let pending = self.pending();
+        if pending || self.stored_at.elapsed() >= IDLE_CHECKPOINT {
+            let mut sql = self.store.writer.begin().await?;
+            for slot in &self.slots {
+                if slot.model.pending() {
+                    slot.model.write(&mut sql).await?;
+                }
+                store_checkpoint(&mut sql, slot.model.name(), self.seen.max(slot.stored)).await?;
+            }
+            sql.commit().await?;
+            self.stored_at = Instant::now();
+            for slot in &mut self.slots {
+                slot.model.written();
+                slot.stored = slot.stored.max(self.seen);
+            }
+        }
+        let seen = self.seen;
+        self.standing.send_if_modified(|standing| {
+            let moved = standing.position < seen;
+            standing.position = standing.position.max(seen);
+            moved
+        });
+        Ok(())
+    }
+}
+
+fn fault_of(error: ReadError) -> Fault {
+    match error {
+        ReadError::Unavailable(why) => Fault::Again(why),
+        ReadError::Damaged { position, what } => Fault::Stop(Stopped { at: position, why: what }),
+    }
+}
+
+/// The session that an event of category `session` belongs to.
+fn session_of(recorded: &Recorded) -> SessionId {
+    SessionId::from_bits(recorded.correlation.as_u128())
+}
+
+/// Only the parties are ever needed in clear; what else is sealed stays so, which saves its decryption.
+fn read(recorded: &Recorded, keyring: &dyn Keyring) -> Result<SessionEvent, DecodeError> {
+    if &*recorded.kind == FIRST { decode(recorded, keyring) } else { decode(recorded, &NoKeys) }
+}
+
+pub(crate) struct NoKeys;
+
+impl Keyring for NoKeys {
+    fn key(&self, _: KeyRef) -> Option<SealKey> {
+        None
+    }
+}

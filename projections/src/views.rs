@@ -1,0 +1,64 @@
+//! All read models together: one file, one projector.
+
+use crate::progress::Progress;
+use crate::projector::{Projection, Projector, WINDOW};
+use crate::routing::Routing;
+use crate::sessions::Sessions;
+use crate::store::{Store, StoreError};
+use domain::log::EventLog;
+use domain::ports::Keyring;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// The read models, following the log until dropped or closed.
+#[derive(Debug)]
+pub struct Views {
+    store: Store,
+    progress: Progress,
+    projector: JoinHandle<()>,
+}
+
+impl Views {
+    /// Opens the file at `path` and follows the log from where its rows end. To rebuild, start with no file.
+    pub async fn open(path: &Path, log: Arc<dyn EventLog>, keyring: Arc<dyn Keyring>) -> Result<Self, StoreError> {
+        Self::open_with_window(path, log, keyring, WINDOW).await
+    }
+
+    /// As [`Views::open`], gathering for `window` before each write.
+    pub async fn open_with_window(
+        path: &Path,
+        log: Arc<dyn EventLog>,
+        keyring: Arc<dyn Keyring>,
+        window: Duration,
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(path).await?;
+        let models: Vec<Box<dyn Projection>> = vec![Box::new(Sessions::default()), Box::new(Routing::default())];
+        let projector = Projector::new(log, keyring, store.clone(), models, window).await?;
+        let progress = projector.progress();
+        Ok(Self { store, progress, projector: tokio::spawn(projector.run()) })
+    }
+
+    /// Where queries read.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How far the rows are.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Stops following and closes the file. What was not written yet is read from the log again next time.
+    pub async fn close(self) {
+        self.projector.abort();
+        self.store.close().await;
+    }
+}
+
+impl Drop for Views {
+    fn drop(&mut self) {
+        self.projector.abort();
+    }
+}

@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""End-to-end cases: one exchange, SIPp on both of its sides.
+
+A case passes if every SIPp saw what its scenario demands in that order, the messages of both legs are what a
+back-to-back user agent owes (wire.py), and then no session, leg, timer, transaction or media port remains.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
+sys.path.insert(0, HERE)
+from harness import exchange, processes, sipp  # noqa: E402
+import messages  # noqa: E402
+import wire  # noqa: E402
+
+# RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
+T1_MS = 50
+SETTINGS = f"[sip]\nt1_ms = {T1_MS}\n"
+GAUGES = ("sessions", "legs", "timers", "transactions", "media_ports")
+ANSWERED, NOBODY = "+15550000001", "+15550009999"
+FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
+# Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
+CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger"}
+MARKS = {
+    "caller": ["callertag", "caller-contact", "caller-agent", "caller-private", "caller.example"],
+    "callee": ["calleetag", "callee-contact", "callee-agent", "callee-private"],
+}
+
+
+@dataclass
+class Case:
+    """One case. `callees` maps a place (callee, carrier_a …) to its scenario. The roles in `plain` run without SIPp's own
+    repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; `sees` judges the legs."""
+
+    name: str
+    caller: str
+    callees: dict
+    dialled: str = ANSWERED
+    place: str = "carrier"
+    plain: tuple = ()
+    sees: object = None
+    doubled: bool = False
+
+
+class Doubler(threading.Thread):
+    """Passes datagrams on to the exchange, each twice. Answers go to the phone directly: its Via says where (RFC 3261, 18.2.2)."""
+
+    def __init__(self, towards):
+        super().__init__(daemon=True)
+        self.towards = towards
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def run(self):
+        """Until the process ends."""
+        while True:
+            data = self.socket.recv(65535)
+            for _ in range(2):
+                self.socket.sendto(data, ("127.0.0.1", self.towards))
+
+
+def count(legs, role, sent, method, status=0, distinct=False):
+    """How many such messages a role sent or received; distinct ones only where asked."""
+    raws = [message.raw for message in legs.get(role, [])
+            if message.sent == sent and message.method == method and message.status == status]
+    return len(set(raws)) if distinct else len(raws)
+
+
+def one_call(legs):
+    """The doubled INVITE made one call."""
+    calls = {message.one("call-id") for message in legs["callee"]}
+    return [] if len(calls) == 1 else [f"the callee saw {len(calls)} calls, one is owed"]
+
+
+def repeats_answer(legs):
+    """The 200 that was not acknowledged came again, byte for byte."""
+    times = count(legs, "caller", False, "INVITE", 200)
+    kinds = count(legs, "caller", False, "INVITE", 200, distinct=True)
+    return [] if times >= 3 and kinds == 1 else [f"the caller got {times} answers of {kinds} kinds, at least 3 of one are owed"]
+
+
+def repeats_ack(legs):
+    """Each 200 of the callee got the same ACK."""
+    times, kinds = (count(legs, "callee", False, "ACK", distinct=distinct) for distinct in (False, True))
+    return [] if times >= 3 and kinds == 1 else [f"the callee got {times} ACK of {kinds} kinds, at least 3 of one are owed"]
+
+
+def one_bye(legs):
+    """The callee was hung up on once, though the caller's BYE came three times."""
+    kinds = count(legs, "callee", False, "BYE", distinct=True)
+    return [] if kinds == 1 else [f"the callee got {kinds} kinds of BYE, one is owed"]
+
+
+def same_refusal(legs):
+    """A stateless answer is the same each time (RFC 3261 section 8.2.7)."""
+    kinds = count(legs, "caller", False, "INVITE", 403, distinct=True)
+    return [] if kinds == 1 else [f"the caller got {kinds} kinds of 403, one is owed"]
+
+
+def not_before(legs):
+    """A CANCEL never goes to a carrier that answered nothing (RFC 3261 section 9.1)."""
+    wrong = count(legs, "carrier_a", False, "CANCEL")
+    return ["the silent carrier got a CANCEL"] if wrong else []
+
+
+CASES = (
+    Case("basic", "calls.xml", {"callee": "answers.xml"}),
+    Case("late offer", "late_offer.caller.xml", {"callee": "late_offer.callee.xml"}),
+    Case("early media", "early_media.caller.xml", {"callee": "early_media.callee.xml"}),
+    Case("busy", "busy.caller.xml", {"callee": "busy.callee.xml"}),
+    Case("failover on 503", "calls.xml", {"carrier_a": "failover.refuses.xml", "carrier_b": "answers.xml"}, FAILING_OVER, "pbx"),
+    Case("failover on silence", "calls.xml", {"carrier_a": "failover.silent.xml", "carrier_b": "answers.xml"}, SILENT_OVER, "pbx",
+         sees=not_before),
+    Case("no answer, the caller cancels", "cancel.caller.xml", {"callee": "cancel.callee.xml"}),
+    Case("no answer, the exchange gives up", "ring_timeout.caller.xml", {"carrier_c": "cancel.callee.xml"}, RINGING_LONG, "pbx"),
+    Case("CANCEL crosses the callee's 200", "cancel.caller.xml", {"callee": "cancel_crosses_answer.callee.xml"}),
+    Case("CANCEL crosses the exchange's 200", "answer_crosses_cancel.caller.xml", {"callee": "answers.xml"}),
+    Case("hold and resume by the caller", "hold_by_caller.caller.xml", {"callee": "hold_by_caller.callee.xml"}),
+    Case("hold and resume by the callee", "hold_by_callee.caller.xml", {"callee": "hold_by_callee.callee.xml"}),
+    Case("doubled INVITE", "doubled_invite.caller.xml", {"callee": "merged.callee.xml"}, sees=one_call),
+    Case("every request of the caller doubled", "calls.xml", {"callee": "answers.xml"}, sees=one_call, doubled=True),
+    Case("200 lost towards the caller", "lost_answer_at_caller.caller.xml", {"callee": "answers.xml"}, plain=("caller",),
+         sees=repeats_answer),
+    Case("200 repeated by the callee", "calls.xml", {"callee": "lost_answer_at_callee.callee.xml"}, plain=("callee",),
+         sees=repeats_ack),
+    Case("ACK lost for good", "lost_ack.caller.xml", {"callee": "answers.xml"}),
+    Case("BYE by the callee", "bye_by_callee.caller.xml", {"callee": "bye_by_callee.callee.xml"}),
+    Case("BYE twice", "bye_twice.caller.xml", {"callee": "answers.xml"}, plain=("caller",), sees=one_bye),
+    Case("BYE crosses BYE", "calls.xml", {"callee": "bye_crossing.callee.xml"}),
+    Case("BYE from both at once", "bye_simultaneous.caller.xml", {"callee": "bye_simultaneous.callee.xml"}),
+    Case("unknown dialog", "unknown_dialog.caller.xml", {}),
+    Case("Max-Forwards 0", "max_forwards.caller.xml", {}),
+    Case("loop", "loop.caller.xml", {"callee": "loop.callee.xml"}),
+    Case("merged request", "merged.caller.xml", {"callee": "merged.callee.xml"}),
+    Case("OPTIONS", "options.caller.xml", {}),
+    Case("public INVITE refused", "public_refused.caller.xml", {}, place="public", plain=("caller",), sees=same_refusal),
+    Case("no route", "no_route.caller.xml", {}, NOBODY),
+    Case("not supported", "not_supported.caller.xml", {}),
+)
+
+
+class Stage:
+    """The exchange, its provisioning, and the ports of all peers."""
+
+    def __init__(self, folder, binary):
+        self.folder = folder
+        start = 25060
+        self.ports = {}
+        for name in ("carrier", "public", "caller", "pbx", "stranger", "callee", "carrier_a", "carrier_b", "carrier_c"):
+            self.ports[name] = start = processes.free_port(start + 2)
+        self.media = range(20000, 21000)
+        self.doubler = Doubler(self.ports["carrier"])
+        self.doubler.start()
+        self.exchange = exchange.Exchange(
+            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18080),
+            f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
+        self.provision()
+        addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
+        self.world = wire.World(tuple(addresses), self.media)
+
+    def provision(self):
+        """Trunks and numbers of all cases."""
+        def at(name):
+            return f"127.0.0.1:{self.ports[name]}"
+        api = self.exchange
+        api.trunk(name="carrier", kind="carrier", addresses=[at("caller"), f"127.0.0.1:{self.doubler.port}"])
+        api.trunk(name="pbx", kind="pbx", addresses=[at("callee")], destination=f"sip:{at('callee')}")
+        api.trunk(name="pbx-out", kind="pbx", addresses=[at("pbx")])
+        api.trunk(name="carrier-a", kind="carrier", addresses=[at("carrier_a")], destination=f"sip:{at('carrier_a')}",
+                  prefixes=["+1777", "+1788"], priority=1)
+        api.trunk(name="carrier-b", kind="carrier", addresses=[at("carrier_b")], destination=f"sip:{at('carrier_b')}",
+                  prefixes=["+1777", "+1788"], priority=2)
+        api.trunk(name="carrier-c", kind="carrier", addresses=[at("carrier_c")], destination=f"sip:{at('carrier_c')}",
+                  prefixes=["+1799"], ring_timeout=2)
+        api.number(ANSWERED, f"sip:pbx@{at('callee')}")
+        api.wait_caught_up()
+
+    def phone(self, case, folder, role, scenario, media):
+        """Starts one SIPp of a case."""
+        with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
+            text = messages.expand(file.read())
+        path = os.path.join(folder, f"{role}.xml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        extra = ["-m", "1", "-mp", str(media), "-s", case.dialled, "-recv_timeout", "8000", "-trace_msg", "-message_file",
+                 os.path.join(folder, f"{role}.messages")]
+        if role in case.plain:
+            extra.append("-nr")
+        if role != "caller":
+            return sipp.Sipp(path, folder, self.ports[role], extra, role)
+        towards = self.doubler.port if case.doubled else self.ports["carrier" if case.place == "carrier" else "public"]
+        extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
+        return sipp.Sipp(path, folder, self.ports[CALLS_FROM[case.place]], extra, role)
+
+    def left_over(self):
+        """Gauges that are not zero."""
+        metrics = self.exchange.metrics()
+        found = {}
+        for gauge in GAUGES:
+            values = [value for (name, _), value in metrics.items() if name == f"strowger_live_{gauge}"]
+            if not values or sum(values):
+                found[gauge] = int(sum(values)) if values else "not exported"
+        return found
+
+    def remains(self, seconds):
+        """What is left after the last timer; empty as soon as nothing is."""
+        end = time.monotonic() + seconds
+        while True:
+            found = self.left_over()
+            if not found or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
+
+
+def run_case(stage, case, patience):
+    """Runs one case; returns what is wrong with it."""
+    folder = os.path.join(stage.folder, re.sub(r"\W+", "-", case.name))
+    os.makedirs(folder)
+    phones, wrong, media = {}, [], 46000
+    try:
+        for role, scenario in case.callees.items():
+            media += 100
+            phones[role] = stage.phone(case, folder, role, scenario, media)
+            sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}")
+        phones["caller"] = stage.phone(case, folder, "caller", case.caller, 46000)
+        end = time.monotonic() + 15
+        for role in ("caller", *case.callees):
+            status = phones[role].wait(max(1.0, end - time.monotonic()))
+            if status is None:
+                wrong.append(f"{role}: not done within its time")
+            elif status != 0:
+                wrong.append(f"{role}: SIPp's status {status}; {reason(phones[role])}")
+    finally:
+        for phone in phones.values():
+            phone.finish(0.5)
+    legs = {role: wire.read(os.path.join(folder, f"{role}.messages")) for role in phones}
+    wrong += judge(stage, case, legs)
+    wrong += [f"{gauge} left: {value}" for gauge, value in stage.remains(patience).items()]
+    if wrong:
+        wrong += [wire.ladder(role, found) for role, found in legs.items()]
+    return wrong
+
+
+def reason(phone):
+    """The telling line of SIPp's errors."""
+    lines = [line for line in phone.errors().splitlines() if line.strip()]
+    return " / ".join(line.strip()[:200] for line in lines[:2]) or "it wrote no reason"
+
+
+def judge(stage, case, legs):
+    """Both legs' messages."""
+    wrong = []
+    for role, found in legs.items():
+        if not found:
+            wrong.append(f"{role}: no message was seen")
+        others = [other for other in legs if other != role]
+        marks = list(MARKS["callee" if role == "caller" else "caller"])
+        marks += [f"127.0.0.1:{stage.ports[other]}" for other in others if other != "caller"]
+        if role != "caller":
+            marks.append(f"127.0.0.1:{stage.ports[CALLS_FROM[case.place]]}")
+        wrong += wire.faults(stage.world, role, marks, found)
+    wrong += wire.shared(legs)
+    if case.sees:
+        wrong += case.sees(legs)
+    return wrong
+
+
+def chosen(names):
+    """The cases asked for."""
+    return [case for case in CASES if not names or any(name.lower() in case.name.lower() for name in names)]
+
+
+def main():
+    """Runs the cases, one line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="only cases whose names contain one of these")
+    parser.add_argument("--binary", help="the exchange's program (target/release/strowger)")
+    parser.add_argument("--patience", type=float, default=64 * T1_MS / 1000 + 10, help="seconds until nothing may remain")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with traces")
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="strowger-e2e-", dir="/var/tmp")
+    passed = failed = 0
+    try:
+        stage = Stage(folder, options.binary)
+        try:
+            for case in chosen(options.names):
+                began = time.monotonic()
+                wrong = run_case(stage, case, options.patience)
+                passed, failed = passed + (not wrong), failed + bool(wrong)
+                print(f"{'FAILED' if wrong else 'ok':6} {case.name} ({time.monotonic() - began:.1f} s)", flush=True)
+                for line in wrong:
+                    print(line if line.startswith("    ") else f"       {line}", flush=True)
+        finally:
+            if not stage.exchange.stop():
+                failed += 1
+                print("FAILED the exchange did not end after SIGTERM")
+    finally:
+        if options.keep or failed:
+            print(f"traces: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+//! The HTTP API in process, over the log in memory. A file a noun, as in `api/src/routes`.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod accounts;
+mod errors;
+mod keys;
+mod numbers;
+mod operations;
+mod tenancy;
+mod trunks;
+
+use adapters::event_log::memory::MemoryLog;
+use adapters::provisioning::{Means, Provisioning, TablesSink};
+use api::{AppState, Readiness};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use base64::Engine;
+use domain::ids::EventId;
+use domain::log::PortFuture;
+use domain::routing::Provisioned;
+use domain::time::WallTime;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// An exchange's API with one account.
+struct World {
+    router: Router,
+    log: MemoryLog,
+    readiness: Readiness,
+    root: Tenant,
+}
+
+/// An account and a secret that opens it.
+#[derive(Clone)]
+struct Tenant {
+    id: String,
+    secret: String,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+struct Counting(AtomicU64);
+
+impl Means for Counting {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Relaxed))
+    }
+
+    fn event_id(&self) -> EventId {
+        EventId::minted(1, 1, 0, self.0.fetch_add(1, Relaxed))
+    }
+
+    fn now(&self) -> WallTime {
+        WallTime::from_micros(1_767_225_600_000_000)
+    }
+}
+
+struct NoRouting;
+
+impl TablesSink for NoRouting {
+    fn apply(&self, _: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let log = MemoryLog::new();
+        let means = Arc::new(Counting(AtomicU64::new(1)));
+        let provisioning = Provisioning::start(Arc::new(log.clone()), means, Arc::new(NoRouting), 1).await.unwrap();
+        let opened = provisioning.open_account("Root".parse().unwrap(), None, None).await.unwrap().unwrap();
+        let root = Tenant { id: opened.0.to_string(), secret: opened.1.secret };
+        let readiness = Readiness::default();
+        let patience = Duration::from_millis(20);
+        let state = AppState { provisioning, readiness: readiness.clone(), metrics: Arc::default(), patience };
+        Self { router: api::router(state), log, readiness, root }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
+        Answer { status, headers, body }
+    }
+
+    /// A request as `tenant`, with a body unless that is null.
+    async fn ask(&self, tenant: &Tenant, method: Method, path: &str, body: Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, tenant.basic());
+        if !body.is_null() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(&self.root, Method::GET, path, Value::Null).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(&self.root, Method::POST, path, body).await
+    }
+
+    async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(&self.root, Method::PATCH, path, body).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.ask(&self.root, Method::DELETE, path, Value::Null).await
+    }
+
+    /// A sub-account of the root.
+    async fn tenant(&self, name: &str) -> Tenant {
+        let opened = self.post("/v1/accounts", serde_json::json!({ "name": name })).await.created();
+        Tenant { id: text(&opened["id"]), secret: text(&opened["secret"]) }
+    }
+}
+
+impl Tenant {
+    fn basic(&self) -> String {
+        let credentials = format!("{}:{}", self.id, self.secret);
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials))
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    fn with(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+
+    #[track_caller]
+    fn ok(self) -> Value {
+        self.with(200)
+    }
+
+    /// 201, and the position stands in both places.
+    #[track_caller]
+    fn created(self) -> Value {
+        let header = self.headers.get("strowger-position").map(|value| value.to_str().unwrap().to_owned());
+        let body = self.with(201);
+        assert_eq!(header, Some(body["position"].to_string()));
+        body
+    }
+
+    /// An error of the one shape: its status, code and field.
+    #[track_caller]
+    fn error(self) -> (u16, String, Option<String>) {
+        let error = &self.body["error"];
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", self.body);
+        (self.status.as_u16(), text(&error["code"]), error["field"].as_str().map(str::to_owned))
+    }
+
+    /// A 422 that names this field.
+    #[track_caller]
+    fn names(self, field: &str) {
+        assert_eq!(self.error(), (422, "invalid".to_owned(), Some(field.to_owned())));
+    }
+
+    #[track_caller]
+    fn not_found(self) {
+        let body = self.body.clone();
+        assert_eq!(self.error(), (404, "not_found".to_owned(), None), "{body}");
+    }
+}
+
+#[track_caller]
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
+
+/// The items of a list, by one field.
+fn column(list: &Value, field: &str) -> Vec<String> {
+    list["items"].as_array().unwrap().iter().map(|item| text(&item[field])).collect()
+}

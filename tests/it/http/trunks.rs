@@ -1,0 +1,100 @@
+//! `/v1/trunks`.
+
+use super::{World, column, text};
+use serde_json::{Value, json};
+
+fn trunk(more: Value) -> Value {
+    let mut trunk = json!({"name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080"]});
+    trunk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    trunk
+}
+
+#[tokio::test]
+async fn a_trunk_is_added_shown_changed_and_removed() {
+    let world = World::new().await;
+    let whole = json!({
+        "name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080", "192.0.2.0/24"],
+        "destination": "sip:127.0.0.1:5090", "prefixes": ["+1"], "priority": 1,
+        "media_source": "latch", "ring_timeout": 30, "enabled": true,
+    });
+    let added = world.post("/v1/trunks", whole.clone()).await.created();
+    for (field, value) in whole.as_object().unwrap() {
+        assert_eq!(&added[field], value, "{field}");
+    }
+    let path = format!("/v1/trunks/{}", text(&added["id"]));
+    assert_eq!(world.get(&path).await.ok()["account"], json!(world.root.id));
+
+    let changed = world.patch(&path, json!({"priority": 2, "destination": null, "enabled": false})).await.ok();
+    let now = (&changed["priority"], &changed["destination"], &changed["enabled"], &changed["prefixes"]);
+    assert_eq!(now, (&json!(2), &Value::Null, &json!(false), &json!(["+1"])));
+
+    world.delete(&path).await.with(204);
+    world.get(&path).await.not_found();
+}
+
+#[tokio::test]
+async fn what_a_new_trunk_does_not_say_has_its_default() {
+    let world = World::new().await;
+    let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true});
+    for (field, value) in defaults.as_object().unwrap() {
+        assert_eq!(&added[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn trunks_are_listed_by_account_and_kind() {
+    let world = World::new().await;
+    let acme = world.tenant("Acme").await;
+    world.post("/v1/trunks", trunk(json!({}))).await.created();
+    world.post("/v1/trunks", trunk(json!({"name": "PBX", "kind": "pbx"}))).await.created();
+    let theirs = json!({"name": "Theirs", "addresses": ["10.0.0.1"]});
+    world.post(&format!("/v1/trunks?account={}", acme.id), trunk(theirs)).await.created();
+    assert_eq!(column(&world.get("/v1/trunks").await.ok(), "name"), ["Carrier", "PBX"]);
+    assert_eq!(column(&world.get("/v1/trunks?kind=pbx").await.ok(), "name"), ["PBX"]);
+    let first = world.get("/v1/trunks?limit=1").await.ok();
+    let next = world.get(&format!("/v1/trunks?limit=1&after={}", text(&first["next"]))).await.ok();
+    assert_eq!((column(&first, "name"), column(&next, "name")), (vec!["Carrier".into()], vec!["PBX".into()]));
+    let list = world.get(&format!("/v1/trunks?account={}", acme.id)).await.ok();
+    assert_eq!(column(&list, "name"), ["Theirs"]);
+    world.get("/v1/trunks?kind=radio").await.names("kind");
+}
+
+#[tokio::test]
+async fn an_address_identifies_one_trunk_of_a_kind() {
+    let world = World::new().await;
+    world.post("/v1/trunks", trunk(json!({}))).await.created();
+    let twice = world.post("/v1/trunks", trunk(json!({"name": "Other"}))).await;
+    assert_eq!(twice.error(), (409, "conflict".to_owned(), Some("addresses".to_owned())));
+}
+
+#[tokio::test]
+async fn bad_values_are_told_with_their_field() {
+    let world = World::new().await;
+    for (more, field) in [
+        (json!({"kind": "radio"}), "kind"),
+        (json!({"name": ""}), "name"),
+        (json!({"addresses": ["127.0.0.1", "nowhere"]}), "addresses[1]"),
+        (json!({"addresses": ["10.0.0.1/8"]}), "addresses[0]"),
+        (json!({"addresses": []}), "addresses"),
+        (json!({"addresses": ["10.0.0.1", "10.0.0.1"]}), "addresses"),
+        (json!({"destination": "127.0.0.1"}), "destination"),
+        (json!({"destination": "sip:user@127.0.0.1"}), "destination"),
+        (json!({"prefixes": ["1x"]}), "prefixes[0]"),
+        (json!({"priority": -1}), "priority"),
+        (json!({"priority": 70_000}), "priority"),
+        (json!({"media_source": "guess"}), "media_source"),
+        (json!({"ring_timeout": 0}), "ring_timeout"),
+        (json!({"ring_timeout": "60"}), "ring_timeout"),
+        (json!({"enabled": 1}), "enabled"),
+        (json!({"codecs": []}), "codecs"),
+    ] {
+        let shown = more.to_string();
+        let (status, _, named) = world.post("/v1/trunks", trunk(more)).await.error();
+        assert_eq!((status, named.as_deref()), (422, Some(field)), "{shown}");
+    }
+    let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
+    let path = format!("/v1/trunks/{}", text(&added["id"]));
+    world.patch(&path, json!({"addresses": []})).await.names("addresses");
+    world.patch(&path, json!({"account": "x"})).await.names("account");
+}

@@ -1,0 +1,329 @@
+//! `/v1/sessions` and `/v1/events` over HTTP.
+
+use super::harness::{PATIENCE, World};
+use super::watched::Watched;
+use adapters::provisioning::{Means, Provisioning, TablesSink};
+use api::routes::events::{self, EventState};
+use api::routes::sessions::{self, SessionState};
+use api::{AppState, Readiness};
+use domain::ids::{AccountId, EventId};
+use domain::log::{EventLog, PortFuture};
+use domain::routing::Provisioned;
+use domain::time::WallTime;
+use projections::events::EventFeed;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tests::calls::{
+    ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, interleaved, record, record_together, submit,
+};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// The whole API on a loopback port, for requests of [`ACCOUNT`].
+struct Server {
+    world: World,
+    base: String,
+    client: Client,
+    /// An account below [`ACCOUNT`].
+    below: AccountId,
+    secret: String,
+    /// Told when a request begins to wait for events.
+    waiting: Arc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Counting(AtomicU64);
+
+impl Means for Counting {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Relaxed))
+    }
+
+    fn event_id(&self) -> EventId {
+        EventId::minted(9, 1, 0, self.0.fetch_add(1, Relaxed))
+    }
+
+    fn now(&self) -> WallTime {
+        WallTime::from_micros(1_767_225_600_000_000)
+    }
+}
+
+struct NoRouting;
+
+impl TablesSink for NoRouting {
+    fn apply(&self, _: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        let world = World::new();
+        let means = Arc::new(Counting(AtomicU64::new(ACCOUNT.bits() as u64)));
+        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1).await.unwrap();
+        let (account, secret, _) =
+            provisioning.open_account("Own".parse().unwrap(), None, None).await.unwrap().unwrap();
+        assert_eq!(account, ACCOUNT, "the scripts' account is the first that was opened");
+        let below = provisioning.open_account("Below".parse().unwrap(), Some(account), None).await.unwrap().unwrap().0;
+        let views = Arc::new(world.views_behind("views.db").await);
+        let waiting: Arc<Notify> = Arc::default();
+        let watched = Watched { log: world.log.clone(), followed: waiting.clone() };
+        let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
+        let app =
+            AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
+        let more = sessions::routes(state).merge(events::routes(EventState::new(app.clone(), feed)));
+        let router = api::router_with(app, more);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { world, base, client, below, secret: secret.secret, waiting, task }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base)).basic_auth(ACCOUNT, Some(&self.secret))
+    }
+
+    async fn ask(&self, path: &str) -> (u16, Value) {
+        let response = self.get(path).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// As fresh as the log.
+    async fn fresh(&self, path: &str) -> (u16, Value) {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        self.ask(&format!("{path}{mark}at_least={}", self.world.log.head())).await
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_listed_and_shown_as_soon_as_a_query_asks_for_its_position() {
+    let server = Server::start().await;
+    record(&server.world.log, &basic(1));
+    let (status, body) = server.fresh("/v1/sessions?number=+15550100&state=ended").await;
+    assert_eq!(status, 200, "{body}");
+    let expected = json!({
+        "id": "CA00000000000000000000000070000001", "account": ACCOUNT.to_string(),
+        "caller": "+49301", "called": "+15550100", "call_id": "1-0@pbx.example",
+        "trunk": PBX.to_string(), "number": NUMBER.to_string(), "route_rule": "carrier-by-prefix",
+        "state": "ended", "started_at": "2026-01-02T03:04:06.000000Z", "ringing_at": "2026-01-02T03:04:06.040000Z",
+        "answered_at": "2026-01-02T03:04:07.500000Z", "ended_at": "2026-01-02T03:04:17.512000Z",
+        "duration_ms": 10_012, "total_ms": 11_512, "end_cause": "completed", "final_status": 200,
+        "mode": "trunking", "position": server.world.log.head().0,
+    });
+    assert_eq!(body["items"], json!([expected]));
+    assert_eq!(body.get("next"), None);
+    let (_, one) = server.ask(&format!("/v1/sessions/{}", basic(1).session)).await;
+    assert_eq!(one, body["items"][0]);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_by_their_cursor() {
+    let server = Server::start().await;
+    record_together(&server.world.log, &(0..5).map(basic).collect::<Vec<_>>());
+    let (_, first) = server.fresh("/v1/sessions?limit=3").await;
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = server.ask(&format!("/v1/sessions?limit=3&after={next}")).await;
+    let ids = |page: &Value| page["items"].as_array().unwrap().iter().map(|s| s["id"].clone()).collect::<Vec<_>>();
+    let newest_first: Vec<Value> = (0..5).rev().map(|n| json!(basic(n).session.to_string())).collect();
+    assert_eq!([ids(&first), ids(&second)].concat(), newest_first);
+    assert_eq!(second.get("next"), None);
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named() {
+    let server = Server::start().await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=x", "limit"),
+        ("from=yesterday", "from"),
+        ("state=held", "state"),
+        ("after=zz", "after"),
+        ("number=", "number"),
+        ("colour=red", "colour"),
+        ("limit=5&limit=6", "limit"),
+        ("at_least=-1", "at_least"),
+        ("account=CA00000000000000000000000000000acc", "account"),
+    ] {
+        let (status, body) = server.ask(&format!("/v1/sessions?{query}")).await;
+        assert_eq!((status, &body["error"]["field"]), (422, &json!(field)), "{query}: {body}");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty() && body["error"]["code"] == "invalid");
+    }
+    let time = "from=2026-01-01T00:00:00+01:00";
+    assert_eq!(server.ask(&format!("/v1/sessions?{time}")).await.0, 200, "an offset needs no escaping");
+}
+
+#[tokio::test]
+async fn what_belongs_to_others_and_what_does_not_exist_answer_alike() {
+    let server = Server::start().await;
+    let strange = CallScript::new(7).of(STRANGER).completed();
+    record(&server.world.log, &strange);
+    let nobody = CallScript::new(8).session;
+    for session in [strange.session.to_string(), nobody.to_string(), "CA1".to_owned(), "%00".to_owned()] {
+        for route in ["", "/timeline", "/ladder", "/events"] {
+            let (status, body) = server.ask(&format!("/v1/sessions/{session}{route}")).await;
+            assert_eq!((status, &body["error"]["code"]), (404, &json!("not_found")), "{session}{route}: {body}");
+        }
+    }
+    let (_, list) = server.fresh("/v1/sessions").await;
+    assert_eq!(list["items"], json!([]));
+    let (_, events) = server.ask("/v1/events").await;
+    assert_eq!((&events["items"], &events["next"]), (&json!([]), &json!(server.world.log.head().0)));
+    assert_eq!(server.ask(&format!("/v1/sessions?account={STRANGER}")).await.0, 404);
+}
+
+#[tokio::test]
+async fn sub_accounts_sessions_are_seen_from_above_and_can_be_singled_out() {
+    let server = Server::start().await;
+    record_together(&server.world.log, &[basic(1), CallScript::new(2).of(server.below).completed()]);
+    let count = |body: Value| body["items"].as_array().unwrap().len();
+    assert_eq!(count(server.fresh("/v1/sessions").await.1), 2);
+    let below = server.below;
+    assert_eq!(count(server.fresh(&format!("/v1/sessions?account={below}")).await.1), 1);
+    let path = format!("/v1/sessions/{}", CallScript::new(2).session);
+    assert_eq!(server.ask(&path).await.1["account"], below.to_string());
+}
+
+#[tokio::test]
+async fn without_authentication_nothing_is_answered() {
+    let server = Server::start().await;
+    for path in
+        ["/v1/sessions", "/v1/sessions/CA1", "/v1/sessions/CA1/timeline", "/v1/sessions/CA1/ladder", "/v1/events"]
+    {
+        let response = server.client.get(format!("{}{path}", server.base)).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_routes_are_described() {
+    let server = Server::start().await;
+    let (_, document) = server.ask("/openapi.json").await;
+    for path in ["", "/{id}", "/{id}/timeline", "/{id}/ladder", "/{id}/events"] {
+        assert!(document["paths"][format!("/v1/sessions{path}")]["get"].is_object(), "{path}");
+    }
+    assert!(document["components"]["schemas"]["Timeline"]["properties"]["entries"].is_object());
+}
+
+#[tokio::test]
+async fn a_ladder_is_text_and_on_request_a_picture_that_can_run_nothing() {
+    let server = Server::start().await;
+    record(&server.world.log, &failover(1));
+    let path = format!("/v1/sessions/{}/ladder", failover(1).session);
+    let header = |response: &Response, name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    let text = server.get(&path).send().await.unwrap();
+    assert_eq!(header(&text, "content-type"), "text/plain; charset=utf-8");
+    assert!(text.text().await.unwrap().contains("503 Service Unavailable"));
+    let asked =
+        [server.get(&format!("{path}?format=svg")), server.get(&path).header("accept", "image/svg+xml,*/*;q=0.8")];
+    for request in asked {
+        let svg = request.send().await.unwrap();
+        assert_eq!(header(&svg, "content-type"), "image/svg+xml");
+        assert!(header(&svg, "content-security-policy").starts_with("default-src 'none'"));
+        assert_eq!(header(&svg, "x-content-type-options"), "nosniff");
+        assert!(svg.text().await.unwrap().starts_with("<svg "));
+    }
+    assert_eq!(server.ask(&format!("{path}?format=pdf")).await.0, 422);
+}
+
+#[tokio::test]
+async fn a_timeline_comes_as_json_with_raw_messages_on_request() {
+    let server = Server::start().await;
+    record(&server.world.log, &hold(1));
+    let path = format!("/v1/sessions/{}/timeline", hold(1).session);
+    let (status, body) = server.ask(&format!("{path}?raw=1")).await;
+    assert_eq!(status, 200);
+    assert_eq!(body["entries"].as_array().unwrap().len(), hold(1).len());
+    assert!(body["entries"][0]["message"]["raw"].as_str().unwrap().starts_with("INVITE "));
+    let (_, body) = server.ask(&path).await;
+    assert_eq!(body["entries"][0]["message"].get("raw"), None);
+    assert_eq!(server.ask(&format!("{path}?at_least=999999")).await.0, 503);
+}
+
+#[tokio::test]
+async fn a_long_poll_answers_with_the_event_that_comes_and_goes_on_without_a_gap() {
+    let server = Server::start().await;
+    let appends: Vec<_> = interleaved(&[basic(1)]).into_iter().map(|(_, append)| append).collect();
+    submit(&server.world.log, appends[..1].to_vec());
+    let mut after = 0;
+    let mut revisions: Vec<u64> = Vec::new();
+    for append in &appends[1..] {
+        let (_, page) = server.ask(&format!("/v1/events?after={after}")).await;
+        after = collect(&page, &mut revisions);
+        let path = format!("/v1/sessions/{}/events?after={after}&wait=30", basic(1).session);
+        let append_when_it_waits = async {
+            server.waiting.notified().await;
+            submit(&server.world.log, vec![append.clone()]);
+        };
+        let (waited, ()) = tokio::join!(server.ask(&path), append_when_it_waits);
+        after = collect(&waited.1, &mut revisions);
+    }
+    assert_eq!(revisions, (0..basic(1).len() as u64).collect::<Vec<_>>());
+    assert_eq!(server.ask("/v1/events?wait=61").await.0, 422);
+}
+
+fn collect(page: &Value, revisions: &mut Vec<u64>) -> u64 {
+    revisions.extend(page["items"].as_array().unwrap().iter().map(|event| event["revision"].as_u64().unwrap()));
+    page["next"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_long_poll_without_news_answers_empty_when_its_time_is_up() {
+    let server = Server::start().await;
+    record(&server.world.log, &CallScript::new(7).of(STRANGER).completed());
+    let head = server.world.log.head().0;
+    let (status, body) = server.ask("/v1/events?wait=1").await;
+    assert_eq!((status, body), (200, json!({"items": [], "next": head, "more": false})));
+}
+
+#[tokio::test]
+async fn a_stream_carries_every_event_with_its_position_and_goes_on_after_the_last_one_seen() {
+    let server = Server::start().await;
+    let appends: Vec<_> = interleaved(&[basic(1), failover(2)]).into_iter().map(|(_, append)| append).collect();
+    let (before, later) = appends.split_at(appends.len() / 2);
+    let head = server.world.log.head().0;
+    submit(&server.world.log, before.to_vec());
+    let stream = || server.get("/v1/events").header("accept", "text/event-stream");
+    let mut first = stream().send().await.unwrap();
+    assert_eq!(first.headers()["content-type"], "text/event-stream");
+    let mut ids = read_ids(&mut first, 5).await;
+    drop(first);
+    submit(&server.world.log, later.to_vec());
+    ids.truncate(5);
+    let mut second = stream().header("last-event-id", ids[4].to_string()).send().await.unwrap();
+    let total = basic(1).len() + failover(2).len();
+    ids.extend(read_ids(&mut second, total - 5).await);
+    assert_eq!(ids, (head + 1..=head + total as u64).collect::<Vec<_>>());
+    let wrong = stream().header("last-event-id", "x").send().await.unwrap();
+    assert_eq!(wrong.status(), 422);
+}
+
+/// Reads a stream of events until it has carried that many; every event must be whole.
+async fn read_ids(response: &mut Response, count: usize) -> Vec<u64> {
+    let mut text = String::new();
+    loop {
+        let ids: Vec<u64> =
+            text.lines().filter_map(|line| line.strip_prefix("id: ")).map(|id| id.parse().unwrap()).collect();
+        if ids.len() >= count && text.ends_with("\n\n") {
+            let data: Vec<Value> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .map(|data| serde_json::from_str(data).unwrap())
+                .collect();
+            assert_eq!(data.iter().map(|event| event["position"].as_u64().unwrap()).collect::<Vec<_>>(), ids);
+            return ids;
+        }
+        let chunk = timeout(PATIENCE, response.chunk()).await.expect("more events come").unwrap().expect("it goes on");
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+}

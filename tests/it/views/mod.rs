@@ -1,0 +1,11 @@
+//! Read models: events in, answers out.
+
+mod cost;
+mod events;
+mod harness;
+mod http;
+mod projector;
+mod routing;
+mod sessions;
+mod timelines;
+mod watched;

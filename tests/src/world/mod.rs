@@ -1,0 +1,274 @@
+//! A world with virtual time: the exchange's own loop, a log in memory, a carrier and PBX phones. Nothing waits.
+
+mod phone;
+mod seed;
+mod watch;
+
+pub use phone::Phone;
+pub use seed::SeedMint;
+pub use watch::Watch;
+
+use adapters::event_log::memory::MemoryLog;
+use bytes::Bytes;
+use domain::address::{EdgeRole, Flow, Transport};
+use domain::exchange::{Census, Effect, Exchange, ExchangeSettings, Listener};
+use domain::ids::{AccountId, LegId, NumberId, TrunkId};
+use domain::log::{Committed, EventLog, Outcome, StreamName};
+use domain::media::{MediaOrder, MediaReport, PathId, PortPair, SideStatistics};
+use domain::routing::Tables;
+use domain::sip::endpoint::EndpointSettings;
+use domain::sip::timer::TimerValues;
+use domain::sip::wire::Message;
+use domain::time::{Moment, Now, WallTime};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Where the exchange listens to carriers.
+pub const EXCHANGE: &str = "192.0.2.1:5060";
+/// Where it listens to everybody.
+pub const PUBLIC: &str = "192.0.2.1:5070";
+/// The carrier.
+pub const CARRIER: &str = "198.51.100.1:5060";
+/// The PBX that a number points at.
+pub const PBX: &str = "203.0.113.1:5060";
+/// Two carriers that calls go out by, in order of priority.
+pub const OUT: [&str; 2] = ["198.51.100.11:5060", "198.51.100.12:5060"];
+/// A number of the account, which rings the PBX.
+pub const NUMBER: &str = "+15550001111";
+
+/// See the module.
+pub struct World {
+    now: Now,
+    /// The loop under test.
+    pub exchange: Exchange,
+    /// Its log.
+    pub log: Arc<MemoryLog>,
+    mint: SeedMint,
+    outcomes: Arc<Outcomes>,
+    mailboxes: HashMap<SocketAddr, VecDeque<Bytes>>,
+    paths: BTreeMap<PathId, [(LegId, PortPair); 2]>,
+    names: HashMap<SocketAddr, &'static str>,
+    /// What was said, in order.
+    pub ladder: String,
+    /// Checks every effect against the log.
+    pub watch: Watch,
+    /// Whether packets to this address are lost.
+    deaf: Vec<SocketAddr>,
+    started: Moment,
+    /// Effects that left so far.
+    pub effects: usize,
+}
+
+#[derive(Default)]
+struct Outcomes(Mutex<Vec<Outcome>>);
+
+impl Committed for Outcomes {
+    fn committed(&self, outcomes: Vec<Outcome>) {
+        self.0.lock().unwrap().extend(outcomes);
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl World {
+    /// A world whose randomness comes from a seed.
+    pub fn new(seed: u64) -> Self {
+        let listener = |address: &str, role| Listener { address: address.parse().unwrap(), role };
+        let settings = ExchangeSettings {
+            endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
+            node: 1,
+            edge_stream: StreamName::new("edge", "1-0-1"),
+            domain: Some("exchange.example".into()),
+            listeners: vec![listener(EXCHANGE, EdgeRole::Carrier), listener(PUBLIC, EdgeRole::Public)],
+        };
+        let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
+        let names = [(CARRIER, "carrier"), (PBX, "pbx"), (OUT[0], "out-1"), (OUT[1], "out-2")];
+        Self {
+            now,
+            exchange: Exchange::new(settings, tables()),
+            log: Arc::new(MemoryLog::new()),
+            mint: SeedMint::new(seed),
+            outcomes: Arc::default(),
+            mailboxes: HashMap::new(),
+            paths: BTreeMap::new(),
+            names: names.iter().map(|(address, name)| (address.parse().unwrap(), *name)).collect(),
+            ladder: String::new(),
+            watch: Watch::default(),
+            deaf: Vec::new(),
+            started: now.moment,
+            effects: 0,
+        }
+    }
+
+    /// Virtual now.
+    pub const fn now(&self) -> Now {
+        self.now
+    }
+
+    /// A phone at an address.
+    pub fn phone(&mut self, address: &str) -> Phone {
+        Phone::new(address.parse().unwrap())
+    }
+
+    /// A datagram reaches the exchange on its carrier listener.
+    pub fn send(&mut self, from: SocketAddr, bytes: Bytes) {
+        self.send_to(EXCHANGE.parse().unwrap(), from, bytes);
+    }
+
+    /// A datagram reaches one of the exchange's listeners.
+    pub fn send_to(&mut self, local: SocketAddr, from: SocketAddr, bytes: Bytes) {
+        self.draw(from, true, &bytes);
+        let flow = Flow { transport: Transport::Udp, local, remote: from };
+        self.exchange.receive(self.now, &mut self.mint, flow, bytes);
+        self.settle();
+    }
+
+    /// Packets to this address are lost from now on, or not any more.
+    pub fn deafen(&mut self, address: &str, deaf: bool) {
+        let address: SocketAddr = address.parse().unwrap();
+        self.deaf.retain(|known| *known != address);
+        if deaf {
+            self.deaf.push(address);
+        }
+    }
+
+    /// Time passes; timers fire in their order.
+    pub fn pass(&mut self, span: Duration) {
+        let end = self.now.moment + span;
+        while let Some(at) = self.exchange.next_wake().filter(|at| *at <= end) {
+            self.jump(at.max(self.now.moment));
+            self.exchange.wake(self.now, &mut self.mint);
+            self.settle();
+        }
+        self.jump(end);
+    }
+
+    fn jump(&mut self, to: Moment) {
+        self.now.wall = self.now.wall + to.since(self.now.moment);
+        self.now.moment = to;
+    }
+
+    /// Appends, commits and effects, until nothing moves.
+    pub fn settle(&mut self) {
+        loop {
+            let effects = self.exchange.effects();
+            let appends = self.exchange.appends(self.now, &mut self.mint);
+            let outcomes = std::mem::take(&mut *self.outcomes.0.lock().unwrap());
+            if effects.is_empty() && appends.is_empty() && outcomes.is_empty() {
+                return;
+            }
+            effects.into_iter().for_each(|effect| self.carry_out(effect));
+            if !appends.is_empty() {
+                self.watch.submitted(&appends, &self.mint);
+                self.log.submit(appends, Arc::clone(&self.outcomes) as Arc<dyn Committed>);
+            }
+            for outcome in outcomes {
+                self.watch.landed(&outcome);
+                self.exchange.landed(outcome).unwrap();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        self.effects += 1;
+        match effect {
+            Effect::Transmit { flow, bytes } => {
+                self.watch.left(flow, &bytes);
+                self.draw(flow.remote, false, &bytes);
+                if !self.deaf.contains(&flow.remote) {
+                    self.mailboxes.entry(flow.remote).or_default().push_back(bytes);
+                }
+            }
+            Effect::Media(MediaOrder::Relay { path, sides }) => {
+                let ends = [0, 1].map(|index| (sides[index].leg, sides[index].ports));
+                for (_, replaced) in self.paths.insert(path, ends).into_iter().flatten() {
+                    if !ends.iter().any(|(_, ports)| *ports == replaced) {
+                        self.mint.ports.give_back(replaced);
+                    }
+                }
+                let show = |side: &domain::media::Side| {
+                    let to = side.rtp.map_or("nowhere".to_owned(), |address| address.to_string());
+                    format!(
+                        "{to}{}{}",
+                        if side.expects { "" } else { " silent" },
+                        if side.sends { "" } else { " deaf" }
+                    )
+                };
+                let _ = writeln!(self.ladder, "        | relay {} <-> {}", show(&sides[0]), show(&sides[1]));
+            }
+            Effect::Media(MediaOrder::Close { path }) => {
+                let Some(ends) = self.paths.remove(&path) else { return };
+                ends.iter().for_each(|(_, ports)| self.mint.ports.give_back(*ports));
+                let _ = writeln!(self.ladder, "        | relay closed");
+                let sides = ends.map(|(leg, _)| (leg, SideStatistics::default()));
+                let report = MediaReport::Closed { path, sides };
+                self.exchange.report(self.now, &mut self.mint, &report);
+            }
+            Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
+        }
+    }
+
+    /// The next message for an address.
+    pub fn next_for(&mut self, address: SocketAddr) -> Option<Bytes> {
+        self.mailboxes.get_mut(&address)?.pop_front()
+    }
+
+    /// Everything that is there is back where it was before the first call, once the last timer has run out.
+    #[track_caller]
+    pub fn assert_nothing_left(&mut self) {
+        self.pass(Duration::from_secs(200));
+        let census = self.exchange.census();
+        let left = Census { stateless_total: 0, ..census };
+        assert_eq!(left, Census::default(), "{}", self.ladder);
+        assert_eq!(self.mint.ports.taken(), 0, "media ports remain\n{}", self.ladder);
+        assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
+        self.watch.assert_sessions_ended();
+    }
+
+    fn draw(&mut self, peer: SocketAddr, arrives: bool, bytes: &Bytes) {
+        let name = self.names.get(&peer).copied().unwrap_or("somebody");
+        let at = self.now.moment.since(self.started);
+        let arrow = if arrives { "->" } else { "<-" };
+        let lost = if !arrives && self.deaf.contains(&peer) { " (lost)" } else { "" };
+        let _ = writeln!(self.ladder, "{:>7.3} {name:>7} {arrow} {}{lost}", at.as_secs_f64(), summary(bytes));
+    }
+}
+
+/// Method or status with CSeq, and what the SDP says.
+pub fn summary(bytes: &Bytes) -> String {
+    let Ok(message) = Message::scan(bytes.clone()) else { return "(not SIP)".to_owned() };
+    let cseq = message.cseq().map_or(String::new(), |cseq| format!("{} {}", cseq.number, cseq.method));
+    let start = match message.method() {
+        Some(method) => format!("{} {}", method.as_str(), message.request_uri().unwrap_or_default()),
+        None => message.status().map_or(String::new(), |status| format!("{status} ({cseq})")),
+    };
+    let sdp = if message.body().is_empty() { "" } else { " +SDP" };
+    let start = mask_legs(&start);
+    format!("{start}{sdp}")
+}
+
+/// Leg ids differ by seed: they are shown by their place only.
+fn mask_legs(text: &str) -> String {
+    let is_leg = |word: &str| LegId::from_tag(word).is_some();
+    text.split_inclusive([':', '@', ' '])
+        .map(|part| {
+            let word = part.trim_end_matches([':', '@', ' ']);
+            if is_leg(word) { part.replace(word, "LEG") } else { part.to_owned() }
+        })
+        .collect()
+}
+
+fn tables() -> Tables {
+    let mut tables = Tables::default();
+    for provisioned in seed::provisioning(AccountId::from_bits(1), NumberId::from_bits(1), |n| TrunkId::from_bits(n)) {
+        tables.apply(&provisioned);
+    }
+    tables
+}

@@ -1,0 +1,214 @@
+//! A phone, carrier or PBX that says exactly what a scenario tells it to. Its messages are written by hand, so that the
+//! exchange's writer is not its own judge.
+
+use super::{EXCHANGE, World, summary};
+use bytes::Bytes;
+use domain::sip::wire::{HeaderName, Message};
+use std::net::SocketAddr;
+
+/// A plain audio offer or answer of a phone.
+pub fn sdp(address: SocketAddr, port: u16, direction: &str) -> String {
+    let ip = address.ip();
+    format!(
+        "v=0\r\no=phone 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
+    )
+}
+
+/// See the module. One call at a time.
+pub struct Phone {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Which listener of the exchange it talks to.
+    pub exchange: SocketAddr,
+    call_id: String,
+    tag: String,
+    cseq: u32,
+    branch: u32,
+    /// From and To of requests in the dialog, once known.
+    local: String,
+    remote: String,
+    target: String,
+    /// The last INVITE sent, as text.
+    pub invite: String,
+    /// RTP port.
+    pub port: u16,
+    /// Pretend to be behind NAT: the Contact names an address nobody reaches.
+    pub contact: String,
+}
+
+impl Phone {
+    /// A phone that has not called yet.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            exchange: EXCHANGE.parse().unwrap(),
+            call_id: String::new(),
+            tag: format!("t{}", address.port()),
+            cseq: 0,
+            branch: 0,
+            local: String::new(),
+            remote: String::new(),
+            target: String::new(),
+            invite: String::new(),
+            port: 4000,
+            contact: format!("<sip:phone@{address}>"),
+        }
+    }
+
+    /// Its SDP.
+    pub fn sdp(&self, direction: &str) -> String {
+        sdp(self.address, self.port, direction)
+    }
+
+    /// Calls a number, with its SDP or without.
+    pub fn call(&mut self, world: &mut World, number: &str, body: Option<&str>) {
+        self.call_with(world, number, body, "Max-Forwards: 70\r\n");
+    }
+
+    /// Calls with other headers than usual.
+    pub fn call_with(&mut self, world: &mut World, number: &str, body: Option<&str>, headers: &str) {
+        self.call_id = format!("call-{}@{}", self.address.port(), self.address.ip());
+        self.local = format!("\"Alice\" <sip:+14155550100@{}>;tag={}", self.address, self.tag);
+        self.remote = format!("<sip:{number}@{}>", self.exchange);
+        self.target = format!("sip:{number}@{}", self.exchange);
+        self.send_invite(world, body, headers);
+    }
+
+    /// INVITE within the dialog.
+    pub fn reinvite(&mut self, world: &mut World, body: Option<&str>) {
+        self.send_invite(world, body, "Max-Forwards: 70\r\n");
+    }
+
+    fn send_invite(&mut self, world: &mut World, body: Option<&str>, headers: &str) {
+        self.cseq += 1;
+        self.branch += 1;
+        let headers = format!("{headers}Contact: {}\r\n", self.contact);
+        self.invite = self.request("INVITE", self.cseq, self.branch, &headers, body);
+        world.send_to(self.exchange, self.address, Bytes::from(self.invite.clone()));
+    }
+
+    /// The last INVITE once more.
+    pub fn repeat_invite(&self, world: &mut World) {
+        world.send_to(self.exchange, self.address, Bytes::from(self.invite.clone()));
+    }
+
+    /// CANCEL of the last INVITE.
+    pub fn cancel(&self, world: &mut World) {
+        let text = self.request("CANCEL", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
+        world.send_to(self.exchange, self.address, Bytes::from(text));
+    }
+
+    /// ACK of a 2xx.
+    pub fn ack(&mut self, world: &mut World, body: Option<&str>) {
+        self.branch += 1;
+        let text = self.request("ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", body);
+        world.send_to(self.exchange, self.address, Bytes::from(text));
+    }
+
+    /// ACK of a refusal: same branch as the INVITE.
+    pub fn ack_refusal(&self, world: &mut World, response: &Message) {
+        let to = response.header(HeaderName::To).unwrap();
+        let text = self.request("ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
+        let text = text.replace(&format!("To: {}\r\n", self.remote), &format!("To: {to}\r\n"));
+        world.send_to(self.exchange, self.address, Bytes::from(text));
+    }
+
+    /// Any other request in the dialog.
+    pub fn say(&mut self, world: &mut World, method: &str) -> Bytes {
+        self.cseq += 1;
+        self.branch += 1;
+        let text = Bytes::from(self.request(method, self.cseq, self.branch, "Max-Forwards: 70\r\n", None));
+        world.send_to(self.exchange, self.address, text.clone());
+        text
+    }
+
+    fn request(&self, method: &str, cseq: u32, branch: u32, headers: &str, body: Option<&str>) -> String {
+        let body = body.unwrap_or_default();
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK-{port}-{branch};rport\r\n\
+             From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{content}\
+             Content-Length: {length}\r\n\r\n{body}",
+            target = self.target,
+            address = self.address,
+            port = self.address.port(),
+            local = self.local,
+            remote = self.remote,
+            call_id = self.call_id,
+            length = body.len(),
+        )
+    }
+
+    /// The next message, which must be this method or status.
+    #[track_caller]
+    pub fn expect(&mut self, world: &mut World, what: &str) -> Message {
+        let Some(bytes) = world.next_for(self.address) else {
+            panic!("{} expects {what}, nothing came\n{}", self.address, world.ladder)
+        };
+        let message = Message::scan(bytes.clone()).unwrap();
+        let said = summary(&bytes);
+        assert!(said.starts_with(what), "{} expects {what}, got {said}\n{}", self.address, world.ladder);
+        self.learn(&message);
+        message
+    }
+
+    /// Nothing came.
+    #[track_caller]
+    pub fn expect_silence(&self, world: &mut World) {
+        if let Some(bytes) = world.next_for(self.address) {
+            panic!("{} expects nothing, got {}\n{}", self.address, summary(&bytes), world.ladder);
+        }
+    }
+
+    /// Throws away what came.
+    pub fn ignore_all(&self, world: &mut World) {
+        while world.next_for(self.address).is_some() {}
+    }
+
+    fn learn(&mut self, message: &Message) {
+        let contact = message.contacts().next().and_then(Result::ok).map(|contact| contact.uri.as_str().to_owned());
+        match message.status() {
+            Some(status) if (101..300).contains(&status) => {
+                self.remote = message.header(HeaderName::To).unwrap().to_owned();
+                self.target = contact.unwrap_or_else(|| self.target.clone());
+            }
+            Some(_) => {}
+            None if self.call_id.is_empty() => {
+                self.call_id = message.call_id().unwrap().to_owned();
+                self.remote = message.header(HeaderName::From).unwrap().to_owned();
+                self.local = format!("{};tag={}", message.header(HeaderName::To).unwrap(), self.tag);
+                self.target = contact.unwrap_or_default();
+            }
+            None => {}
+        }
+    }
+
+    /// Responds to a request.
+    pub fn respond(&self, world: &mut World, request: &Message, status: u16, body: Option<&str>) {
+        self.respond_tagged(world, request, status, body, &self.tag);
+    }
+
+    /// Responds as another fork would.
+    pub fn respond_tagged(&self, world: &mut World, request: &Message, status: u16, body: Option<&str>, tag: &str) {
+        let text = self.response(request, status, body, tag);
+        world.send_to(self.exchange, self.address, text);
+    }
+
+    fn response(&self, request: &Message, status: u16, body: Option<&str>, tag: &str) -> Bytes {
+        let body = body.unwrap_or_default();
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let header = |name| request.header(name).unwrap();
+        let to = header(HeaderName::To);
+        let to = if status > 100 && !to.contains(";tag=") { format!("{to};tag={tag}") } else { to.to_owned() };
+        Bytes::from(format!(
+            "SIP/2.0 {status} Said\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             Contact: {}\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            header(HeaderName::Via),
+            header(HeaderName::From),
+            header(HeaderName::CallId),
+            header(HeaderName::CSeq),
+            self.contact,
+            body.len(),
+        ))
+    }
+}

@@ -1,0 +1,134 @@
+//! Randomness, ids, keys, ports and configuration from a seed.
+
+use super::{CARRIER, NUMBER, OUT, PBX};
+use domain::codec::seal::{KeyRef, SealKey};
+use domain::ids::{AccountId, EventId, NumberId, TrunkId};
+use domain::log::{Position, Revision};
+use domain::media::{PortPair, PortSource};
+use domain::ports::{Keyring, Mint};
+use domain::routing::{Provisioned, ProvisioningEvent};
+use domain::time::WallTime;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+/// A mint whose draws follow from its seed.
+#[derive(Debug)]
+pub struct SeedMint {
+    state: u64,
+    events: u64,
+    keys: u64,
+    /// The port range.
+    pub ports: SeedPorts,
+}
+
+/// Forty pairs, oldest freed first.
+#[derive(Debug)]
+pub struct SeedPorts {
+    free: VecDeque<PortPair>,
+    taken: BTreeSet<PortPair>,
+}
+
+impl SeedMint {
+    /// A mint of this seed.
+    pub fn new(seed: u64) -> Self {
+        let free = (20_000..20_080).step_by(2).filter_map(PortPair::at).collect();
+        Self { state: seed | 1, events: 0, keys: 0, ports: SeedPorts { free, taken: BTreeSet::new() } }
+    }
+}
+
+impl Mint for SeedMint {
+    fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn event_id(&mut self) -> EventId {
+        self.events += 1;
+        EventId::minted(1, 1, 0, self.events)
+    }
+
+    fn seal_key(&mut self, _account: AccountId) -> Option<(KeyRef, SealKey)> {
+        self.keys += 1;
+        Some((KeyRef(self.keys), key(KeyRef(self.keys))))
+    }
+
+    fn ports(&mut self) -> &mut dyn PortSource {
+        &mut self.ports
+    }
+}
+
+/// Every key follows from its reference.
+impl Keyring for SeedMint {
+    fn key(&self, reference: KeyRef) -> Option<SealKey> {
+        Some(key(reference))
+    }
+}
+
+fn key(reference: KeyRef) -> SealKey {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&reference.0.to_be_bytes());
+    SealKey::from_bytes(bytes)
+}
+
+impl PortSource for SeedPorts {
+    fn take(&mut self) -> Option<PortPair> {
+        let pair = self.free.pop_front()?;
+        self.taken.insert(pair);
+        Some(pair)
+    }
+
+    fn address(&self) -> IpAddr {
+        IpAddr::from([192, 0, 2, 9])
+    }
+}
+
+impl SeedPorts {
+    /// Takes a pair back; one that was not out is a fault of the exchange.
+    #[track_caller]
+    pub fn give_back(&mut self, pair: PortPair) {
+        assert!(self.taken.remove(&pair), "{pair:?} was given back without having been taken");
+        self.free.push_back(pair);
+    }
+
+    /// How many pairs are out.
+    pub fn taken(&self) -> usize {
+        self.taken.len()
+    }
+}
+
+/// One account, a carrier and a PBX trunk, two carriers for calls out, and a number that rings the PBX.
+pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -> TrunkId) -> Vec<Provisioned> {
+    let trunk_added = |id: u128, name: &str, settings: Value| {
+        let mut all = json!({ "name": name, "ring_timeout": 20 });
+        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        ("trunk", "TrunkAdded", json!({ "id": trunk(id), "account": account, "settings": all }))
+    };
+    let uri = |address: &str| format!("sip:{address}");
+    let target = json!({ "sip": format!("sip:reception@{PBX}") });
+    let events = [
+        ("account", "AccountOpened", json!({ "account": account, "name": "test" })),
+        trunk_added(1, "carrier", json!({ "kind": "carrier", "addresses": [CARRIER] })),
+        trunk_added(2, "pbx", json!({ "kind": "pbx", "addresses": [PBX], "media_source": "latch" })),
+        trunk_added(
+            3,
+            "out 1",
+            json!({ "kind": "carrier", "destination": uri(OUT[0]), "prefixes": ["+1"], "priority": 1 }),
+        ),
+        trunk_added(
+            4,
+            "out 2",
+            json!({ "kind": "carrier", "destination": uri(OUT[1]), "prefixes": ["+1"], "priority": 2 }),
+        ),
+        ("number", "NumberClaimed", json!({ "id": number, "number": NUMBER, "account": account, "target": target })),
+    ];
+    let recorded = (1..).zip(events).map(|(position, (category, kind, data))| {
+        let data = serde_json::to_vec(&data).unwrap();
+        let event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();
+        Provisioned { position: Position(position), revision: Revision(0), at: WallTime::from_micros(0), event }
+    });
+    recorded.collect()
+}
