@@ -232,6 +232,9 @@ fn case(text: &str) -> (Settings, usize) {
 }
 
 fn main() {
+    if std::env::args().len() < 2 {
+        return println!("measures only when called by `cargo bench`, or with a folder");
+    }
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let folder = PathBuf::from(arguments.first().map_or("target/paced", String::as_str));
     let number = |index: usize, default: u64| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(default);
