@@ -1,7 +1,7 @@
 //! What the SQLite log costs at a steady rate: processor time per append, commits, latency. Not a criterion bench:
 //! the question is cost at a load, not speed.
 //!
-//! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS]`; FOLDER must be on a real disk.
+//! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS] [CASE]…`; FOLDER must be on a real disk.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -174,10 +174,9 @@ fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: 
     let _ = std::fs::remove_dir_all(path);
     let log = Arc::new(SqliteLog::open(path.join("log.db"), settings).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    for follower in 0..followers {
-        let mut follow = log.follow(Position(0), Filter { categories: vec![], kinds: vec![] });
+    for _ in 0..followers {
+        let mut follow = log.follow(Position(0), Filter::default());
         runtime.spawn(async move {
-            let _ = follower;
             while let Ok(followed) = follow.next().await {
                 if let Followed::Events(events) = followed {
                     std::hint::black_box(events);
@@ -202,31 +201,50 @@ fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: 
     )
 }
 
+/// What is measured where no cases are given.
+const CASES: [&str; 9] = [
+    "pace=0",
+    "pace=2",
+    "pace=4",
+    "pace=8",
+    "page=4096",
+    "page=16384",
+    "checkpoint=4",
+    "checkpoint=128",
+    "followers=3",
+];
+
+/// Settings and followers of a case such as `pace=4 page=8192 checkpoint=16 followers=1` (milliseconds, bytes, MiB).
+fn case(text: &str) -> (Settings, usize) {
+    let (mut settings, mut followers) = (Settings::default(), 0);
+    for part in text.split_whitespace() {
+        let (name, value) = part.split_once('=').unwrap();
+        let value: u32 = value.parse().unwrap();
+        match name {
+            "pace" => settings.pace = Duration::from_millis(value.into()),
+            "page" => settings.page_size = value,
+            "checkpoint" => settings.checkpoint_bytes = (value as usize) << 20,
+            "followers" => followers = value as usize,
+            other => panic!("no setting is called {other}"),
+        }
+    }
+    (settings, followers)
+}
+
 fn main() {
+    if std::env::args().len() < 2 {
+        return println!("measures only when called by `cargo bench`, or with a folder");
+    }
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let folder = PathBuf::from(arguments.first().map_or("target/paced", String::as_str));
     let number = |index: usize, default: u64| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(default);
     let (rate, seconds) = (number(1, 3_500), number(2, 10));
     let (harness, sent, _) = send(None, &Arc::default(), rate, seconds);
     println!("{rate} appends/s; the load alone {:.1} µs/append", harness.as_secs_f64() * 1e6 / sent as f64);
-    let base = Settings::default();
-    let ms = Duration::from_millis;
-    let mut cases: Vec<(String, Settings, usize)> = Vec::new();
-    for pace in [0, 2, 4, 8] {
-        cases.push((format!("pace {pace} ms"), Settings { pace: ms(pace), ..base.clone() }, 0));
-    }
-    for size in [8_192, 16_384] {
-        cases.push((format!("page {size}"), Settings { page_size: size, ..base.clone() }, 0));
-    }
-    for megabytes in [4, 16, 128] {
-        let settings = Settings { checkpoint_bytes: megabytes << 20, ..base.clone() };
-        cases.push((format!("checkpoint {megabytes} MiB"), settings, 0));
-    }
-    cases.push(("one follower".into(), base.clone(), 1));
-    cases.push(("three followers".into(), base, 3));
-    let wanted = arguments.get(3).cloned().unwrap_or_default();
-    for (name, settings, followers) in cases.into_iter().filter(|(name, ..)| name.contains(&wanted)) {
-        println!("{name:<20} {}", measure(&folder, settings, rate, seconds, followers));
+    let given: Vec<&str> = arguments.iter().skip(3).map(String::as_str).collect();
+    for text in if given.is_empty() { &CASES[..] } else { &given[..] } {
+        let (settings, followers) = case(text);
+        println!("{text:<32} {}", measure(&folder, settings, rate, seconds, followers));
     }
     let _ = std::fs::remove_dir_all(&folder);
 }
