@@ -204,7 +204,7 @@ impl Worker {
         let Some(at) = self.exchange.next_wake() else { return EpollTimeout::NONE };
         let wait = at.since(self.clock.now().moment);
         let millis = wait.as_micros().div_ceil(1_000);
-        EpollTimeout::try_from(u16::try_from(millis).unwrap_or(u16::MAX)).unwrap_or(EpollTimeout::ZERO)
+        EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
     }
 
     fn read_socket(&mut self, index: usize) {

@@ -43,9 +43,6 @@ impl Names {
 }
 
 fn target(event: &ProvisioningEvent) -> Option<&SipTarget> {
-    let of_number = |target| match target {
-        &Target::Sip(ref uri) => uri,
-    };
     match event {
         ProvisioningEvent::Number(NumberEvent::Claimed(claimed)) => Some(of_number(&claimed.target)),
         ProvisioningEvent::Number(NumberEvent::Retargeted(retargeted)) => Some(of_number(&retargeted.target)),
@@ -54,6 +51,12 @@ fn target(event: &ProvisioningEvent) -> Option<&SipTarget> {
         ProvisioningEvent::Number(NumberEvent::Released(_))
         | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
         | ProvisioningEvent::Account(_) => None,
+    }
+}
+
+const fn of_number(target: &Target) -> &SipTarget {
+    match target {
+        Target::Sip(uri) => uri,
     }
 }
 

@@ -299,7 +299,7 @@ fn mask_legs(text: &str) -> String {
 
 fn tables() -> Tables {
     let mut tables = Tables::default();
-    for provisioned in seed::provisioning(AccountId::from_bits(1), NumberId::from_bits(1), |n| TrunkId::from_bits(n)) {
+    for provisioned in seed::provisioning(AccountId::from_bits(1), NumberId::from_bits(1), TrunkId::from_bits) {
         tables.apply(&provisioned);
     }
     tables
