@@ -37,7 +37,9 @@ pub(super) struct Automaton {
     answers: HashMap<String, Bytes>,
     acks: HashMap<u32, Bytes>,
     wants_cancel: bool,
+    proceeding: bool,
     answered: bool,
+    over: bool,
     /// What it will do, and in how many milliseconds from when it was decided.
     pub(super) plans: Vec<(u64, Act)>,
 }
@@ -51,7 +53,9 @@ impl Automaton {
             answers: HashMap::new(),
             acks: HashMap::new(),
             wants_cancel: false,
+            proceeding: false,
             answered: false,
+            over: false,
             plans: Vec::new(),
         }
     }
@@ -95,8 +99,9 @@ impl Automaton {
         let sdp = self.phone.sdp("sendrecv");
         match act {
             Act::Call => self.ask(world, |phone, world| phone.call(world, NUMBER, Some(&sdp))),
-            Act::Cancel if !self.answered => self.wants_cancel = true,
-            Act::Cancel => {}
+            Act::Cancel if self.over || self.answered => {}
+            Act::Cancel if self.proceeding => self.ask(world, |phone, world| phone.cancel(world)),
+            Act::Cancel => self.wants_cancel = true,
             Act::HangUp => self.ask(world, |phone, world| drop(phone.say(world, "BYE"))),
             Act::Change => self.ask(world, |phone, world| phone.reinvite(world, Some(&sdp))),
             Act::Answer(request, status) => self.answer(world, &request, status),
@@ -163,6 +168,7 @@ impl Automaton {
         if method != "INVITE" {
             return;
         }
+        self.proceeding |= status < 200;
         match status {
             100..=199 if self.wants_cancel => {
                 self.wants_cancel = false;
@@ -170,7 +176,10 @@ impl Automaton {
             }
             100..=199 => self.phone.hear(response),
             200..=299 => self.hear_answer(world, response, number),
-            _ => self.phone.ack_refusal(world, response),
+            _ => {
+                self.over = true;
+                self.phone.ack_refusal(world, response);
+            }
         }
     }
 
