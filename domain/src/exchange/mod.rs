@@ -4,12 +4,14 @@
 //! The shell (or the simulator) calls: an input ([`Exchange::receive`], [`Exchange::report`], [`Exchange::wake`]), then
 //! [`Exchange::appends`] to submit, [`Exchange::landed`] for each outcome, and [`Exchange::effects`] to carry out.
 
+mod about;
 mod edge;
 mod held;
 mod live;
 mod outbox;
 mod route;
 
+pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
 pub use held::{Effect, Held};
 pub use outbox::{Landed, Outbox};
@@ -18,14 +20,14 @@ pub use route::Listener;
 use crate::address::{EdgeRole, Flow};
 use crate::codec::Encoded;
 use crate::ids::{LegId, SessionId};
-use crate::log::{Append, AppendError, Outcome, StreamName};
+use crate::log::{Append, AppendError, Outcome};
 use crate::media::MediaReport;
 use crate::ports::Mint;
 use crate::routing::{HostKey, Provisioned, Tables};
 use crate::session::decide::offer::Offer;
 use crate::session::event::{ReleaseCause, Way};
 use crate::session::order::{Context, Order, Step};
-use crate::sip::endpoint::{Endpoint, EndpointSettings, Fact, Output, Stateless};
+use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
 use crate::sip::wire::{Message, validate_request, validate_response};
 use crate::time::{Moment, Now};
@@ -44,40 +46,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Summaries of what belongs to no stream are this far apart.
 const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
-
-/// What an exchange is told once.
-#[derive(Debug, Clone)]
-pub struct ExchangeSettings {
-    /// Transactions and dialogs.
-    pub endpoint: EndpointSettings,
-    /// Our node's number.
-    pub node: u16,
-    /// The stream of this shard's summaries; a fresh one each start.
-    pub edge_stream: StreamName,
-    /// The platform's domain in From toward callees; the listener's address where there is none.
-    pub domain: Option<Box<str>>,
-    /// Where we listen.
-    pub listeners: Vec<Listener>,
-}
-
-/// How much there is of everything. After the last call all but the totals go back to zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Sessions that have not ended.
-    pub live_sessions: usize,
-    /// Sessions in memory, ended ones that still absorb repeats included.
-    pub sessions: usize,
-    /// Dialogs in memory.
-    pub legs: usize,
-    /// Transactions in memory.
-    pub transactions: usize,
-    /// Armed timers.
-    pub timers: usize,
-    /// Messages that belonged to no stream, ever.
-    pub stateless_total: u64,
-    /// Streams that another writer took or whose state is unknown.
-    pub frozen: usize,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -206,6 +174,11 @@ impl Exchange {
         }
         appends.extend(self.edge_outbox.take());
         appends
+    }
+
+    /// Whether appends wait for a log that is away.
+    pub const fn waits_for_log(&self) -> bool {
+        !self.resubmit.is_empty()
     }
 
     fn take_resubmissions(&mut self, now: Moment) -> Vec<Append> {

@@ -1,6 +1,5 @@
 //! Read models: events in, answers out.
 
-mod cost;
 mod events;
 mod harness;
 mod http;

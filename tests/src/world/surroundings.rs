@@ -9,16 +9,24 @@ use domain::session::event::SessionEvent;
 use domain::time::Moment;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl World {
     /// Appends, commits and effects, until nothing moves.
     pub fn settle(&mut self) {
+        // What the log refused is submitted again a little later; for a scenario no time passes meanwhile.
+        let mut ahead = Duration::ZERO;
         loop {
             let effects = self.exchange.effects();
-            let appends = self.exchange.appends(self.now, &mut self.mint);
+            let now = Now { moment: self.now.moment + ahead, ..self.now };
+            let appends = self.exchange.appends(now, &mut self.mint);
+            ahead = Duration::ZERO;
             let outcomes = std::mem::take(&mut *self.outcomes.0.lock().unwrap());
             if effects.is_empty() && appends.is_empty() && outcomes.is_empty() && !self.commit_hesitantly() {
-                return;
+                if !self.exchange.waits_for_log() {
+                    return;
+                }
+                ahead = Duration::from_millis(100);
             }
             effects.into_iter().for_each(|effect| self.carry_out(effect));
             if !appends.is_empty() {

@@ -1,0 +1,39 @@
+//! What an exchange is told once, and what it tells about itself.
+
+use super::route::Listener;
+use crate::log::StreamName;
+use crate::sip::endpoint::EndpointSettings;
+
+/// What an exchange is told once.
+#[derive(Debug, Clone)]
+pub struct ExchangeSettings {
+    /// Transactions and dialogs.
+    pub endpoint: EndpointSettings,
+    /// Our node's number.
+    pub node: u16,
+    /// The stream of this shard's summaries; a fresh one each start.
+    pub edge_stream: StreamName,
+    /// The platform's domain in From toward callees; the listener's address where there is none.
+    pub domain: Option<Box<str>>,
+    /// Where we listen.
+    pub listeners: Vec<Listener>,
+}
+
+/// How much there is of everything. After the last call all but the totals go back to zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Sessions that have not ended.
+    pub live_sessions: usize,
+    /// Sessions in memory, ended ones that still absorb repeats included.
+    pub sessions: usize,
+    /// Dialogs in memory.
+    pub legs: usize,
+    /// Transactions in memory.
+    pub transactions: usize,
+    /// Armed timers.
+    pub timers: usize,
+    /// Messages that belonged to no stream, ever.
+    pub stateless_total: u64,
+    /// Streams that another writer took or whose state is unknown.
+    pub frozen: usize,
+}
