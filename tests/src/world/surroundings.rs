@@ -6,7 +6,7 @@ use domain::exchange::Effect;
 use domain::log::{Append, AppendError, Committed, Durable, EventLog, Outcome, Position, Recorded, Revision};
 use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
 use domain::session::event::SessionEvent;
-use domain::time::Moment;
+use domain::time::{Moment, Now};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
