@@ -7,8 +7,7 @@ use crate::pages::Pages;
 use crate::progress::{Standing, Stopped, Wishes};
 use crate::store::{Store, store_checkpoint};
 use domain::codec::DecodeError;
-use domain::codec::seal::{KeyRef, SealKey};
-use domain::codec::session::decode;
+use domain::codec::session::{decode, decode_clear};
 use domain::ids::SessionId;
 use domain::log::{EventLog, Filter, Followed, PortFuture, Position, ReadError, Recorded};
 use domain::ports::Keyring;
@@ -293,15 +292,7 @@ fn session_of(recorded: &Recorded) -> SessionId {
     SessionId::from_bits(recorded.correlation.as_u128())
 }
 
-/// Only the parties are ever needed in clear; what else is sealed stays so, which saves its decryption.
+/// Only the parties are ever needed of what is sealed.
 fn read(recorded: &Recorded, keyring: &dyn Keyring) -> Result<SessionEvent, DecodeError> {
-    if &*recorded.kind == FIRST { decode(recorded, keyring) } else { decode(recorded, &NoKeys) }
-}
-
-pub(crate) struct NoKeys;
-
-impl Keyring for NoKeys {
-    fn key(&self, _: KeyRef) -> Option<SealKey> {
-        None
-    }
+    if &*recorded.kind == FIRST { decode(recorded, keyring) } else { decode_clear(recorded) }
 }

@@ -189,7 +189,8 @@ pub(super) struct Opener<'a> {
     pub id: EventId,
     pub kind: &'a str,
     pub data: &'a [u8],
-    pub keyring: &'a dyn Keyring,
+    /// `None` where nobody asks for what is sealed: it stays a mask, unopened.
+    pub keyring: Option<&'a dyn Keyring>,
 }
 
 impl Opener<'_> {
@@ -198,12 +199,13 @@ impl Opener<'_> {
     }
 
     pub(super) fn personal<P: PersonalPart>(&self) -> Result<Personal<P>, DecodeError> {
+        let Some(keyring) = self.keyring else { return Ok(Personal::Masked) };
         let member: SealedMember<'_> =
             serde_json::from_slice(self.data).map_err(|error| self.malformed(&error.to_string()))?;
         let Some(text) = member.sealed else { return Ok(Personal::Masked) };
         let sealed = BASE64.decode(text).map_err(|error| self.malformed(&error.to_string()))?;
         let broken = |source| DecodeError::Sealed { kind: self.kind.to_owned(), source };
-        let Some(key) = self.keyring.key(key_of(&sealed).map_err(broken)?) else { return Ok(Personal::Masked) };
+        let Some(key) = keyring.key(key_of(&sealed).map_err(broken)?) else { return Ok(Personal::Masked) };
         let plain = key.open(self.id, self.kind, &sealed).map_err(broken)?;
         P::read(&plain).map(Personal::Known).ok_or_else(|| self.malformed("the sealed part has another shape"))
     }

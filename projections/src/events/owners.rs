@@ -1,7 +1,7 @@
 //! Whose stream is it? Remembered for streams asked about lately.
 
-use crate::projector::{FIRST, NoKeys};
-use domain::codec::session::decode;
+use crate::projector::FIRST;
+use domain::codec::session::decode_clear;
 use domain::ids::AccountId;
 use domain::log::{Direction, EventLog, ReadError, Recorded, Revision};
 use domain::session::event::SessionEvent;
@@ -70,7 +70,7 @@ fn told_by(recorded: &Recorded) -> Option<AccountId> {
     if &*recorded.kind != FIRST {
         return None;
     }
-    match decode(recorded, &NoKeys) {
+    match decode_clear(recorded) {
         Ok(SessionEvent::SessionOffered(offered)) => Some(offered.account),
         Ok(_) | Err(_) => None,
     }
