@@ -23,8 +23,6 @@ pub struct Config {
     pub sip: Sip,
     /// RTP.
     pub media: Media,
-    /// The log.
-    pub log: Log,
 }
 
 /// The HTTP API.
@@ -43,6 +41,9 @@ pub struct Sip {
     pub domain: Option<String>,
     /// T1 of RFC 3261, milliseconds: 10 to 5000. Leave it alone outside tests.
     pub t1_ms: u64,
+    /// Least milliseconds between two readings of the sockets, 0 to 100: what arrives meanwhile shares one turn and one
+    /// commit. Higher saves processor time and costs latency. After a rest the first message is read at once.
+    pub gather_ms: u64,
     /// Where it listens.
     pub listeners: Vec<Listener>,
 }
@@ -76,15 +77,6 @@ pub struct Media {
     pub silence_after_s: u64,
 }
 
-/// The log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Log {
-    /// Least milliseconds between the beginnings of two commits: 0 to 100. Higher saves processor time under load and
-    /// costs latency; an idle log commits at once.
-    pub pace_ms: u64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -93,7 +85,6 @@ impl Default for Config {
             http: Http::default(),
             sip: Sip::default(),
             media: Media::default(),
-            log: Log::default(),
         }
     }
 }
@@ -107,7 +98,12 @@ impl Default for Http {
 impl Default for Sip {
     fn default() -> Self {
         let at = |port, role| Listener { address: (Ipv4Addr::LOCALHOST, port).into(), advertise: None, role };
-        Self { domain: None, t1_ms: 500, listeners: vec![at(5060, EdgeRole::Carrier), at(5070, EdgeRole::Public)] }
+        Self {
+            domain: None,
+            t1_ms: 500,
+            gather_ms: 8,
+            listeners: vec![at(5060, EdgeRole::Carrier), at(5070, EdgeRole::Public)],
+        }
     }
 }
 
@@ -120,12 +116,6 @@ impl Default for Media {
             threads: None,
             silence_after_s: 20,
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { pace_ms: 8 }
     }
 }
 
@@ -182,8 +172,8 @@ impl Config {
         if !(10..=5_000).contains(&self.sip.t1_ms) {
             return wrong("sip.t1_ms", "must be 10 to 5000");
         }
-        if self.log.pace_ms > 100 {
-            return wrong("log.pace_ms", "must be 0 to 100");
+        if self.sip.gather_ms > 100 {
+            return wrong("sip.gather_ms", "must be 0 to 100");
         }
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
@@ -252,7 +242,7 @@ mod tests {
             ("[sip]\nt1_ms = 1", "sip.t1_ms"),
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
-            ("[log]\npace_ms = 1000", "log.pace_ms"),
+            ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();

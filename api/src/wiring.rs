@@ -134,8 +134,7 @@ pub struct Running {
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
-    let log_settings = LogSettings { pace: Duration::from_millis(config.log.pace_ms), ..LogSettings::default() };
-    let log = SqliteLog::open(config.data.join("log.db"), log_settings)?;
+    let log = SqliteLog::open(config.data.join("log.db"), LogSettings::default())?;
     let written = log.written();
     let log: Arc<dyn EventLog> = Arc::new(log);
     let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
@@ -156,6 +155,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         log: Arc::clone(&log),
         media: media.orders(),
         inbox: Arc::clone(&inbox),
+        gather: Duration::from_millis(config.sip.gather_ms),
     })?;
 
     let means = Arc::new(MachineMeans::new(node));

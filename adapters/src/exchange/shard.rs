@@ -8,6 +8,7 @@ use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Census, Effect, Exchange};
 use domain::log::{Committed, EventLog};
+use domain::time::Moment;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Batches read from one socket before others get their turn.
 const BATCHES_A_TURN: usize = 8;
@@ -99,6 +101,9 @@ pub struct ShardParts {
     pub media: MediaOrders,
     /// What other threads tell it.
     pub inbox: Arc<Inbox>,
+    /// Least time between two readings of the sockets. What arrives meanwhile shares a wake-up, a turn and a commit;
+    /// the first message after a rest is read at once. Zero reads whenever something is there.
+    pub gather: Duration,
 }
 
 /// A running shard.
@@ -113,9 +118,9 @@ impl Shard {
     pub fn start(parts: ShardParts) -> Result<Self, ShardError> {
         let gauges = Arc::new(Gauges::default());
         let inbox = Arc::clone(&parts.inbox);
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let epolls = [Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?, Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?];
         let published = Arc::clone(&gauges);
-        let run = move || match Worker::new(parts, epoll, published) {
+        let run = move || match Worker::new(parts, epolls, published) {
             Ok(worker) => worker.run(),
             Err(error) => tracing::error!(%error, "the SIP thread cannot watch its sockets: stopping"),
         };
@@ -152,35 +157,70 @@ struct Worker {
     media: MediaOrders,
     inbox: Arc<Inbox>,
     gauges: Arc<Gauges>,
-    epoll: Epoll,
+    /// Sockets and inbox.
+    everything: Epoll,
+    /// The inbox alone: what is watched between two readings.
+    inbox_alone: Epoll,
+    gather: Duration,
+    /// Sockets and timers rest until then.
+    rests_until: Moment,
     clock: Clock,
     reply: Arc<dyn Committed>,
     outgoing: Vec<Vec<(SocketAddr, bytes::Bytes)>>,
 }
 
 impl Worker {
-    fn new(parts: ShardParts, epoll: Epoll, gauges: Arc<Gauges>) -> Result<Self, nix::errno::Errno> {
-        let ShardParts { exchange, listeners, mint, log, media, inbox } = parts;
+    fn new(
+        parts: ShardParts,
+        [everything, inbox_alone]: [Epoll; 2],
+        gauges: Arc<Gauges>,
+    ) -> Result<Self, nix::errno::Errno> {
+        let ShardParts { exchange, listeners, mint, log, media, inbox, gather } = parts;
         let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
         for (index, pump) in pumps.iter().enumerate() {
-            epoll.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            everything.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
         }
-        epoll.add(inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
+        for epoll in [&everything, &inbox_alone] {
+            epoll.add(inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
+        }
         let reply: Arc<dyn Committed> = Arc::clone(&inbox) as Arc<dyn Committed>;
         let outgoing = pumps.iter().map(|_| Vec::new()).collect();
-        let clock = Clock::start();
-        Ok(Self { exchange, pumps, mint, log, media, inbox, gauges, epoll, clock, reply, outgoing })
+        let (clock, rests_until) = (Clock::start(), Moment::default());
+        Ok(Self {
+            exchange,
+            pumps,
+            mint,
+            log,
+            media,
+            inbox,
+            gauges,
+            everything,
+            inbox_alone,
+            gather,
+            rests_until,
+            clock,
+            reply,
+            outgoing,
+        })
     }
 
     fn run(mut self) {
         let mut events = [EpollEvent::empty(); 16];
         loop {
-            let timeout = self.timeout();
-            let ready = match self.epoll.wait(&mut events, timeout) {
+            let now = self.clock.now().moment;
+            let ready = if now < self.rests_until {
+                self.inbox_alone.wait(&mut events, millis_until(self.rests_until, now))
+            } else {
+                let timeout = self.exchange.next_wake().map_or(EpollTimeout::NONE, |at| millis_until(at, now));
+                self.everything.wait(&mut events, timeout)
+            };
+            let ready = match ready {
                 Ok(ready) => ready,
                 Err(nix::errno::Errno::EINTR) => 0,
                 Err(error) => return tracing::error!(%error, "the SIP thread cannot wait for its sockets: stopping"),
             };
+            let began = self.clock.now();
+            let mut worked = false;
             for event in &events[..ready] {
                 match event.data() {
                     INBOX => {
@@ -188,23 +228,21 @@ impl Worker {
                             return;
                         }
                     }
-                    index => self.read_socket(usize::try_from(index).unwrap_or(usize::MAX)),
+                    index => {
+                        self.read_socket(usize::try_from(index).unwrap_or(usize::MAX));
+                        worked = true;
+                    }
                 }
             }
-            let now = self.clock.now();
-            if self.exchange.next_wake().is_some_and(|at| at <= now.moment) {
-                self.exchange.wake(now, &mut self.mint);
+            if began.moment >= self.rests_until && self.exchange.next_wake().is_some_and(|at| at <= began.moment) {
+                self.exchange.wake(began, &mut self.mint);
+                worked = true;
+            }
+            if worked {
+                self.rests_until = began.moment + self.gather;
             }
             self.carry_out();
         }
-    }
-
-    /// Milliseconds until the next timer, rounded up so that it is due when we wake.
-    fn timeout(&self) -> EpollTimeout {
-        let Some(at) = self.exchange.next_wake() else { return EpollTimeout::NONE };
-        let wait = at.since(self.clock.now().moment);
-        let millis = wait.as_micros().div_ceil(1_000);
-        EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
     }
 
     fn read_socket(&mut self, index: usize) {
@@ -293,4 +331,10 @@ impl Worker {
         }
         self.gauges.publish(self.exchange.census());
     }
+}
+
+/// Rounded up, so that what is waited for is due when we wake.
+fn millis_until(at: Moment, now: Moment) -> EpollTimeout {
+    let millis = at.since(now).as_micros().div_ceil(1_000);
+    EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
 }

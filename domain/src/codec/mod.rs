@@ -5,4 +5,4 @@ pub mod personal;
 pub mod seal;
 pub mod session;
 
-pub use part::{DecodeError, Encoded};
+pub use part::{DecodeError, Desk, Encoded};

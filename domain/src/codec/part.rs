@@ -143,36 +143,54 @@ fn read_address(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
     Some((SocketAddr::new(ip, u16::from_be_bytes(*port)), rest))
 }
 
+/// Where events are written before they are cut to their size: one for all sessions of a shard, so that what stays in
+/// memory has no room to spare.
+#[derive(Debug, Default)]
+pub struct Desk {
+    json: Vec<u8>,
+    sealed: Vec<u8>,
+    hashed: Vec<u8>,
+}
+
+impl Desk {
+    /// Room for the facts that a hash covers.
+    pub const fn hashed(&mut self) -> &mut Vec<u8> {
+        &mut self.hashed
+    }
+}
+
 /// The one place an event of this build becomes JSON.
 pub(super) struct Sealer<'a> {
     pub id: EventId,
     pub key: KeyRef,
     pub secret: &'a SealKey,
+    pub desk: &'a mut Desk,
 }
 
 impl Sealer<'_> {
     pub(super) fn encode<P: PersonalPart>(
-        &self,
+        &mut self,
         kind: &'static str,
         event: &impl Serialize,
         personal: Option<&Personal<P>>,
     ) -> Encoded {
-        let sealed = matches!(personal, Some(Personal::Known(_)));
-        let mut data = Vec::with_capacity(if sealed { 2_048 } else { 192 });
-        write_json(event, &mut data);
+        self.desk.json.clear();
+        write_json(event, &mut self.desk.json);
         if let Some(Personal::Known(part)) = personal {
-            self.append_sealed(kind, part, &mut data);
+            self.append_sealed(kind, part);
         }
-        Encoded { kind, version: 1, data: data.into() }
+        Encoded { kind, version: 1, data: Bytes::copy_from_slice(&self.desk.json) }
     }
 
-    fn append_sealed(&self, kind: &str, part: &impl PersonalPart, data: &mut Vec<u8>) {
-        let sealed = self.secret.seal_written(self.key, self.id, kind, |out| part.write(out));
+    fn append_sealed(&mut self, kind: &str, part: &impl PersonalPart) {
+        let Desk { json: data, sealed, .. } = &mut *self.desk;
+        sealed.clear();
+        self.secret.seal_into(sealed, self.key, self.id, kind, |out| part.write(out));
         data.pop();
         data.extend_from_slice(if data.len() > 1 { b",\"sealed\":\"" } else { b"\"sealed\":\"" });
         let start = data.len();
         data.resize(start + sealed.len().div_ceil(3) * 4, 0);
-        let written = BASE64.encode_slice(&sealed, &mut data[start..]).unwrap_or(0);
+        let written = BASE64.encode_slice(&*sealed, &mut data[start..]).unwrap_or(0);
         data.truncate(start + written);
         data.extend_from_slice(b"\"}");
     }

@@ -49,26 +49,27 @@ impl SealKey {
     /// Encrypts `plain` as a part of event `id` of type `kind`. The nonce is the event's id, which never repeats; an
     /// event has at most one sealed part.
     pub fn seal(&self, reference: KeyRef, id: EventId, kind: &str, plain: &[u8]) -> Vec<u8> {
-        self.seal_written(reference, id, kind, |out| out.extend_from_slice(plain))
+        let mut sealed = Vec::with_capacity(plain.len() + 24);
+        self.seal_into(&mut sealed, reference, id, kind, |out| out.extend_from_slice(plain));
+        sealed
     }
 
-    /// As [`SealKey::seal`], of what `write` appends: encrypted where it was written, in one buffer.
-    pub fn seal_written(
+    /// As [`SealKey::seal`], of what `write` appends to an empty buffer: encrypted where it was written.
+    pub fn seal_into(
         &self,
+        sealed: &mut Vec<u8>,
         reference: KeyRef,
         id: EventId,
         kind: &str,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Vec<u8> {
-        let mut sealed = Vec::with_capacity(1_280);
+    ) {
         sealed.extend_from_slice(&reference.0.to_be_bytes());
-        write(&mut sealed);
+        write(sealed);
         // XChaCha20-Poly1305 refuses only inputs beyond 256 GiB; limits on messages keep us nine orders below.
         match self.cipher().encrypt_in_place_detached(&nonce(id), kind.as_bytes(), &mut sealed[8..]) {
             Ok(tag) => sealed.extend_from_slice(&tag),
             Err(_) => sealed.truncate(8),
         }
-        sealed
     }
 
     /// Opens what [`SealKey::seal`] made for the same event and type.

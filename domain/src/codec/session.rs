@@ -1,6 +1,6 @@
 //! Session events to and from the log.
 
-use super::part::{DecodeError, Encoded, Opener, Sealer};
+use super::part::{DecodeError, Desk, Encoded, Opener, Sealer};
 use super::personal::Personal;
 use super::seal::{KeyRef, SealKey};
 use crate::ids::EventId;
@@ -18,7 +18,7 @@ macro_rules! session_codec {
         /// Every type name, in the order of declaration.
         pub const KINDS: &[&str] = &[$(stringify!($variant)),*];
 
-        fn encode_with(sealer: &Sealer<'_>, event: &SessionEvent) -> Encoded {
+        fn encode_with(sealer: &mut Sealer<'_>, event: &SessionEvent) -> Encoded {
             match event {
                 $(SessionEvent::$variant(clear) => {
                     session_codec!(@encode sealer, $variant, clear $(, $personal)?)
@@ -78,8 +78,8 @@ session_codec! {
 }
 
 /// Makes an event ready for the log; `id` is the identity it will be stored under.
-pub fn encode(event: &SessionEvent, id: EventId, key: KeyRef, secret: &SealKey) -> Encoded {
-    encode_with(&Sealer { id, key, secret }, event)
+pub fn encode(desk: &mut Desk, event: &SessionEvent, id: EventId, key: KeyRef, secret: &SealKey) -> Encoded {
+    encode_with(&mut Sealer { id, key, secret, desk }, event)
 }
 
 /// Reads a stored session event. Personal parts whose key is gone are masked.

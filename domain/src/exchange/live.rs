@@ -3,7 +3,7 @@
 use super::Exchange;
 use super::held::Effect;
 use super::outbox::Outbox;
-use crate::codec::{personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
+use crate::codec::{Desk, personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
 use crate::ids::{EventId, LegId, SessionId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -45,35 +45,35 @@ impl Live {
     }
 
     /// Writes an event whose effect on the state has happened.
-    pub(super) fn write(&mut self, mint: &mut dyn Mint, at: WallTime, event: &SessionEvent) {
+    pub(super) fn write(&mut self, desk: &mut Desk, mint: &mut dyn Mint, at: WallTime, event: &SessionEvent) {
         let id = mint.event_id();
-        self.write_as(id, at, event);
+        self.write_as(desk, id, at, event);
         if matches!(event, SessionEvent::SessionEnded(_)) {
             self.outbox.close();
         }
     }
 
-    fn write_as(&mut self, id: EventId, at: WallTime, event: &SessionEvent) {
-        let encoded = encode(event, id, self.key.0, &self.key.1);
-        self.outbox.record(id, at, self.cause, encoded);
+    fn write_as(&mut self, desk: &mut Desk, id: EventId, at: WallTime, event: &SessionEvent) {
+        let encoded = encode(desk, event, id, self.key.0, &self.key.1);
+        self.outbox.record(desk, id, at, self.cause, encoded);
     }
 
     /// A message came.
-    pub(super) fn received(&mut self, at: WallTime, incoming: Incoming) {
+    pub(super) fn received(&mut self, desk: &mut Desk, at: WallTime, incoming: Incoming) {
         let Incoming { event, leg, flow, message, method, cseq } = incoming;
         self.session.hear(leg, &message);
         let wire = Personal::Known(Wire { flow, bytes: message.bytes().clone() });
         let message = SipMessage { leg, method, status: message.status(), cseq, wire };
-        self.write_as(event, at, &SessionEvent::SipMessageReceived(message));
+        self.write_as(desk, event, at, &SessionEvent::SipMessageReceived(message));
         self.cause = Some(event);
     }
 
     /// A message will leave once this is durable.
-    pub(super) fn commit(&mut self, at: WallTime, outgoing: Outgoing) {
+    pub(super) fn commit(&mut self, desk: &mut Desk, at: WallTime, outgoing: Outgoing) {
         let Outgoing { event, leg, flow, bytes, method, status, cseq } = outgoing;
         let wire = Personal::Known(Wire { flow, bytes: bytes.clone() });
         let message = SipMessage { leg, method, status, cseq, wire };
-        self.write_as(event, at, &SessionEvent::SipMessageCommitted(message));
+        self.write_as(desk, event, at, &SessionEvent::SipMessageCommitted(message));
         self.outbox.hold(Effect::Transmit { flow, bytes });
     }
 
@@ -86,9 +86,9 @@ impl Live {
     }
 
     /// Writes the notes about repeats down.
-    pub(super) fn write_repeats(&mut self, mint: &mut dyn Mint, at: WallTime) {
+    pub(super) fn write_repeats(&mut self, desk: &mut Desk, mint: &mut dyn Mint, at: WallTime) {
         for repeat in std::mem::take(&mut self.repeats) {
-            self.write(mint, at, &SessionEvent::SipMessageRepeated(repeat));
+            self.write(desk, mint, at, &SessionEvent::SipMessageRepeated(repeat));
         }
     }
 

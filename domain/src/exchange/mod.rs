@@ -18,7 +18,7 @@ pub use outbox::{Landed, Outbox};
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
-use crate::codec::Encoded;
+use crate::codec::{Desk, Encoded};
 use crate::ids::{LegId, SessionId};
 use crate::log::{Append, AppendError, Outcome};
 use crate::media::MediaReport;
@@ -53,11 +53,12 @@ pub struct Exchange {
     settings: ExchangeSettings,
     tables: Tables,
     endpoint: Endpoint,
-    sessions: HashMap<SessionId, Live>,
+    sessions: HashMap<SessionId, Box<Live>>,
     legs: HashMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
     effects: Vec<Effect>,
+    desk: Desk,
     /// Appends that the log could not take, and when they are tried again.
     resubmit: Vec<Append>,
     resubmit_at: Option<Moment>,
@@ -81,6 +82,7 @@ impl Exchange {
             legs: HashMap::new(),
             touched: Vec::new(),
             effects: Vec::new(),
+            desk: Desk::default(),
             resubmit: Vec::new(),
             resubmit_at: None,
             edge: EdgeCounters::default(),
@@ -143,7 +145,7 @@ impl Exchange {
             if let Some(Timer::NoteRepeats(id)) = left
                 && let Some(live) = self.sessions.get_mut(&id)
             {
-                live.write_repeats(mint, now.wall);
+                live.write_repeats(&mut self.desk, mint, now.wall);
                 self.touched.push(id);
             }
             self.settle(now, mint);
@@ -167,7 +169,7 @@ impl Exchange {
         for id in std::mem::take(&mut self.touched) {
             let Some(live) = self.sessions.get_mut(&id) else { continue };
             if live.outbox.is_ready() && live.has_repeats() {
-                live.write_repeats(mint, now.wall);
+                live.write_repeats(&mut self.desk, mint, now.wall);
                 self.endpoint.timers().stop(Timer::NoteRepeats(id));
             }
             appends.extend(live.outbox.take());
@@ -291,15 +293,15 @@ impl Exchange {
         while let Some(output) = self.endpoint.poll() {
             match output {
                 Output::Received(incoming) => {
-                    if let Some((id, live)) = self.live_of(incoming.leg) {
+                    if let Some((id, live)) = live_of(&self.legs, &mut self.sessions, incoming.leg) {
                         live.begin_turn();
-                        live.received(now.wall, incoming);
+                        live.received(&mut self.desk, now.wall, incoming);
                         self.touched.push(id);
                     }
                 }
                 Output::Send(outgoing) => {
-                    if let Some((id, live)) = self.live_of(outgoing.leg) {
-                        live.commit(now.wall, outgoing);
+                    if let Some((id, live)) = live_of(&self.legs, &mut self.sessions, outgoing.leg) {
+                        live.commit(&mut self.desk, now.wall, outgoing);
                         self.touched.push(id);
                     }
                 }
@@ -316,14 +318,10 @@ impl Exchange {
         }
     }
 
-    fn live_of(&mut self, leg: LegId) -> Option<(SessionId, &mut Live)> {
-        let id = *self.legs.get(&leg)?;
-        Some((id, self.sessions.get_mut(&id)?))
-    }
-
     /// Durable bytes go at once; others are about to go anyway.
     fn send_again(&mut self, now: Now, leg: LegId, sent: crate::sip::dialog::Sent) {
-        let durable = self.live_of(leg).is_some_and(|(_, live)| live.outbox.is_durable(sent.event));
+        let durable =
+            live_of(&self.legs, &mut self.sessions, leg).is_some_and(|(_, live)| live.outbox.is_durable(sent.event));
         if durable {
             self.effects.push(Effect::Transmit { flow: sent.flow, bytes: sent.bytes });
             self.note_repeat(now, leg, Way::Sent, sent.event);
@@ -331,7 +329,7 @@ impl Exchange {
     }
 
     fn note_repeat(&mut self, now: Now, leg: LegId, way: Way, event: crate::ids::EventId) {
-        let Some((id, live)) = self.live_of(leg) else { return };
+        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         live.note_repeat(leg, way, event);
         let timers = self.endpoint.timers();
         if !timers.is_set(Timer::NoteRepeats(id)) {
@@ -343,7 +341,7 @@ impl Exchange {
         if matches!(fact, Fact::Forgotten) {
             return self.forget_leg(leg);
         }
-        let Some((id, live)) = self.live_of(leg) else { return };
+        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
         live.session.observe(&mut context, leg, fact);
         let steps = context.steps;
@@ -357,7 +355,7 @@ impl Exchange {
             match step {
                 Step::Record(event) => {
                     if let Some(live) = self.sessions.get_mut(&id) {
-                        live.write(mint, now.wall, &event);
+                        live.write(&mut self.desk, mint, now.wall, &event);
                         if live.session.ended && matches!(event, crate::session::event::SessionEvent::SessionEnded(_)) {
                             self.live_sessions = self.live_sessions.saturating_sub(1);
                             live.session.slim();
@@ -419,7 +417,7 @@ impl Exchange {
         }
         let mut live = Live::new(id, self.settings.node, key);
         live.legs = 1;
-        self.sessions.insert(id, live);
+        self.sessions.insert(id, Box::new(live));
         self.live_sessions += 1;
         self.legs.insert(leg, id);
         let offer = Offer {
@@ -439,7 +437,7 @@ impl Exchange {
     fn begin_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, offer: Offer, request: &Message) {
         let Some(live) = self.sessions.get_mut(&id) else { return };
         if let Some(Output::Received(incoming)) = self.endpoint.poll() {
-            live.received(now.wall, incoming);
+            live.received(&mut self.desk, now.wall, incoming);
         }
         let mut context = Context::new(now, mint);
         live.session.on_offer(&mut context, offer, request);
@@ -449,7 +447,7 @@ impl Exchange {
 
     /// A message of ours could not be built: the call cannot go on.
     fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
-        let Some((id, live)) = self.live_of(leg) else { return };
+        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
         live.session.release_all(&mut context, ReleaseCause::Unusable);
         let steps = context.steps;
@@ -465,7 +463,7 @@ impl Exchange {
     }
 
     fn forget_if_over(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(Live::is_over) {
+        if self.sessions.get(&id).is_some_and(|live| live.is_over()) {
             self.sessions.remove(&id);
             self.endpoint.timers().stop(Timer::NoteRepeats(id));
         }
@@ -487,6 +485,16 @@ impl Exchange {
         // Counters and names only: this cannot fail, and an empty object would say so.
         let data = serde_json::to_vec(&summary).unwrap_or_else(|_| b"{}".to_vec());
         let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
-        self.edge_outbox.record(mint.event_id(), now.wall, None, encoded);
+        self.edge_outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encoded);
     }
+}
+
+/// The session that a leg belongs to.
+fn live_of<'a>(
+    legs: &HashMap<LegId, SessionId>,
+    sessions: &'a mut HashMap<SessionId, Box<Live>>,
+    leg: LegId,
+) -> Option<(SessionId, &'a mut Live)> {
+    let id = *legs.get(&leg)?;
+    Some((id, sessions.get_mut(&id)?))
 }

@@ -2,7 +2,7 @@
 //! for theirs.
 
 use super::held::{Effect, Held};
-use crate::codec::Encoded;
+use crate::codec::{Desk, Encoded};
 use crate::ids::EventId;
 use crate::log::{Append, AppendError, Draft, Durable, EventHash, Expected, Hashed, Life, Revision, StreamName};
 use crate::time::WallTime;
@@ -26,8 +26,6 @@ pub struct Outbox {
     durable: Option<EventId>,
     life: Life,
     frozen: bool,
-    /// Where hashes are taken.
-    scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -63,12 +61,11 @@ impl Outbox {
             durable: None,
             life: Life::Open,
             frozen: false,
-            scratch: Vec::new(),
         }
     }
 
     /// Adds an event, chained to its predecessor by hash.
-    pub fn record(&mut self, id: EventId, at: WallTime, cause: Option<EventId>, event: Encoded) {
+    pub fn record(&mut self, desk: &mut Desk, id: EventId, at: WallTime, cause: Option<EventId>, event: Encoded) {
         let Encoded { kind, version, data } = event;
         let facts = Hashed {
             stream: &self.stream,
@@ -83,7 +80,7 @@ impl Outbox {
             previous: self.last_hash,
             data: &data,
         };
-        let hash = facts.hash_in(&mut self.scratch);
+        let hash = facts.hash_in(desk.hashed());
         self.pending.push(Draft { id, kind, version, at, cause, previous: self.last_hash, data });
         self.last_hash = hash;
         self.next += 1;
@@ -125,7 +122,7 @@ impl Outbox {
             life: self.life,
             correlation: self.correlation,
             node: self.node,
-            events: std::mem::take(&mut self.pending),
+            events: std::mem::take(&mut self.pending).into_boxed_slice().into_vec(),
         };
         self.expected = Expected::Exactly(Revision(self.next - 1));
         let held = std::mem::take(&mut self.held);

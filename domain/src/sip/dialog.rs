@@ -164,6 +164,14 @@ impl Dialog {
         self.branches
     }
 
+    /// Gives back what only requests of ours need: an ended dialog sends none. What a late fork needs stays
+    /// (RFC 3261 §13.2.2.4).
+    pub fn slim(&mut self) {
+        self.remote = Box::default();
+        self.target = Box::default();
+        self.routes = Vec::new();
+    }
+
     /// Whether nothing more will happen in this dialog.
     pub fn is_forgettable(&self) -> bool {
         self.state == DialogState::Over && self.transactions == 0 && self.answer.is_none()

@@ -1,6 +1,7 @@
 //! Scripts into a log, as the exchange would append them.
 
 use super::CallScript;
+use domain::codec::Desk;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::codec::session::encode;
 use domain::ids::EventId;
@@ -84,7 +85,7 @@ fn appends(script: &CallScript) -> Vec<(i64, Append)> {
         };
         for step in turn {
             let id = step.id(script.session);
-            let encoded = encode(&step.event, id, Keys::KEY, &Keys::secret());
+            let encoded = encode(&mut Desk::default(), &step.event, id, Keys::KEY, &Keys::secret());
             append.events.push(Draft {
                 id,
                 kind: encoded.kind,

@@ -52,10 +52,10 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pace: Duration::from_millis(4),
+            pace: Duration::ZERO,
             queue_appends: 16_384,
             queue_bytes: 64 << 20,
-            tail_bytes: 16 << 20,
+            tail_bytes: 4 << 20,
             checkpoint_bytes: 16 << 20,
             page_size: 8_192,
             known_streams: 65_536,

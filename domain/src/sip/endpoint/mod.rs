@@ -214,15 +214,23 @@ struct ClientTransaction {
     fork: bool,
 }
 
+impl ClientTransaction {
+    /// After a final response that needs no ACK of this transaction its request is never sent again: what is left only
+    /// absorbs repeats.
+    fn forget_request(&mut self) {
+        self.last.bytes = Bytes::new();
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Endpoint {
     settings: EndpointSettings,
     timers: Timers,
-    dialogs: HashMap<LegId, Dialog>,
-    servers: HashMap<TransactionId, ServerTransaction>,
+    dialogs: HashMap<LegId, Box<Dialog>>,
+    servers: HashMap<TransactionId, Box<ServerTransaction>>,
     server_keys: HashMap<Box<str>, TransactionId>,
-    clients: HashMap<TransactionId, ClientTransaction>,
+    clients: HashMap<TransactionId, Box<ClientTransaction>>,
     client_keys: HashMap<ClientKey, TransactionId>,
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashMap<Box<str>, TransactionId>,
@@ -287,7 +295,7 @@ impl Endpoint {
 
     /// The dialog of a leg.
     pub fn dialog(&self, leg: LegId) -> Option<&Dialog> {
-        self.dialogs.get(&leg)
+        self.dialogs.get(&leg).map(|dialog| &**dialog)
     }
 
     fn new_transaction(&mut self) -> TransactionId {
@@ -343,7 +351,7 @@ impl Endpoint {
     }
 
     fn forget_if_over(&mut self, leg: LegId) {
-        if self.dialogs.get(&leg).is_some_and(Dialog::is_forgettable) {
+        if self.dialogs.get(&leg).is_some_and(|dialog| dialog.is_forgettable()) {
             self.dialogs.remove(&leg);
             for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
             {
@@ -356,6 +364,7 @@ impl Endpoint {
     fn end_dialog(&mut self, leg: LegId) {
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.state = DialogState::Over;
+            dialog.slim();
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.forget_if_over(leg);

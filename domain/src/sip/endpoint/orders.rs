@@ -57,7 +57,7 @@ impl Endpoint {
         let key = server_key(&via, &Method::Invite);
         let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
         let identity = invite_identity(&request);
-        self.dialogs.insert(leg, dialog);
+        self.dialogs.insert(leg, Box::new(dialog));
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
         if let Some(identity) = identity {
@@ -165,7 +165,7 @@ impl Endpoint {
             bye_wanted: false,
             transactions: 0,
         };
-        self.dialogs.insert(leg, dialog);
+        self.dialogs.insert(leg, Box::new(dialog));
         self.send_invite(now, mint, leg, plan.max_forwards, &plan.headers, plan.body.as_ref());
         self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout);
     }
@@ -304,7 +304,7 @@ impl Endpoint {
         self.bye_fork(now, mint, leg);
         if let Some(fork) = self.dialogs.get_mut(&leg) {
             let (cseq, branches, transactions) = (fork.local_cseq, fork.branches, fork.transactions);
-            *fork = Dialog { local_cseq: cseq, branches, transactions, ..kept };
+            **fork = Dialog { local_cseq: cseq, branches, transactions, ..*kept };
         }
     }
 
@@ -385,7 +385,7 @@ impl Endpoint {
             interval: Duration::ZERO,
             fork: false,
         };
-        self.clients.insert(id, transaction);
+        self.clients.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&key.leg) {
             dialog.transactions += 1;
         }

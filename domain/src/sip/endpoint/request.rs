@@ -278,7 +278,7 @@ impl Endpoint {
         let interval = Duration::ZERO;
         let transaction =
             ServerTransaction { key, leg, flow, machine, request, request_event, cseq, last: None, interval };
-        self.servers.insert(id, transaction);
+        self.servers.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.transactions += 1;
         }

@@ -65,6 +65,9 @@ impl Endpoint {
             && let Some(client) = self.clients.get_mut(&id)
         {
             client.final_event = Some(event);
+            if Class::of(status) == Class::Success {
+                client.forget_request();
+            }
         }
         let early = self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Early);
         if let Some(dialog) = self.dialogs.get_mut(&leg)
@@ -158,6 +161,7 @@ impl Endpoint {
                     && let Some(client) = self.clients.get_mut(&id)
                 {
                     client.final_event = Some(event);
+                    client.forget_request();
                 }
             }
             client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),

@@ -157,7 +157,8 @@ impl Writer {
             self.fail(WriteError::TooLarge);
         }
         match self.wrong.take() {
-            None => Ok(Bytes::from(text)),
+            // Messages of ours are kept for as long as they may be asked for again: without room to spare.
+            None => Ok(Bytes::from(text.into_boxed_slice())),
             Some(wrong) => Err(wrong),
         }
     }
