@@ -128,11 +128,13 @@ fn keys_are_made_again_in_the_background() {
 fn a_key_moved_to_another_reference_does_not_open() {
     let folder = Folder::new();
     let keyring = open(&folder).unwrap();
-    let (first, second) = (keyring.take(ACCOUNT).unwrap().0, keyring.take(ACCOUNT).unwrap().0);
+    // A row holds 64 keys: the 65th begins another.
+    let taken: Vec<_> = std::iter::repeat_with(|| keyring.take(ACCOUNT)).flatten().take(65).collect();
+    let (first, second) = (taken[0].0, taken[64].0);
     drop(keyring);
     let file = rusqlite::Connection::open(folder.path().join("keyring.db")).unwrap();
-    let swap = "UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE reference = ?2) WHERE reference = ?1";
-    file.execute(swap, [first.0 as i64, second.0 as i64]).unwrap();
+    let swap = "UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE first = ?2) WHERE first = ?1";
+    assert_eq!(file.execute(swap, [first.0 as i64, second.0 as i64]).unwrap(), 1);
     drop(file);
     let keyring = open(&folder).unwrap();
     assert!(keyring.key(first).is_none());

@@ -1,26 +1,34 @@
 //! The keyring's file. Rollback journal, not write-ahead log: once a transaction is over, erased bytes are nowhere.
 
-use super::wrap::{NONCE, Place, WRAPPED, Wrapper};
+use super::wrap::{Place, SALT, Wrapper};
 use super::{KeyringError, Master};
 use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
 use nix::fcntl::Flock;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Version of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// Session keys that stand in one row: few enough that one is found and erased cheaply, many enough to be made cheaply.
+const ROW_KEYS: usize = 64;
+
+/// What stands where a key was erased.
+const ERASED: [u8; 32] = [0; 32];
 
 const SCHEMA: &str = "
     -- A key that only the right master key opens.
     CREATE TABLE proof (wrapped BLOB NOT NULL);
     CREATE TABLE accounts (number INTEGER PRIMARY KEY, account BLOB NOT NULL UNIQUE, wrapped BLOB NOT NULL);
-    -- AUTOINCREMENT: a reference is never given twice, not even after its key was erased.
-    CREATE TABLE keys (reference INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, wrapped BLOB NOT NULL);
+    -- Keys of the references from `first` on, side by side. A row is never deleted, so no reference is given twice; an
+    -- erased key's bytes are zeros.
+    CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, account INTEGER NOT NULL, wrapped BLOB NOT NULL);
 ";
 
 /// An account's number in the keyring, and its key.
@@ -66,7 +74,7 @@ impl Vault {
             self.accounts.insert(account, known);
         }
         let Some(known) = self.accounts.get(&account) else { return Ok(Vec::new()) };
-        let mut random = Zeroizing::new(vec![0; count * (32 + NONCE)]);
+        let mut random = Zeroizing::new(vec![0; count * 32]);
         getrandom::fill(&mut random).map_err(|_| KeyringError::NoRandomness)?;
         let transaction = self.connection.transaction()?;
         let keys = insert(&transaction, known, &random)?;
@@ -76,31 +84,60 @@ impl Vault {
 
     /// The key behind a reference; `None` where it was erased or never was.
     pub fn key(&self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
-        let mut find = self.connection.prepare_cached(
-            "SELECT number, accounts.wrapped, keys.wrapped FROM keys JOIN accounts ON number = keys.account
-             WHERE reference = ?1",
-        )?;
-        let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, Vec<u8>, Vec<u8>)> {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        };
-        let Some((number, account, key)) = find.query_row([reference.0 as i64], row).optional()? else {
-            return Ok(None);
-        };
-        let account = self.master.unwrap(&account, Place::Account(number)).ok_or(KeyringError::Damaged)?;
-        let key = Wrapper::new(&account).unwrap(&key, Place::Session(number, reference.0));
-        key.map(Some).ok_or(KeyringError::Damaged)
+        let row = self.row_of(reference)?;
+        let key = row.and_then(|row| row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok()));
+        Ok(key.filter(|key| *key != ERASED).map(SealKey::from_bytes))
     }
 
     /// Erases keys, all or none. When this returns they are not in the file any more.
     pub fn erase(&mut self, references: &[KeyRef]) -> Result<(), KeyringError> {
+        let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
+        for reference in references {
+            let known = rows.range_mut(..=reference.0).next_back().filter(|(_, row)| row.holds(*reference));
+            let row = match known {
+                Some((_, row)) => row,
+                None => match self.row_of(*reference)? {
+                    Some(row) => rows.entry(row.first).or_insert(row),
+                    None => continue,
+                },
+            };
+            let range = row.range(*reference);
+            if let Some(key) = row.keys.get_mut(range) {
+                key.copy_from_slice(&ERASED);
+            }
+        }
         let transaction = self.connection.transaction()?;
         {
-            let mut delete = transaction.prepare_cached("DELETE FROM keys WHERE reference = ?1")?;
-            for reference in references {
-                delete.execute([reference.0 as i64])?;
+            let mut write = transaction.prepare_cached("UPDATE keys SET wrapped = ?2 WHERE first = ?1")?;
+            for row in rows.values() {
+                let wrapped = row.wrapper.wrap_bytes(&row.keys, salt()?, Place::Sessions(row.account, row.first));
+                write.execute(params![row.first as i64, wrapped])?;
             }
         }
         Ok(transaction.commit()?)
+    }
+
+    /// The row that holds a reference, opened.
+    fn row_of(&self, reference: KeyRef) -> Result<Option<Row>, KeyringError> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT first, count, number, accounts.wrapped, keys.wrapped FROM keys
+             JOIN accounts ON number = keys.account WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+        )?;
+        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, Vec<u8>, Vec<u8>)> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        };
+        // References beyond what SQLite can hold were never given.
+        let Ok(wanted) = i64::try_from(reference.0) else { return Ok(None) };
+        let Some((first, count, number, account, keys)) = find.query_row([wanted], read).optional()? else {
+            return Ok(None);
+        };
+        if wanted >= first + count {
+            return Ok(None);
+        }
+        let account = self.master.unwrap(&account, Place::Account(number)).ok_or(KeyringError::Damaged)?;
+        let (wrapper, first) = (Wrapper::new(&account), first.unsigned_abs());
+        let keys = wrapper.unwrap_bytes(&keys, Place::Sessions(number, first)).ok_or(KeyringError::Damaged)?;
+        Ok(Some(Row { first, account: number, wrapper, keys }))
     }
 
     fn find(&self, account: AccountId) -> Result<Option<Account>, KeyringError> {
@@ -126,33 +163,57 @@ impl Vault {
     }
 }
 
-/// A random key and a random nonce.
-fn draw() -> Result<(SealKey, [u8; NONCE]), KeyringError> {
-    let mut key = Zeroizing::new([0; 32]);
-    let mut nonce = [0; NONCE];
-    getrandom::fill(&mut key[..]).map_err(|_| KeyringError::NoRandomness)?;
-    getrandom::fill(&mut nonce).map_err(|_| KeyringError::NoRandomness)?;
-    Ok((SealKey::from_bytes(*key), nonce))
+/// A row of session keys, opened.
+struct Row {
+    first: u64,
+    account: i64,
+    wrapper: Wrapper,
+    keys: Zeroizing<Vec<u8>>,
 }
 
-/// Stores as many keys as there is randomness for.
+impl Row {
+    /// Where a reference's key stands.
+    fn range(&self, reference: KeyRef) -> Range<usize> {
+        let index = usize::try_from(reference.0.saturating_sub(self.first)).unwrap_or(usize::MAX / 64);
+        index * 32..index * 32 + 32
+    }
+
+    fn holds(&self, reference: KeyRef) -> bool {
+        reference.0 >= self.first && self.range(reference).end <= self.keys.len()
+    }
+}
+
+/// A random key and a random salt.
+fn draw() -> Result<(SealKey, [u8; SALT]), KeyringError> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut key[..]).map_err(|_| KeyringError::NoRandomness)?;
+    Ok((SealKey::from_bytes(*key), salt()?))
+}
+
+fn salt() -> Result<[u8; SALT], KeyringError> {
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt).map_err(|_| KeyringError::NoRandomness)?;
+    Ok(salt)
+}
+
+/// Stores as many keys as there is randomness for, [`ROW_KEYS`] in a row.
 fn insert(
     transaction: &Transaction<'_>,
     account: &Account,
     random: &[u8],
 ) -> Result<Vec<(KeyRef, SealKey)>, KeyringError> {
-    let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'keys'), 0)";
-    let mut reference = transaction.query_row(last, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
-    let mut add = transaction.prepare_cached("INSERT INTO keys (reference, account, wrapped) VALUES (?1, ?2, ?3)")?;
-    let mut keys = Vec::with_capacity(random.len() / (32 + NONCE));
-    for drawn in random.chunks_exact(32 + NONCE) {
-        let (Some(key), Some(nonce)) = (drawn.first_chunk(), drawn.last_chunk()) else { break };
-        reference += 1;
-        let key = SealKey::from_bytes(*key);
-        let wrapped = account.wrapper.wrap(&key, *nonce, Place::Session(account.number, reference));
-        debug_assert_eq!(wrapped.len(), WRAPPED);
-        add.execute(params![reference as i64, account.number, wrapped])?;
-        keys.push((KeyRef(reference), key));
+    let next = "SELECT coalesce(max(first + count), 1) FROM keys WHERE first = (SELECT max(first) FROM keys)";
+    let mut first = transaction.query_row(next, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    let mut add =
+        transaction.prepare_cached("INSERT INTO keys (first, count, account, wrapped) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut keys = Vec::with_capacity(random.len() / 32);
+    for row in random.chunks(ROW_KEYS * 32) {
+        let wrapped = account.wrapper.wrap_bytes(row, salt()?, Place::Sessions(account.number, first));
+        let count = row.len() / 32;
+        add.execute(params![first as i64, count as i64, account.number, wrapped])?;
+        let given = row.chunks_exact(32).filter_map(|key| <[u8; 32]>::try_from(key).ok()).map(SealKey::from_bytes);
+        keys.extend((first..).map(KeyRef).zip(given));
+        first += count as u64;
     }
     Ok(keys)
 }
@@ -189,9 +250,9 @@ fn prove(connection: &Connection, master: &Wrapper, path: &Path) -> Result<(), K
 
 #[cfg(test)]
 impl Vault {
-    /// A key as it stands in the file.
+    /// The row of a key as it stands in the file.
     pub fn wrapped(&self, reference: KeyRef) -> Vec<u8> {
-        let find = "SELECT wrapped FROM keys WHERE reference = ?1";
+        let find = "SELECT wrapped FROM keys WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
         self.connection.query_row(find, [reference.0 as i64], |row| row.get(0)).unwrap()
     }
 }

@@ -1,14 +1,15 @@
-//! Keys encrypted by keys: XChaCha20-Poly1305 under a random nonce, bound to the place where the result is stored.
+//! Keys encrypted by keys: AES-256-GCM under a key of that one wrapping (derived from the wrapping key and a salt drawn at
+//! random), bound to the place where the result is stored.
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use domain::codec::seal::SealKey;
 use zeroize::Zeroizing;
 
-/// Bytes of a nonce, drawn at random: 192 bits never repeat.
-pub(super) const NONCE: usize = 24;
-/// Bytes of a wrapped key: nonce, key, tag.
-pub(super) const WRAPPED: usize = NONCE + 32 + 16;
+/// Bytes of a salt, drawn at random: 192 bits never repeat.
+pub(super) const SALT: usize = 24;
+/// Bytes that wrapping adds: salt and tag.
+pub(super) const ADDED: usize = SALT + 16;
 
 /// Where a wrapped key is stored; it opens nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +18,8 @@ pub(super) enum Place {
     Proof,
     /// The key of the account with this number in the keyring.
     Account(i64),
-    /// The session key of this reference, of the account with this number.
-    Session(i64, u64),
+    /// The session keys from this reference on, of the account with this number.
+    Sessions(i64, u64),
 }
 
 impl Place {
@@ -26,7 +27,7 @@ impl Place {
         let (kind, account, reference) = match self {
             Self::Proof => (0, 0, 0),
             Self::Account(account) => (1, account, 0),
-            Self::Session(account, reference) => (2, account, reference),
+            Self::Sessions(account, reference) => (2, account, reference),
         };
         let mut bytes = [kind; 17];
         bytes[1..9].copy_from_slice(&account.to_be_bytes());
@@ -35,21 +36,26 @@ impl Place {
     }
 }
 
-/// A key made ready to wrap others.
-pub(super) struct Wrapper(XChaCha20Poly1305);
+/// A key that wraps others.
+pub(super) struct Wrapper(SealKey);
 
 impl Wrapper {
     pub fn new(key: &SealKey) -> Self {
-        Self(XChaCha20Poly1305::new(key.expose().into()))
+        Self(key.clone())
     }
 
-    /// Wraps a key with a nonce that is used this once.
-    pub fn wrap(&self, key: &SealKey, nonce: [u8; NONCE], place: Place) -> Vec<u8> {
-        let mut wrapped = Vec::with_capacity(WRAPPED);
-        wrapped.extend_from_slice(&nonce);
-        let payload = Payload { msg: key.expose(), aad: &place.bytes() };
-        // It refuses only inputs beyond 256 GiB; what is cut short does not open, so nothing would be lost unseen.
-        if let Ok(cipher) = self.0.encrypt(&XNonce::from(nonce), payload) {
+    /// Wraps a key with a salt that is used this once.
+    pub fn wrap(&self, key: &SealKey, salt: [u8; SALT], place: Place) -> Vec<u8> {
+        self.wrap_bytes(key.expose(), salt, place)
+    }
+
+    /// As [`Wrapper::wrap`], of many keys that stand side by side.
+    pub fn wrap_bytes(&self, keys: &[u8], salt: [u8; SALT], place: Place) -> Vec<u8> {
+        let mut wrapped = Vec::with_capacity(keys.len() + ADDED);
+        wrapped.extend_from_slice(&salt);
+        let payload = Payload { msg: keys, aad: &place.bytes() };
+        // It refuses only inputs beyond 64 GiB; what is cut short does not open, so nothing would be lost unseen.
+        if let Ok(cipher) = self.cipher(&salt).encrypt(&Nonce::default(), payload) {
             wrapped.extend_from_slice(&cipher);
         }
         wrapped
@@ -57,10 +63,21 @@ impl Wrapper {
 
     /// The key wrapped for this place; `None` under another key, from another place, or altered.
     pub fn unwrap(&self, wrapped: &[u8], place: Place) -> Option<SealKey> {
-        let (nonce, cipher) = wrapped.split_first_chunk::<NONCE>()?;
-        let payload = Payload { msg: cipher, aad: &place.bytes() };
-        let plain = Zeroizing::new(self.0.decrypt(&XNonce::from(*nonce), payload).ok()?);
+        let plain = self.unwrap_bytes(wrapped, place)?;
         Some(SealKey::from_bytes(plain[..].try_into().ok()?))
+    }
+
+    /// As [`Wrapper::unwrap`], of many keys that stand side by side.
+    pub fn unwrap_bytes(&self, wrapped: &[u8], place: Place) -> Option<Zeroizing<Vec<u8>>> {
+        let (salt, cipher) = wrapped.split_first_chunk::<SALT>()?;
+        let payload = Payload { msg: cipher, aad: &place.bytes() };
+        self.cipher(salt).decrypt(&Nonce::default(), payload).ok().map(Zeroizing::new)
+    }
+
+    /// The cipher of one wrapping; its nonce is zero, for it is used once.
+    fn cipher(&self, salt: &[u8; SALT]) -> Aes256Gcm {
+        let derived = Zeroizing::new(*blake3::keyed_hash(self.0.expose(), salt).as_bytes());
+        Aes256Gcm::new(derived.as_slice().into())
     }
 }
 
@@ -72,15 +89,15 @@ mod tests {
     fn a_key_opens_only_with_its_wrapper_and_in_its_place() {
         let wrapper = Wrapper::new(&SealKey::from_bytes([1; 32]));
         let key = SealKey::from_bytes([2; 32]);
-        let wrapped = wrapper.wrap(&key, [3; NONCE], Place::Session(4, 5));
-        assert_eq!(wrapped.len(), WRAPPED);
+        let wrapped = wrapper.wrap(&key, [3; SALT], Place::Sessions(4, 5));
+        assert_eq!(wrapped.len(), 32 + ADDED);
         let opened = |wrapper: &Wrapper, place| wrapper.unwrap(&wrapped, place).map(|key| *key.expose());
-        assert_eq!(opened(&wrapper, Place::Session(4, 5)), Some([2; 32]));
-        assert_eq!(opened(&wrapper, Place::Session(4, 6)), None);
-        assert_eq!(opened(&wrapper, Place::Session(5, 5)), None);
+        assert_eq!(opened(&wrapper, Place::Sessions(4, 5)), Some([2; 32]));
+        assert_eq!(opened(&wrapper, Place::Sessions(4, 6)), None);
+        assert_eq!(opened(&wrapper, Place::Sessions(5, 5)), None);
         assert_eq!(opened(&wrapper, Place::Account(4)), None);
-        assert_eq!(opened(&Wrapper::new(&key), Place::Session(4, 5)), None);
-        assert!(wrapper.unwrap(&wrapped[..50], Place::Session(4, 5)).is_none());
+        assert_eq!(opened(&Wrapper::new(&key), Place::Sessions(4, 5)), None);
+        assert!(wrapper.unwrap(&wrapped[..50], Place::Sessions(4, 5)).is_none());
         assert!(wrapper.unwrap(&[], Place::Proof).is_none());
     }
 }

@@ -2,8 +2,8 @@
 //! the key erases, and no hash changes.
 
 use crate::ids::EventId;
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305, XNonce,
+use aes_gcm::{
+    Aes256Gcm, KeyInit, Nonce,
     aead::{Aead, AeadInPlace, Payload},
 };
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,9 @@ impl SealKey {
         &self.0
     }
 
-    /// Encrypts `plain` as a part of event `id` of type `kind`. The nonce is the event's id, which never repeats; an
-    /// event has at most one sealed part.
+    /// Encrypts `plain` as a part of event `id` of type `kind`, by AES-256-GCM under a key of that event alone: derived
+    /// from this key and the event's id, which never repeats. An event has at most one sealed part, so each derived key
+    /// encrypts once.
     pub fn seal(&self, reference: KeyRef, id: EventId, kind: &str, plain: &[u8]) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(plain.len() + 24);
         self.seal_into(&mut sealed, reference, id, kind, |out| out.extend_from_slice(plain));
@@ -65,8 +66,8 @@ impl SealKey {
     ) {
         sealed.extend_from_slice(&reference.0.to_be_bytes());
         write(sealed);
-        // XChaCha20-Poly1305 refuses only inputs beyond 256 GiB; limits on messages keep us nine orders below.
-        match self.cipher().encrypt_in_place_detached(&nonce(id), kind.as_bytes(), &mut sealed[8..]) {
+        // AES-GCM refuses only inputs beyond 64 GiB; limits on messages keep us six orders below.
+        match self.cipher(id).encrypt_in_place_detached(&Nonce::default(), kind.as_bytes(), &mut sealed[8..]) {
             Ok(tag) => sealed.extend_from_slice(&tag),
             Err(_) => sealed.truncate(8),
         }
@@ -75,11 +76,15 @@ impl SealKey {
     /// Opens what [`SealKey::seal`] made for the same event and type.
     pub fn open(&self, id: EventId, kind: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let cipher = sealed.get(8..).ok_or(SealError::Truncated)?;
-        self.cipher().decrypt(&nonce(id), Payload { msg: cipher, aad: kind.as_bytes() }).map_err(|_| SealError::Forged)
+        self.cipher(id)
+            .decrypt(&Nonce::default(), Payload { msg: cipher, aad: kind.as_bytes() })
+            .map_err(|_| SealError::Forged)
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(self.0.as_slice().into())
+    /// The event's own cipher; its nonce is zero, for it is used once.
+    fn cipher(&self, id: EventId) -> Aes256Gcm {
+        let derived = Zeroizing::new(*blake3::keyed_hash(&self.0, id.uuid().as_bytes()).as_bytes());
+        Aes256Gcm::new(derived.as_slice().into())
     }
 }
 
@@ -87,12 +92,6 @@ impl SealKey {
 pub fn key_of(sealed: &[u8]) -> Result<KeyRef, SealError> {
     let head = sealed.first_chunk::<8>().ok_or(SealError::Truncated)?;
     Ok(KeyRef(u64::from_be_bytes(*head)))
-}
-
-fn nonce(id: EventId) -> XNonce {
-    let mut bytes = [0; 24];
-    bytes[..16].copy_from_slice(id.uuid().as_bytes());
-    XNonce::from(bytes)
 }
 
 #[cfg(test)]

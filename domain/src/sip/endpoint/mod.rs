@@ -23,7 +23,7 @@ use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::time::Moment;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// What an endpoint is told once.
@@ -183,6 +183,8 @@ struct ServerTransaction {
     cseq: u32,
     last: Option<Sent>,
     interval: Duration,
+    /// What a first INVITE without a final response is known by in `pending_invites`.
+    merge: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +235,7 @@ pub struct Endpoint {
     clients: HashMap<TransactionId, Box<ClientTransaction>>,
     client_keys: HashMap<ClientKey, TransactionId>,
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
-    pending_invites: HashMap<Box<str>, TransactionId>,
+    pending_invites: HashSet<Box<str>>,
     transactions: u64,
     outputs: VecDeque<Output>,
 }
@@ -249,7 +251,7 @@ impl Endpoint {
             server_keys: HashMap::new(),
             clients: HashMap::new(),
             client_keys: HashMap::new(),
-            pending_invites: HashMap::new(),
+            pending_invites: HashSet::new(),
             transactions: 0,
             outputs: VecDeque::new(),
         }
@@ -319,9 +321,9 @@ impl Endpoint {
 
     fn end_server(&mut self, id: TransactionId) {
         self.stop_transaction_timers(id);
+        self.forget_pending_invite(id);
         if let Some(transaction) = self.servers.remove(&id) {
             self.server_keys.remove(&transaction.key);
-            self.forget_pending_invite(id, transaction.request.as_ref());
             self.transaction_left(transaction.leg);
         }
     }
@@ -334,11 +336,8 @@ impl Endpoint {
         }
     }
 
-    fn forget_pending_invite(&mut self, id: TransactionId, request: Option<&Message>) {
-        let identity = request.and_then(request::invite_identity);
-        if let Some(identity) = identity
-            && self.pending_invites.get(&identity) == Some(&id)
-        {
+    fn forget_pending_invite(&mut self, id: TransactionId) {
+        if let Some(identity) = self.servers.get_mut(&id).and_then(|server| server.merge.take()) {
             self.pending_invites.remove(&identity);
         }
     }

@@ -60,8 +60,9 @@ impl Endpoint {
         self.dialogs.insert(leg, Box::new(dialog));
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
-        if let Some(identity) = identity {
-            self.pending_invites.insert(identity, id);
+        if let (Some(identity), Some(server)) = (identity, self.servers.get_mut(&id)) {
+            server.merge = Some(identity.clone());
+            self.pending_invites.insert(identity);
         }
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.incoming = Some(id);
@@ -105,7 +106,7 @@ impl Endpoint {
         let method: Box<str> = request.method().map_or("", |method| method.as_str()).into();
         self.send(leg, &sent, method, Some(status), cseq);
         if status >= 200 {
-            self.forget_pending_invite(id, Some(&request));
+            self.forget_pending_invite(id);
         }
         if let Some(server) = self.servers.get_mut(&id) {
             let success = invite && (200..300).contains(&status);

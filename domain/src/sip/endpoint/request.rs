@@ -9,6 +9,7 @@ use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Class, server_invite, server_other};
 use crate::sip::wire::{HeaderName, Message, Method, Via};
 use crate::time::Moment;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 impl Endpoint {
@@ -255,7 +256,7 @@ impl Endpoint {
 
     /// The same request came on two ways (RFC 3261 §8.2.2.2), judged only while the first is in progress.
     fn is_merged(&self, request: &Message) -> bool {
-        invite_identity(request).is_some_and(|identity| self.pending_invites.contains_key(&identity))
+        invite_identity(request).is_some_and(|identity| self.pending_invites.contains(&identity))
     }
 
     pub(super) fn open_server(
@@ -276,8 +277,18 @@ impl Endpoint {
         self.server_keys.insert(key.clone(), id);
         let request = Some(request);
         let interval = Duration::ZERO;
-        let transaction =
-            ServerTransaction { key, leg, flow, machine, request, request_event, cseq, last: None, interval };
+        let transaction = ServerTransaction {
+            key,
+            leg,
+            flow,
+            machine,
+            request,
+            request_event,
+            cseq,
+            last: None,
+            interval,
+            merge: None,
+        };
         self.servers.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.transactions += 1;
@@ -347,13 +358,19 @@ fn cancel_key(via: &Via<'_>) -> Box<str> {
 fn key_text(via: &Via<'_>, method: &str) -> Box<str> {
     let branch = via.branch().unwrap_or_default();
     let port = via.port.unwrap_or(5060);
-    format!("{branch} {}:{port} {method}", via.sent_by).into_boxed_str()
+    let mut key = String::with_capacity(branch.len() + method.len() + 48);
+    // Writing to a String cannot fail.
+    let _ = write!(key, "{branch} {}:{port} {method}", via.sent_by);
+    key.into_boxed_str()
 }
 
 /// What stays the same of an INVITE on whatever way it comes: From tag, Call-ID and CSeq (RFC 3261 §8.2.2.2).
 pub(super) fn invite_identity(request: &Message) -> Option<Box<str>> {
     let (from, call_id, cseq) = (request.from().ok()?, request.call_id().ok()?, request.cseq().ok()?);
-    Some(format!("{} {} {call_id}", from.tag()?, cseq.number).into_boxed_str())
+    let tag = from.tag()?;
+    let mut identity = String::with_capacity(tag.len() + call_id.len() + 12);
+    let _ = write!(identity, "{tag} {} {call_id}", cseq.number);
+    Some(identity.into_boxed_str())
 }
 
 /// Methods that exist but are not served here (405); all others are unknown (501).
