@@ -5,5 +5,6 @@ mod http;
 mod ladder;
 mod simulation;
 mod tidy;
+mod torture;
 mod views;
 mod wire_against_rsip;

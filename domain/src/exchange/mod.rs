@@ -102,7 +102,7 @@ impl Exchange {
         match Message::scan(datagram) {
             Ok(message) => self.receive_message(now, mint, flow, message),
             Err(unreadable) => match unreadable.answerable() {
-                Some(request) => self.endpoint.answer_statelessly(flow, request, 400),
+                Some(request) => self.endpoint.answer_statelessly(flow, request, unreadable.status()),
                 None => self.count(now, flow, Stateless::Unreadable),
             },
         }

@@ -247,6 +247,11 @@ impl World {
         ended
     }
 
+    /// Everything that left, in order, and where to.
+    pub fn sent(&self) -> &[(Flow, Bytes)] {
+        &self.sent
+    }
+
     /// The next message for an address.
     pub fn next_for(&mut self, address: SocketAddr) -> Option<Bytes> {
         self.mailboxes.get_mut(&address)?.pop_front()

@@ -5,6 +5,7 @@ use super::surroundings::recorded;
 use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
+use domain::ids::LegId;
 use domain::log::{Append, EventHash, Expected, Outcome, Revision, StreamName};
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
@@ -129,8 +130,14 @@ impl Watch {
     }
 }
 
-/// A stateless answer has a tag of 20 digits of ours, or keeps the tag of a dialog that nobody knows.
+/// Whether this may be an answer that no stream holds. Its To has a tag of 20 digits of ours, or keeps what the peer
+/// put there: the tag of a dialog that nobody knows, or something that cannot be read. Where the rest of a request was
+/// broken, the tag may even be a leg's.
 pub(super) fn is_stateless(message: &Message) -> bool {
-    let own_tag = message.to().is_ok_and(|to| to.tag().is_some_and(|tag| tag.len() == 20));
-    message.status().is_some_and(|status| own_tag || status == 481)
+    let Some(status) = message.status() else { return false };
+    let foreign = match message.to() {
+        Ok(to) => to.tag().is_some_and(|tag| LegId::from_tag(tag).is_none()),
+        Err(_) => true,
+    };
+    foreign || matches!(status, 400 | 416 | 481 | 505 | 513)
 }

@@ -8,7 +8,7 @@ use crate::session::event::{LegInvited, Parties, RouteChosen, RouteRefused, Sess
 use crate::session::media::sdp_of;
 use crate::session::order::{Context, Order};
 use crate::session::state::Session;
-use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
+use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders, content_refusal};
 use crate::sip::wire::Message;
 use std::time::Duration;
 
@@ -58,7 +58,10 @@ impl Session {
         match offer.route {
             Ok(chosen) => {
                 self.record(context, SessionEvent::RouteChosen(chosen));
-                self.begin(context, offer.leg);
+                match content_refusal(request) {
+                    None => self.begin(context, offer.leg),
+                    Some(status) => self.refuse_caller(context, status, status),
+                }
             }
             Err(refused) => {
                 let status = refused.status;

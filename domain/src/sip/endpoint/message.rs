@@ -13,6 +13,9 @@ use std::net::SocketAddr;
 /// Methods that we serve.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
 
+/// Bodies that we read; multiparts for the SDP in them.
+const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
+
 const COOKIE: &str = "z9hG4bK";
 
 /// A body and its type.
@@ -116,7 +119,16 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         writer.header(HeaderName::Allow, ALLOW);
     }
     if options && status == 200 {
-        writer.header_raw("Accept", "application/sdp");
+        writer.header_raw("Accept", ACCEPT);
+    }
+    if status == 415 {
+        writer.header_raw("Accept", ACCEPT);
+        if request.has(HeaderName::ContentEncoding) {
+            writer.header_raw("Accept-Encoding", "identity");
+        }
+    }
+    if status == 406 && invite {
+        writer.header(HeaderName::Warning, "399 exchange \"Accept does not list application/sdp\"");
     }
     if status == 420 {
         for option in request.values(HeaderName::Require) {

@@ -4,6 +4,7 @@
 //! It decides nothing about calls. It keeps the protocol's promises (retransmission, matching, CSeq, ACK, CANCEL and BYE
 //! rules) and tells the session what it learned as [`Fact`]s.
 
+mod content;
 mod message;
 mod orders;
 mod request;
@@ -11,6 +12,7 @@ mod response;
 mod stateless;
 mod timers;
 
+pub use content::content_refusal;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use orders::InvitePlan;
 

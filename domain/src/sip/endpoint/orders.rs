@@ -406,7 +406,9 @@ impl Endpoint {
 fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
     let from = request.from().ok()?;
     let routes = route_set(request, false);
-    let target: Box<str> = contact_uri(request)?.into();
+    // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
+    let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
+    let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
     Some(Dialog {
         leg,
         role: Role::Uas,

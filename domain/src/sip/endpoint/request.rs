@@ -1,5 +1,6 @@
 //! Requests that arrive: matched to transactions (RFC 3261 §17.2.3) and dialogs (§12.2.2), or answered without either.
 
+use super::content::content_refusal;
 use super::{Endpoint, Fact, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
@@ -142,6 +143,11 @@ impl Endpoint {
     ) {
         if request.header(HeaderName::Require).is_some() && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
+        }
+        if *method == Method::Invite
+            && let Some(status) = content_refusal(&request)
+        {
+            return self.respond_other(now, mint, id, status);
         }
         match method {
             Method::Bye => {

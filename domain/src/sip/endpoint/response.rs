@@ -12,6 +12,10 @@ use crate::time::Moment;
 
 impl Endpoint {
     pub(super) fn receive_response(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow, response: Message) {
+        // RFC 3261 §8.1.3.3: an answer to us has our Via alone; another was meant for somebody else.
+        if response.vias().nth(1).is_some() {
+            return self.drop_silently(flow, Stateless::StrayResponse);
+        }
         let status = response.status().unwrap_or(0);
         let Some(key) = client_key(&response) else { return self.drop_silently(flow, Stateless::StrayResponse) };
         let Some(id) = self.client_keys.get(&key).copied() else {

@@ -51,7 +51,7 @@ const RFC4475: [(&str, &str, Verdict); 49] = [
     ("3.1.2.15", "baddn", Answered(400)),
     ("3.1.2.16", "badvers", Answered(505)),
     ("3.1.2.17", "mismatch01", Answered(400)),
-    ("3.1.2.18", "mismatch02", Answered(400)),
+    ("3.1.2.18", "mismatch02", Answered(501)),
     ("3.1.2.19", "bigcode", Dropped),
     ("3.2.1", "badbranch", Answered(400)),
     ("3.3.1", "insuf", Answered(400)),
@@ -107,8 +107,8 @@ fn verdict(datagram: Vec<u8>) -> Verdict {
 
 /// Where the bytes lie beside a checkout.
 fn data() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    folder.is_dir().then_some(folder)
+    let beside = ["../../shared/data", "../../../shared/data"];
+    beside.iter().map(|place| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(place)).find(|folder| folder.is_dir())
 }
 
 fn judge(table: &[(&str, &str, Verdict)], load: impl Fn(&str) -> Vec<u8>) {

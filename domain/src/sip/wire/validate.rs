@@ -42,7 +42,7 @@ const fn set<const N: usize>(names: [HeaderName; N]) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {reason}: {detail}")]
 pub struct Fault {
-    /// The status a request is answered with: 400, 416 or 505. Responses are dropped whatever it is.
+    /// The status a request is answered with: 400, 416, 501 or 505. Responses are dropped whatever it is.
     pub status: u16,
     /// The status's phrase.
     pub reason: &'static str,
@@ -66,7 +66,8 @@ impl From<Malformed> for Fault {
 /// Extensions (420), methods (405), dialogs (481), hops (483) and bodies (415, 488) are judged by others later.
 ///
 /// # Errors
-/// [`Fault`]: 505 for another version, 416 for a Request-URI of no scheme we route, else 400. Answer it if
+/// [`Fault`]: 505 for another version, 416 for a Request-URI of no scheme we route, 501 for a method of nobody's whose
+/// CSeq names another (RFC 4475 §3.1.2.18: a newer SIP may have its reasons), else 400. Answer it if
 /// [`Message::is_answerable`].
 pub fn validate_request(message: &Message) -> Result<(), Fault> {
     let StartLine::Request { method, .. } = &message.start else {
@@ -169,10 +170,13 @@ fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault>
 
 fn check_cseq(value: &str, method: Option<&Method>) -> Result<(), Fault> {
     let cseq = CSeq::parse(value)?;
-    if method.is_some_and(|method| method.as_str() != cseq.method) {
-        return Err(Fault::new(400, "CSeq: the method is not the request's"));
+    match method {
+        Some(method) if method.as_str() != cseq.method => {
+            let status = if matches!(method, Method::Other(_)) { 501 } else { 400 };
+            Err(Fault::new(status, "CSeq: the method is not the request's"))
+        }
+        Some(_) | None => Ok(()),
     }
-    Ok(())
 }
 
 /// Judges the first Via line; of more than one Via on it the first is the top one.
