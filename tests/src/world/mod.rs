@@ -7,7 +7,7 @@ mod seed;
 mod surroundings;
 mod watch;
 
-pub use doubt::{Chance, Death, Ended, Fate, Sabotage, under};
+pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use seed::SeedMint;
 pub use watch::Watch;
@@ -78,6 +78,8 @@ pub struct World {
     chance: Chance,
     /// The deadline that a sabotaged shell lost.
     lost_wake: Option<Moment>,
+    /// Whether it was seen that nothing is left.
+    ended: bool,
     /// Where set, what phones send goes here instead of to the exchange: a network takes it from there.
     pub network: Option<Vec<Packet>>,
 }
@@ -150,6 +152,7 @@ impl World {
             fate: doubt::fate(),
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
+            ended: false,
             network: None,
         }
     }
@@ -262,6 +265,8 @@ impl World {
         assert_eq!(self.mint.ports.taken(), 0, "media ports remain\n{}", self.ladder);
         assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
         self.watch.assert_sessions_ended();
+        self.examine();
+        self.ended = true;
     }
 
     fn draw(&mut self, peer: SocketAddr, arrives: bool, bytes: &Bytes) {
@@ -270,6 +275,13 @@ impl World {
         let arrow = if arrives { "->" } else { "<-" };
         let lost = if !arrives && self.deaf.contains(&peer) { " (lost)" } else { "" };
         let _ = writeln!(self.ladder, "{:>7.3} {name:>7} {arrow} {}{lost}", at.as_secs_f64(), summary(bytes));
+    }
+}
+
+/// No test lets a world go before it has seen that nothing is left in it.
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.ended || std::thread::panicking(), "the test does not end with `assert_nothing_left`");
     }
 }
 

@@ -5,7 +5,9 @@ use super::surroundings::recorded;
 use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
+use domain::ids::LegId;
 use domain::log::{Append, EventHash, Expected, Outcome, Revision, StreamName};
+use domain::media::PortPair;
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::Message;
@@ -89,6 +91,20 @@ impl Watch {
         let stateless = is_stateless(&Message::scan(bytes.clone()).unwrap()) && !self.is_waiting(bytes);
         assert!(stateless, "left before its event was durable:\n{}", String::from_utf8_lossy(bytes));
         self.stateless += 1;
+    }
+
+    /// A relay is set up between these ports of ours: which leg has them must be durable, or after a death nobody knows
+    /// whose media they carry.
+    #[track_caller]
+    pub fn ordered(&self, stream: &StreamName, ends: [(LegId, PortPair); 2]) {
+        let known = self.durable.get(stream).map_or(&[][..], Vec::as_slice);
+        for end in ends {
+            let reserved = known.iter().any(|event| match event {
+                SessionEvent::MediaReserved(reserved) => reserved.leg == end.0 && reserved.ports.contains(&Some(end.1)),
+                _ => false,
+            });
+            assert!(reserved, "{:?} of leg {:?} was ordered before its event was durable", end.1, end.0);
+        }
     }
 
     fn is_waiting(&self, bytes: &Bytes) -> bool {
