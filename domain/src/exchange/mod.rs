@@ -233,6 +233,9 @@ impl Exchange {
             }
             Landed::Frozen(error) => {
                 self.frozen += 1;
+                if let Some(id) = session {
+                    self.forget_if_over(id);
+                }
                 Err(error)
             }
         }
@@ -465,8 +468,10 @@ impl Exchange {
     }
 
     fn forget_if_over(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(Live::is_over) {
-            self.sessions.remove(&id);
+        if self.sessions.get(&id).is_some_and(Live::is_over)
+            && let Some(over) = self.sessions.remove(&id)
+        {
+            self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
             self.endpoint.timers().stop(Timer::NoteRepeats(id));
         }
     }

@@ -2,6 +2,7 @@
 
 mod automaton;
 mod death;
+mod freeze;
 mod sabotage;
 mod storm;
 

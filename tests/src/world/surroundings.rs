@@ -37,7 +37,9 @@ impl World {
             }
             for outcome in outcomes {
                 self.watch.landed(&outcome);
-                self.exchange.landed(outcome).unwrap();
+                if let Err(error) = self.exchange.landed(outcome) {
+                    self.frozen.push(error);
+                }
             }
         }
     }
