@@ -332,6 +332,9 @@ pub enum AppendError {
     /// Nothing was written and nothing will be: try again later.
     #[error("the log is away: {0}")]
     Unavailable(String),
+    /// A fault of ours: no log may store such an append. Nothing was written, and trying again is of no use.
+    #[error("the append is malformed and is not tried again: {0}")]
+    Invalid(String),
     /// It may or may not be on disk: the stream is frozen until it is re-read.
     #[error("outcome of the append to {0} is unknown: re-read the stream")]
     Unknown(StreamName),

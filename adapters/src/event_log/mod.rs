@@ -21,9 +21,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses what no engine may store. Nothing was written; trying again is of no use.
+/// Refuses what no engine may store: every engine asks this before it writes anything of the append.
 fn check(append: &Append) -> Result<(), AppendError> {
-    let refuse = |why: &str| Err(AppendError::Unavailable(format!("append to {} is malformed: {why}", append.stream)));
+    let refuse = |why: &str| Err(AppendError::Invalid(format!("{why} (stream {})", append.stream)));
     if append.events.is_empty() {
         return refuse("it has no events");
     }

@@ -284,6 +284,16 @@ async fn a_log_that_is_away_changes_nothing_and_the_same_command_succeeds_later(
 }
 
 #[tokio::test]
+async fn an_append_that_the_log_can_never_take_fails_its_command_alone_and_freezes_nothing() {
+    let world = World::new().await;
+    let account = world.account(None).await;
+    world.log.fail_next(AppendError::Invalid("its events are too large".into()));
+    let refused = world.claim(account, "+15550000001").await.unwrap_err();
+    assert!(refused.why.contains("its events are too large"), "{refused:?}");
+    assert!(world.claim(account, "+15550000001").await.unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_settled_by_reading_the_stream_again() {
     let world = World::new().await;
     let account = world.account(None).await;

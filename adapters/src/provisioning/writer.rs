@@ -239,6 +239,7 @@ impl Writer {
         tracing::error!(stream = %append.stream, "provisioning.append_failed: {error}");
         match error {
             AppendError::Unavailable(why) => Err(unavailable(why)),
+            AppendError::Invalid(_) => Err(unavailable(error)),
             AppendError::WrongRevision { .. } | AppendError::Unknown(_) => {
                 let ours = append.events.first().map(|event| event.id);
                 let found = match self.read_again(&append.stream).await {

@@ -15,7 +15,8 @@ use crate::time::WallTime;
 impl Exchange {
     /// Every session in memory, and whether all that was decided about it is durable.
     pub fn sessions(&self) -> impl Iterator<Item = (&Session, bool)> {
-        self.sessions.values().map(|live| (&live.session, live.outbox.is_idle()))
+        let durable = |live: &Live| live.outbox.is_idle() && !live.outbox.is_frozen();
+        self.sessions.values().map(move |live| (&live.session, durable(live)))
     }
 }
 
@@ -96,8 +97,9 @@ impl Live {
         !self.repeats.is_empty()
     }
 
-    /// Whether nothing of the session is left to do or to remember.
-    pub(super) const fn is_over(&self) -> bool {
-        self.session.ended && self.legs == 0 && self.repeats.is_empty() && self.outbox.is_idle()
+    /// Whether nothing of the session is left to do or to remember. A frozen one need not have ended: it never will.
+    pub(super) fn is_over(&self) -> bool {
+        let done = self.session.ended && self.repeats.is_empty() && self.outbox.is_idle();
+        self.legs == 0 && (done || self.outbox.is_frozen())
     }
 }

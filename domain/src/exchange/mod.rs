@@ -235,6 +235,9 @@ impl Exchange {
             }
             Landed::Frozen(error) => {
                 self.frozen += 1;
+                if let Some(id) = session {
+                    self.forget_if_over(id);
+                }
                 Err(error)
             }
         }
@@ -463,8 +466,10 @@ impl Exchange {
     }
 
     fn forget_if_over(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(|live| live.is_over()) {
-            self.sessions.remove(&id);
+        if self.sessions.get(&id).is_some_and(|live| live.is_over())
+            && let Some(over) = self.sessions.remove(&id)
+        {
+            self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
             self.endpoint.timers().stop(Timer::NoteRepeats(id));
         }
     }

@@ -4,7 +4,6 @@ use super::{answered, body, hang_up};
 use domain::sip::wire::HeaderName;
 use tests::world::{CARRIER, NUMBER, PBX, PUBLIC, World};
 
-#[test]
 fn a_call_rings_is_answered_and_ends() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -14,7 +13,6 @@ fn a_call_rings_is_answered_and_ends() {
     insta::assert_debug_snapshot!("events_of_a_call", world.watch.story());
 }
 
-#[test]
 fn the_callee_may_hang_up_too() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -22,7 +20,6 @@ fn the_callee_may_hang_up_too() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -42,10 +39,11 @@ fn both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows() {
     assert!(body(&invite).contains("c=IN IP4 192.0.2.9\r\n") && body(&invite).contains("m=audio 200"));
     callee.respond(&mut world, &invite, 486, None);
     callee.expect(&mut world, "ACK");
-    caller.ignore_all(&mut world);
+    caller.expect(&mut world, "100");
+    super::refused(&mut world, &mut caller, "486");
+    world.assert_nothing_left();
 }
 
-#[test]
 fn early_media_reaches_the_caller_with_our_address() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -65,7 +63,6 @@ fn early_media_reaches_the_caller_with_our_address() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_late_offer_is_made_by_the_callee_and_answered_in_the_ack() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -86,7 +83,6 @@ fn a_late_offer_is_made_by_the_callee_and_answered_in_the_ack() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_pbx_calls_out_by_its_own_edge() {
     let mut world = World::default();
     let mut pbx = world.phone(PBX);
@@ -105,18 +101,11 @@ fn a_pbx_calls_out_by_its_own_edge() {
     world.assert_nothing_left();
 }
 
-/// Every scenario of this file, for simulations.
-pub(crate) const ALL: &[super::Scenario] = &[
-    ("a_call_rings_is_answered_and_ends", a_call_rings_is_answered_and_ends),
-    ("the_callee_may_hang_up_too", the_callee_may_hang_up_too),
-    (
-        "both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows",
-        both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows,
-    ),
-    ("early_media_reaches_the_caller_with_our_address", early_media_reaches_the_caller_with_our_address),
-    (
-        "a_late_offer_is_made_by_the_callee_and_answered_in_the_ack",
-        a_late_offer_is_made_by_the_callee_and_answered_in_the_ack,
-    ),
-    ("a_pbx_calls_out_by_its_own_edge", a_pbx_calls_out_by_its_own_edge),
+super::scenarios![
+    a_call_rings_is_answered_and_ends,
+    the_callee_may_hang_up_too,
+    both_legs_are_dialogs_of_their_own_and_nothing_of_the_caller_shows,
+    early_media_reaches_the_caller_with_our_address,
+    a_late_offer_is_made_by_the_callee_and_answered_in_the_ack,
+    a_pbx_calls_out_by_its_own_edge,
 ];

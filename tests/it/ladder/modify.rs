@@ -43,7 +43,6 @@ fn two_lines(phone: &Phone) -> String {
     format!("{}m=video {} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n", phone.sdp("sendrecv"), phone.port + 2)
 }
 
-#[test]
 fn either_side_holds_and_resumes() {
     for callee_asks in [false, true] {
         let mut world = World::default();
@@ -63,7 +62,6 @@ fn either_side_holds_and_resumes() {
     }
 }
 
-#[test]
 fn what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -84,7 +82,6 @@ fn what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes() {
     assert_eq!(changes(&world)[0], OfferChange::Refresh);
 }
 
-#[test]
 fn a_change_of_codec_and_port_passes_and_moves_the_relay() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -98,7 +95,6 @@ fn a_change_of_codec_and_port_passes_and_moves_the_relay() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_late_offer_within_a_call_is_answered_in_the_ack() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -118,7 +114,6 @@ fn a_late_offer_within_a_call_is_answered_in_the_ack() {
     assert_eq!(changes(&world), [OfferChange::Late]);
 }
 
-#[test]
 fn a_late_offer_whose_ack_has_no_sdp_keeps_what_was_agreed() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -133,7 +128,6 @@ fn a_late_offer_whose_ack_has_no_sdp_keeps_what_was_agreed() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_late_offer_whose_ack_never_comes_ends_the_call() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -149,7 +143,6 @@ fn a_late_offer_whose_ack_never_comes_ends_the_call() {
     assert_eq!(world.ended().cause, EndCause::Lost);
 }
 
-#[test]
 fn a_refused_change_leaves_the_media_as_it_was() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -165,7 +158,6 @@ fn a_refused_change_leaves_the_media_as_it_was() {
     assert!(world.watch.story().contains(&"OfferRefused"));
 }
 
-#[test]
 fn a_change_without_readable_sdp_is_488_and_the_call_goes_on() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -179,7 +171,6 @@ fn a_change_without_readable_sdp_is_488_and_the_call_goes_on() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn changes_that_cross_are_both_491() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -197,7 +188,6 @@ fn changes_that_cross_are_both_491() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_second_change_before_the_first_is_answered_is_500_with_retry_after() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -215,7 +205,6 @@ fn a_second_change_before_the_first_is_answered_is_500_with_retry_after() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -232,7 +221,6 @@ fn a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_change_that_is_answered_after_its_cancel_is_taken_back() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -254,7 +242,6 @@ fn a_change_that_is_answered_after_its_cancel_is_taken_back() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_change_that_is_answered_481_ends_both_legs() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -270,7 +257,6 @@ fn a_change_that_is_answered_481_ends_both_legs() {
     assert_eq!(world.ended().cause, EndCause::Lost);
 }
 
-#[test]
 fn a_change_that_is_never_answered_ends_both_legs() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -284,7 +270,6 @@ fn a_change_that_is_never_answered_ends_both_legs() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_bye_ends_a_pending_change_from_either_side() {
     for asker_leaves in [false, true] {
         let mut world = World::default();
@@ -311,7 +296,6 @@ fn a_bye_ends_a_pending_change_from_either_side() {
     }
 }
 
-#[test]
 fn an_added_line_gets_ports_and_a_path_of_its_own() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -323,7 +307,6 @@ fn an_added_line_gets_ports_and_a_path_of_its_own() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_added_line_that_is_rejected_gets_no_path_and_may_come_again() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -338,7 +321,6 @@ fn an_added_line_that_is_rejected_gets_no_path_and_may_come_again() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -353,48 +335,23 @@ fn a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted() {
     world.assert_nothing_left();
 }
 
-/// Every scenario of this file, for simulations.
-pub(crate) const ALL: &[super::Scenario] = &[
-    ("either_side_holds_and_resumes", either_side_holds_and_resumes),
-    (
-        "what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes",
-        what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes,
-    ),
-    ("a_change_of_codec_and_port_passes_and_moves_the_relay", a_change_of_codec_and_port_passes_and_moves_the_relay),
-    ("a_late_offer_within_a_call_is_answered_in_the_ack", a_late_offer_within_a_call_is_answered_in_the_ack),
-    (
-        "a_late_offer_whose_ack_has_no_sdp_keeps_what_was_agreed",
-        a_late_offer_whose_ack_has_no_sdp_keeps_what_was_agreed,
-    ),
-    ("a_late_offer_whose_ack_never_comes_ends_the_call", a_late_offer_whose_ack_never_comes_ends_the_call),
-    ("a_refused_change_leaves_the_media_as_it_was", a_refused_change_leaves_the_media_as_it_was),
-    (
-        "a_change_without_readable_sdp_is_488_and_the_call_goes_on",
-        a_change_without_readable_sdp_is_488_and_the_call_goes_on,
-    ),
-    ("changes_that_cross_are_both_491", changes_that_cross_are_both_491),
-    (
-        "a_second_change_before_the_first_is_answered_is_500_with_retry_after",
-        a_second_change_before_the_first_is_answered_is_500_with_retry_after,
-    ),
-    (
-        "a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on",
-        a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on,
-    ),
-    (
-        "a_change_that_is_answered_after_its_cancel_is_taken_back",
-        a_change_that_is_answered_after_its_cancel_is_taken_back,
-    ),
-    ("a_change_that_is_answered_481_ends_both_legs", a_change_that_is_answered_481_ends_both_legs),
-    ("a_change_that_is_never_answered_ends_both_legs", a_change_that_is_never_answered_ends_both_legs),
-    ("a_bye_ends_a_pending_change_from_either_side", a_bye_ends_a_pending_change_from_either_side),
-    ("an_added_line_gets_ports_and_a_path_of_its_own", an_added_line_gets_ports_and_a_path_of_its_own),
-    (
-        "an_added_line_that_is_rejected_gets_no_path_and_may_come_again",
-        an_added_line_that_is_rejected_gets_no_path_and_may_come_again,
-    ),
-    (
-        "a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted",
-        a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted,
-    ),
+super::scenarios![
+    either_side_holds_and_resumes,
+    what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes,
+    a_change_of_codec_and_port_passes_and_moves_the_relay,
+    a_late_offer_within_a_call_is_answered_in_the_ack,
+    a_late_offer_whose_ack_has_no_sdp_keeps_what_was_agreed,
+    a_late_offer_whose_ack_never_comes_ends_the_call,
+    a_refused_change_leaves_the_media_as_it_was,
+    a_change_without_readable_sdp_is_488_and_the_call_goes_on,
+    changes_that_cross_are_both_491,
+    a_second_change_before_the_first_is_answered_is_500_with_retry_after,
+    a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on,
+    a_change_that_is_answered_after_its_cancel_is_taken_back,
+    a_change_that_is_answered_481_ends_both_legs,
+    a_change_that_is_never_answered_ends_both_legs,
+    a_bye_ends_a_pending_change_from_either_side,
+    an_added_line_gets_ports_and_a_path_of_its_own,
+    an_added_line_that_is_rejected_gets_no_path_and_may_come_again,
+    a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted,
 ];

@@ -21,7 +21,6 @@ fn connected(world: &mut World, caller: &mut Phone, callee: &mut Phone, number: 
     caller.ack(world, None);
 }
 
-#[test]
 fn requests_to_a_phone_behind_nat_go_where_it_was_heard_from() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -36,7 +35,6 @@ fn requests_to_a_phone_behind_nat_go_where_it_was_heard_from() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn each_leg_keeps_the_route_of_its_own_proxies_in_order() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -63,7 +61,6 @@ fn each_leg_keeps_the_route_of_its_own_proxies_in_order() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_call_runs_by_ipv6_on_both_legs() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER_V6), world.phone(PBX_V6));
@@ -76,7 +73,6 @@ fn a_call_runs_by_ipv6_on_both_legs() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_call_from_ipv6_reaches_an_ipv4_pbx_from_our_ipv4_address() {
     let mut world = World::default();
     let (mut caller, mut callee) = (world.phone(CARRIER_V6), world.phone(PBX));
@@ -95,7 +91,6 @@ fn a_call_from_ipv6_reaches_an_ipv4_pbx_from_our_ipv4_address() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn two_lines_from_the_start_get_two_paths_and_a_rejected_one_none() {
     for (rejected, paths) in [(false, 2), (true, 1)] {
         let mut world = World::default();
@@ -110,7 +105,6 @@ fn two_lines_from_the_start_get_two_paths_and_a_rejected_one_none() {
     }
 }
 
-#[test]
 fn an_offer_without_usable_lines_is_488() {
     let mut world = World::default();
     let (mut caller, callee) = (world.phone(CARRIER), world.phone(PBX));
@@ -121,7 +115,6 @@ fn an_offer_without_usable_lines_is_488() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502() {
     for answer in [None, Some("v=0\r\nnonsense\r\n")] {
         let mut world = World::default();
@@ -134,7 +127,6 @@ fn an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502() {
     }
 }
 
-#[test]
 fn what_media_reports_is_written_down() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -157,7 +149,6 @@ fn what_media_reports_is_written_down() {
     assert_eq!(silence, Some((5_000, true)));
 }
 
-#[test]
 fn a_latched_source_survives_a_change_of_media() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -178,27 +169,14 @@ fn a_latched_source_survives_a_change_of_media() {
     world.assert_nothing_left();
 }
 
-/// Every scenario of this file, for simulations.
-pub(crate) const ALL: &[super::Scenario] = &[
-    (
-        "requests_to_a_phone_behind_nat_go_where_it_was_heard_from",
-        requests_to_a_phone_behind_nat_go_where_it_was_heard_from,
-    ),
-    ("each_leg_keeps_the_route_of_its_own_proxies_in_order", each_leg_keeps_the_route_of_its_own_proxies_in_order),
-    ("a_call_runs_by_ipv6_on_both_legs", a_call_runs_by_ipv6_on_both_legs),
-    (
-        "a_call_from_ipv6_reaches_an_ipv4_pbx_from_our_ipv4_address",
-        a_call_from_ipv6_reaches_an_ipv4_pbx_from_our_ipv4_address,
-    ),
-    (
-        "two_lines_from_the_start_get_two_paths_and_a_rejected_one_none",
-        two_lines_from_the_start_get_two_paths_and_a_rejected_one_none,
-    ),
-    ("an_offer_without_usable_lines_is_488", an_offer_without_usable_lines_is_488),
-    (
-        "an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502",
-        an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502,
-    ),
-    ("what_media_reports_is_written_down", what_media_reports_is_written_down),
-    ("a_latched_source_survives_a_change_of_media", a_latched_source_survives_a_change_of_media),
+super::scenarios![
+    requests_to_a_phone_behind_nat_go_where_it_was_heard_from,
+    each_leg_keeps_the_route_of_its_own_proxies_in_order,
+    a_call_runs_by_ipv6_on_both_legs,
+    a_call_from_ipv6_reaches_an_ipv4_pbx_from_our_ipv4_address,
+    two_lines_from_the_start_get_two_paths_and_a_rejected_one_none,
+    an_offer_without_usable_lines_is_488,
+    an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502,
+    what_media_reports_is_written_down,
+    a_latched_source_survives_a_change_of_media,
 ];

@@ -5,7 +5,6 @@ use domain::session::event::EndCause;
 use domain::sip::wire::HeaderName;
 use tests::world::{CARRIER, PBX, World};
 
-#[test]
 fn a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = invited(&mut world);
@@ -20,7 +19,6 @@ fn a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait()
     assert_eq!((world.ended().cause, world.ended().status), (EndCause::Cancelled, Some(487)));
 }
 
-#[test]
 fn a_caller_that_cancels_a_ringing_call_cancels_the_callee() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -31,7 +29,6 @@ fn a_caller_that_cancels_a_ringing_call_cancels_the_callee() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_cancel_has_the_branch_uri_and_cseq_of_its_invite() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -50,7 +47,6 @@ fn a_cancel_has_the_branch_uri_and_cseq_of_its_invite() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_cancel_whose_invite_is_never_answered_ends_after_64_t1() {
     let mut world = World::default();
     let (mut caller, mut callee, _) = ringing(&mut world);
@@ -62,7 +58,6 @@ fn a_cancel_whose_invite_is_never_answered_ends_after_64_t1() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_cancel_that_comes_twice_is_answered_twice_and_done_once() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -76,7 +71,6 @@ fn a_cancel_that_comes_twice_is_answered_twice_and_done_once() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_answer_that_crosses_our_cancel_gets_ack_and_bye() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -94,7 +88,6 @@ fn an_answer_that_crosses_our_cancel_gets_ack_and_bye() {
     assert_eq!(world.ended().cause, EndCause::Cancelled);
 }
 
-#[test]
 fn an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = invited(&mut world);
@@ -108,7 +101,6 @@ fn an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_cancel_that_comes_after_our_answer_changes_nothing() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -124,7 +116,6 @@ fn a_cancel_that_comes_after_our_answer_changes_nothing() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = invited(&mut world);
@@ -143,7 +134,6 @@ fn an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again
     assert_eq!(world.watch.story().iter().filter(|kind| **kind == "SessionOffered").count(), 1);
 }
 
-#[test]
 fn an_answer_is_repeated_with_doubling_gaps_until_its_ack() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -165,7 +155,6 @@ fn an_answer_is_repeated_with_doubling_gaps_until_its_ack() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_answer_that_is_never_acknowledged_ends_both_legs_as_lost() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -183,7 +172,6 @@ fn an_answer_that_is_never_acknowledged_ends_both_legs_as_lost() {
     assert_eq!(world.ended().cause, EndCause::Lost);
 }
 
-#[test]
 fn an_ack_that_comes_twice_is_one() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -194,7 +182,6 @@ fn an_ack_that_comes_twice_is_one() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -213,7 +200,6 @@ fn an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn another_forks_answer_gets_ack_and_bye_in_its_own_dialog() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -230,7 +216,6 @@ fn another_forks_answer_gets_ack_and_bye_in_its_own_dialog() {
     assert_eq!(world.ended().cause, EndCause::Completed);
 }
 
-#[test]
 fn a_bye_that_comes_twice_is_answered_twice_and_passed_on_once() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -243,7 +228,6 @@ fn a_bye_that_comes_twice_is_answered_twice_and_passed_on_once() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn byes_that_cross_are_both_answered() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -258,7 +242,6 @@ fn byes_that_cross_are_both_answered() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_bye_that_is_never_answered_is_repeated_and_given_up() {
     let mut world = World::default();
     let (mut caller, callee) = answered(&mut world);
@@ -270,7 +253,6 @@ fn a_bye_that_is_never_answered_is_repeated_and_given_up() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_bye_of_the_callee_waits_for_the_callers_ack() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -288,7 +270,6 @@ fn a_bye_of_the_callee_waits_for_the_callers_ack() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -303,7 +284,6 @@ fn a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_caller_may_say_bye_before_the_answer() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -316,7 +296,6 @@ fn a_caller_may_say_bye_before_the_answer() {
     assert_eq!(world.ended().cause, EndCause::Cancelled);
 }
 
-#[test]
 fn a_late_provisional_response_after_the_answer_is_nothing() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -329,7 +308,6 @@ fn a_late_provisional_response_after_the_answer_is_nothing() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn lost_messages_to_the_callee_are_sent_again() {
     let mut world = World::default();
     let mut caller = world.phone(CARRIER);
@@ -353,7 +331,6 @@ fn lost_messages_to_the_callee_are_sent_again() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_request_with_an_old_cseq_is_refused_and_changes_nothing() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -368,68 +345,28 @@ fn a_request_with_an_old_cseq_is_refused_and_changes_nothing() {
     world.assert_nothing_left();
 }
 
-/// Every scenario of this file, for simulations.
-pub(crate) const ALL: &[super::Scenario] = &[
-    (
-        "a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait",
-        a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait,
-    ),
-    (
-        "a_caller_that_cancels_a_ringing_call_cancels_the_callee",
-        a_caller_that_cancels_a_ringing_call_cancels_the_callee,
-    ),
-    ("a_cancel_has_the_branch_uri_and_cseq_of_its_invite", a_cancel_has_the_branch_uri_and_cseq_of_its_invite),
-    (
-        "a_cancel_whose_invite_is_never_answered_ends_after_64_t1",
-        a_cancel_whose_invite_is_never_answered_ends_after_64_t1,
-    ),
-    (
-        "a_cancel_that_comes_twice_is_answered_twice_and_done_once",
-        a_cancel_that_comes_twice_is_answered_twice_and_done_once,
-    ),
-    ("an_answer_that_crosses_our_cancel_gets_ack_and_bye", an_answer_that_crosses_our_cancel_gets_ack_and_bye),
-    (
-        "an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye",
-        an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye,
-    ),
-    ("a_cancel_that_comes_after_our_answer_changes_nothing", a_cancel_that_comes_after_our_answer_changes_nothing),
-    (
-        "an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again",
-        an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again,
-    ),
-    ("an_answer_is_repeated_with_doubling_gaps_until_its_ack", an_answer_is_repeated_with_doubling_gaps_until_its_ack),
-    (
-        "an_answer_that_is_never_acknowledged_ends_both_legs_as_lost",
-        an_answer_that_is_never_acknowledged_ends_both_legs_as_lost,
-    ),
-    ("an_ack_that_comes_twice_is_one", an_ack_that_comes_twice_is_one),
-    (
-        "an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again",
-        an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again,
-    ),
-    (
-        "another_forks_answer_gets_ack_and_bye_in_its_own_dialog",
-        another_forks_answer_gets_ack_and_bye_in_its_own_dialog,
-    ),
-    (
-        "a_bye_that_comes_twice_is_answered_twice_and_passed_on_once",
-        a_bye_that_comes_twice_is_answered_twice_and_passed_on_once,
-    ),
-    ("byes_that_cross_are_both_answered", byes_that_cross_are_both_answered),
-    ("a_bye_that_is_never_answered_is_repeated_and_given_up", a_bye_that_is_never_answered_is_repeated_and_given_up),
-    ("a_bye_of_the_callee_waits_for_the_callers_ack", a_bye_of_the_callee_waits_for_the_callers_ack),
-    (
-        "a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1",
-        a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1,
-    ),
-    ("a_caller_may_say_bye_before_the_answer", a_caller_may_say_bye_before_the_answer),
-    (
-        "a_late_provisional_response_after_the_answer_is_nothing",
-        a_late_provisional_response_after_the_answer_is_nothing,
-    ),
-    ("lost_messages_to_the_callee_are_sent_again", lost_messages_to_the_callee_are_sent_again),
-    (
-        "a_request_with_an_old_cseq_is_refused_and_changes_nothing",
-        a_request_with_an_old_cseq_is_refused_and_changes_nothing,
-    ),
+super::scenarios![
+    a_caller_that_cancels_before_the_callee_says_anything_makes_our_cancel_wait,
+    a_caller_that_cancels_a_ringing_call_cancels_the_callee,
+    a_cancel_has_the_branch_uri_and_cseq_of_its_invite,
+    a_cancel_whose_invite_is_never_answered_ends_after_64_t1,
+    a_cancel_that_comes_twice_is_answered_twice_and_done_once,
+    an_answer_that_crosses_our_cancel_gets_ack_and_bye,
+    an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye,
+    a_cancel_that_comes_after_our_answer_changes_nothing,
+    an_invite_that_comes_again_is_no_second_call_and_gets_the_last_response_again,
+    an_answer_is_repeated_with_doubling_gaps_until_its_ack,
+    an_answer_that_is_never_acknowledged_ends_both_legs_as_lost,
+    an_ack_that_comes_twice_is_one,
+    an_answer_of_the_callee_that_comes_again_gets_the_same_ack_again,
+    another_forks_answer_gets_ack_and_bye_in_its_own_dialog,
+    a_bye_that_comes_twice_is_answered_twice_and_passed_on_once,
+    byes_that_cross_are_both_answered,
+    a_bye_that_is_never_answered_is_repeated_and_given_up,
+    a_bye_of_the_callee_waits_for_the_callers_ack,
+    a_bye_of_the_callee_whose_callers_ack_never_comes_goes_after_64_t1,
+    a_caller_may_say_bye_before_the_answer,
+    a_late_provisional_response_after_the_answer_is_nothing,
+    lost_messages_to_the_callee_are_sent_again,
+    a_request_with_an_old_cseq_is_refused_and_changes_nothing,
 ];

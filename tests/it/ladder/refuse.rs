@@ -5,7 +5,6 @@ use domain::session::event::{EndCause, SessionEvent};
 use domain::sip::wire::HeaderName;
 use tests::world::{CARRIER, NUMBER, PBX, PUBLIC, World};
 
-#[test]
 fn a_busy_callee_makes_the_caller_hear_486() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -16,7 +15,6 @@ fn a_busy_callee_makes_the_caller_hear_486() {
     assert_eq!((world.ended().cause, world.ended().status), (EndCause::Busy, Some(486)));
 }
 
-#[test]
 fn a_refusal_that_is_not_acknowledged_is_repeated_and_given_up() {
     let mut world = World::default();
     let (mut caller, callee, invite) = ringing(&mut world);
@@ -27,7 +25,6 @@ fn a_refusal_that_is_not_acknowledged_is_repeated_and_given_up() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_refusal_of_the_callee_that_comes_again_gets_its_ack_again() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -40,7 +37,6 @@ fn a_refusal_of_the_callee_that_comes_again_gets_its_ack_again() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_carrier_that_says_503_is_followed_by_the_next() {
     let mut world = World::default();
     let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
@@ -55,7 +51,6 @@ fn a_carrier_that_says_503_is_followed_by_the_next() {
     assert_eq!(world.ended().cause, EndCause::Completed);
 }
 
-#[test]
 fn two_carriers_that_say_503_make_the_caller_hear_500() {
     let mut world = World::default();
     let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
@@ -69,7 +64,6 @@ fn two_carriers_that_say_503_make_the_caller_hear_500() {
     assert_eq!(world.ended().cause, EndCause::Failed);
 }
 
-#[test]
 fn a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next() {
     let mut world = World::default();
     let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
@@ -85,7 +79,6 @@ fn a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_n
     world.assert_nothing_left();
 }
 
-#[test]
 fn early_media_of_a_second_target_replaces_the_firsts() {
     let mut world = World::default();
     let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
@@ -103,7 +96,6 @@ fn early_media_of_a_second_target_replaces_the_firsts() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -116,7 +108,6 @@ fn a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480() {
     assert_eq!(world.ended().cause, EndCause::NoAnswer);
 }
 
-#[test]
 fn a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried() {
     let mut world = World::default();
     let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
@@ -131,7 +122,6 @@ fn a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_carrier_that_never_says_anything_is_followed_by_the_next() {
     let mut world = World::default();
     let (mut pbx, [first, mut second], _) = called_out(&mut world);
@@ -144,7 +134,6 @@ fn a_carrier_that_never_says_anything_is_followed_by_the_next() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps() {
     let mut world = World::default();
     let (mut caller, callee, _) = invited(&mut world);
@@ -157,7 +146,6 @@ fn a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_unknown_number_is_404_and_the_log_says_why() {
     let mut world = World::default();
     let mut caller = world.phone(CARRIER);
@@ -175,7 +163,6 @@ fn an_unknown_number_is_404_and_the_log_says_why() {
     assert!(!reason.is_empty() && !reason.contains("+1999"), "{reason}");
 }
 
-#[test]
 fn a_stranger_is_refused_without_a_stream() {
     for listener in [PUBLIC, tests::world::EXCHANGE] {
         let mut world = World::default();
@@ -193,7 +180,6 @@ fn a_stranger_is_refused_without_a_stream() {
     }
 }
 
-#[test]
 fn requests_that_no_call_owns_are_answered_by_the_book() {
     let tag = "<sip:somebody@192.0.2.1>;tag=00000000000000aa";
     let cases = [
@@ -224,7 +210,6 @@ fn requests_that_no_call_owns_are_answered_by_the_book() {
     }
 }
 
-#[test]
 fn an_ack_that_belongs_to_nothing_is_dropped() {
     let mut world = World::default();
     let mut phone = world.phone(CARRIER);
@@ -233,7 +218,6 @@ fn an_ack_that_belongs_to_nothing_is_dropped() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn an_invite_that_may_go_no_further_is_483() {
     let mut world = World::default();
     let mut caller = world.phone(CARRIER);
@@ -244,7 +228,6 @@ fn an_invite_that_may_go_no_further_is_483() {
     assert_eq!(world.watch.events().count(), 0);
 }
 
-#[test]
 fn an_invite_that_demands_an_extension_is_420() {
     let mut world = World::default();
     let mut caller = world.phone(CARRIER);
@@ -255,7 +238,6 @@ fn an_invite_that_demands_an_extension_is_420() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn our_own_invite_sent_back_is_482() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = invited(&mut world);
@@ -267,7 +249,6 @@ fn our_own_invite_sent_back_is_482() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn the_same_invite_by_another_way_is_482() {
     let mut world = World::default();
     let (mut caller, callee, _) = invited(&mut world);
@@ -281,7 +262,6 @@ fn the_same_invite_by_another_way_is_482() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn while_draining_new_calls_hear_503_and_running_ones_go_on() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -294,7 +274,6 @@ fn while_draining_new_calls_hear_503_and_running_ones_go_on() {
     world.assert_nothing_left();
 }
 
-#[test]
 fn without_free_ports_the_caller_hears_500_and_every_port_returns() {
     for left in [0, 1] {
         let mut world = World::default();
@@ -309,54 +288,26 @@ fn without_free_ports_the_caller_hears_500_and_every_port_returns() {
     }
 }
 
-/// Every scenario of this file, for simulations.
-pub(crate) const ALL: &[super::Scenario] = &[
-    ("a_busy_callee_makes_the_caller_hear_486", a_busy_callee_makes_the_caller_hear_486),
-    (
-        "a_refusal_that_is_not_acknowledged_is_repeated_and_given_up",
-        a_refusal_that_is_not_acknowledged_is_repeated_and_given_up,
-    ),
-    (
-        "a_refusal_of_the_callee_that_comes_again_gets_its_ack_again",
-        a_refusal_of_the_callee_that_comes_again_gets_its_ack_again,
-    ),
-    ("a_carrier_that_says_503_is_followed_by_the_next", a_carrier_that_says_503_is_followed_by_the_next),
-    ("two_carriers_that_say_503_make_the_caller_hear_500", two_carriers_that_say_503_make_the_caller_hear_500),
-    (
-        "a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next",
-        a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next,
-    ),
-    ("early_media_of_a_second_target_replaces_the_firsts", early_media_of_a_second_target_replaces_the_firsts),
-    (
-        "a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480",
-        a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480,
-    ),
-    (
-        "a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried",
-        a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried,
-    ),
-    (
-        "a_carrier_that_never_says_anything_is_followed_by_the_next",
-        a_carrier_that_never_says_anything_is_followed_by_the_next,
-    ),
-    (
-        "a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps",
-        a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps,
-    ),
-    ("an_unknown_number_is_404_and_the_log_says_why", an_unknown_number_is_404_and_the_log_says_why),
-    ("a_stranger_is_refused_without_a_stream", a_stranger_is_refused_without_a_stream),
-    ("requests_that_no_call_owns_are_answered_by_the_book", requests_that_no_call_owns_are_answered_by_the_book),
-    ("an_ack_that_belongs_to_nothing_is_dropped", an_ack_that_belongs_to_nothing_is_dropped),
-    ("an_invite_that_may_go_no_further_is_483", an_invite_that_may_go_no_further_is_483),
-    ("an_invite_that_demands_an_extension_is_420", an_invite_that_demands_an_extension_is_420),
-    ("our_own_invite_sent_back_is_482", our_own_invite_sent_back_is_482),
-    ("the_same_invite_by_another_way_is_482", the_same_invite_by_another_way_is_482),
-    (
-        "while_draining_new_calls_hear_503_and_running_ones_go_on",
-        while_draining_new_calls_hear_503_and_running_ones_go_on,
-    ),
-    (
-        "without_free_ports_the_caller_hears_500_and_every_port_returns",
-        without_free_ports_the_caller_hears_500_and_every_port_returns,
-    ),
+super::scenarios![
+    a_busy_callee_makes_the_caller_hear_486,
+    a_refusal_that_is_not_acknowledged_is_repeated_and_given_up,
+    a_refusal_of_the_callee_that_comes_again_gets_its_ack_again,
+    a_carrier_that_says_503_is_followed_by_the_next,
+    two_carriers_that_say_503_make_the_caller_hear_500,
+    a_target_that_failed_after_early_media_gives_back_its_ports_and_so_does_the_next,
+    early_media_of_a_second_target_replaces_the_firsts,
+    a_callee_that_rings_too_long_is_cancelled_and_the_caller_hears_480,
+    a_carrier_that_rings_too_long_is_cancelled_and_the_next_is_tried,
+    a_carrier_that_never_says_anything_is_followed_by_the_next,
+    a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps,
+    an_unknown_number_is_404_and_the_log_says_why,
+    a_stranger_is_refused_without_a_stream,
+    requests_that_no_call_owns_are_answered_by_the_book,
+    an_ack_that_belongs_to_nothing_is_dropped,
+    an_invite_that_may_go_no_further_is_483,
+    an_invite_that_demands_an_extension_is_420,
+    our_own_invite_sent_back_is_482,
+    the_same_invite_by_another_way_is_482,
+    while_draining_new_calls_hear_503_and_running_ones_go_on,
+    without_free_ports_the_caller_hears_500_and_every_port_returns,
 ];

@@ -1,50 +1,47 @@
 //! The process dies after any effect, or the log hesitates.
 
-use super::{effects_of, long};
-use crate::ladder;
+use super::course_of;
+use crate::ladder::Scenario;
 use tests::world::{Chance, Ended, Fate, under};
 
-#[test]
-fn whatever_effect_is_the_last_the_log_knows_all_that_left() {
-    let mut chance = Chance::new(20_261_122);
-    for scenario in ladder::all() {
-        let effects = effects_of(scenario);
-        let points: Vec<usize> = match long() {
-            true => (1..=effects).collect(),
-            false => (0..3).filter(|_| effects > 0).map(|_| 1 + chance.below(effects as u64) as usize).collect(),
-        };
-        for dies_after in points {
-            let ended = under(Fate { dies_after: Some(dies_after), ..Fate::default() }, scenario.1);
-            assert_eq!(ended, Ended::Died, "{} dying after effect {dies_after}", scenario.0);
-        }
+/// Ways in which the log hesitates, for each scenario.
+const HESITATIONS: usize = 50;
+/// Ways in which the log hesitates before the process dies, for each effect.
+const DEATHS: usize = 3;
+
+/// Everything that a scenario must stand. Each is a test of this (see the macro `scenarios` of the ladder).
+pub(crate) fn doubt(scenario: Scenario) {
+    let effects = course_of(scenario).effects;
+    whatever_effect_is_the_last_the_log_knows_all_that_left(scenario, effects);
+    a_log_that_hesitates_changes_nothing(scenario);
+    a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stored(scenario, effects);
+}
+
+fn whatever_effect_is_the_last_the_log_knows_all_that_left((name, scenario): Scenario, effects: usize) {
+    for dies_after in 1..=effects {
+        let ended = under(Fate { dies_after: Some(dies_after), ..Fate::default() }, scenario);
+        assert_eq!(ended, Ended::Died, "{name} dying after effect {dies_after} of {effects}");
     }
 }
 
-#[test]
-fn a_log_that_hesitates_changes_no_scenario() {
+fn a_log_that_hesitates_changes_nothing((name, scenario): Scenario) {
     let mut seeds = Chance::new(7);
-    for scenario in ladder::all() {
-        for _ in 0..if long() { 50 } else { 2 } {
-            let seed = seeds.draw();
-            let ended = under(Fate { hesitates: Some(seed), ..Fate::default() }, scenario.1);
-            assert!(matches!(ended, Ended::Well(_)), "{} with seed {seed}: {ended:?}", scenario.0);
-        }
+    for _ in 0..HESITATIONS {
+        let seed = seeds.draw();
+        let ended = under(Fate { hesitates: Some(seed), ..Fate::default() }, scenario);
+        assert!(matches!(ended, Ended::Well(_)), "{name} with seed {seed}: {ended:?}");
     }
 }
 
-#[test]
-fn a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stored() {
-    let mut chance = Chance::new(99);
-    for scenario in ladder::all() {
-        let effects = effects_of(scenario) as u64;
-        for _ in 0..if long() { 50 } else { 2 } {
-            if effects == 0 {
-                continue;
-            }
-            let (seed, dies_after) = (chance.draw(), 1 + chance.below(effects) as usize);
-            let fate = Fate { hesitates: Some(seed), dies_after: Some(dies_after), sabotage: None };
-            let ended = under(fate, scenario.1);
-            assert_eq!(ended, Ended::Died, "{} with seed {seed}, dying after effect {dies_after}", scenario.0);
-        }
+fn a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stored(
+    (name, scenario): Scenario,
+    effects: usize,
+) {
+    let mut seeds = Chance::new(99);
+    for dies_after in (1..=effects).flat_map(|effect| [effect; DEATHS]) {
+        let seed = seeds.draw();
+        let fate = Fate { hesitates: Some(seed), dies_after: Some(dies_after), sabotage: None };
+        let ended = under(fate, scenario);
+        assert_eq!(ended, Ended::Died, "{name} with seed {seed}, dying after effect {dies_after} of {effects}");
     }
 }

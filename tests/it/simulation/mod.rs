@@ -2,21 +2,20 @@
 
 mod automaton;
 mod death;
+mod freeze;
 mod sabotage;
 mod storm;
 
-use crate::ladder;
-use tests::world::{Ended, Fate, under};
+pub(crate) use death::doubt;
 
-/// Whether the long form was asked for.
-fn long() -> bool {
-    std::env::var_os("STROWGER_LONG_TESTS").is_some()
-}
+use crate::ladder::Scenario;
+use tests::world::{Course, Ended, Fate, under};
 
-/// Runs a scenario and says how many effects it has.
-fn effects_of(scenario: &ladder::Scenario) -> usize {
-    match under(Fate::default(), scenario.1) {
-        Ended::Well(effects) => effects,
-        other => panic!("{} without any doubt: {other:?}", scenario.0),
+/// Runs a scenario as it is written.
+#[track_caller]
+fn course_of((name, scenario): Scenario) -> Course {
+    match under(Fate::default(), scenario) {
+        Ended::Well(course) => course,
+        other => panic!("{name} without any doubt: {other:?}"),
     }
 }

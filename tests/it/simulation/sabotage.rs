@@ -5,7 +5,7 @@ use tests::world::{Ended, Fate, Sabotage, under};
 
 const CALL: &str = "a_call_rings_is_answered_and_ends";
 
-fn call() -> &'static Scenario {
+fn call() -> Scenario {
     ladder::all().find(|(name, _)| *name == CALL).unwrap()
 }
 
@@ -45,4 +45,37 @@ fn media_that_never_says_closed_is_noticed() {
 fn a_shell_that_loses_a_timer_is_noticed() {
     let words = sabotaged(Sabotage::LostWake, None);
     assert!(words.contains("Census"), "{words}");
+}
+
+/// Whether a broken promise shows in a scenario, at its end or when the process dies after some effect.
+fn shows((_, scenario): Scenario, sabotage: Sabotage) -> bool {
+    let ends = |dies_after| under(Fate { dies_after, sabotage: Some(sabotage), hesitates: None }, scenario);
+    if matches!(ends(None), Ended::Failed(_)) {
+        return true;
+    }
+    for effect in 1.. {
+        match ends(Some(effect)) {
+            Ended::Failed(_) => return true,
+            Ended::Died => {}
+            Ended::Well(_) => break,
+        }
+    }
+    false
+}
+
+#[test]
+fn every_scenario_notices_every_broken_promise_that_touches_it() {
+    for scenario in ladder::all() {
+        let course = super::course_of(scenario);
+        for sabotage in Sabotage::ALL {
+            let touched = match sabotage {
+                Sabotage::DurableBeforeStored
+                | Sabotage::SentBeforeLanded
+                | Sabotage::DroppedEvent
+                | Sabotage::LostWake => course.sessions > 0,
+                Sabotage::ClosedUnreported => course.relays > 0,
+            };
+            assert_eq!(shows(scenario, sabotage), touched, "{sabotage:?} in {}", scenario.0);
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! Calls of well-behaved phones over a network that loses, doubles and reorders, before a log that is slow and fails.
 
 use super::automaton::{Act, Automaton};
-use super::long;
 use bytes::Bytes;
 use domain::log::AppendError;
 use domain::time::Moment;
@@ -122,7 +121,7 @@ impl Storm {
 
 #[test]
 fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
-    let seeds = if long() { 2_000 } else { 150 };
+    let seeds = 2_000;
     let mut ends = BTreeMap::new();
     for seed in 1..=seeds {
         let end = std::panic::catch_unwind(|| {

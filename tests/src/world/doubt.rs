@@ -2,6 +2,7 @@
 //! shell or media break their promise. A fate is set for a thread, so that ordinary scenarios run under it unchanged.
 
 use std::cell::Cell;
+use std::sync::Once;
 
 /// A promise of the surroundings that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub enum Sabotage {
     ClosedUnreported,
     /// The shell loses a timer.
     LostWake,
+}
+
+impl Sabotage {
+    /// Every broken promise.
+    pub const ALL: [Self; 5] =
+        [Self::DurableBeforeStored, Self::SentBeforeLanded, Self::DroppedEvent, Self::ClosedUnreported, Self::LostWake];
 }
 
 /// What befalls the worlds of a thread.
@@ -35,14 +42,25 @@ pub struct Death;
 
 thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, hesitates: None, sabotage: None }) };
-    static EFFECTS: Cell<usize> = const { Cell::new(0) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, sessions: 0, relays: 0 }) };
+}
+
+/// How much there was of what may go wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Course {
+    /// Effects that left.
+    pub effects: usize,
+    /// Sessions that were begun in the log.
+    pub sessions: usize,
+    /// Orders to relay media.
+    pub relays: usize,
 }
 
 /// How a scenario ended under a fate.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It came to its end; this many effects left.
-    Well(usize),
+    /// It came to its end.
+    Well(Course),
     /// Its process died.
     Died,
     /// A check failed, with these words.
@@ -51,12 +69,13 @@ pub enum Ended {
 
 /// Runs a scenario under a fate.
 pub fn under(fate: Fate, scenario: impl FnOnce()) -> Ended {
+    SILENCED.call_once(silence_sabotage);
     FATE.set(fate);
-    EFFECTS.set(0);
+    COURSE.set(Course::default());
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(scenario));
     FATE.set(Fate::default());
     match result {
-        Ok(()) => Ended::Well(EFFECTS.get()),
+        Ok(()) => Ended::Well(COURSE.get()),
         Err(payload) if payload.is::<Death>() => Ended::Died,
         Err(payload) => {
             let text = payload.downcast_ref::<String>().cloned();
@@ -65,15 +84,34 @@ pub fn under(fate: Fate, scenario: impl FnOnce()) -> Ended {
     }
 }
 
+static SILENCED: Once = Once::new();
+
+/// What fails because it was sabotaged is as it should be, and not worth a backtrace.
+fn silence_sabotage() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if FATE.get().sabotage.is_none() {
+            hook(info);
+        }
+    }));
+}
+
 pub(super) fn fate() -> Fate {
     FATE.get()
 }
 
 /// Counts an effect; true when it was the last.
 pub(super) fn count_effect() -> bool {
-    let effects = EFFECTS.get() + 1;
-    EFFECTS.set(effects);
-    FATE.get().dies_after == Some(effects)
+    let course = note(|course| course.effects += 1);
+    FATE.get().dies_after == Some(course.effects)
+}
+
+/// Writes down what happened.
+pub(super) fn note(what: impl FnOnce(&mut Course)) -> Course {
+    let mut course = COURSE.get();
+    what(&mut course);
+    COURSE.set(course);
+    course
 }
 
 /// Splitmix: the one source of chance in simulations.

@@ -7,7 +7,7 @@ mod seed;
 mod surroundings;
 mod watch;
 
-pub use doubt::{Chance, Death, Ended, Fate, Sabotage, under};
+pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use seed::SeedMint;
 pub use watch::Watch;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
-use domain::log::{Committed, Outcome, StreamName};
+use domain::log::{AppendError, Committed, Outcome, StreamName};
 use domain::media::{MediaReport, PathId, PortPair};
 use domain::routing::Tables;
 use domain::session::event::{SessionEnded, SessionEvent};
@@ -78,6 +78,10 @@ pub struct World {
     chance: Chance,
     /// The deadline that a sabotaged shell lost.
     lost_wake: Option<Moment>,
+    /// Why streams are frozen; without a word in the test there is none.
+    frozen: Vec<AppendError>,
+    /// Whether it was seen that nothing is left.
+    ended: bool,
     /// Where set, what phones send goes here instead of to the exchange: a network takes it from there.
     pub network: Option<Vec<Packet>>,
 }
@@ -150,6 +154,8 @@ impl World {
             fate: doubt::fate(),
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
+            frozen: Vec::new(),
+            ended: false,
             network: None,
         }
     }
@@ -264,9 +270,24 @@ impl World {
         let census = self.exchange.census();
         let left = Census { stateless_total: 0, ..census };
         assert_eq!(left, Census::default(), "{}", self.ladder);
+        assert_eq!(self.frozen, [], "{}", self.ladder);
         assert_eq!(self.mint.ports.taken(), 0, "media ports remain\n{}", self.ladder);
         assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
         self.watch.assert_sessions_ended();
+        self.examine();
+        self.ended = true;
+    }
+
+    /// As [`World::assert_nothing_left`], where this froze the only session: nobody remembers it, and its media, which
+    /// may not be ordered any more, is as it was.
+    #[track_caller]
+    pub fn assert_frozen(&mut self, why: &AppendError) {
+        self.pass(Duration::from_secs(200));
+        let left = Census { stateless_total: 0, ..self.exchange.census() };
+        assert_eq!(left, Census { frozen: 1, ..Census::default() }, "{}", self.ladder);
+        assert_eq!(std::mem::take(&mut self.frozen), [why.clone()]);
+        self.examine();
+        self.ended = true;
     }
 
     fn draw(&mut self, peer: SocketAddr, arrives: bool, bytes: &Bytes) {
@@ -275,6 +296,13 @@ impl World {
         let arrow = if arrives { "->" } else { "<-" };
         let lost = if !arrives && self.deaf.contains(&peer) { " (lost)" } else { "" };
         let _ = writeln!(self.ladder, "{:>7.3} {name:>7} {arrow} {}{lost}", at.as_secs_f64(), summary(bytes));
+    }
+}
+
+/// No test lets a world go before it has seen that nothing is left in it.
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.ended || std::thread::panicking(), "the test does not end with `assert_nothing_left`");
     }
 }
 

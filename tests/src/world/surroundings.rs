@@ -3,7 +3,9 @@
 use super::{Death, Outcomes, Sabotage, World, doubt};
 use domain::codec::session::decode;
 use domain::exchange::Effect;
-use domain::log::{Append, AppendError, Committed, Durable, EventLog, Outcome, Position, Recorded, Revision};
+use domain::log::{
+    Append, AppendError, Committed, Durable, EventLog, Expected, Outcome, Position, Recorded, Revision, StreamName,
+};
 use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
 use domain::session::event::SessionEvent;
 use domain::time::{Moment, Now};
@@ -35,7 +37,9 @@ impl World {
             }
             for outcome in outcomes {
                 self.watch.landed(&outcome);
-                self.exchange.landed(outcome).unwrap();
+                if let Err(error) = self.exchange.landed(outcome) {
+                    self.frozen.push(error);
+                }
             }
         }
     }
@@ -60,6 +64,8 @@ impl World {
     }
 
     fn submit(&mut self, appends: Vec<Append>) {
+        let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() == "session";
+        doubt::note(|course| course.sessions += appends.iter().filter(begins).count());
         if self.fate.hesitates.is_some() {
             self.log.hold();
         }
@@ -123,6 +129,8 @@ impl World {
             }
             Effect::Media(MediaOrder::Relay { path, sides }) => {
                 let ends = [0, 1].map(|index| (sides[index].leg, sides[index].ports));
+                doubt::note(|course| course.relays += 1);
+                self.watch.ordered(&StreamName::new("session", path.session.uuid()), ends);
                 self.latched = [0, 1].map(|index| sides[index].latched);
                 for (_, replaced) in self.paths.insert(path, ends).into_iter().flatten() {
                     if !ends.iter().any(|(_, ports)| *ports == replaced) {

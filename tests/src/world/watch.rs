@@ -6,7 +6,8 @@ use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
 use domain::ids::LegId;
-use domain::log::{Append, EventHash, Expected, Outcome, Revision, StreamName};
+use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Revision, StreamName};
+use domain::media::PortPair;
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::Message;
@@ -27,6 +28,8 @@ pub struct Watch {
     chains: HashMap<StreamName, (Revision, EventHash)>,
     /// Newest durable revision by stream.
     landed: HashMap<StreamName, Revision>,
+    /// Streams that are not to be written any more.
+    frozen: HashSet<StreamName>,
     /// Messages that left without a stream: stateless answers.
     pub stateless: usize,
 }
@@ -35,6 +38,7 @@ impl Watch {
     /// Appends were handed to the log.
     pub fn submitted(&mut self, appends: &[Append], keyring: &dyn Keyring) {
         for append in appends {
+            assert!(!self.frozen.contains(&append.stream), "{} is frozen, and appended to", append.stream);
             let again = self.flights.get(&append.stream).is_some_and(|flight| flight == append);
             if again {
                 continue;
@@ -66,9 +70,15 @@ impl Watch {
 
     /// The log answered.
     pub fn landed(&mut self, outcome: &Outcome) {
-        let Ok(durable) = &outcome.result else {
+        let durable = match &outcome.result {
+            Ok(durable) => durable,
             // It is submitted again, the same.
-            return;
+            Err(AppendError::Unavailable(_)) => return,
+            Err(AppendError::WrongRevision { .. } | AppendError::Unknown(_) | AppendError::Invalid(_)) => {
+                self.waiting.remove(&outcome.stream);
+                self.frozen.insert(outcome.stream.clone());
+                return;
+            }
         };
         self.landed.insert(outcome.stream.clone(), durable.last());
         let Some(events) = self.waiting.remove(&outcome.stream) else { return };
@@ -90,6 +100,20 @@ impl Watch {
         let stateless = is_stateless(&Message::scan(bytes.clone()).unwrap()) && !self.is_waiting(bytes);
         assert!(stateless, "left before its event was durable:\n{}", String::from_utf8_lossy(bytes));
         self.stateless += 1;
+    }
+
+    /// A relay is set up between these ports of ours: which leg has them must be durable, or after a death nobody knows
+    /// whose media they carry.
+    #[track_caller]
+    pub fn ordered(&self, stream: &StreamName, ends: [(LegId, PortPair); 2]) {
+        let known = self.durable.get(stream).map_or(&[][..], Vec::as_slice);
+        for end in ends {
+            let reserved = known.iter().any(|event| match event {
+                SessionEvent::MediaReserved(reserved) => reserved.leg == end.0 && reserved.ports.contains(&Some(end.1)),
+                _ => false,
+            });
+            assert!(reserved, "{:?} of leg {:?} was ordered before its event was durable", end.1, end.0);
+        }
     }
 
     fn is_waiting(&self, bytes: &Bytes) -> bool {

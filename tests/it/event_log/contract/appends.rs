@@ -188,7 +188,7 @@ pub async fn what_is_malformed_is_refused_and_leaves_nothing(home: &mut dyn Home
     ];
     for append in malformed {
         let result = try_one(&*log, append.clone()).await;
-        assert!(matches!(result, Err(AppendError::Unavailable(_))), "{result:?}");
+        assert!(matches!(result, Err(AppendError::Invalid(_))), "{result:?}");
         assert_eq!(soon(log.read_stream(&append.stream, Revision(0), Direction::Forwards, 9)).await, Ok(vec![]));
     }
     assert_eq!(log.head(), Position(0));
