@@ -84,6 +84,18 @@ public_id!(
     TrunkId, "TK"
 );
 public_id!(
+    /// A DNS name whose users register here.
+    DomainId, "SD"
+);
+public_id!(
+    /// A user name and secret of a domain.
+    CredentialId, "CR"
+);
+public_id!(
+    /// A place where a user of a domain can be reached now.
+    BindingId, "RB"
+);
+public_id!(
     /// An API key of an account. The key's secret is never stored, only its hash.
     KeyId, "SK"
 );

@@ -3,7 +3,9 @@
 pub mod account;
 pub mod address;
 pub mod codec;
+pub mod credential;
 pub mod decider;
+pub mod domain_name;
 pub mod exchange;
 pub mod ids;
 pub mod log;

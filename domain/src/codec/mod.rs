@@ -3,6 +3,7 @@
 mod part;
 pub mod personal;
 pub mod seal;
+pub mod secret;
 pub mod session;
 
 pub use part::{DecodeError, Encoded};

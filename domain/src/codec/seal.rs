@@ -9,6 +9,9 @@ use chacha20poly1305::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// Key reference and nonce before a cipher text of [`SealKey::seal_at`].
+const HEAD: usize = 8 + 24;
+
 /// Names a key in the keyring. It stands in clear before everything sealed with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -75,6 +78,29 @@ impl SealKey {
     pub fn open(&self, id: EventId, kind: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let cipher = sealed.get(8..).ok_or(SealError::Truncated)?;
         self.cipher().decrypt(&nonce(id), Payload { msg: cipher, aad: kind.as_bytes() }).map_err(|_| SealError::Forged)
+    }
+
+    /// Encrypts a secret of provisioning, which is sealed before its event has an id: under a nonce drawn at random,
+    /// bound to `place`. What comes out is key reference, nonce, cipher text and tag.
+    pub fn seal_at(&self, reference: KeyRef, nonce: [u8; 24], place: &str, plain: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(HEAD + plain.len() + 16);
+        sealed.extend_from_slice(&reference.0.to_be_bytes());
+        sealed.extend_from_slice(&nonce);
+        // As above: it refuses only what no limit of ours lets through. What is cut short does not open.
+        let payload = Payload { msg: plain, aad: place.as_bytes() };
+        if let Ok(cipher) = self.cipher().encrypt(&XNonce::from(nonce), payload) {
+            sealed.extend_from_slice(&cipher);
+        }
+        sealed
+    }
+
+    /// Opens what [`SealKey::seal_at`] made for the same place.
+    pub fn open_at(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (nonce, cipher) =
+            sealed.get(8..).and_then(|rest| rest.split_first_chunk::<24>()).ok_or(SealError::Truncated)?;
+        let payload = Payload { msg: cipher, aad: place.as_bytes() };
+        let plain = self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealError::Forged)?;
+        Ok(Zeroizing::new(plain))
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
