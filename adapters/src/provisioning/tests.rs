@@ -464,7 +464,7 @@ async fn a_trunk_that_proves_itself_by_password_has_a_user_name_of_its_own() {
     let account = world.account(None).await;
     let trunk = |name: &str| {
         let login = world.service.trunk_login(account, "acme".parse().unwrap(), &password("password")).unwrap();
-        let (auth, login) = (AuthRule::Digest, Some(login));
+        let (auth, login) = (AuthRule::Digest, Some(Box::new(login)));
         TrunkSettings { auth, login, ..trunk(&format!(r#"{{"name":"{name}","kind":"pbx"}}"#)) }
     };
     let (id, _) = world.service.add_trunk(account, trunk("A"), None).await.unwrap().unwrap();

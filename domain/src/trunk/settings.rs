@@ -54,10 +54,10 @@ pub struct TrunkSettings {
     pub auth: AuthRule,
     /// Its digest, both ways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<TrunkLogin>,
+    pub login: Option<Box<TrunkLogin>>,
     /// The registration that we keep up for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub register: Option<TrunkRegister>,
+    pub register: Option<Box<TrunkRegister>>,
 }
 
 const fn enabled() -> bool {
@@ -108,8 +108,8 @@ impl TrunkPatch {
             ring_timeout: self.ring_timeout.unwrap_or(old.ring_timeout),
             enabled: self.enabled.unwrap_or(old.enabled),
             auth: self.auth.unwrap_or(old.auth),
-            login: self.login.unwrap_or(old.login),
-            register: self.register.unwrap_or(old.register),
+            login: self.login.map_or(old.login, |login| login.map(Box::new)),
+            register: self.register.map_or(old.register, |register| register.map(Box::new)),
         }
     }
 }
@@ -195,7 +195,7 @@ impl TrunkSettings {
         if self.addresses.is_empty() && self.destination.is_none() && self.auth != AuthRule::Digest {
             return Err(UnusableSettings::Useless);
         }
-        self.register.as_ref().map_or(Ok(()), check_register)
+        self.register.as_deref().map_or(Ok(()), check_register)
     }
 
     /// The user name by which it identifies itself, where it does so by password.
@@ -277,7 +277,7 @@ mod tests {
             [2; 24],
             "trunk acme",
         );
-        let login = Some(TrunkLogin { username: "acme".parse().unwrap(), password });
+        let login = Some(Box::new(TrunkLogin { username: "acme".parse().unwrap(), password }));
         let by = |auth| TrunkSettings { auth, addresses: vec![], login: login.clone(), ..settings() };
         assert_eq!(by(AuthRule::Digest).check(), Ok(()));
         assert_eq!(by(AuthRule::Either).check(), Err(UnusableSettings::Useless));
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(check(&|s| s.auth = AuthRule::Both), UnusableSettings::NoLogin);
         let register = |registrar: &str, aor: &str, expires| {
             let [registrar, aor] = [registrar, aor].map(|uri| uri.parse().unwrap());
-            Some(TrunkRegister { registrar, aor, expires })
+            Some(Box::new(TrunkRegister { registrar, aor, expires }))
         };
         let wrong = |registrar, aor, expires| check(&|s| s.register = register(registrar, aor, expires));
         assert_eq!(wrong("sip:u@r.example", "sip:a@r.example", 60), UnusableSettings::RegistrarUser);

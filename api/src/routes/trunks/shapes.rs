@@ -132,8 +132,8 @@ impl NewTrunk {
             ring_timeout: self.ring_timeout,
             enabled: self.enabled,
             auth: self.auth,
-            login,
-            register: self.register.map(TrunkRegister::from),
+            login: login.map(Box::new),
+            register: self.register.map(|register| Box::new(register.into())),
         })
     }
 }
@@ -270,7 +270,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             enabled: settings.enabled,
             auth: settings.auth,
             username: settings.login.map(|login| login.username),
-            register: settings.register.map(Register::from),
+            register: settings.register.map(|register| (*register).into()),
             created_at: created_at.to_string(),
         }
     }
