@@ -92,6 +92,11 @@ public_id!(
     CredentialId, "CR"
 );
 public_id!(
+    /// All bindings of one user of a domain, now and before. It is a keyed hash of the address of record, so that it
+    /// tells nobody who that is.
+    RegistrationId, "RG"
+);
+public_id!(
     /// A place where a user of a domain can be reached now.
     BindingId, "RB"
 );

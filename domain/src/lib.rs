@@ -12,6 +12,7 @@ pub mod log;
 pub mod media;
 pub mod number;
 pub mod ports;
+pub mod registration;
 pub mod routing;
 pub mod sdp;
 pub mod session;

@@ -2,6 +2,7 @@
 
 mod part;
 pub mod personal;
+pub mod registration;
 pub mod seal;
 pub mod secret;
 pub mod session;
