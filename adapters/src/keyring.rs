@@ -94,6 +94,8 @@ struct Shared {
     pools: Mutex<Pools>,
     wanted: Condvar,
     cache: Mutex<Cache<KeyRef, SealKey>>,
+    /// Which key seals an account's secrets, as far as it was asked.
+    secrets: Mutex<Cache<AccountId, KeyRef>>,
     on_fatal: OnFatal,
 }
 
@@ -105,6 +107,7 @@ impl Keyring {
             pools: Mutex::default(),
             wanted: Condvar::new(),
             cache: Mutex::new(Cache::new(REMEMBERED)),
+            secrets: Mutex::new(Cache::new(REMEMBERED)),
             on_fatal: fatal::exit,
         });
         let refill = shared.clone();
@@ -133,6 +136,22 @@ impl Keyring {
         let (reference, key) = taken?;
         lock(&self.shared.cache).insert(reference, key.clone());
         Some((reference, key))
+    }
+
+    /// The one key that seals an account's secrets of provisioning (passwords and the like), durable when this returns.
+    /// Waits for the disk the first time: not for the call path. Erasing it makes those secrets useless.
+    pub fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), KeyringError> {
+        let mut vault = lock(&self.shared.vault);
+        let known = lock(&self.shared.secrets).get(&account).copied();
+        if let Some(reference) = known
+            && let Some(key) = lock(&self.shared.cache).get(&reference)
+        {
+            return Ok((reference, key.clone()));
+        }
+        let (reference, key) = vault.secrets_key(account)?;
+        lock(&self.shared.secrets).insert(account, reference);
+        lock(&self.shared.cache).insert(reference, key.clone());
+        Ok((reference, key))
     }
 
     /// Erases keys, all or none: what they sealed is gone for good, and no byte of them is left in the file. Waits

@@ -9,6 +9,8 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountRejection;
+use domain::credential::CredentialRejection;
+use domain::domain_name::DomainRejection;
 use domain::log::Position;
 use domain::number::NumberRejection;
 use domain::trunk::TrunkRejection;
@@ -81,6 +83,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// 409: a rule says no, because of a field where one is named.
+    pub fn conflict_with(field: Option<&str>, message: impl ToString) -> Self {
+        Self { field: field.map(str::to_owned), ..Self::conflict(message) }
+    }
+
     /// 413: the body is larger than [`crate::MAX_BODY_BYTES`].
     pub fn too_large() -> Self {
         let message = format!("the body is larger than {} bytes", crate::MAX_BODY_BYTES);
@@ -132,15 +139,17 @@ impl From<Rejection> for ApiError {
         match &rejection {
             Rejection::Account(AccountRejection::NotOpen | AccountRejection::UnknownKey)
             | Rejection::Number(NumberRejection::NotClaimed)
-            | Rejection::Trunk(TrunkRejection::Unknown) => Self::not_found(),
-            Rejection::Number(NumberRejection::Taken) => {
-                Self { field: Some("number".to_owned()), ..Self::conflict(rejection) }
-            }
-            Rejection::Trunk(TrunkRejection::AddressTaken(_)) => {
-                Self { field: Some("addresses".to_owned()), ..Self::conflict(rejection) }
-            }
+            | Rejection::Trunk(TrunkRejection::Unknown)
+            | Rejection::Domain(DomainRejection::Unknown)
+            | Rejection::Credential(CredentialRejection::Unknown) => Self::not_found(),
+            Rejection::Number(NumberRejection::Taken) => Self::conflict_with(Some("number"), rejection),
             Rejection::Trunk(TrunkRejection::Unusable(unusable)) => Self::invalid(unusable.field(), unusable),
-            Rejection::Account(_) | Rejection::Number(_) | Rejection::Trunk(_) => Self::conflict(rejection),
+            Rejection::Domain(DomainRejection::Unusable(unusable)) => Self::invalid(unusable.field(), unusable),
+            Rejection::Credential(no @ CredentialRejection::NoDomain) => Self::invalid("domain", no),
+            Rejection::Trunk(no) => Self::conflict_with(no.field(), no),
+            Rejection::Domain(no) => Self::conflict_with(no.field(), no),
+            Rejection::Credential(no) => Self::conflict_with(no.field(), no),
+            Rejection::Account(_) | Rejection::Number(_) => Self::conflict(rejection),
         }
     }
 }

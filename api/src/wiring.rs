@@ -15,6 +15,7 @@ use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, Table
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
+use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position, StreamName};
@@ -158,7 +159,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         gather: Duration::from_millis(config.sip.gather_ms),
     })?;
 
-    let means = Arc::new(MachineMeans::new(node));
+    let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
@@ -334,8 +335,16 @@ impl TablesSink for ShardTables {
                 }
             }
             self.names.look_up(&events);
+            let mut events = events.to_vec();
+            for provisioned in &mut events {
+                // What the call path checks passwords by is opened here: that may wait for the disk.
+                if !provisioned.event.open(&*self.keyring) {
+                    let position = provisioned.position.0;
+                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
+                }
+            }
             let (done, applied) = oneshot::channel();
-            self.inbox.tell(Notice::Provisioned(events.to_vec(), done));
+            self.inbox.tell(Notice::Provisioned(events, done));
             // A stopped shard routes nothing that could be stale.
             let _ = applied.await;
         })
@@ -347,11 +356,12 @@ struct MachineMeans {
     entropy: Mutex<Entropy>,
     node: Node,
     counter: AtomicU64,
+    keyring: Arc<Keyring>,
 }
 
 impl MachineMeans {
-    fn new(node: Node) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0) }
+    fn new(node: Node, keyring: Arc<Keyring>) -> Self {
+        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
     }
 }
 
@@ -368,5 +378,9 @@ impl Means for MachineMeans {
     fn now(&self) -> WallTime {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
+        self.keyring.secrets_key(account).map_err(|error| error.to_string())
     }
 }

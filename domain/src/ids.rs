@@ -84,6 +84,23 @@ public_id!(
     TrunkId, "TK"
 );
 public_id!(
+    /// A DNS name whose users register here.
+    DomainId, "SD"
+);
+public_id!(
+    /// A user name and secret of a domain.
+    CredentialId, "CR"
+);
+public_id!(
+    /// All bindings of one user of a domain, now and before. It is a keyed hash of the address of record, so that it
+    /// tells nobody who that is.
+    RegistrationId, "RG"
+);
+public_id!(
+    /// A place where a user of a domain can be reached now.
+    BindingId, "RB"
+);
+public_id!(
     /// An API key of an account. The key's secret is never stored, only its hash.
     KeyId, "SK"
 );

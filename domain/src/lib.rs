@@ -3,13 +3,16 @@
 pub mod account;
 pub mod address;
 pub mod codec;
+pub mod credential;
 pub mod decider;
+pub mod domain_name;
 pub mod exchange;
 pub mod ids;
 pub mod log;
 pub mod media;
 pub mod number;
 pub mod ports;
+pub mod registration;
 pub mod routing;
 pub mod sdp;
 pub mod session;

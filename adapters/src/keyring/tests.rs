@@ -154,3 +154,34 @@ fn a_second_process_is_refused_and_files_are_private() {
     drop(keyring);
     assert!(open(&folder).is_ok());
 }
+
+#[test]
+fn an_account_has_one_key_for_its_secrets_until_that_is_erased() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let (first, key) = keyring.secrets_key(ACCOUNT).unwrap();
+    assert_ne!(keyring.secrets_key(OTHER).unwrap().0, first);
+    assert_eq!(keyring.secrets_key(ACCOUNT).unwrap().0, first);
+    drop(keyring);
+    let keyring = open(&folder).unwrap();
+    let (again, same) = keyring.secrets_key(ACCOUNT).unwrap();
+    assert_eq!((again, same.expose()), (first, key.expose()));
+    assert!(keyring.take(ACCOUNT).unwrap().0 != first);
+    keyring.erase(&[first]).unwrap();
+    assert_ne!(keyring.secrets_key(ACCOUNT).unwrap().0, first);
+    assert!(keyring.key(first).is_none());
+}
+
+#[test]
+fn a_keyring_of_a_program_that_kept_no_secrets_is_read() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let (reference, _) = keyring.take(ACCOUNT).unwrap();
+    drop(keyring);
+    let file = rusqlite::Connection::open(folder.path().join("keyring.db")).unwrap();
+    file.execute_batch("DROP TABLE secrets").unwrap();
+    drop(file);
+    let keyring = open(&folder).unwrap();
+    assert!(keyring.key(reference).is_some());
+    assert!(keyring.secrets_key(ACCOUNT).is_ok());
+}

@@ -31,6 +31,12 @@ const SCHEMA: &str = "
     CREATE TABLE keys (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, account INTEGER NOT NULL, wrapped BLOB NOT NULL);
 ";
 
+/// Which of an account's keys seals its secrets of provisioning. Added after the first version; a program that does not
+/// know the table is not harmed by it.
+const SECRETS: &str = "
+    CREATE TABLE IF NOT EXISTS secrets (account INTEGER PRIMARY KEY, reference INTEGER NOT NULL);
+";
+
 /// An account's number in the keyring, and its key.
 struct Account {
     number: i64,
@@ -61,11 +67,47 @@ impl Vault {
             (_, FORMAT) => prove(&connection, &master, path)?,
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
+        connection.execute_batch(SECRETS)?;
         Ok(Self { connection, master, accounts: HashMap::new(), _lock: lock })
     }
 
     /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
     pub fn make(&mut self, account: AccountId, count: usize) -> Result<Vec<(KeyRef, SealKey)>, KeyringError> {
+        self.ensure(account)?;
+        let Some(known) = self.accounts.get(&account) else { return Ok(Vec::new()) };
+        let random = randomness(count)?;
+        let transaction = self.connection.transaction()?;
+        let keys = insert(&transaction, known, &random)?;
+        transaction.commit()?;
+        Ok(keys)
+    }
+
+    /// The key that seals an account's secrets; made, durably, where there is none or the last one was erased.
+    pub fn secrets_key(&mut self, account: AccountId) -> Result<(KeyRef, SealKey), KeyringError> {
+        self.ensure(account)?;
+        let Some(number) = self.accounts.get(&account).map(|known| known.number) else {
+            return Err(KeyringError::Damaged);
+        };
+        let find = "SELECT reference FROM secrets WHERE account = ?1";
+        let found = self.connection.query_row(find, [number], |row| row.get::<_, i64>(0)).optional()?;
+        let reference = found.map(|reference| KeyRef(reference.unsigned_abs()));
+        if let Some(reference) = reference
+            && let Some(key) = self.key(reference)?
+        {
+            return Ok((reference, key));
+        }
+        let random = randomness(1)?;
+        let Some(known) = self.accounts.get(&account) else { return Err(KeyringError::Damaged) };
+        let transaction = self.connection.transaction()?;
+        let made = insert(&transaction, known, &random)?.pop().ok_or(KeyringError::Damaged)?;
+        let set = "INSERT INTO secrets (account, reference) VALUES (?1, ?2)
+             ON CONFLICT (account) DO UPDATE SET reference = excluded.reference";
+        transaction.execute(set, params![number, made.0.0 as i64])?;
+        transaction.commit()?;
+        Ok(made)
+    }
+
+    fn ensure(&mut self, account: AccountId) -> Result<(), KeyringError> {
         if !self.accounts.contains_key(&account) {
             let known = match self.find(account)? {
                 Some(known) => known,
@@ -73,13 +115,7 @@ impl Vault {
             };
             self.accounts.insert(account, known);
         }
-        let Some(known) = self.accounts.get(&account) else { return Ok(Vec::new()) };
-        let mut random = Zeroizing::new(vec![0; count * 32]);
-        getrandom::fill(&mut random).map_err(|_| KeyringError::NoRandomness)?;
-        let transaction = self.connection.transaction()?;
-        let keys = insert(&transaction, known, &random)?;
-        transaction.commit()?;
-        Ok(keys)
+        Ok(())
     }
 
     /// The key behind a reference; `None` where it was erased or never was.
@@ -161,6 +197,13 @@ impl Vault {
         transaction.commit()?;
         Ok(Account { number, wrapper: Wrapper::new(&key) })
     }
+}
+
+/// Bytes for so many keys.
+fn randomness(keys: usize) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    let mut random = Zeroizing::new(vec![0; keys * 32]);
+    getrandom::fill(&mut random).map_err(|_| KeyringError::NoRandomness)?;
+    Ok(random)
 }
 
 /// A row of session keys, opened.

@@ -2,8 +2,10 @@
 
 use super::inner::{Entry, Inner, Recall, page};
 use domain::account::{Account, Profile, SecretHash};
+use domain::credential::{ActiveCredential, Credential, Username};
 use domain::decider::Aggregate;
-use domain::ids::{AccountId, KeyId, NumberId, TrunkId};
+use domain::domain_name::{ActiveDomain, Domain, DomainName};
+use domain::ids::{AccountId, CredentialId, DomainId, KeyId, NumberId, TrunkId};
 use domain::log::{EventHash, Position, Revision, StreamName};
 use domain::number::{Claim, Number, PhoneNumber};
 use domain::time::WallTime;
@@ -129,6 +131,54 @@ impl Directory {
         page(inner.trunks_of.get(&account), after, limit, active)
     }
 
+    /// A domain.
+    pub fn domain(&self, id: DomainId) -> Option<Listed<ActiveDomain>> {
+        self.read().domains.get(&id)?.listed(|domain| domain.active().cloned())
+    }
+
+    /// The domain of a name, whosever it is.
+    pub fn domain_named(&self, name: &DomainName) -> Option<Listed<ActiveDomain>> {
+        let id = *self.read().domain_names.get(name)?;
+        self.domain(id)
+    }
+
+    /// An account's own domains.
+    pub fn domains(&self, account: AccountId, after: Option<WallTime>, limit: usize) -> Page<ActiveDomain> {
+        let inner = self.read();
+        page(inner.domains_of.get(&account), after, limit, |id| inner.domains.get(id)?.state.active().cloned())
+    }
+
+    /// A credential.
+    pub fn credential(&self, id: CredentialId) -> Option<Listed<ActiveCredential>> {
+        self.read().credentials.get(&id)?.listed(|credential| credential.active().cloned())
+    }
+
+    /// The credential of a user of a domain.
+    pub fn credential_of(&self, domain: DomainId, username: &Username) -> Option<Listed<ActiveCredential>> {
+        let id = *self.read().users.get(&domain)?.get(username)?;
+        self.credential(id)
+    }
+
+    /// An account's own credentials; those of one domain only, where one is named.
+    pub fn credentials(
+        &self,
+        account: AccountId,
+        domain: Option<DomainId>,
+        after: Option<WallTime>,
+        limit: usize,
+    ) -> Page<ActiveCredential> {
+        let inner = self.read();
+        let wanted = |credential: &&ActiveCredential| domain.is_none_or(|domain| domain == credential.domain);
+        let active = |id: &CredentialId| inner.credentials.get(id)?.state.active().filter(wanted).cloned();
+        page(inner.credentials_of.get(&account), after, limit, active)
+    }
+
+    /// How many domains and credentials there are.
+    pub fn user_counts(&self) -> [usize; 2] {
+        let inner = self.read();
+        [inner.domains.len(), inner.credentials.len()]
+    }
+
     /// How many accounts, numbers and trunks there are.
     pub fn counts(&self) -> [usize; 3] {
         let inner = self.read();
@@ -157,6 +207,8 @@ impl Directory {
             Account::CATEGORY => inner.accounts.get(&AccountId::from_bits(bits)).map(Entry::end),
             Number::CATEGORY => inner.numbers.get(&NumberId::from_bits(bits)).map(Entry::end),
             Trunk::CATEGORY => inner.trunks.get(&TrunkId::from_bits(bits)).map(Entry::end),
+            Domain::CATEGORY => inner.domains.get(&DomainId::from_bits(bits)).map(Entry::end),
+            Credential::CATEGORY => inner.credentials.get(&CredentialId::from_bits(bits)).map(Entry::end),
             _ => None,
         }
     }
@@ -181,6 +233,32 @@ impl Directory {
             Some(entry) => ask(&entry.state),
             None => ask(&Trunk::default()),
         }
+    }
+
+    pub(super) fn with_domain<T>(&self, id: DomainId, ask: impl FnOnce(&Domain) -> T) -> T {
+        match self.read().domains.get(&id) {
+            Some(entry) => ask(&entry.state),
+            None => ask(&Domain::default()),
+        }
+    }
+
+    pub(super) fn with_credential<T>(&self, id: CredentialId, ask: impl FnOnce(&Credential) -> T) -> T {
+        match self.read().credentials.get(&id) {
+            Some(entry) => ask(&entry.state),
+            None => ask(&Credential::default()),
+        }
+    }
+
+    /// Whether a domain has credentials.
+    pub(super) fn has_users(&self, domain: DomainId) -> bool {
+        self.read().users.contains_key(&domain)
+    }
+
+    /// Whether another trunk proves itself by password under this user name. Costs a walk over all trunks.
+    pub(super) fn proves_as(&self, username: &Username, except: TrunkId) -> bool {
+        let inner = self.read();
+        let mut others = inner.trunks.values().filter_map(|entry| entry.state.active());
+        others.any(|other| other.id != except && other.settings.proves_as() == Some(username))
     }
 
     /// The account that was opened first.

@@ -2,8 +2,10 @@
 
 use super::directory::{Listed, Page};
 use domain::account::{Account, AccountEvent, MAX_DEPTH, Profile};
+use domain::credential::{Credential, CredentialEvent, Username};
 use domain::decider::Aggregate;
-use domain::ids::{AccountId, EventId, KeyId, NumberId, TrunkId};
+use domain::domain_name::{Domain, DomainEvent, DomainName};
+use domain::ids::{AccountId, CredentialId, DomainId, EventId, KeyId, NumberId, TrunkId};
 use domain::log::{EventHash, Revision};
 use domain::number::{Number, NumberEvent, PhoneNumber};
 use domain::routing::{Provisioned, ProvisioningEvent};
@@ -36,12 +38,19 @@ pub(super) struct Inner {
     pub(super) accounts: HashMap<AccountId, Entry<Account>>,
     pub(super) numbers: HashMap<NumberId, Entry<Number>>,
     pub(super) trunks: HashMap<TrunkId, Entry<Trunk>>,
+    pub(super) domains: HashMap<DomainId, Entry<Domain>>,
+    pub(super) credentials: HashMap<CredentialId, Entry<Credential>>,
     pub(super) keys: HashMap<KeyId, AccountId>,
     pub(super) claims: HashMap<PhoneNumber, NumberId>,
     /// Accounts by each account they lie within, themselves included.
     pub(super) accounts_within: HashMap<AccountId, ByCreation<AccountId>>,
     pub(super) numbers_of: HashMap<AccountId, ByCreation<NumberId>>,
     pub(super) trunks_of: HashMap<AccountId, ByCreation<TrunkId>>,
+    pub(super) domain_names: HashMap<DomainName, DomainId>,
+    pub(super) domains_of: HashMap<AccountId, ByCreation<DomainId>>,
+    pub(super) credentials_of: HashMap<AccountId, ByCreation<CredentialId>>,
+    /// Credentials by domain and user.
+    pub(super) users: HashMap<DomainId, HashMap<Username, CredentialId>>,
     pub(super) newest: WallTime,
 }
 
@@ -80,6 +89,8 @@ impl Inner {
             ProvisioningEvent::Account(event) => self.apply_account(event, recall),
             ProvisioningEvent::Number(event) => self.apply_number(event, recall),
             ProvisioningEvent::Trunk(event) => self.apply_trunk(event, recall),
+            ProvisioningEvent::Domain(event) => self.apply_domain(event, recall),
+            ProvisioningEvent::Credential(event) => self.apply_credential(event, recall),
         }
     }
 
@@ -134,6 +145,49 @@ impl Inner {
             TrunkEvent::Removed(removed) => {
                 if let Some(entry) = self.trunks.remove(&removed.id) {
                     forget(&mut self.trunks_of, removed.account, entry.created_at);
+                }
+            }
+        }
+    }
+
+    fn apply_domain(&mut self, event: &DomainEvent, recall: &Recall) {
+        match event {
+            DomainEvent::Added(added) => {
+                let created_at = evolve(&mut self.domains, added.id, event, recall);
+                self.domain_names.insert(added.name.clone(), added.id);
+                self.domains_of.entry(added.account).or_default().insert(created_at, added.id);
+            }
+            DomainEvent::Changed(changed) => {
+                evolve(&mut self.domains, changed.id, event, recall);
+            }
+            DomainEvent::Removed(removed) => {
+                self.domain_names.remove(&removed.name);
+                if let Some(entry) = self.domains.remove(&removed.id) {
+                    forget(&mut self.domains_of, removed.account, entry.created_at);
+                }
+            }
+        }
+    }
+
+    fn apply_credential(&mut self, event: &CredentialEvent, recall: &Recall) {
+        match event {
+            CredentialEvent::Added(added) => {
+                let created_at = evolve(&mut self.credentials, added.id, event, recall);
+                self.users.entry(added.domain).or_default().insert(added.username.clone(), added.id);
+                self.credentials_of.entry(added.account).or_default().insert(created_at, added.id);
+            }
+            CredentialEvent::Changed(changed) => {
+                evolve(&mut self.credentials, changed.id, event, recall);
+            }
+            CredentialEvent::Removed(removed) => {
+                if let Some(users) = self.users.get_mut(&removed.domain) {
+                    users.remove(&removed.username);
+                    if users.is_empty() {
+                        self.users.remove(&removed.domain);
+                    }
+                }
+                if let Some(entry) = self.credentials.remove(&removed.id) {
+                    forget(&mut self.credentials_of, removed.account, entry.created_at);
                 }
             }
         }

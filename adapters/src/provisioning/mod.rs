@@ -1,4 +1,4 @@
-//! Accounts, numbers and trunks: one writer that decides, makes durable, updates routing, and only then answers.
+//! Accounts, numbers, trunks, domains and credentials: one writer that decides, makes durable, updates routing, and only then answers.
 
 mod commit;
 mod directory;
@@ -6,6 +6,8 @@ mod first;
 mod inner;
 mod load;
 mod order;
+mod plan;
+mod users;
 mod writer;
 
 pub use directory::{Caller, Directory, Listed, Page};
@@ -14,6 +16,7 @@ pub use load::LoadError;
 pub use order::{Rejection, Unavailable};
 
 use domain::account::{AccountCommand, Name, NewKey, SecretHash};
+use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId, KeyId, NumberId, TrunkId};
 use domain::log::{EventLog, PortFuture, Position};
 use domain::number::{NumberCommand, PhoneNumber, Target};
@@ -33,6 +36,12 @@ pub trait Means: Send + Sync {
     fn event_id(&self) -> EventId;
     /// Wall time.
     fn now(&self) -> WallTime;
+    /// The key that seals an account's secrets, made where it has none yet: durable when this returns. May wait for
+    /// the disk.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String>;
 }
 
 /// Takes durable provisioning events, each once and in order, before their command is answered: routing tables.

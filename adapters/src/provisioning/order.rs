@@ -1,7 +1,10 @@
 //! What the writer is asked, and what it answers beside success.
 
 use domain::account::{AccountCommand, AccountRejection, Name, NewKey};
-use domain::ids::{AccountId, KeyId, NumberId, TrunkId};
+use domain::codec::secret::Sealed;
+use domain::credential::{CredentialCommand, CredentialRejection, DigestSecret, Username};
+use domain::domain_name::{DomainName, DomainPatch, DomainRejection, DomainSettings};
+use domain::ids::{AccountId, CredentialId, DomainId, KeyId, NumberId, TrunkId};
 use domain::log::Position;
 use domain::number::{NumberCommand, NumberRejection, PhoneNumber, Target};
 use domain::trunk::{TrunkPatch, TrunkRejection, TrunkSettings};
@@ -47,6 +50,34 @@ pub(super) enum Order {
         id: TrunkId,
         by: Option<KeyId>,
     },
+    AddDomain {
+        id: DomainId,
+        account: AccountId,
+        name: DomainName,
+        settings: DomainSettings,
+        by: Option<KeyId>,
+    },
+    ChangeDomain {
+        id: DomainId,
+        patch: Box<DomainPatch>,
+        by: Option<KeyId>,
+    },
+    RemoveDomain {
+        id: DomainId,
+        by: Option<KeyId>,
+    },
+    AddCredential {
+        id: CredentialId,
+        account: AccountId,
+        realm: DomainName,
+        username: Username,
+        secret: Sealed<DigestSecret>,
+        by: Option<KeyId>,
+    },
+    Credential {
+        id: CredentialId,
+        command: CredentialCommand,
+    },
     /// Nothing but an answer, after everything before it was applied.
     Barrier,
 }
@@ -69,6 +100,12 @@ pub enum Rejection {
     /// Of a trunk.
     #[error(transparent)]
     Trunk(#[from] TrunkRejection),
+    /// Of a domain.
+    #[error(transparent)]
+    Domain(#[from] DomainRejection),
+    /// Of a credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialRejection),
 }
 
 /// The command was not carried out, as far as is known; the same command may succeed later.

@@ -3,6 +3,9 @@
 use super::*;
 use crate::event_log::memory::MemoryLog;
 use domain::account::AccountRejection;
+use domain::credential::{AuthRule, CredentialRejection, DigestSecret, Password};
+use domain::domain_name::{DomainPatch, DomainRejection, DomainSettings};
+use domain::ids::{CredentialId, DomainId};
 use domain::log::{AppendError, Direction, Filter, StreamName};
 use domain::number::NumberRejection;
 use domain::routing::Tables;
@@ -26,6 +29,25 @@ impl Means for Counting {
     fn now(&self) -> WallTime {
         WallTime::from_micros(1_000)
     }
+
+    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
+        Ok(secrets_key(account))
+    }
+}
+
+/// A key of its own for each account.
+fn secrets_key(account: AccountId) -> (KeyRef, SealKey) {
+    let number = u64::try_from(account.bits()).unwrap();
+    (KeyRef(number), SealKey::from_bytes([number as u8; 32]))
+}
+
+/// Knows the keys of all accounts.
+struct AllKeys;
+
+impl domain::ports::Keyring for AllKeys {
+    fn key(&self, reference: KeyRef) -> Option<SealKey> {
+        Some(secrets_key(AccountId::from_bits(reference.0.into())).1)
+    }
 }
 
 #[derive(Default)]
@@ -34,7 +56,11 @@ struct Routing(Mutex<(Tables, usize)>);
 impl TablesSink for Routing {
     fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
         let mut state = self.0.lock().unwrap();
-        events.iter().for_each(|event| state.0.apply(event));
+        for event in events.iter() {
+            let mut event = event.clone();
+            assert!(event.event.open(&AllKeys));
+            state.0.apply(&event);
+        }
         state.1 += events.len();
         Box::pin(std::future::ready(()))
     }
@@ -345,4 +371,117 @@ async fn a_set_token_opens_the_set_account_and_replaces_the_former_one() {
     world.service.ensure_first_account(None, Some(&new)).await.unwrap().unwrap();
     assert!(opens("fedcba9876543210") && !opens("0123456789abcdef"));
     assert!("short".parse::<Token>().is_err());
+}
+
+impl World {
+    async fn domain(&self, account: AccountId, name: &str) -> Result<DomainId, Rejection> {
+        let added = self.service.add_domain(account, name.parse().unwrap(), DomainSettings::default(), None).await;
+        added.unwrap().map(|(id, _)| id)
+    }
+
+    async fn user(&self, account: AccountId, domain: &str, user: &str) -> Result<CredentialId, Rejection> {
+        let (realm, username) = (domain.parse().unwrap(), user.parse().unwrap());
+        let added = self.service.add_credential(account, realm, username, &password("password"), None).await;
+        added.unwrap().map(|(id, _)| id)
+    }
+
+    /// What routing checks a user's answers by.
+    fn secret(&self, domain: &str, user: &str) -> Option<DigestSecret> {
+        self.routing.0.lock().unwrap().0.credential(domain, user)?.secret.clone()
+    }
+}
+
+fn password(text: &str) -> Password {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_domain_belongs_to_one_account_until_it_is_removed() {
+    let world = World::new().await;
+    let (one, two) = (world.account(None).await, world.account(None).await);
+    let id = world.domain(one, "a.example").await.unwrap();
+    assert_eq!(world.domain(two, "A.Example").await, Err(DomainRejection::Taken.into()));
+    let patch = DomainPatch { max_bindings: Some(2), ..DomainPatch::default() };
+    world.service.change_domain(id, patch, None).await.unwrap().unwrap();
+    assert_eq!(world.routing.0.lock().unwrap().0.domain("a.example").unwrap().settings.max_bindings, 2);
+    let user = world.user(one, "a.example", "alice").await.unwrap();
+    assert_eq!(world.service.remove_domain(id, None).await.unwrap(), Err(DomainRejection::InUse.into()));
+    world.service.remove_credential(user, None).await.unwrap().unwrap();
+    world.service.remove_domain(id, None).await.unwrap().unwrap();
+    assert!(world.domain(two, "a.example").await.is_ok());
+    assert_eq!(world.log.open_streams().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_user_of_a_domain_has_one_credential_and_its_password_is_in_no_event() {
+    let world = World::new().await;
+    let (one, two) = (world.account(None).await, world.account(None).await);
+    world.domain(one, "a.example").await.unwrap();
+    let no_domain: Result<CredentialId, Rejection> = Err(CredentialRejection::NoDomain.into());
+    assert_eq!(world.user(two, "a.example", "alice").await, no_domain, "it is another account's");
+    let id = world.user(one, "a.example", "alice").await.unwrap();
+    assert_eq!(world.user(one, "a.example", "alice").await, Err(CredentialRejection::Taken.into()));
+    let of = |password| Some(DigestSecret::from_password("alice", "a.example", password));
+    assert_eq!(world.secret("a.example", "alice"), of("password"));
+    world.service.change_credential(id, &password("another"), None).await.unwrap().unwrap();
+    assert_eq!(world.secret("a.example", "alice"), of("another"));
+
+    let all = world.log.read_all(Position(0), Direction::Forwards, &Filter::default(), 100).await.unwrap();
+    let hash = of("password").unwrap().expose();
+    for event in &all {
+        let text = String::from_utf8_lossy(&event.data);
+        assert!(!text.contains("password") && !text.contains(&hash[..16]), "{text}");
+    }
+    let world = world.restarted().await;
+    assert_eq!(world.secret("a.example", "alice"), of("another"), "the key opens it after a restart");
+    world.service.remove_credential(id, None).await.unwrap().unwrap();
+    assert_eq!(world.secret("a.example", "alice"), None);
+    assert_eq!(world.service.remove_credential(id, None).await.unwrap(), Err(CredentialRejection::Unknown.into()));
+}
+
+#[tokio::test]
+async fn credentials_that_wait_together_share_a_commit() {
+    let world = World::new().await;
+    let account = world.account(None).await;
+    world.domain(account, "a.example").await.unwrap();
+    world.log.hold();
+    let added: Vec<_> = ["alice", "bob", "alice"]
+        .into_iter()
+        .map(|user| {
+            let service = world.service.clone();
+            let (realm, user) = ("a.example".parse().unwrap(), user.parse().unwrap());
+            tokio::spawn(async move { service.add_credential(account, realm, user, &password("password"), None).await })
+        })
+        .collect();
+    let shared = loop {
+        match world.log.commit_next(usize::MAX) {
+            0 => tokio::task::yield_now().await,
+            shared => break shared,
+        }
+    };
+    world.log.release();
+    assert_eq!(shared, 2);
+    let mut won = 0;
+    for one in added {
+        won += usize::from(one.await.unwrap().unwrap().is_ok());
+    }
+    assert_eq!(won, 2);
+}
+
+#[tokio::test]
+async fn a_trunk_that_proves_itself_by_password_has_a_user_name_of_its_own() {
+    let world = World::new().await;
+    let account = world.account(None).await;
+    let trunk = |name: &str| {
+        let login = world.service.trunk_login(account, "acme".parse().unwrap(), &password("password")).unwrap();
+        let (auth, login) = (AuthRule::Digest, Some(Box::new(login)));
+        TrunkSettings { auth, login, ..trunk(&format!(r#"{{"name":"{name}","kind":"pbx"}}"#)) }
+    };
+    let (id, _) = world.service.add_trunk(account, trunk("A"), None).await.unwrap().unwrap();
+    let again = world.service.add_trunk(account, trunk("B"), None).await.unwrap();
+    assert_eq!(again.map(|_| ()), Err(TrunkRejection::UsernameTaken.into()));
+    let routing = world.routing.0.lock().unwrap();
+    let row = routing.0.trunk_of_login("acme").unwrap();
+    let known = row.settings.login.as_ref().and_then(|login| login.password.known());
+    assert_eq!((row.id, known.map(Password::as_str)), (id, Some("password")));
 }

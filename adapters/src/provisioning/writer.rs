@@ -8,16 +8,16 @@ use super::load::catch_up;
 use super::order::{Job, Order, Rejection, Unavailable, unavailable};
 use super::{Means, TablesSink};
 use bytes::Bytes;
-use domain::account::{Account, AccountCommand, AccountRejection, ParentFacts};
+use domain::credential::CredentialEvent;
 use domain::decider::{Aggregate, EncodeError, StoredEvent};
-use domain::ids::{AccountId, TrunkId};
+use domain::domain_name::DomainEvent;
 use domain::log::{
     Append, AppendError, Draft, Durable, EventHash, EventLog, Expected, Life, Position, Revision, StreamName,
 };
-use domain::number::{Number, NumberCommand, NumberEvent};
+use domain::number::NumberEvent;
 use domain::routing::{Provisioned, ProvisioningEvent};
 use domain::time::WallTime;
-use domain::trunk::{Trunk, TrunkCommand, TrunkEvent, TrunkRejection, TrunkSettings};
+use domain::trunk::TrunkEvent;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     log: Arc<dyn EventLog>,
     means: Arc<dyn Means>,
     sink: Arc<dyn TablesSink>,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     node: u16,
     /// No event is older than this, and no two are of the same microsecond: listings are in order of creation.
     newest: WallTime,
@@ -42,13 +42,13 @@ pub(super) struct Writer {
 }
 
 /// What a decision would append.
-struct Plan {
+pub(super) struct Plan {
     append: Append,
     events: Vec<ProvisioningEvent>,
 }
 
 /// Why there is nothing to append.
-enum NoPlan {
+pub(super) enum NoPlan {
     Rejected(Rejection),
     Unavailable(Unavailable),
     /// Everything is as asked already.
@@ -92,10 +92,15 @@ impl Writer {
         }
     }
 
-    /// Claims of different numbers cannot change each other's outcome, so they go together; all else goes alone.
+    /// Claims of different numbers cannot change each other's outcome, nor can credentials of different users, so they
+    /// go together; all else goes alone.
     fn batch(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-        let mut numbers = HashSet::new();
-        let mut joins = |order: &Order| matches!(order, Order::Claim { number, .. } if numbers.insert(*number));
+        let (mut numbers, mut users) = (HashSet::new(), HashSet::new());
+        let mut joins = |order: &Order| match order {
+            Order::Claim { number, .. } => numbers.insert(*number),
+            Order::AddCredential { realm, username, .. } => users.insert((realm.clone(), username.clone())),
+            _ => false,
+        };
         let grows = joins(&first.order);
         let mut batch = vec![first];
         while grows && batch.len() < BATCH {
@@ -130,69 +135,11 @@ impl Writer {
         }
     }
 
-    fn plan(&mut self, order: Order) -> Result<Plan, NoPlan> {
-        let directory = Arc::clone(&self.directory);
-        match order {
-            Order::Barrier => Err(NoPlan::Nothing),
-            Order::OpenAccount { account, name, parent, key, by } => {
-                let parent = parent.map(|id| self.parent(id)).transpose()?;
-                let command = AccountCommand::Open { account, name, parent, key, by };
-                let events = directory.with_account(account, |state| state.decide(command));
-                self.append::<Account>(account.uuid(), events)
-            }
-            Order::Account { account, command } => {
-                let events = directory.with_account(account, |state| state.decide(command));
-                self.append::<Account>(account.uuid(), events)
-            }
-            Order::Claim { id, number, account, target, by } => {
-                let account_closed = self.is_closed(account)?;
-                let taken = directory.claim_of(number).is_some();
-                let command = NumberCommand::Claim { id, number, account, target, taken, account_closed, by };
-                let events = directory.with_number(id, |state| state.decide(command));
-                self.append::<Number>(id.uuid(), events)
-            }
-            Order::Number { id, command } => {
-                let events = directory.with_number(id, |state| state.decide(command));
-                self.append::<Number>(id.uuid(), events)
-            }
-            Order::AddTrunk { id, account, settings, by } => {
-                let account_closed = self.is_closed(account)?;
-                let clash = self.clash(account, id, &settings);
-                let command = TrunkCommand::Add { id, account, settings, clash, account_closed, by };
-                let events = directory.with_trunk(id, |state| state.decide(command));
-                self.append::<Trunk>(id.uuid(), events)
-            }
-            Order::ChangeTrunk { id, patch, by } => {
-                let current = directory.trunk(id).ok_or(rejected(TrunkRejection::Unknown))?.item;
-                let clash = self.clash(current.account, id, &patch.clone().onto(&current.settings));
-                let command = TrunkCommand::Change { patch, clash, by };
-                let events = directory.with_trunk(id, |state| state.decide(command));
-                self.append::<Trunk>(id.uuid(), events)
-            }
-            Order::RemoveTrunk { id, by } => {
-                let events = directory.with_trunk(id, |state| state.decide(TrunkCommand::Remove { by }));
-                self.append::<Trunk>(id.uuid(), events)
-            }
-        }
-    }
-
-    fn parent(&self, id: AccountId) -> Result<ParentFacts, NoPlan> {
-        let (depth, closed) = self.directory.standing(id).ok_or(rejected(AccountRejection::NotOpen))?;
-        Ok(ParentFacts { id, depth, closed })
-    }
-
-    fn is_closed(&self, account: AccountId) -> Result<bool, NoPlan> {
-        let standing = self.directory.standing(account);
-        standing.map(|(_, closed)| closed).ok_or(rejected(AccountRejection::NotOpen))
-    }
-
-    fn clash(&self, account: AccountId, id: TrunkId, settings: &TrunkSettings) -> Option<domain::trunk::TrunkAddress> {
-        // Too many addresses are refused anyway; until then they shall cost nothing.
-        let addresses = settings.addresses.get(..TrunkSettings::MAX_ADDRESSES).unwrap_or(&settings.addresses);
-        self.directory.clash(account, id, settings.kind, addresses)
-    }
-
-    fn append<A: Aggregate>(&mut self, id: Uuid, decided: Result<Vec<A::Event>, A::Rejection>) -> Result<Plan, NoPlan>
+    pub(super) fn append<A: Aggregate>(
+        &mut self,
+        id: Uuid,
+        decided: Result<Vec<A::Event>, A::Rejection>,
+    ) -> Result<Plan, NoPlan>
     where
         A::Event: Clone + Into<ProvisioningEvent>,
         A::Rejection: Into<Rejection>,
@@ -270,14 +217,17 @@ impl Writer {
     }
 }
 
-fn rejected(rejection: impl Into<Rejection>) -> NoPlan {
+pub(super) fn rejected(rejection: impl Into<Rejection>) -> NoPlan {
     NoPlan::Rejected(rejection.into())
 }
 
 const fn ends_life(event: &ProvisioningEvent) -> bool {
     matches!(
         event,
-        ProvisioningEvent::Number(NumberEvent::Released(_)) | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
+        ProvisioningEvent::Number(NumberEvent::Released(_))
+            | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
+            | ProvisioningEvent::Domain(DomainEvent::Removed(_))
+            | ProvisioningEvent::Credential(CredentialEvent::Removed(_))
     )
 }
 

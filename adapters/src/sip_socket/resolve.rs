@@ -50,7 +50,9 @@ fn target(event: &ProvisioningEvent) -> Option<&SipTarget> {
         ProvisioningEvent::Trunk(TrunkEvent::Changed(changed)) => changed.settings.destination.as_ref(),
         ProvisioningEvent::Number(NumberEvent::Released(_))
         | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
-        | ProvisioningEvent::Account(_) => None,
+        | ProvisioningEvent::Account(_)
+        | ProvisioningEvent::Domain(_)
+        | ProvisioningEvent::Credential(_) => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Routes, a noun a file; `tests/it/http` mirrors them.
 
 pub mod accounts;
+pub mod credentials;
+pub mod domains;
 pub mod events;
 pub mod keys;
 pub mod numbers;
@@ -25,6 +27,8 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(keys::routes())
         .merge(numbers::routes())
         .merge(trunks::routes())
+        .merge(domains::routes())
+        .merge(credentials::routes())
         .merge(operations::routes())
 }
 

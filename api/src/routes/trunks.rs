@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 mod shapes;
-pub use shapes::{NewTrunk, Trunk, TrunkChanges};
+pub use shapes::{NewTrunk, Register, Trunk, TrunkChanges};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(add, list)).routes(routes!(show, change, remove))
@@ -69,7 +69,8 @@ async fn add(
 ) -> Result<Response, ApiError> {
     let directory = state.provisioning.directory();
     let account = caller.scope(directory, params.account)?;
-    let (id, position) = state.provisioning.add_trunk(account, new.into(), Some(caller.key)).await??;
+    let settings = new.settings(&|username, password| state.provisioning.trunk_login(account, username, password))?;
+    let (id, position) = state.provisioning.add_trunk(account, settings, Some(caller.key)).await??;
     Ok(changed(StatusCode::CREATED, Trunk::from(visible(directory, caller, id)?), position))
 }
 
@@ -113,8 +114,11 @@ async fn change(
     Body(changes): Body<TrunkChanges>,
 ) -> Result<Response, ApiError> {
     let directory = state.provisioning.directory();
-    visible(directory, caller, id)?;
-    let position = state.provisioning.change_trunk(id, changes.into(), Some(caller.key)).await??;
+    let ActiveTrunk { account, settings, .. } = visible(directory, caller, id)?.item;
+    let current = settings.login.as_ref().map(|login| &login.username);
+    let seal = |username, password: &_| state.provisioning.trunk_login(account, username, password);
+    let patch = changes.patch(current, &seal)?;
+    let position = state.provisioning.change_trunk(id, patch, Some(caller.key)).await??;
     Ok(changed(StatusCode::OK, Trunk::from(visible(directory, caller, id)?), position))
 }
 

@@ -2,7 +2,9 @@
 
 mod part;
 pub mod personal;
+pub mod registration;
 pub mod seal;
+pub mod secret;
 pub mod session;
 
 pub use part::{DecodeError, Desk, Encoded};

@@ -5,6 +5,7 @@ use super::seal::{KeyRef, SealError, SealKey, key_of};
 use crate::address::{Flow, Transport};
 use crate::ids::EventId;
 use crate::ports::Keyring;
+use crate::registration::Device;
 use crate::session::event::{Parties, Target, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use bytes::Bytes;
@@ -73,6 +74,16 @@ impl PersonalPart for Parties {
 }
 
 impl PersonalPart for Vec<Target> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl PersonalPart for Device {
     fn write(&self, out: &mut Vec<u8>) {
         write_json(self, out);
     }

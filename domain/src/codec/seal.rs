@@ -9,6 +9,9 @@ use aes_gcm::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// Key reference and salt before a cipher text of [`SealKey::seal_at`].
+const HEAD: usize = 8 + 24;
+
 /// Names a key in the keyring. It stands in clear before everything sealed with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -67,7 +70,11 @@ impl SealKey {
         sealed.extend_from_slice(&reference.0.to_be_bytes());
         write(sealed);
         // AES-GCM refuses only inputs beyond 64 GiB; limits on messages keep us six orders below.
-        match self.cipher(id).encrypt_in_place_detached(&Nonce::default(), kind.as_bytes(), &mut sealed[8..]) {
+        match self.cipher(id.uuid().as_bytes()).encrypt_in_place_detached(
+            &Nonce::default(),
+            kind.as_bytes(),
+            &mut sealed[8..],
+        ) {
             Ok(tag) => sealed.extend_from_slice(&tag),
             Err(_) => sealed.truncate(8),
         }
@@ -76,14 +83,38 @@ impl SealKey {
     /// Opens what [`SealKey::seal`] made for the same event and type.
     pub fn open(&self, id: EventId, kind: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let cipher = sealed.get(8..).ok_or(SealError::Truncated)?;
-        self.cipher(id)
+        self.cipher(id.uuid().as_bytes())
             .decrypt(&Nonce::default(), Payload { msg: cipher, aad: kind.as_bytes() })
             .map_err(|_| SealError::Forged)
     }
 
-    /// The event's own cipher; its nonce is zero, for it is used once.
-    fn cipher(&self, id: EventId) -> Aes256Gcm {
-        let derived = Zeroizing::new(*blake3::keyed_hash(&self.0, id.uuid().as_bytes()).as_bytes());
+    /// Encrypts a secret of provisioning, which is sealed before its event has an id: under a salt drawn at random,
+    /// bound to `place`. What comes out is key reference, salt, cipher text and tag.
+    pub fn seal_at(&self, reference: KeyRef, salt: [u8; 24], place: &str, plain: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(HEAD + plain.len() + 16);
+        sealed.extend_from_slice(&reference.0.to_be_bytes());
+        sealed.extend_from_slice(&salt);
+        // As above: it refuses only what no limit of ours lets through. What is cut short does not open.
+        let payload = Payload { msg: plain, aad: place.as_bytes() };
+        if let Ok(cipher) = self.cipher(&salt).encrypt(&Nonce::default(), payload) {
+            sealed.extend_from_slice(&cipher);
+        }
+        sealed
+    }
+
+    /// Opens what [`SealKey::seal_at`] made for the same place.
+    pub fn open_at(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (salt, cipher) =
+            sealed.get(8..).and_then(|rest| rest.split_first_chunk::<24>()).ok_or(SealError::Truncated)?;
+        let payload = Payload { msg: cipher, aad: place.as_bytes() };
+        let plain = self.cipher(salt).decrypt(&Nonce::default(), payload).map_err(|_| SealError::Forged)?;
+        Ok(Zeroizing::new(plain))
+    }
+
+    /// A cipher that encrypts once: its key is derived from this one and from what never repeats (an event's id, or a
+    /// salt), so its nonce is zero.
+    fn cipher(&self, once: &[u8]) -> Aes256Gcm {
+        let derived = Zeroizing::new(*blake3::keyed_hash(&self.0, once).as_bytes());
         Aes256Gcm::new(derived.as_slice().into())
     }
 }

@@ -4,6 +4,7 @@
 mod choose;
 mod decision;
 mod dialled;
+mod domains;
 mod provisioned;
 mod resolved;
 mod sources;
@@ -15,6 +16,7 @@ pub use decision::{
     Attempt, Considered, Decision, Destination, Reason, Refusal, Refused, Request, Rewrite, Rule, Subject, Verdict,
 };
 pub use dialled::Dialled;
+pub use domains::{CredentialEntry, DomainEntry};
 pub use provisioned::{Provisioned, ProvisioningEvent};
 pub use resolved::HostKey;
 pub use tables::{Tables, TrunkRow};

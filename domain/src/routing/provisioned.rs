@@ -1,9 +1,12 @@
 //! Provisioning events as tables and directories take them.
 
 use crate::account::AccountEvent;
+use crate::credential::CredentialEvent;
 use crate::decider::{DecodeError, StoredEvent};
+use crate::domain_name::DomainEvent;
 use crate::log::{Position, Recorded, Revision};
 use crate::number::NumberEvent;
+use crate::ports::Keyring;
 use crate::time::WallTime;
 use crate::trunk::TrunkEvent;
 
@@ -16,6 +19,10 @@ pub enum ProvisioningEvent {
     Number(NumberEvent),
     /// Of a trunk.
     Trunk(TrunkEvent),
+    /// Of a domain.
+    Domain(DomainEvent),
+    /// Of a credential.
+    Credential(CredentialEvent),
 }
 
 /// A durable provisioning event and its place.
@@ -33,7 +40,7 @@ pub struct Provisioned {
 
 impl ProvisioningEvent {
     /// Categories of the streams that hold such events.
-    pub const CATEGORIES: [&'static str; 3] = ["account", "number", "trunk"];
+    pub const CATEGORIES: [&'static str; 5] = ["account", "number", "trunk", "domain", "credential"];
 
     /// Reads an event of a stream of that category; `None` for any other category.
     pub fn decode(category: &str, kind: &str, version: u16, data: &[u8]) -> Result<Option<Self>, DecodeError> {
@@ -41,7 +48,18 @@ impl ProvisioningEvent {
             "account" => AccountEvent::decode(kind, version, data).map(|event| Some(Self::Account(event))),
             "number" => NumberEvent::decode(kind, version, data).map(|event| Some(Self::Number(event))),
             "trunk" => TrunkEvent::decode(kind, version, data).map(|event| Some(Self::Trunk(event))),
+            "domain" => DomainEvent::decode(kind, version, data).map(|event| Some(Self::Domain(event))),
+            "credential" => CredentialEvent::decode(kind, version, data).map(|event| Some(Self::Credential(event))),
             _ => Ok(None),
+        }
+    }
+
+    /// Opens the secret in it, in memory, for tables that need it; says whether it can be read now, or there is none.
+    pub fn open(&mut self, keyring: &dyn Keyring) -> bool {
+        match self {
+            Self::Trunk(event) => event.open(keyring),
+            Self::Credential(event) => event.open(keyring),
+            Self::Account(_) | Self::Number(_) | Self::Domain(_) => true,
         }
     }
 }
@@ -71,6 +89,18 @@ impl From<NumberEvent> for ProvisioningEvent {
 impl From<TrunkEvent> for ProvisioningEvent {
     fn from(event: TrunkEvent) -> Self {
         Self::Trunk(event)
+    }
+}
+
+impl From<DomainEvent> for ProvisioningEvent {
+    fn from(event: DomainEvent) -> Self {
+        Self::Domain(event)
+    }
+}
+
+impl From<CredentialEvent> for ProvisioningEvent {
+    fn from(event: CredentialEvent) -> Self {
+        Self::Credential(event)
     }
 }
 

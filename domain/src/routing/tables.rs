@@ -1,11 +1,13 @@
 //! What routing knows, in memory, folded from provisioning events.
 
+use super::domains::Domains;
 use super::resolved::{HostKey, Resolved};
 use super::sources::Sources;
 use super::targets::{TargetIndex, Targets};
-use super::{Provisioned, ProvisioningEvent};
+use super::{CredentialEntry, DomainEntry, Provisioned, ProvisioningEvent};
 use crate::account::{AccountEvent, MAX_DEPTH};
 use crate::address::EdgeRole;
+use crate::credential::Username;
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::log::Revision;
 use crate::number::{NumberEvent, PhoneNumber, Target};
@@ -24,6 +26,9 @@ pub struct Tables {
     trunks: HashMap<TrunkId, TrunkRow>,
     sources: Sources,
     resolved: Resolved,
+    domains: Domains,
+    /// Trunks that prove themselves by password, by user name.
+    logins: HashMap<Username, TrunkId>,
 }
 
 /// An account's place; accounts are never forgotten.
@@ -93,6 +98,8 @@ impl Tables {
             ProvisioningEvent::Account(event) => self.apply_account(event, revision),
             ProvisioningEvent::Number(event) => self.apply_number(event, revision),
             ProvisioningEvent::Trunk(event) => self.apply_trunk(event, revision),
+            ProvisioningEvent::Domain(event) => self.domains.apply_domain(event, revision),
+            ProvisioningEvent::Credential(event) => self.domains.apply_credential(event, revision),
         }
     }
 
@@ -145,11 +152,17 @@ impl Tables {
                 self.sources.remove(old.settings.kind, *address, id);
             }
             self.accounts[old.owner.0 as usize].carriers.retain(|carrier| *carrier != id);
+            if let Some(username) = old.settings.proves_as().filter(|username| self.logins.get(username) == Some(&id)) {
+                self.logins.remove(username);
+            }
         }
         let Some((account, settings)) = now else { return };
         let owner = self.place(account);
         for address in &settings.addresses {
             self.sources.insert(settings.kind, *address, id);
+        }
+        if let Some(username) = settings.proves_as() {
+            self.logins.insert(username.clone(), id);
         }
         if settings.kind == TrunkKind::Carrier {
             self.accounts[owner.0 as usize].carriers.push(id);
@@ -180,6 +193,28 @@ impl Tables {
     /// A trunk by its id.
     pub fn trunk(&self, id: TrunkId) -> Option<&TrunkRow> {
         self.trunks.get(&id)
+    }
+
+    /// The trunk that proves itself by password under this user name; it may be switched off.
+    pub fn trunk_of_login(&self, username: &str) -> Option<&TrunkRow> {
+        let username: Username = username.parse().ok()?;
+        self.trunks.get(self.logins.get(&username)?)
+    }
+
+    /// The domain of this name, in any case, with or without a dot at its end.
+    pub fn domain(&self, name: &str) -> Option<&DomainEntry> {
+        self.domains.find(name)
+    }
+
+    /// The credential of a user of a domain.
+    pub fn credential(&self, domain: &str, username: &str) -> Option<&CredentialEntry> {
+        let domain = self.domains.find(domain)?;
+        self.domains.credential(domain.id, username)
+    }
+
+    /// Whether an account, or one above it, is closed; so is one that is not known.
+    pub fn is_closed(&self, account: AccountId) -> bool {
+        self.account_index.get(&account).is_none_or(|at| self.closed(*at).is_some())
     }
 
     /// How many numbers are claimed.

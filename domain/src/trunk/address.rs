@@ -72,6 +72,15 @@ impl Network {
 }
 
 impl TrunkAddress {
+    /// Whether a source is one of those that this names; IPv4 inside IPv6 is IPv4.
+    pub fn covers(&self, source: SocketAddr) -> bool {
+        let ip = source.ip().to_canonical();
+        match self {
+            Self::Endpoint(endpoint) => *endpoint == SocketAddr::new(ip, source.port()),
+            Self::Network(network) => network.contains(ip),
+        }
+    }
+
     /// Whether some source could be both: equal, or one lies within the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {

@@ -3,6 +3,7 @@
 use super::TrunkSettings;
 use crate::decider::stored_events;
 use crate::ids::{AccountId, KeyId, TrunkId};
+use crate::ports::Keyring;
 use serde::{Deserialize, Serialize};
 
 /// An event of stream `trunk-<uuid>`.
@@ -57,6 +58,18 @@ pub struct TrunkRemoved {
     /// The key that asked; none for the exchange itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<KeyId>,
+}
+
+impl TrunkEvent {
+    /// Opens the password in it, in memory; says whether it can be read now, or there is none.
+    pub fn open(&mut self, keyring: &dyn Keyring) -> bool {
+        match self {
+            Self::Added(TrunkAdded { settings, .. }) | Self::Changed(TrunkChanged { settings, .. }) => {
+                settings.login.as_mut().is_none_or(|login| login.open(keyring))
+            }
+            Self::Removed(_) => true,
+        }
+    }
 }
 
 stored_events!(TrunkEvent {

@@ -1,7 +1,9 @@
 //! What a trunk is set to.
 
-use super::{Prefix, TrunkAddress};
+use super::login::{by_address, is_by_address};
+use super::{Prefix, TrunkAddress, TrunkLogin, TrunkRegister};
 use crate::account::Name;
+use crate::credential::{AuthRule, Username};
 use crate::media::MediaSource;
 use crate::number::SipTarget;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,15 @@ pub struct TrunkSettings {
     /// Switched off, it brings no calls and is chosen for none.
     #[serde(default = "enabled")]
     pub enabled: bool,
+    /// What its calls must prove.
+    #[serde(default = "by_address", skip_serializing_if = "is_by_address")]
+    pub auth: AuthRule,
+    /// Its digest, both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Box<TrunkLogin>>,
+    /// The registration that we keep up for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<Box<TrunkRegister>>,
 }
 
 const fn enabled() -> bool {
@@ -74,6 +85,12 @@ pub struct TrunkPatch {
     pub ring_timeout: Option<RingTimeout>,
     /// See [`TrunkSettings::enabled`].
     pub enabled: Option<bool>,
+    /// See [`TrunkSettings::auth`].
+    pub auth: Option<AuthRule>,
+    /// See [`TrunkSettings::login`]; `Some(None)` takes it away.
+    pub login: Option<Option<TrunkLogin>>,
+    /// See [`TrunkSettings::register`]; `Some(None)` takes it away.
+    pub register: Option<Option<TrunkRegister>>,
 }
 
 impl TrunkPatch {
@@ -90,6 +107,9 @@ impl TrunkPatch {
             media_source: self.media_source.unwrap_or(old.media_source),
             ring_timeout: self.ring_timeout.unwrap_or(old.ring_timeout),
             enabled: self.enabled.unwrap_or(old.enabled),
+            auth: self.auth.unwrap_or(old.auth),
+            login: self.login.map_or(old.login, |login| login.map(Box::new)),
+            register: self.register.map_or(old.register, |register| register.map(Box::new)),
         }
     }
 }
@@ -115,6 +135,18 @@ pub enum UnusableSettings {
     /// It could neither bring nor take calls.
     #[error("a trunk needs addresses that identify it or a destination for calls to it")]
     Useless,
+    /// It should prove itself by a password that it has not.
+    #[error("auth by password needs username and password")]
+    NoLogin,
+    /// The registrar names a user.
+    #[error("a registrar has no user part (sip:host[:port])")]
+    RegistrarUser,
+    /// The address of record names none.
+    #[error("an address of record has a user part (sip:user@host)")]
+    AorUser,
+    /// Beyond its range.
+    #[error("expected 60 to 86400 seconds")]
+    RegisterExpires,
 }
 
 impl UnusableSettings {
@@ -123,6 +155,10 @@ impl UnusableSettings {
         match self {
             Self::TooManyAddresses | Self::RepeatedAddress(_) | Self::Useless => "addresses",
             Self::DestinationUser => "destination",
+            Self::NoLogin => "username",
+            Self::RegistrarUser => "register.registrar",
+            Self::AorUser => "register.aor",
+            Self::RegisterExpires => "register.expires",
             Self::TooManyPrefixes | Self::RepeatedPrefix(_) => "prefixes",
         }
     }
@@ -153,11 +189,29 @@ impl TrunkSettings {
         if self.destination.as_ref().is_some_and(|destination| destination.user.is_some()) {
             return Err(UnusableSettings::DestinationUser);
         }
-        if self.addresses.is_empty() && self.destination.is_none() {
+        if self.auth.uses_passwords() && self.login.is_none() {
+            return Err(UnusableSettings::NoLogin);
+        }
+        if self.addresses.is_empty() && self.destination.is_none() && self.auth != AuthRule::Digest {
             return Err(UnusableSettings::Useless);
         }
-        Ok(())
+        self.register.as_deref().map_or(Ok(()), check_register)
     }
+
+    /// The user name by which it identifies itself, where it does so by password.
+    pub fn proves_as(&self) -> Option<&Username> {
+        self.login.as_ref().filter(|_| self.auth.uses_passwords()).map(|login| &login.username)
+    }
+}
+
+fn check_register(register: &TrunkRegister) -> Result<(), UnusableSettings> {
+    if register.registrar.user.is_some() {
+        return Err(UnusableSettings::RegistrarUser);
+    }
+    if register.aor.user.is_none() {
+        return Err(UnusableSettings::AorUser);
+    }
+    if register.expires_fits() { Ok(()) } else { Err(UnusableSettings::RegisterExpires) }
 }
 
 /// How long to let ring, in seconds: 1 to 600.
@@ -200,6 +254,9 @@ impl From<RingTimeout> for u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::seal::{KeyRef, SealKey};
+    use crate::codec::secret::Sealed;
+    use crate::credential::Password;
 
     fn settings() -> TrunkSettings {
         serde_json::from_str(r#"{"name":"A","kind":"pbx","addresses":["192.0.2.1"]}"#).unwrap()
@@ -210,6 +267,25 @@ mod tests {
         let settings = settings();
         assert_eq!((settings.priority, settings.ring_timeout.seconds(), settings.enabled), (0, 60, true));
         assert_eq!((settings.media_source, settings.destination), (MediaSource::Sdp, None));
+    }
+
+    #[test]
+    fn a_trunk_that_proves_itself_by_password_needs_no_address() {
+        let password = Sealed::seal(
+            &"password".parse::<Password>().unwrap(),
+            &(KeyRef(1), SealKey::from_bytes([1; 32])),
+            [2; 24],
+            "trunk acme",
+        );
+        let login = Some(Box::new(TrunkLogin { username: "acme".parse().unwrap(), password }));
+        let by = |auth| TrunkSettings { auth, addresses: vec![], login: login.clone(), ..settings() };
+        assert_eq!(by(AuthRule::Digest).check(), Ok(()));
+        assert_eq!(by(AuthRule::Either).check(), Err(UnusableSettings::Useless));
+        assert_eq!(by(AuthRule::Digest).proves_as().map(Username::as_str), Some("acme"));
+        assert_eq!(by(AuthRule::Address).proves_as(), None);
+        let json = serde_json::to_string(&by(AuthRule::Digest)).unwrap();
+        assert!(json.contains(r#""auth":"digest","login":{"username":"acme","password":"#), "{json}");
+        assert_eq!(serde_json::from_str::<TrunkSettings>(&json).unwrap(), by(AuthRule::Digest));
     }
 
     #[test]
@@ -245,6 +321,15 @@ mod tests {
         assert_eq!(check(&|s| s.prefixes = vec![prefix(1); 2]), UnusableSettings::RepeatedPrefix("1".into()));
         let user = || "sip:a@10.0.0.1".parse().ok();
         assert_eq!(check(&|s| s.destination = user()), UnusableSettings::DestinationUser);
+        assert_eq!(check(&|s| s.auth = AuthRule::Both), UnusableSettings::NoLogin);
+        let register = |registrar: &str, aor: &str, expires| {
+            let [registrar, aor] = [registrar, aor].map(|uri| uri.parse().unwrap());
+            Some(Box::new(TrunkRegister { registrar, aor, expires }))
+        };
+        let wrong = |registrar, aor, expires| check(&|s| s.register = register(registrar, aor, expires));
+        assert_eq!(wrong("sip:u@r.example", "sip:a@r.example", 60), UnusableSettings::RegistrarUser);
+        assert_eq!(wrong("sip:r.example", "sip:r.example", 60), UnusableSettings::AorUser);
+        assert_eq!(wrong("sip:r.example", "sip:a@r.example", 59), UnusableSettings::RegisterExpires);
         assert_eq!(settings().check(), Ok(()));
     }
 }

@@ -42,6 +42,8 @@ pub enum TrunkCommand {
         settings: TrunkSettings,
         /// One of its addresses that the writer knows to identify another trunk.
         clash: Option<TrunkAddress>,
+        /// The writer knows that another trunk proves itself under the same user name.
+        username_taken: bool,
         /// The writer knows that the account, or one above it, is closed.
         account_closed: bool,
         /// Who asks.
@@ -53,6 +55,8 @@ pub enum TrunkCommand {
         patch: Box<TrunkPatch>,
         /// One of the addresses it would have that the writer knows to identify another trunk.
         clash: Option<TrunkAddress>,
+        /// The writer knows that another trunk proves itself under the user name that it would have.
+        username_taken: bool,
         /// Who asks.
         by: Option<KeyId>,
     },
@@ -81,6 +85,9 @@ pub enum TrunkRejection {
     /// A source may identify one trunk of a kind only.
     #[error("address {0} identifies another trunk of this kind already: narrow it down or remove it there")]
     AddressTaken(TrunkAddress),
+    /// A user name identifies one trunk.
+    #[error("another trunk proves itself under this user name: choose another")]
+    UsernameTaken,
 }
 
 impl TrunkRejection {
@@ -89,6 +96,7 @@ impl TrunkRejection {
         match self {
             Self::Unusable(unusable) => Some(unusable.field()),
             Self::AddressTaken(_) => Some("addresses"),
+            Self::UsernameTaken => Some("username"),
             Self::IdInUse | Self::Unknown | Self::AccountClosed => None,
         }
     }
@@ -113,23 +121,23 @@ impl Aggregate for Trunk {
     fn decide(&self, command: TrunkCommand) -> Result<Vec<TrunkEvent>, TrunkRejection> {
         let active = || self.active().ok_or(TrunkRejection::Unknown);
         match command {
-            TrunkCommand::Add { id, account, settings, clash, account_closed, by } => {
+            TrunkCommand::Add { id, account, settings, clash, username_taken, account_closed, by } => {
                 if *self != Self::Unknown {
                     return Err(TrunkRejection::IdInUse);
                 }
                 if account_closed {
                     return Err(TrunkRejection::AccountClosed);
                 }
-                check(&settings, clash)?;
+                check(&settings, clash, username_taken)?;
                 Ok(vec![TrunkEvent::Added(TrunkAdded { id, account, settings, by })])
             }
-            TrunkCommand::Change { patch, clash, by } => {
+            TrunkCommand::Change { patch, clash, username_taken, by } => {
                 let current = active()?;
                 let settings = patch.onto(&current.settings);
                 if settings == current.settings {
                     return Ok(vec![]);
                 }
-                check(&settings, clash)?;
+                check(&settings, clash, username_taken)?;
                 Ok(vec![TrunkEvent::Changed(TrunkChanged { id: current.id, account: current.account, settings, by })])
             }
             TrunkCommand::Remove { by } => {
@@ -150,8 +158,11 @@ impl Aggregate for Trunk {
     }
 }
 
-fn check(settings: &TrunkSettings, clash: Option<TrunkAddress>) -> Result<(), TrunkRejection> {
+fn check(settings: &TrunkSettings, clash: Option<TrunkAddress>, username_taken: bool) -> Result<(), TrunkRejection> {
     settings.check()?;
+    if username_taken {
+        return Err(TrunkRejection::UsernameTaken);
+    }
     clash.map_or(Ok(()), |address| Err(TrunkRejection::AddressTaken(address)))
 }
 
@@ -177,11 +188,19 @@ mod tests {
     }
 
     fn add(clash: Option<TrunkAddress>, account_closed: bool) -> TrunkCommand {
-        TrunkCommand::Add { id: ID, account: ACCOUNT, settings: settings(0), clash, account_closed, by: None }
+        TrunkCommand::Add {
+            id: ID,
+            account: ACCOUNT,
+            settings: settings(0),
+            clash,
+            username_taken: false,
+            account_closed,
+            by: None,
+        }
     }
 
     fn change(patch: TrunkPatch, clash: Option<TrunkAddress>) -> TrunkCommand {
-        TrunkCommand::Change { patch: Box::new(patch), clash, by: None }
+        TrunkCommand::Change { patch: Box::new(patch), clash, username_taken: false, by: None }
     }
 
     fn priority(priority: u16) -> TrunkPatch {
@@ -207,6 +226,14 @@ mod tests {
         given::<Trunk>([added()])
             .when(change(addresses(&["192.0.2.0/24"]), Some(clash)))
             .then_rejected(TrunkRejection::AddressTaken(clash));
+    }
+
+    #[test]
+    fn a_user_name_of_another_trunk_is_refused() {
+        let patch = Box::new(priority(5));
+        given::<Trunk>([added()])
+            .when(TrunkCommand::Change { patch, clash: None, username_taken: true, by: None })
+            .then_rejected(TrunkRejection::UsernameTaken);
     }
 
     #[test]

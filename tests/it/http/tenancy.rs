@@ -11,6 +11,9 @@ struct Belongings {
     key: String,
     number: String,
     trunk: String,
+    domain: String,
+    unused_domain: String,
+    credential: String,
 }
 
 async fn belongings(world: &World, owner: &Tenant) -> Belongings {
@@ -23,13 +26,20 @@ async fn belongings(world: &World, owner: &Tenant) -> Belongings {
         key: post(&format!("/v1/accounts/{account}/keys"), json!({"name": "second"})).await,
         number: post("/v1/numbers", json!({"number": "+15550000001", "target": {"sip": "sip:10.0.0.1"}})).await,
         trunk: post("/v1/trunks", json!({"name": "T", "kind": "pbx", "addresses": ["10.0.0.1"]})).await,
+        domain: post("/v1/domains", json!({"name": "owner.example"})).await,
+        unused_domain: post("/v1/domains", json!({"name": "unused.example"})).await,
+        credential: post("/v1/credentials", user("alice")).await,
         account,
     }
 }
 
+fn user(username: &str) -> Value {
+    json!({"domain": "owner.example", "username": username, "password": "password"})
+}
+
 /// Method, template, path about the owner's things, and a body that would be accepted from the owner.
 fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)> {
-    let Belongings { account, key, number, trunk } = of;
+    let Belongings { account, key, number, trunk, domain, unused_domain, credential } = of;
     let name = json!({"name": "Mine"});
     let claim = json!({"number": "+15550000002", "target": {"sip": "sip:10.0.0.2"}});
     let retarget = json!({"target": {"sip": "sip:10.0.0.2"}});
@@ -52,6 +62,16 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("get", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
         ("patch", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), json!({"priority": 5})),
         ("delete", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
+        ("post", "/v1/domains", format!("/v1/domains?account={account}"), json!({"name": "mine.example"})),
+        ("get", "/v1/domains", format!("/v1/domains?account={account}"), Value::Null),
+        ("get", "/v1/domains/{id}", format!("/v1/domains/{domain}"), Value::Null),
+        ("patch", "/v1/domains/{id}", format!("/v1/domains/{domain}"), json!({"max_bindings": 5})),
+        ("post", "/v1/credentials", format!("/v1/credentials?account={account}"), user("bob")),
+        ("get", "/v1/credentials", format!("/v1/credentials?account={account}"), Value::Null),
+        ("get", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), Value::Null),
+        ("patch", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), json!({"password": "another"})),
+        ("delete", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), Value::Null),
+        ("delete", "/v1/domains/{id}", format!("/v1/domains/{unused_domain}"), Value::Null),
     ]
 }
 

@@ -36,7 +36,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
 async fn what_a_new_trunk_does_not_say_has_its_default() {
     let world = World::new().await;
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
-    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true});
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null});
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
     }
@@ -88,6 +88,19 @@ async fn bad_values_are_told_with_their_field() {
         (json!({"ring_timeout": "60"}), "ring_timeout"),
         (json!({"enabled": 1}), "enabled"),
         (json!({"codecs": []}), "codecs"),
+        (json!({"auth": "none"}), "auth"),
+        (json!({"auth": "digest"}), "username"),
+        (json!({"username": "acme"}), "password"),
+        (json!({"password": "password"}), "username"),
+        (json!({"username": "a b", "password": "password"}), "username"),
+        (json!({"username": "acme", "password": "short"}), "password"),
+        (json!({"register": {"aor": "sip:a@b.example"}}), "register.registrar"),
+        (json!({"register": {"registrar": "sip:u@b.example", "aor": "sip:a@b.example"}}), "register.registrar"),
+        (json!({"register": {"registrar": "sip:b.example", "aor": "sip:b.example"}}), "register.aor"),
+        (
+            json!({"register": {"registrar": "sip:b.example", "aor": "sip:a@b.example", "expires": 5}}),
+            "register.expires",
+        ),
     ] {
         let shown = more.to_string();
         let (status, _, named) = world.post("/v1/trunks", trunk(more)).await.error();
@@ -97,4 +110,33 @@ async fn bad_values_are_told_with_their_field() {
     let path = format!("/v1/trunks/{}", text(&added["id"]));
     world.patch(&path, json!({"addresses": []})).await.names("addresses");
     world.patch(&path, json!({"account": "x"})).await.names("account");
+}
+
+#[tokio::test]
+async fn a_trunk_has_a_digest_whose_password_is_never_shown_and_a_registration() {
+    let world = World::new().await;
+    let register = json!({"registrar": "sip:carrier.example", "aor": "sip:acme@carrier.example", "expires": 600});
+    let more = json!({"auth": "both", "username": "acme", "password": "correct horse", "register": register});
+    let added = world.post("/v1/trunks", trunk(more)).await.created();
+    let now = (&added["auth"], &added["username"], &added["register"], added.get("password"));
+    assert_eq!(now, (&json!("both"), &json!("acme"), &register, None));
+    assert!(!added.to_string().contains("horse"));
+    let path = format!("/v1/trunks/{}", text(&added["id"]));
+    world.patch(&path, json!({"password": "battery staple"})).await.ok();
+    world.patch(&path, json!({"username": "acme"})).await.ok();
+    world.patch(&path, json!({"username": "other"})).await.names("password");
+    world.patch(&path, json!({"username": null})).await.names("username");
+    let gone = world.patch(&path, json!({"username": null, "auth": "address", "register": null})).await.ok();
+    assert_eq!((&gone["username"], &gone["register"]), (&Value::Null, &Value::Null));
+    world.patch(&path, json!({"password": "battery staple"})).await.names("username");
+
+    let digest = |name: &str, port: u16| {
+        let addresses = [format!("127.0.0.1:{port}")];
+        trunk(
+            json!({"name": name, "addresses": addresses, "auth": "digest", "username": "acme", "password": "password"}),
+        )
+    };
+    world.post("/v1/trunks", digest("A", 5081)).await.created();
+    let taken = world.post("/v1/trunks", digest("B", 5082)).await;
+    assert_eq!(taken.error(), (409, "conflict".to_owned(), Some("username".to_owned())));
 }

@@ -1,12 +1,16 @@
 //! A trunk as clients write and read it.
 
+use crate::error::ApiError;
 use crate::extract::null_is_a_value;
-use adapters::provisioning::Listed;
+use adapters::provisioning::{Listed, Unavailable};
 use domain::account::Name;
+use domain::credential::{AuthRule, Password, Username};
 use domain::ids::{AccountId, TrunkId};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
-use domain::trunk::{ActiveTrunk, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkPatch, TrunkSettings};
+use domain::trunk::{
+    ActiveTrunk, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch, TrunkRegister, TrunkSettings,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,17 +52,89 @@ pub struct NewTrunk {
     #[serde(default = "yes")]
     #[schema(default = true)]
     enabled: bool,
+    /// Its calls prove themselves by `digest`, by `address`, by `both`, or by `either` of them.
+    #[serde(default = "by_address")]
+    #[schema(value_type = String, pattern = "^(digest|address|both|either)$", default = "address")]
+    auth: AuthRule,
+    /// User name of its digest: it answers our challenge with it, and we answer its own.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    username: Option<Username>,
+    /// Password of its digest: 6 to 128 characters. Never shown.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Password>,
+    /// A registration that we keep up for it.
+    #[serde(default)]
+    register: Option<Register>,
 }
+
+/// A registration that we keep up at a carrier, so that its calls reach us.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Where it is sent: `sip:host[:port]`.
+    #[schema(value_type = String, example = "sip:carrier.example")]
+    registrar: SipTarget,
+    /// The address of record: `sip:user@host`.
+    #[schema(value_type = String, example = "sip:acme@carrier.example")]
+    aor: SipTarget,
+    /// How long to ask for: 60 to 86400 seconds.
+    #[serde(default = "an_hour")]
+    #[schema(minimum = 60, maximum = 86_400, default = 3600)]
+    expires: u32,
+}
+
+const fn an_hour() -> u32 {
+    3_600
+}
+
+const fn by_address() -> AuthRule {
+    AuthRule::Address
+}
+
+impl From<Register> for TrunkRegister {
+    fn from(Register { registrar, aor, expires }: Register) -> Self {
+        Self { registrar, aor, expires }
+    }
+}
+
+impl From<TrunkRegister> for Register {
+    fn from(TrunkRegister { registrar, aor, expires }: TrunkRegister) -> Self {
+        Self { registrar, aor, expires }
+    }
+}
+
+/// Who seals a password: an account's key.
+pub(super) type Seal<'a> = &'a dyn Fn(Username, &Password) -> Result<TrunkLogin, Unavailable>;
 
 const fn yes() -> bool {
     true
 }
 
-impl From<NewTrunk> for TrunkSettings {
-    fn from(new: NewTrunk) -> Self {
-        let NewTrunk { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled } =
-            new;
-        Self { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled }
+impl NewTrunk {
+    /// The settings, with the password sealed.
+    pub(super) fn settings(self, seal: Seal<'_>) -> Result<TrunkSettings, ApiError> {
+        let login = match (self.username, self.password) {
+            (None, None) => None,
+            (Some(username), Some(password)) => Some(seal(username, &password)?),
+            (None, Some(_)) => return Err(ApiError::invalid("username", "a password needs a user name")),
+            (Some(_), None) => return Err(ApiError::invalid("password", "a user name needs a password")),
+        };
+        Ok(TrunkSettings {
+            name: self.name,
+            kind: self.kind,
+            addresses: self.addresses,
+            destination: self.destination,
+            prefixes: self.prefixes,
+            priority: self.priority,
+            media_source: self.media_source,
+            ring_timeout: self.ring_timeout,
+            enabled: self.enabled,
+            auth: self.auth,
+            login: login.map(Box::new),
+            register: self.register.map(|register| Box::new(register.into())),
+        })
     }
 }
 
@@ -92,22 +168,54 @@ pub struct TrunkChanges {
     ring_timeout: Option<RingTimeout>,
     #[serde(default)]
     enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    auth: Option<AuthRule>,
+    /// `null` takes user name and password away; another one needs the password along.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<String>)]
+    username: Option<Option<Username>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Password>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<Register>)]
+    register: Option<Option<Register>>,
 }
 
-impl From<TrunkChanges> for TrunkPatch {
-    fn from(changes: TrunkChanges) -> Self {
-        let TrunkChanges {
-            name,
-            kind,
-            addresses,
-            destination,
-            prefixes,
-            priority,
-            media_source,
-            ring_timeout,
-            enabled,
-        } = changes;
-        Self { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled }
+impl TrunkChanges {
+    /// The changes to a trunk that has this user name now, with the password sealed.
+    pub(super) fn patch(self, current: Option<&Username>, seal: Seal<'_>) -> Result<TrunkPatch, ApiError> {
+        let same = |username: &Username| current == Some(username);
+        let login = match (self.username, self.password) {
+            (None, None) => None,
+            (Some(None), None) => Some(None),
+            (Some(Some(username)), None) if same(&username) => None,
+            (Some(Some(username)), Some(password)) => Some(Some(seal(username, &password)?)),
+            (None, Some(password)) => {
+                let username = current.ok_or_else(|| ApiError::invalid("username", "a password needs a user name"))?;
+                Some(Some(seal(username.clone(), &password)?))
+            }
+            (Some(Some(_)), None) => {
+                return Err(ApiError::invalid("password", "another user name needs the password along"));
+            }
+            (Some(None), Some(_)) => return Err(ApiError::invalid("username", "a password needs a user name")),
+        };
+        Ok(TrunkPatch {
+            name: self.name,
+            kind: self.kind,
+            addresses: self.addresses,
+            destination: self.destination,
+            prefixes: self.prefixes,
+            priority: self.priority,
+            media_source: self.media_source,
+            ring_timeout: self.ring_timeout,
+            enabled: self.enabled,
+            auth: self.auth,
+            login,
+            register: self.register.map(|register| register.map(TrunkRegister::from)),
+        })
     }
 }
 
@@ -136,6 +244,11 @@ pub struct Trunk {
     #[schema(value_type = u16)]
     ring_timeout: RingTimeout,
     enabled: bool,
+    #[schema(value_type = String)]
+    auth: AuthRule,
+    #[schema(value_type = Option<String>)]
+    username: Option<Username>,
+    register: Option<Register>,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -143,29 +256,21 @@ pub struct Trunk {
 impl From<Listed<ActiveTrunk>> for Trunk {
     fn from(Listed { item, created_at }: Listed<ActiveTrunk>) -> Self {
         let ActiveTrunk { id, account, settings } = item;
-        let TrunkSettings {
-            name,
-            kind,
-            addresses,
-            destination,
-            prefixes,
-            priority,
-            media_source,
-            ring_timeout,
-            enabled,
-        } = settings;
         Self {
             id,
             account,
-            name,
-            kind,
-            addresses,
-            destination,
-            prefixes,
-            priority,
-            media_source,
-            ring_timeout,
-            enabled,
+            name: settings.name,
+            kind: settings.kind,
+            addresses: settings.addresses,
+            destination: settings.destination,
+            prefixes: settings.prefixes,
+            priority: settings.priority,
+            media_source: settings.media_source,
+            ring_timeout: settings.ring_timeout,
+            enabled: settings.enabled,
+            auth: settings.auth,
+            username: settings.login.map(|login| login.username),
+            register: settings.register.map(|register| (*register).into()),
             created_at: created_at.to_string(),
         }
     }

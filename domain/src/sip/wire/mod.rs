@@ -6,6 +6,7 @@
 
 mod answer;
 mod chars;
+mod equal;
 mod header_name;
 mod host;
 mod list;

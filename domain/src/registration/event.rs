@@ -1,0 +1,175 @@
+//! What happens to the bindings of an address of record. Whose address and which device it is stands sealed.
+
+use super::{Aor, Q};
+use crate::address::{Flow, Transport};
+use crate::codec::personal::Personal;
+use crate::ids::{AccountId, BindingId, DomainId, KeyId};
+use crate::session::event::Wire;
+use crate::sip::wire::UriBuf;
+use crate::time::WallTime;
+use serde::{Deserialize, Serialize};
+
+/// An event of stream `registration-<keyed hash of the address of record>`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RegistrationEvent {
+    /// A REGISTER arrived and was taken in.
+    RegisterReceived(RegisterReceived),
+    /// Its answer will leave now that this is durable.
+    RegisterAnswered(RegisterAnswered),
+    /// The user can be reached at one more place.
+    BindingAdded(BindingAdded),
+    /// A place stays, for longer or with other particulars.
+    BindingRefreshed(BindingRefreshed),
+    /// The user can no longer be reached there.
+    BindingRemoved(BindingRemoved),
+}
+
+/// See [`RegistrationEvent::RegisterReceived`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisterReceived {
+    /// Whose address it is about.
+    pub account: AccountId,
+    /// CSeq number.
+    pub cseq: u32,
+    /// The bytes and where they came from.
+    #[serde(skip)]
+    pub wire: Personal<Wire>,
+}
+
+/// See [`RegistrationEvent::RegisterAnswered`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisterAnswered {
+    /// Whose address it is about.
+    pub account: AccountId,
+    /// CSeq number.
+    pub cseq: u32,
+    /// Status of the answer.
+    pub status: u16,
+    /// Why it is no 200, in words without personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// The bytes and where they go.
+    #[serde(skip)]
+    pub wire: Personal<Wire>,
+}
+
+/// What is personal of a binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The address of record.
+    pub aor: Aor,
+    /// The contact's URI, byte for byte as the device sent it.
+    pub contact: UriBuf,
+    /// Parameters of the contact that are none of ours, as sent, each with its `;`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub params: Box<str>,
+    /// Call-ID of its newest REGISTER; empty for a binding by API.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub call_id: Box<str>,
+    /// The device's `+sip.instance`, without quotes and brackets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Box<str>>,
+    /// Its `User-Agent`, cut to 128 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Box<str>>,
+    /// Its Path, topmost first: the route set of requests to it (RFC 3327).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Box<str>>,
+    /// The way its newest REGISTER came, by which requests to it go; none for a binding by API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
+}
+
+/// See [`RegistrationEvent::BindingAdded`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BindingAdded {
+    /// Its id.
+    pub binding: BindingId,
+    /// Whose user it is.
+    pub account: AccountId,
+    /// The user's domain.
+    pub domain: DomainId,
+    /// CSeq number of its newest REGISTER; 0 for a binding by API.
+    pub cseq: u32,
+    /// Its priority, where the device named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<Q>,
+    /// Which of the device's flows it is (RFC 5626).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reg_id: Option<u32>,
+    /// The transport that it came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// How long it was granted, in seconds; none: until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u32>,
+    /// When it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<WallTime>,
+    /// Whether it was made by API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub api: bool,
+    /// The key that asked, by API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<KeyId>,
+    /// Who and what it is.
+    #[serde(skip)]
+    pub device: Personal<Device>,
+}
+
+/// See [`RegistrationEvent::BindingRefreshed`]. Everything that may have changed stands in it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BindingRefreshed {
+    /// Which.
+    pub binding: BindingId,
+    /// Whose user it is.
+    pub account: AccountId,
+    /// CSeq number of the REGISTER.
+    pub cseq: u32,
+    /// Its priority, where the device named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<Q>,
+    /// Which of the device's flows it is (RFC 5626).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reg_id: Option<u32>,
+    /// The transport that it came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// How long it was granted, in seconds.
+    pub expires: u32,
+    /// When it expires.
+    pub until: WallTime,
+    /// Who and what it is.
+    #[serde(skip)]
+    pub device: Personal<Device>,
+}
+
+/// Why a binding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemovalCause {
+    /// The device said so.
+    Unregistered,
+    /// Another binding of the same contact took its place.
+    Replaced,
+    /// Nobody refreshed it.
+    Expired,
+    /// Its connection is gone.
+    FlowLost,
+    /// Somebody removed it by API.
+    Api,
+}
+
+/// See [`RegistrationEvent::BindingRemoved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingRemoved {
+    /// Which.
+    pub binding: BindingId,
+    /// Whose user it was.
+    pub account: AccountId,
+    /// Why.
+    pub cause: RemovalCause,
+    /// The key that asked, by API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<KeyId>,
+}

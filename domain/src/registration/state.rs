@@ -1,0 +1,123 @@
+//! The bindings of one address of record, folded from its events.
+
+use super::{Aor, Binding, BindingAdded, BindingRefreshed, BindingRemoved, Origin, RegistrationEvent, RemovalCause};
+use crate::address::Flow;
+use crate::domain_name::DomainSettings;
+use crate::ids::{AccountId, BindingId, DomainId};
+use crate::routing::DomainEntry;
+use crate::time::WallTime;
+
+/// Under what terms bindings are made: the address, its domain and that domain's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The address of record.
+    pub aor: &'a Aor,
+    /// Whose user it is.
+    pub account: AccountId,
+    /// The user's domain.
+    pub domain: DomainId,
+    /// The domain's settings.
+    pub settings: &'a DomainSettings,
+}
+
+impl<'a> Terms<'a> {
+    /// The terms of a user of a domain.
+    pub const fn of(aor: &'a Aor, domain: &'a DomainEntry) -> Self {
+        Self { aor, account: domain.account, domain: domain.id, settings: &domain.settings }
+    }
+}
+
+/// The bindings of one address of record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Registration {
+    /// Whose they are, as the newest event says.
+    pub(super) account: Option<AccountId>,
+    pub(super) bindings: Vec<Binding>,
+}
+
+impl Registration {
+    /// Takes the next event, which happened at that time. A binding whose device is masked, because its key was erased,
+    /// can be reached by nobody and is left out.
+    pub fn apply(&mut self, at: WallTime, event: &RegistrationEvent) {
+        match event {
+            RegistrationEvent::RegisterReceived(_) | RegistrationEvent::RegisterAnswered(_) => {}
+            RegistrationEvent::BindingAdded(added) => self.add(at, added),
+            RegistrationEvent::BindingRefreshed(refreshed) => self.refresh(at, refreshed),
+            RegistrationEvent::BindingRemoved(BindingRemoved { binding, account, .. }) => {
+                self.account = Some(*account);
+                self.bindings.retain(|known| known.id != *binding);
+            }
+        }
+    }
+
+    fn add(&mut self, at: WallTime, added: &BindingAdded) {
+        self.account = Some(added.account);
+        let Some(device) = added.device.known() else { return };
+        let origin = if added.api { Origin::Api } else { Origin::Register };
+        // Most users have one device: room for four would cost more than moving a second one.
+        self.bindings.reserve_exact(1);
+        self.bindings.push(Binding {
+            id: added.binding,
+            origin,
+            device: device.clone(),
+            q: added.q,
+            reg_id: added.reg_id,
+            cseq: added.cseq,
+            since: at,
+            refreshed: at,
+            until: added.until,
+        });
+    }
+
+    fn refresh(&mut self, at: WallTime, refreshed: &BindingRefreshed) {
+        self.account = Some(refreshed.account);
+        let Some(known) = self.bindings.iter_mut().find(|known| known.id == refreshed.binding) else { return };
+        if let Some(device) = refreshed.device.known() {
+            known.device = device.clone();
+        }
+        (known.q, known.reg_id, known.cseq) = (refreshed.q, refreshed.reg_id, refreshed.cseq);
+        (known.refreshed, known.until) = (at, Some(refreshed.until));
+    }
+
+    /// Whose they are; `None` before the first event.
+    pub const fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    /// Bindings that hold at that time, in the order in which they were added.
+    pub fn bindings(&self, now: WallTime) -> impl Iterator<Item = &Binding> {
+        self.bindings.iter().filter(move |binding| binding.holds(now))
+    }
+
+    /// A binding by its id, whether it has expired or not.
+    pub fn binding(&self, id: BindingId) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.id == id)
+    }
+
+    /// Whether there is none, not even one that has expired and was not removed yet: its stream may be closed.
+    pub fn is_empty(&self) -> bool {
+        self.bindings.is_empty()
+    }
+
+    /// When the next one expires.
+    pub fn next_expiry(&self) -> Option<WallTime> {
+        self.bindings.iter().filter_map(|binding| binding.until).min()
+    }
+
+    /// Removes those that have expired.
+    pub fn expire(&self, now: WallTime) -> Vec<RegistrationEvent> {
+        self.remove_where(RemovalCause::Expired, |binding| !binding.holds(now))
+    }
+
+    /// Removes those whose way is gone: a connection was closed, or nobody is there.
+    pub fn flow_lost(&self, flow: &Flow) -> Vec<RegistrationEvent> {
+        self.remove_where(RemovalCause::FlowLost, |binding| binding.device.flow.as_ref() == Some(flow))
+    }
+
+    fn remove_where(&self, cause: RemovalCause, goes: impl Fn(&Binding) -> bool) -> Vec<RegistrationEvent> {
+        let Some(account) = self.account else { return vec![] };
+        let removed = |binding: &Binding| BindingRemoved { binding: binding.id, account, cause, by: None };
+        let going = self.bindings.iter().filter(|binding| goes(binding));
+        going.map(|binding| RegistrationEvent::BindingRemoved(removed(binding))).collect()
+    }
+}
