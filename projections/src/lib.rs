@@ -9,6 +9,7 @@ mod names;
 mod pages;
 mod progress;
 mod projector;
+pub mod registrations;
 pub mod routing;
 pub mod sessions;
 mod store;

@@ -31,6 +31,9 @@ const NEVER: Duration = Duration::from_secs(3_600);
 /// Pause before the log or the database is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The category of sessions' streams.
+pub(crate) const SESSIONS: &str = "session";
+
 /// The event that begins every session; what comes later can be folded onto it.
 pub(crate) const FIRST: &str = "SessionOffered";
 
@@ -57,6 +60,14 @@ pub(crate) trait Projection: Send + Sync {
     /// Takes in an event; with `counted` its rows and counters have it already, and only what later events build
     /// on is to be remembered.
     fn apply(&mut self, seen: Seen<'_>, counted: bool) -> Result<(), NoBeginning>;
+    /// The category of the streams that it is about.
+    fn category(&self) -> &'static str {
+        SESSIONS
+    }
+    /// Takes in an event of another category than `session`, which it reads by itself.
+    fn take(&mut self, _recorded: &Recorded, _keyring: &dyn Keyring) -> Result<(), DecodeError> {
+        Ok(())
+    }
     /// Whether there is something to write.
     fn pending(&self) -> bool;
     /// Writes what changed. Called again with the same content when the transaction failed.
@@ -171,7 +182,10 @@ impl Projector {
                 kinds.push((*kind).to_owned());
             }
         }
-        Filter { categories: vec!["session".to_owned()], kinds }
+        let mut categories: Vec<String> = self.slots.iter().map(|slot| slot.model.category().to_owned()).collect();
+        categories.sort_unstable();
+        categories.dedup();
+        Filter { categories, kinds }
     }
 
     /// Takes in a page, and what else comes within the window.
@@ -211,6 +225,9 @@ impl Projector {
 
     async fn fold(&mut self, recorded: &Recorded) -> Result<(), Fault> {
         let kind: &str = &recorded.kind;
+        if recorded.stream.category() != SESSIONS {
+            return self.fold_other(recorded);
+        }
         if !self.slots.iter().any(|slot| slot.model.kinds().contains(&kind)) {
             return Ok(());
         }
@@ -228,6 +245,19 @@ impl Projector {
         for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
             let seen = Seen { session, recorded, event: &event };
             slot.model.apply(seen, false).map_err(|NoBeginning| stop(format!("{kind} before {FIRST}")))?;
+        }
+        Ok(())
+    }
+
+    /// An event of no session: each read model reads it by itself.
+    fn fold_other(&mut self, recorded: &Recorded) -> Result<(), Fault> {
+        let kind: &str = &recorded.kind;
+        for slot in &mut self.slots {
+            let meant = slot.model.category() == recorded.stream.category() && slot.model.kinds().contains(&kind);
+            if meant && recorded.position > slot.stored {
+                let taken = slot.model.take(recorded, &*self.keyring);
+                taken.map_err(|error| Fault::Stop(Stopped { at: recorded.position, why: error.to_string() }))?;
+            }
         }
         Ok(())
     }

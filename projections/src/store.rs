@@ -56,6 +56,7 @@ impl Store {
         let writer = pool(1).idle_timeout(None).connect_with(options.clone()).await?;
         migrate(&writer, &crate::sessions::MIGRATIONS).await?;
         migrate(&writer, &crate::routing::MIGRATIONS).await?;
+        migrate(&writer, &crate::registrations::MIGRATIONS).await?;
         let reader = pool(2).connect_lazy_with(options.read_only(true));
         Ok(Self { writer, reader })
     }

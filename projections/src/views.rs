@@ -2,6 +2,7 @@
 
 use crate::progress::Progress;
 use crate::projector::{Projection, Projector, WINDOW};
+use crate::registrations::{RegistrationReader, Registrations};
 use crate::routing::Routing;
 use crate::sessions::{Memory, SessionReader, Sessions};
 use crate::store::{Store, StoreError};
@@ -36,8 +37,11 @@ impl Views {
     ) -> Result<Self, StoreError> {
         let store = Store::open(path).await?;
         let memory: Arc<Memory> = Arc::default();
-        let models: Vec<Box<dyn Projection>> =
-            vec![Box::new(Sessions::new(memory.clone())), Box::new(Routing::default())];
+        let models: Vec<Box<dyn Projection>> = vec![
+            Box::new(Sessions::new(memory.clone())),
+            Box::new(Routing::default()),
+            Box::new(Registrations::default()),
+        ];
         let sessions = SessionReader::new(store.clone(), memory);
         let projector = Projector::new(log, keyring, store.clone(), models, window).await?;
         let progress = projector.progress();
@@ -47,6 +51,11 @@ impl Views {
     /// Asks about sessions.
     pub const fn sessions(&self) -> &SessionReader {
         &self.sessions
+    }
+
+    /// Asks about registrations, as far as rows are written: [`Progress::wait_for_rows`].
+    pub fn registrations(&self) -> RegistrationReader {
+        RegistrationReader::new(self.store.clone())
     }
 
     /// Where the other queries read.

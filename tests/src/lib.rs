@@ -1,4 +1,5 @@
 //! Shared helpers of the integration tests.
 
 pub mod calls;
+pub mod registrations;
 pub mod world;

@@ -96,10 +96,10 @@ impl Writer {
     /// go together; all else goes alone.
     fn batch(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
         let (mut numbers, mut users) = (HashSet::new(), HashSet::new());
-        let mut joins = |order: &Order| match order {
-            Order::Claim { number, .. } => numbers.insert(*number),
-            Order::AddCredential { realm, username, .. } => users.insert((realm.clone(), username.clone())),
-            _ => false,
+        let mut joins = |order: &Order| {
+            matches!(order, Order::Claim { number, .. } if numbers.insert(*number))
+                || matches!(order, Order::AddCredential { realm, username, .. }
+                    if users.insert((realm.clone(), username.clone())))
         };
         let grows = joins(&first.order);
         let mut batch = vec![first];

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod numbers;
 pub mod operations;
 mod query;
+pub mod registrations;
 pub mod sessions;
 pub mod trunks;
 

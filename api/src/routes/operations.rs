@@ -45,10 +45,13 @@ async fn readiness(State(state): State<AppState>) -> Response {
 async fn metrics(State(state): State<AppState>) -> Response {
     let mut text = Exposition::default();
     let [accounts, numbers, trunks] = state.provisioning.directory().counts();
+    let [domains, credentials] = state.provisioning.directory().user_counts();
     for (name, help, count) in [
         ("strowger_accounts", "Accounts ever opened.", accounts),
         ("strowger_numbers", "Numbers claimed now.", numbers),
         ("strowger_trunks", "Trunks now.", trunks),
+        ("strowger_domains", "Domains served now.", domains),
+        ("strowger_credentials", "Credentials of domains' users now.", credentials),
     ] {
         text.single(Kind::Gauge, name, help, count as f64);
     }

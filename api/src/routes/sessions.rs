@@ -256,7 +256,7 @@ fn reached(at_least: Option<At>, head: Position) -> Result<(), ApiError> {
 }
 
 /// The account that a request names, or the caller's and all below it.
-fn accounts(app: &AppState, caller: Caller, named: Option<AccountId>) -> Result<Vec<AccountId>, ApiError> {
+pub(super) fn accounts(app: &AppState, caller: Caller, named: Option<AccountId>) -> Result<Vec<AccountId>, ApiError> {
     let directory = app.provisioning.directory();
     if named.is_some() {
         return caller.scope(directory, named).map(|account| vec![account]);

@@ -2,7 +2,7 @@
 
 use crate::credential::Username;
 use crate::domain_name::DomainName;
-use crate::ids::RegistrationId;
+use crate::ids::{DomainId, RegistrationId};
 use crate::log::StreamName;
 use crate::sip::wire::{Scheme, Uri};
 use std::fmt;
@@ -58,17 +58,19 @@ impl Aor {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// Its public id under the exchange's hash key: the same for ever, and nobody without the key learns the address
-    /// from it.
-    pub fn id(&self, key: &[u8; 32]) -> RegistrationId {
-        let hash = blake3::keyed_hash(key, self.0.as_bytes());
-        let bits = hash.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
+    /// Its public id under the exchange's hash key: the same as long as the domain is the same account's, and nobody
+    /// without the key learns the address from it. Whoever adds the domain after that has another [`DomainId`], so that
+    /// nothing of the former owner's users is in its streams.
+    pub fn id(&self, key: &[u8; 32], domain: DomainId) -> RegistrationId {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        hasher.update(&domain.bits().to_be_bytes()).update(self.0.as_bytes());
+        let bits = hasher.finalize().as_bytes().first_chunk::<16>().copied().unwrap_or_default();
         RegistrationId::from_bits(u128::from_be_bytes(bits))
     }
 
-    /// The stream of its bindings: `registration-<uuid>` of [`Aor::id`].
-    pub fn stream(&self, key: &[u8; 32]) -> StreamName {
-        StreamName::new(Self::CATEGORY, self.id(key).uuid())
+    /// The stream of its bindings: `registration-<uuid>` of [`Aor::id`], which is also what its events belong to.
+    pub fn stream(&self, key: &[u8; 32], domain: DomainId) -> StreamName {
+        StreamName::new(Self::CATEGORY, self.id(key, domain).uuid())
     }
 }
 
@@ -132,9 +134,11 @@ mod tests {
     #[test]
     fn a_stream_names_nobody_and_is_the_same_under_the_same_key_alone() {
         let aor: Aor = "alice@a.example".parse().unwrap();
-        assert_eq!(aor.stream(&[1; 32]), aor.stream(&[1; 32]));
-        assert_ne!(aor.stream(&[1; 32]), aor.stream(&[2; 32]));
-        assert_eq!(aor.stream(&[1; 32]).category(), "registration");
-        assert!(!aor.stream(&[1; 32]).as_str().contains("alice"));
+        let [one, two] = [1, 2].map(DomainId::from_bits);
+        let stream = aor.stream(&[1; 32], one);
+        assert_eq!(stream, aor.stream(&[1; 32], one));
+        assert_ne!(stream, aor.stream(&[2; 32], one));
+        assert_ne!(stream, aor.stream(&[1; 32], two), "the domain's next owner begins anew");
+        assert_eq!((stream.category(), stream.as_str().contains("alice")), ("registration", false));
     }
 }

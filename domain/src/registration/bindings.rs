@@ -7,7 +7,7 @@ use crate::sip::wire::Uri;
 use crate::time::WallTime;
 use std::collections::{BTreeSet, HashMap};
 
-/// Live bindings in memory: some 800 bytes each. Looking one up costs one probe of a hash table.
+/// Live bindings in memory: some 900 bytes each. Looking one up costs one probe of a hash table.
 #[derive(Debug, Clone, Default)]
 pub struct Bindings {
     registrations: HashMap<Aor, Registration>,

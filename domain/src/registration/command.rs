@@ -23,8 +23,6 @@ pub struct NewBinding {
 pub enum RegistrationCommand {
     /// Make a binding.
     Bind {
-        /// A fresh id.
-        id: BindingId,
         /// What to make.
         new: NewBinding,
         /// Who asks.
@@ -77,18 +75,26 @@ pub struct RegistrarAway(pub String);
 
 /// Whoever owns the streams of registrations and carries commands out: a shard of the exchange.
 pub trait Registrar: Send + Sync {
-    /// Carries a command out for a user of one of `account`'s domains; answers when it is durable, with the position of
-    /// its last event.
+    /// Carries a command out for a user of one of `account`'s domains; answers when it is durable.
     fn command(
         &self,
         account: crate::ids::AccountId,
         aor: Aor,
         command: RegistrationCommand,
-    ) -> PortFuture<'_, Result<Result<Position, CommandRejection>, RegistrarAway>>;
+    ) -> PortFuture<'_, Result<Result<Done, CommandRejection>, RegistrarAway>>;
+}
+
+/// A command that was carried out and is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// The binding that was made or removed.
+    pub binding: BindingId,
+    /// Position of the command's last event in the log.
+    pub position: Position,
 }
 
 impl Registration {
-    /// Decides on a command. First come removals of what has expired.
+    /// Decides on a command. First come removals of what has expired. `id` gives a fresh id.
     ///
     /// # Errors
     /// A rule says no; nothing changes.
@@ -97,10 +103,11 @@ impl Registration {
         command: &RegistrationCommand,
         terms: &Terms<'_>,
         now: WallTime,
+        id: &mut dyn FnMut() -> BindingId,
     ) -> Result<Vec<RegistrationEvent>, CommandRejection> {
         let mut events = self.expire(now);
         match command {
-            RegistrationCommand::Bind { id, new, by } => events.push(self.bind(*id, new, *by, terms, now)?),
+            RegistrationCommand::Bind { new, by } => events.push(self.bind(new, *by, terms, now, id)?),
             RegistrationCommand::Unbind { id, by } => {
                 let binding = self.bindings(now).find(|binding| binding.id == *id).ok_or(CommandRejection::Unknown)?;
                 events.push(RegistrationEvent::BindingRemoved(BindingRemoved {
@@ -116,11 +123,11 @@ impl Registration {
 
     fn bind(
         &self,
-        id: BindingId,
         new: &NewBinding,
         by: Option<KeyId>,
         terms: &Terms<'_>,
         now: WallTime,
+        id: &mut dyn FnMut() -> BindingId,
     ) -> Result<RegistrationEvent, CommandRejection> {
         let uri = new.contact.as_uri();
         if uri.host().is_none() || new.contact.as_str().len() > 512 {
@@ -150,7 +157,7 @@ impl Registration {
             flow: None,
         };
         Ok(RegistrationEvent::BindingAdded(BindingAdded {
-            binding: id,
+            binding: id(),
             account: terms.account,
             domain: terms.domain,
             cseq: 0,

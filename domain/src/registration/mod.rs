@@ -19,13 +19,15 @@ mod state;
 mod targets;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 pub use answer::Answer;
 pub use aor::{Aor, MalformedAor};
 pub use binding::{Binding, Origin};
 pub use bindings::Bindings;
-pub use command::{CommandRejection, NewBinding, Registrar, RegistrarAway, RegistrationCommand};
+pub use command::{CommandRejection, Done, NewBinding, Registrar, RegistrarAway, RegistrationCommand};
 pub use event::{
     BindingAdded, BindingRefreshed, BindingRemoved, Device, RegisterAnswered, RegisterReceived, RegistrationEvent,
     RemovalCause,

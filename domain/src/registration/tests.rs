@@ -597,19 +597,17 @@ fn a_binding_by_api_is_nobodys_to_refresh_or_to_star_away() {
     let mut world = given();
     let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings };
     let new = |contact: &str, expires| NewBinding { contact: contact.parse().unwrap(), q: None, expires };
-    let bind = |id, new| RegistrationCommand::Bind { id: BindingId::from_bits(id), new, by: None };
-    let decide =
-        |registration: &Registration, command: RegistrationCommand| registration.decide(&command, &terms, at(0));
+    let bind = |new| RegistrationCommand::Bind { new, by: None };
+    let decide = |registration: &Registration, command: RegistrationCommand| {
+        registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(77))
+    };
     let mut registration = Registration::default();
-    let events = decide(&registration, bind(77, new(ONE, None))).unwrap();
+    let events = decide(&registration, bind(new(ONE, None))).unwrap();
     events.iter().for_each(|event| registration.apply(at(0), event));
-    assert_eq!(decide(&registration, bind(78, new(ONE, None))), Err(CommandRejection::Taken));
-    assert_eq!(
-        decide(&registration, bind(78, new(TWO, Some(59)))),
-        Err(CommandRejection::Expires { min: 60, max: 7_200 })
-    );
-    assert_eq!(decide(&registration, bind(78, new("sip:alice@a.example", None))), Err(CommandRejection::Loop));
-    assert_eq!(decide(&registration, bind(78, new("tel:+15550000001", None))), Err(CommandRejection::Contact));
+    assert_eq!(decide(&registration, bind(new(ONE, None))), Err(CommandRejection::Taken));
+    assert_eq!(decide(&registration, bind(new(TWO, Some(59)))), Err(CommandRejection::Expires { min: 60, max: 7_200 }));
+    assert_eq!(decide(&registration, bind(new("sip:alice@a.example", None))), Err(CommandRejection::Loop));
+    assert_eq!(decide(&registration, bind(new("tel:+15550000001", None))), Err(CommandRejection::Contact));
     let unbind = |id| RegistrationCommand::Unbind { id: BindingId::from_bits(id), by: None };
     assert_eq!(decide(&registration, unbind(78)), Err(CommandRejection::Unknown));
     let told = |events: Vec<RegistrationEvent>| events.iter().map(tell).collect::<Vec<_>>();
@@ -630,8 +628,9 @@ fn a_full_user_gets_no_binding_by_api_either() {
     let world = given().limits(|s| s.max_bindings = 1).register(&Device::at(ONE));
     let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
-    let command = RegistrationCommand::Bind { id: BindingId::from_bits(9), new, by: None };
-    assert_eq!(world.registration.decide(&command, &terms, at(0)), Err(CommandRejection::TooMany(1)));
+    let command = RegistrationCommand::Bind { new, by: None };
+    let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));
+    assert_eq!(decided, Err(CommandRejection::TooMany(1)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a read model must remember of a session that was live when the process started.
 
-use super::{Fault, NoBeginning, Projection, Seen, Slot, fault_of, read, session_of};
+use super::{Fault, NoBeginning, Projection, SESSIONS, Seen, Slot, fault_of, read, session_of};
 use crate::progress::Stopped;
 use domain::log::{Direction, EventLog, Position, Recorded, Revision, StreamName};
 use domain::ports::Keyring;
@@ -9,12 +9,13 @@ const PAGE: usize = 500;
 
 /// Folds the sessions that live now into every read model, each up to where its rows are.
 pub(super) async fn restore(log: &dyn EventLog, keyring: &dyn Keyring, slots: &mut [Slot]) -> Result<(), Fault> {
+    let of_sessions = |slot: &&mut Slot| slot.model.category() == SESSIONS;
     if slots.iter().all(|slot| slot.stored == Position(0)) {
         return Ok(());
     }
     let open = log.open_streams().await.map_err(fault_of)?;
-    for stream in open.iter().filter(|stream| stream.category() == "session") {
-        for slot in &mut *slots {
+    for stream in open.iter().filter(|stream| stream.category() == SESSIONS) {
+        for slot in slots.iter_mut().filter(of_sessions) {
             let stored = slot.stored;
             fold(log, keyring, &mut *slot.model, stream, |event| event.position <= stored).await?;
         }

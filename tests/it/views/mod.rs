@@ -4,6 +4,8 @@ mod events;
 mod harness;
 mod http;
 mod projector;
+mod registrations;
+mod registrations_http;
 mod routing;
 mod sessions;
 mod timelines;

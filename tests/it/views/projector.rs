@@ -138,7 +138,10 @@ async fn the_checkpoint_moves_when_nothing_matches_and_waiters_see_it() {
     let views = world.views("a").await;
     world.log.submit(vec![append(StreamName::new("account", "x"), "AccountOpened", "{}")], Arc::new(Ignore));
     views.progress().wait_for_rows(Position(1), PATIENCE).await.unwrap();
-    assert_eq!(views.progress().positions(), [("sessions", Position(1)), ("routing", Position(1))]);
+    assert_eq!(
+        views.progress().positions(),
+        [("sessions", Position(1)), ("routing", Position(1)), ("registrations", Position(1))]
+    );
 }
 
 #[tokio::test]

@@ -21,6 +21,11 @@ impl Keys {
         *self.0.lock().unwrap() = true;
     }
 
+    /// The key and its name.
+    pub fn pair() -> (KeyRef, SealKey) {
+        (Self::KEY, Self::secret())
+    }
+
     fn secret() -> SealKey {
         SealKey::from_bytes([9; 32])
     }
