@@ -2,7 +2,7 @@
 
 use super::{answered, body, gets_bye, hang_up, lines, pass, refused};
 use domain::session::event::{EndCause, OfferChange, SessionEvent};
-use domain::sip::wire::{HeaderName, Message};
+use domain::sip::wire::{HeaderName, Message, Method};
 use tests::world::{Phone, World};
 
 /// `by` asks, `other` answers; gives the offer as `other` saw it and the answer as `by` saw it.
@@ -353,6 +353,32 @@ fn a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted() {
     world.assert_nothing_left();
 }
 
+#[test]
+fn a_change_that_only_rings_when_the_call_ends_is_forgotten() {
+    for late in [None, Some(200), Some(487)] {
+        for caller_ends in [true, false] {
+            let mut world = World::default();
+            let (mut caller, mut callee) = answered(&mut world);
+            let offer = caller.sdp("sendonly");
+            caller.reinvite(&mut world, Some(&offer));
+            caller.expect(&mut world, "100");
+            let invite = callee.expect(&mut world, "INVITE");
+            callee.respond(&mut world, &invite, 180, None);
+            let (ends, other) = if caller_ends { (&mut caller, &mut callee) } else { (&mut callee, &mut caller) };
+            ends.say(&mut world, "BYE");
+            ends.ignore_all(&mut world);
+            let bye = std::iter::from_fn(|| world.next_for(other.address)).last().unwrap();
+            let bye = Message::scan(bye).unwrap();
+            assert_eq!(bye.method().map(Method::as_str), Some("BYE"), "{}", world.ladder);
+            other.respond(&mut world, &bye, 200, None);
+            if let Some(status) = late {
+                callee.respond(&mut world, &invite, status, None);
+            }
+            world.assert_nothing_left();
+        }
+    }
+}
+
 /// Every scenario of this file, for simulations.
 pub(crate) const ALL: &[super::Scenario] = &[
     ("either_side_holds_and_resumes", either_side_holds_and_resumes),
@@ -396,5 +422,9 @@ pub(crate) const ALL: &[super::Scenario] = &[
     (
         "a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted",
         a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted,
+    ),
+    (
+        "a_change_that_only_rings_when_the_call_ends_is_forgotten",
+        a_change_that_only_rings_when_the_call_ends_is_forgotten,
     ),
 ];

@@ -93,10 +93,12 @@ fn whatever_arrives_an_exchange_with_calls_goes_on_and_forgets_it() {
         // What the log says is what memory holds.
         world.examine();
         begun += after.sessions.saturating_sub(before.sessions);
+        let culprit = Culprit(batch * BATCH, b"the whole batch");
         heard += world.watch.events().count() - events;
         answered += world.watch.stateless;
         world.release_all();
         world.assert_nothing_left();
+        drop(culprit);
     }
     // Had the mutations become so wild or tame that one outcome vanished, this test would show nothing.
     let messages = usize::try_from(mutations() / 2 / BATCH * BATCH).unwrap();
