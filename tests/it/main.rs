@@ -3,6 +3,7 @@
 mod event_log;
 mod http;
 mod ladder;
+mod mutation;
 mod simulation;
 mod tidy;
 mod torture;

@@ -2,7 +2,7 @@
 
 use super::{answered, body, gets_bye, hang_up, lines, pass, refused};
 use domain::session::event::{EndCause, OfferChange, SessionEvent};
-use domain::sip::wire::{HeaderName, Message};
+use domain::sip::wire::{HeaderName, Message, Method};
 use tests::world::{Phone, World};
 
 /// `by` asks, `other` answers; gives the offer as `other` saw it and the answer as `by` saw it.
@@ -335,6 +335,31 @@ fn a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted() {
     world.assert_nothing_left();
 }
 
+fn a_change_that_only_rings_when_the_call_ends_is_forgotten() {
+    for late in [None, Some(200), Some(487)] {
+        for caller_ends in [true, false] {
+            let mut world = World::default();
+            let (mut caller, mut callee) = answered(&mut world);
+            let offer = caller.sdp("sendonly");
+            caller.reinvite(&mut world, Some(&offer));
+            caller.expect(&mut world, "100");
+            let invite = callee.expect(&mut world, "INVITE");
+            callee.respond(&mut world, &invite, 180, None);
+            let (ends, other) = if caller_ends { (&mut caller, &mut callee) } else { (&mut callee, &mut caller) };
+            ends.say(&mut world, "BYE");
+            ends.ignore_all(&mut world);
+            let bye = std::iter::from_fn(|| world.next_for(other.address)).last().unwrap();
+            let bye = Message::scan(bye).unwrap();
+            assert_eq!(bye.method().map(Method::as_str), Some("BYE"), "{}", world.ladder);
+            other.respond(&mut world, &bye, 200, None);
+            if let Some(status) = late {
+                callee.respond(&mut world, &invite, status, None);
+            }
+            world.assert_nothing_left();
+        }
+    }
+}
+
 super::scenarios![
     either_side_holds_and_resumes,
     what_we_tell_keeps_its_origin_and_steps_its_version_when_it_changes,
@@ -354,4 +379,5 @@ super::scenarios![
     an_added_line_gets_ports_and_a_path_of_its_own,
     an_added_line_that_is_rejected_gets_no_path_and_may_come_again,
     a_line_that_the_offer_rejects_gets_ports_once_it_is_wanted,
+    a_change_that_only_rings_when_the_call_ends_is_forgotten,
 ];

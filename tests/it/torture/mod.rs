@@ -64,7 +64,7 @@ fn routable(torture: &Torture, bytes: &[u8]) -> Vec<u8> {
     if uri[before..after].contains('%') {
         return edited;
     }
-    replaced(&edited, uri[before..=after].as_bytes(), format!("sip:{NUMBER}@").as_bytes())
+    replaced(&edited, &uri.as_bytes()[before..=after], format!("sip:{NUMBER}@").as_bytes())
 }
 
 /// One message, one world.

@@ -74,6 +74,8 @@ pub struct World {
     started: Moment,
     /// Everything that left.
     sent: Vec<(Flow, Bytes)>,
+    /// Everything that arrived.
+    received: Vec<Packet>,
     fate: Fate,
     chance: Chance,
     /// The deadline that a sabotaged shell lost.
@@ -151,6 +153,7 @@ impl World {
             deaf: Vec::new(),
             started: now.moment,
             sent: Vec::new(),
+            received: Vec::new(),
             fate: doubt::fate(),
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
@@ -184,7 +187,9 @@ impl World {
     }
 
     /// A datagram reaches the exchange.
-    pub fn deliver(&mut self, Packet { local, from, bytes }: Packet) {
+    pub fn deliver(&mut self, packet: Packet) {
+        self.received.push(packet.clone());
+        let Packet { local, from, bytes } = packet;
         self.lost_wake = None;
         self.draw(from, true, &bytes);
         let flow = Flow { transport: Transport::Udp, local, remote: from };
@@ -256,6 +261,17 @@ impl World {
     /// Everything that left, in order, and where to.
     pub fn sent(&self) -> &[(Flow, Bytes)] {
         &self.sent
+    }
+
+    /// Everything that arrived, in order.
+    pub fn received(&self) -> &[Packet] {
+        &self.received
+    }
+
+    /// The operator ends every call.
+    pub fn release_all(&mut self) {
+        self.exchange.release_all(self.now, &mut self.mint);
+        self.settle();
     }
 
     /// The next message for an address.

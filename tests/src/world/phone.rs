@@ -21,6 +21,8 @@ pub struct Phone {
     pub address: SocketAddr,
     /// Which listener of the exchange it talks to.
     pub exchange: SocketAddr,
+    /// Tells calls from one address apart.
+    line: u16,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -44,11 +46,17 @@ pub struct Phone {
 impl Phone {
     /// A phone that has not called yet.
     pub fn new(address: SocketAddr) -> Self {
+        Self::on_line(address, address.port())
+    }
+
+    /// One of several phones at an address: the line makes its Call-ID, tag and branches its own.
+    pub fn on_line(address: SocketAddr, line: u16) -> Self {
         Self {
+            line,
             address,
             exchange: EXCHANGE.parse().unwrap(),
             call_id: String::new(),
-            tag: format!("t{}", address.port()),
+            tag: format!("t{line}"),
             cseq: 0,
             branch: 0,
             local: String::new(),
@@ -74,7 +82,7 @@ impl Phone {
 
     /// Calls with other headers than usual.
     pub fn call_with(&mut self, world: &mut World, number: &str, body: Option<&str>, headers: &str) {
-        self.call_id = format!("call-{}@{}", self.address.port(), self.address.ip());
+        self.call_id = format!("call-{}@{}", self.line, self.address.ip());
         self.local = format!("\"Alice\" <sip:+14155550100@{}>;tag={}", self.address, self.tag);
         self.remote = format!("<sip:{number}@{}>", self.exchange);
         self.target = format!("sip:{number}@{}", self.exchange);
@@ -161,7 +169,7 @@ impl Phone {
              From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{content}\
              Content-Length: {length}\r\n\r\n{body}",
             address = self.address,
-            port = self.address.port(),
+            port = self.line,
             local = self.local,
             call_id = self.call_id,
             length = body.len(),

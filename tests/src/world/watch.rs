@@ -163,5 +163,5 @@ pub(super) fn is_stateless(message: &Message) -> bool {
         Ok(to) => to.tag().is_some_and(|tag| LegId::from_tag(tag).is_none()),
         Err(_) => true,
     };
-    foreign || matches!(status, 400 | 416 | 481 | 505 | 513)
+    foreign || matches!(status, 400 | 416 | 481 | 501 | 505 | 513)
 }

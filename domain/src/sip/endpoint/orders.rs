@@ -269,6 +269,8 @@ impl Endpoint {
             return;
         }
         dialog.bye_wanted = false;
+        self.bound_pending_invite(now, leg);
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         dialog.local_cseq += 1;
         let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
         let headers = SessionHeaders::default();

@@ -154,6 +154,7 @@ impl Endpoint {
                 self.respond_other(now, mint, id, 200);
                 self.refuse_pending_invite(now, mint, leg, 487);
                 self.drop_unacknowledged_answer(leg);
+                self.bound_pending_invite(now, leg);
                 self.end_dialog(leg);
                 self.learned(leg, Fact::HungUp);
             }

@@ -105,6 +105,8 @@ impl Endpoint {
         }
         dialog.outgoing = None;
         match (status < 300, early) {
+            // What is over stays so: this answers an INVITE that the dialog's end overtook.
+            (true, _) if dialog.state == DialogState::Over => {}
             (true, _) => dialog.state = DialogState::Confirmed,
             (false, true) => dialog.state = DialogState::Over,
             (false, false) => {}

@@ -93,10 +93,24 @@ impl Endpoint {
         self.repeat(leg, sent);
     }
 
-    /// RFC 3261 §9.1: 64·T1 after the CANCEL the INVITE counts as refused.
+    /// The dialog ends while an INVITE of ours within it has no final response. One should come (RFC 3261 §15.1.2), but
+    /// after a provisional response nothing else would ever end the transaction: it has 64·T1 from here on.
+    pub(super) fn bound_pending_invite(&mut self, now: Moment, leg: LegId) {
+        if self.dialogs.get(&leg).is_some_and(|dialog| dialog.outgoing.is_some()) {
+            let timeout = self.settings.timers.timeout();
+            self.timers.set(Timer::Leg(leg, LegTimer::CancelUnanswered), now + timeout);
+        }
+    }
+
+    /// RFC 3261 §9.1: 64·T1 after the CANCEL, or after the dialog's end, the INVITE counts as refused.
     fn give_up_cancelled(&mut self, leg: LegId) {
-        let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.take()) else { return };
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
+        let over = dialog.state == DialogState::Over;
+        let Some(invite) = dialog.outgoing.take() else { return };
         self.end_client(invite.transaction);
+        if over {
+            return;
+        }
         self.invite_unanswered(leg);
         if self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Over) {
             self.forget_if_over(leg);

@@ -1,6 +1,7 @@
 //! What a response takes over from its request (RFC 3261 §8.2.6, §18.2.1; RFC 3581 §4).
 
 use super::message::Message;
+use super::scan::MAX_VIA_LINES;
 use super::{Elements, HeaderName, Rport, Via, WriteError, Writer, chars};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -10,6 +11,9 @@ impl Writer {
     /// address or `rport` was asked for, and `rport` gets the source's port; what a client put there itself is
     /// replaced. The others go byte for byte, and so does a top one that cannot be read: its 400 goes to the source.
     pub fn vias_from(&mut self, request: &Message, source: SocketAddr) -> &mut Self {
+        if request.fields_of(HeaderName::Via).count() > MAX_VIA_LINES {
+            return self.fail(WriteError::Via);
+        }
         let mut fields = request.fields_of(HeaderName::Via);
         let Some(first) = fields.next() else {
             return self.fail(WriteError::Via);
@@ -33,16 +37,16 @@ impl Writer {
     /// 100 (§8.2.6.1). `to_tag` is added to a To that has none yet; a 100 needs none.
     pub fn answer(request: &Message, status: u16, source: SocketAddr, to_tag: Option<&str>) -> Self {
         let mut writer = Self::response(status);
-        writer.vias_from(request, source).copy(request, HeaderName::From);
+        writer.vias_from(request, source).copy_first(request, HeaderName::From);
         let tag = to_tag.filter(|_| request.to().is_ok_and(|to| to.tag().is_none()));
         match (tag, request.fields_of(HeaderName::To).next()) {
             (Some(tag), Some(_)) if !chars::all(tag, chars::TOKEN) => {
                 writer.fail(WriteError::Illegal("To tag".to_owned()))
             }
             (Some(tag), Some(to)) => writer.put(&[request.line(to), b";tag=", tag.as_bytes(), b"\r\n"]),
-            (_, _) => writer.copy(request, HeaderName::To),
+            (_, _) => writer.copy_first(request, HeaderName::To),
         };
-        writer.copy(request, HeaderName::CallId).copy(request, HeaderName::CSeq);
+        writer.copy_first(request, HeaderName::CallId).copy_first(request, HeaderName::CSeq);
         if status == 100 {
             writer.copy_named(request, "Timestamp");
         }
@@ -145,6 +149,17 @@ mod tests {
         let trying = Message::scan(Writer::answer(&request, 100, source, None).finish().unwrap()).unwrap();
         assert_eq!((trying.to().unwrap().tag(), trying.header_named("Timestamp")), (None, Some("54")));
         assert!(Writer::answer(&request, 200, source, Some("a\r\nb")).finish().is_err());
+    }
+
+    #[test]
+    fn what_stands_twice_is_answered_once_and_too_many_vias_not_at_all() {
+        let twice = request("From: <sip:x@y>\r\nCSeq: 9 OPTIONS\r\nVia: SIP/2.0/UDP a\r\n");
+        let source = "192.0.2.1:5060".parse().unwrap();
+        let answer = Message::scan(Writer::answer(&twice, 400, source, Some("t")).finish().unwrap()).unwrap();
+        assert_eq!(answer.headers().filter(|header| header.name == HeaderName::From).count(), 1);
+        assert_eq!(answer.header(HeaderName::From), Some("<sip:x@y>"));
+        let many = request(&"Via: SIP/2.0/UDP a\r\n".repeat(MAX_VIA_LINES + 1));
+        assert_eq!(Writer::answer(&many, 400, source, Some("t")).finish(), Err(WriteError::Via));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::chars;
 use super::list::Values;
 use super::numbers;
+use super::scan::MAX_VIA_LINES;
 use super::{CSeq, HeaderName, Malformed, Method, NameAddr, NameAddrs, Via, Vias};
 use bytes::Bytes;
 use std::fmt;
@@ -246,11 +247,14 @@ impl Message {
         self.header(HeaderName::MaxForwards).map(numbers::max_forwards).transpose()
     }
 
-    /// Whether a response can be sent to this: a request, no ACK (RFC 3261 §17.1.1.3), with a Via. If the top Via
+    /// Whether a response can be sent to this: a request, no ACK (RFC 3261 §17.1.1.3), with a Via and no more
+    /// than 150 lines of them. If the top Via
     /// cannot be read the answer goes to the source (RFC 4475 §3.1.2.1); missing From, To, Call-ID or CSeq are
     /// missing in it too (§3.3.1).
     pub fn is_answerable(&self) -> bool {
-        self.method().is_some_and(|method| *method != Method::Ack) && self.has(HeaderName::Via)
+        self.method().is_some_and(|method| *method != Method::Ack)
+            && self.has(HeaderName::Via)
+            && self.fields_of(HeaderName::Via).count() <= MAX_VIA_LINES
     }
 
     fn needed(&self, name: HeaderName, part: &'static str) -> Result<&str, Malformed> {

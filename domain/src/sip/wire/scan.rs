@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub const MAX_MESSAGE_BYTES: usize = 65_535;
 /// The most header fields in a message.
 pub const MAX_HEADERS: usize = 200;
+/// The most Via lines: a message has 70 hops (RFC 3261 §8.1.1.6), and its answer repeats them all.
+pub(super) const MAX_VIA_LINES: usize = 150;
 
 /// All zeros, which makes an array of it cheap.
 const NO_FIELD: Field = Field { id: HeaderName::To, name: Span { start: 0, end: 0 }, value: Span { start: 0, end: 0 } };

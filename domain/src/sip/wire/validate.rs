@@ -1,6 +1,7 @@
 //! What a message must be before a transaction, dialog or route is looked for (RFC 3261 §8.1.1, §8.2, §16.3).
 
 use super::message::{Message, StartLine};
+use super::scan::MAX_VIA_LINES;
 use super::{CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Scheme, Uri, Via, numbers, reason_phrase};
 
 /// Headers without which there is no transaction and no answer. Max-Forwards may be absent (RFC 3261 §16.3).
@@ -137,7 +138,7 @@ fn check_occurrence(message: &Message) -> Result<(), Fault> {
 /// the first are only ever copied.
 fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault> {
     let head = message.head_text();
-    let (mut below_top, mut contacts) = (false, 0);
+    let (mut vias, mut contacts) = (0, 0);
     for field in message.fields.iter() {
         let value = field.value.of_text(head);
         match (field.id, method) {
@@ -145,9 +146,11 @@ fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault>
             (HeaderName::To, _) => drop(NameAddr::parse_as("To", value)?),
             (HeaderName::CallId, _) => drop(numbers::call_id(value)?),
             (HeaderName::CSeq, _) => check_cseq(value, method)?,
-            (HeaderName::Via, _) if !below_top => {
-                check_top_via(value)?;
-                below_top = true;
+            (HeaderName::Via, _) => {
+                if vias == 0 {
+                    check_top_via(value)?;
+                }
+                vias += 1;
             }
             (HeaderName::MaxForwards, Some(_)) => drop(numbers::max_forwards(value)?),
             (HeaderName::Contact, Some(method)) if message.is_wildcard_contact() => {
@@ -160,6 +163,9 @@ fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault>
             (HeaderName::RecordRoute, Some(_)) => drop(check_addresses("Record-Route", value, true)?),
             (_, _) => {}
         }
+    }
+    if vias > MAX_VIA_LINES {
+        return Err(Fault::new(400, "Via: more than 150 lines"));
     }
     // RFC 3261 §8.1.1.8.
     if contacts > 1 && method == Some(&Method::Invite) {

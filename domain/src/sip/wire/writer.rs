@@ -21,8 +21,8 @@ pub enum WriteError {
     /// Content-Length comes with the body and from nowhere else.
     #[error("Content-Length is written by the writer alone")]
     ContentLength,
-    /// The request to answer has no Via.
-    #[error("the request has no Via to answer by")]
+    /// The request to answer has no Via, or more than anybody can have passed.
+    #[error("the request has no Via to answer by, or more than 150")]
     Via,
     /// Longer than [`MAX_MESSAGE_BYTES`].
     #[error("the message is longer than 65,535 bytes")]
@@ -112,6 +112,15 @@ impl Writer {
             return self.fail(WriteError::ContentLength);
         }
         for field in from.fields_of(name) {
+            self.put(&[from.line(field), b"\r\n"]);
+        }
+        self
+    }
+
+    /// As [`Writer::copy`], of the first header of this name alone: of what stands twice where it may not, an answer
+    /// says one.
+    pub(super) fn copy_first(&mut self, from: &Message, name: HeaderName) -> &mut Self {
+        if let Some(field) = from.fields_of(name).next() {
             self.put(&[from.line(field), b"\r\n"]);
         }
         self
