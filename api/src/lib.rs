@@ -2,16 +2,23 @@
 mod state;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use routes::events::{self, EventState};
+use routes::sessions::{self, SessionState};
 pub use state::{AppState, Readiness};
 use utoipa_axum::router::OpenApiRouter;
 /// Larger request bodies are refused with 413.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The whole HTTP API over this state.
+/// The HTTP API without what tells of sessions, and so without read models.
 pub fn router(state: AppState) -> Router {
     router_with(state, OpenApiRouter::new())
 }
-/// The whole HTTP API, together with documented routes of the caller's that have their own state already.
-pub fn router_with(state: AppState, more: OpenApiRouter) -> Router {
+
+/// The whole HTTP API. There is no other way to serve a route: what `/openapi.json` lists of this is all there is.
+pub fn whole_router(state: AppState, sessions: SessionState, events: EventState) -> Router {
+    router_with(state, sessions::routes(sessions).merge(events::routes(events)))
+}
+
+fn router_with(state: AppState, more: OpenApiRouter) -> Router {
     let documented =
         OpenApiRouter::with_openapi(openapi::described()).merge(routes::all()).with_state(state).merge(more);
     let (router, document) = documented.split_for_parts();

@@ -2,8 +2,8 @@
 
 use crate::config::{Config, ConfigError};
 use crate::metrics::{Exposition, Kind, Metrics};
-use crate::routes::events::{self, EventState};
-use crate::routes::sessions::{self, SessionState};
+use crate::routes::events::EventState;
+use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
 use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog, Written};
@@ -172,9 +172,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let readiness = Readiness::default();
     let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
-    let history = sessions::routes(SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring })
-        .merge(events::routes(EventState::new(state.clone(), feed)));
-    let router = crate::router_with(state, history);
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
+    let events = EventState::new(state.clone(), feed);
+    let router = crate::whole_router(state, sessions, events);
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());

@@ -1,6 +1,7 @@
 //! One integration binary; a module a subject.
 
 mod event_log;
+mod golden;
 mod http;
 mod ladder;
 mod mutation;

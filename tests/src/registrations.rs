@@ -132,7 +132,7 @@ impl RegistrationScript {
             let expected = number.checked_sub(1).map_or(Expected::NoStream, |last| Expected::Exactly(Revision(last)));
             let event_id = EventId::minted(2, id.bits() as u32, 1, number);
             let (key, secret) = Keys::pair();
-            let encoded = encode(&event, event_id, key, &secret);
+            let encoded = encode(&mut domain::codec::Desk::default(), &event, event_id, key, &secret);
             let draft = Draft {
                 id: event_id,
                 kind: encoded.kind,

@@ -1,4 +1,4 @@
-//! Events as the log stores them: stable names, versions, sealed parts.
+//! Events as the log stores them: stable names, versions and what leads from old ones, sealed parts.
 
 mod part;
 pub mod personal;
@@ -6,5 +6,6 @@ pub mod registration;
 pub mod seal;
 pub mod secret;
 pub mod session;
+pub mod upcast;
 
 pub use part::{DecodeError, Desk, Encoded};

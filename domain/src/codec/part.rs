@@ -2,6 +2,7 @@
 
 use super::personal::Personal;
 use super::seal::{KeyRef, SealError, SealKey, key_of};
+use super::upcast::{self, Upcaster};
 use crate::address::{Flow, Transport};
 use crate::ids::EventId;
 use crate::ports::Keyring;
@@ -181,7 +182,7 @@ pub(super) struct Sealer<'a> {
 impl Sealer<'_> {
     pub(super) fn encode<P: PersonalPart>(
         &mut self,
-        kind: &'static str,
+        (kind, version): (&'static str, u16),
         event: &impl Serialize,
         personal: Option<&Personal<P>>,
     ) -> Encoded {
@@ -190,7 +191,7 @@ impl Sealer<'_> {
         if let Some(Personal::Known(part)) = personal {
             self.append_sealed(kind, part);
         }
-        Encoded { kind, version: 1, data: Bytes::copy_from_slice(&self.desk.json) }
+        Encoded { kind, version, data: Bytes::copy_from_slice(&self.desk.json) }
     }
 
     fn append_sealed(&mut self, kind: &str, part: &impl PersonalPart) {
@@ -217,12 +218,32 @@ struct SealedMember<'a> {
 pub(super) struct Opener<'a> {
     pub id: EventId,
     pub kind: &'a str,
+    /// Version of the shape that `data` has.
+    pub version: u16,
     pub data: &'a [u8],
     /// `None` where nobody asks for what is sealed: it stays a mask, unopened.
     pub keyring: Option<&'a dyn Keyring>,
+    /// What there is to read older versions with.
+    pub upcasters: &'a [Upcaster],
+    /// The steps that `data` has taken already; what is sealed has them before it.
+    pub taken: &'a [&'a Upcaster],
 }
 
 impl Opener<'_> {
+    /// Reads a type that has this version now: straight, or where an earlier build wrote it, through its upcasters.
+    pub(super) fn read<T>(
+        &self,
+        current: u16,
+        read: impl Fn(&Opener<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        if self.version == current {
+            return read(self);
+        }
+        let steps = upcast::chain(self.upcasters, self.kind, self.version, current).ok_or_else(|| self.unknown())?;
+        let data = upcast::lift(&steps, self.data).map_err(|what| self.malformed(&what))?;
+        read(&Opener { version: current, data: &data, taken: &steps, ..*self })
+    }
+
     pub(super) fn clear<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         serde_json::from_slice(self.data).map_err(|error| self.malformed(&error.to_string()))
     }
@@ -236,7 +257,12 @@ impl Opener<'_> {
         let broken = |source| DecodeError::Sealed { kind: self.kind.to_owned(), source };
         let Some(key) = keyring.key(key_of(&sealed).map_err(broken)?) else { return Ok(Personal::Masked) };
         let plain = key.open(self.id, self.kind, &sealed).map_err(broken)?;
+        let plain = upcast::lift_sealed(self.taken, plain).map_err(|what| self.malformed(&what))?;
         P::read(&plain).map(Personal::Known).ok_or_else(|| self.malformed("the sealed part has another shape"))
+    }
+
+    pub(super) fn unknown(&self) -> DecodeError {
+        DecodeError::Unknown { kind: self.kind.to_owned(), version: self.version }
     }
 
     pub(super) fn malformed(&self, what: &str) -> DecodeError {

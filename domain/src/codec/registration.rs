@@ -28,16 +28,18 @@ macro_rules! registration_codec {
 
         fn decode_with(opener: &Opener<'_>) -> Option<Result<RegistrationEvent, DecodeError>> {
             match opener.kind {
-                $(stringify!($variant) => Some(registration_codec!(@decode opener, $variant $(, $personal)?)),)*
+                $(stringify!($variant) => Some(opener.read(1, |opener| {
+                    registration_codec!(@decode opener, $variant $(, $personal)?)
+                })),)*
                 _ => None,
             }
         }
     };
     (@encode $sealer:ident, $variant:ident, $clear:ident) => {
-        $sealer.encode(stringify!($variant), $clear, None::<&Personal<Device>>)
+        $sealer.encode((stringify!($variant), 1), $clear, None::<&Personal<Device>>)
     };
     (@encode $sealer:ident, $variant:ident, $clear:ident, $personal:ident) => {
-        $sealer.encode(stringify!($variant), $clear, Some(&$clear.$personal))
+        $sealer.encode((stringify!($variant), 1), $clear, Some(&$clear.$personal))
     };
     (@decode $opener:ident, $variant:ident) => {
         $opener.clear().map(RegistrationEvent::$variant)
@@ -75,12 +77,10 @@ pub fn decode_clear(recorded: &Recorded) -> Result<RegistrationEvent, DecodeErro
 }
 
 fn decode_for(recorded: &Recorded, keyring: Option<&dyn Keyring>) -> Result<RegistrationEvent, DecodeError> {
-    let unknown = || DecodeError::Unknown { kind: recorded.kind.to_string(), version: recorded.version };
-    if recorded.version != 1 {
-        return Err(unknown());
-    }
-    let opener = Opener { id: recorded.id, kind: &recorded.kind, data: &recorded.data, keyring };
-    decode_with(&opener).ok_or_else(unknown)?
+    let Recorded { id, kind, version, data, .. } = recorded;
+    // All types have their first shape still.
+    let opener = Opener { id: *id, kind, version: *version, data, keyring, upcasters: &[], taken: &[] };
+    decode_with(&opener).ok_or_else(|| opener.unknown())?
 }
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ mod operations;
 mod tenancy;
 mod trunks;
 
+use crate::views::{Folder, PATIENCE};
 use adapters::event_log::memory::MemoryLog;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
+use api::routes::events::EventState;
+use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,13 +24,16 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId};
-use domain::log::PortFuture;
+use domain::log::{EventLog, PortFuture, Position};
 use domain::routing::Provisioned;
 use domain::time::WallTime;
+use projections::Views;
+use projections::events::EventFeed;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tests::calls::Keys;
 use tower::ServiceExt;
 
 /// An exchange's API with one account.
@@ -36,6 +42,8 @@ struct World {
     log: MemoryLog,
     readiness: Readiness,
     root: Tenant,
+    /// The read models' folder, where there are any; it goes with this.
+    _history: Option<Folder>,
 }
 
 /// An account and a secret that opens it.
@@ -80,16 +88,46 @@ impl TablesSink for NoRouting {
 }
 
 impl World {
+    /// The API without what tells of sessions.
     async fn new() -> Self {
+        Self::made(false).await
+    }
+
+    /// The whole API, as it is served.
+    async fn whole() -> Self {
+        Self::made(true).await
+    }
+
+    async fn made(whole: bool) -> Self {
         let log = MemoryLog::new();
         let means = Arc::new(Counting(AtomicU64::new(1)));
         let provisioning = Provisioning::start(Arc::new(log.clone()), means, Arc::new(NoRouting), 1).await.unwrap();
         let opened = provisioning.open_account("Root".parse().unwrap(), None, None).await.unwrap().unwrap();
         let root = Tenant { id: opened.0.to_string(), secret: opened.1.secret };
         let readiness = Readiness::default();
-        let patience = Duration::from_millis(20);
+        let patience = if whole { PATIENCE } else { Duration::from_millis(20) };
         let state = AppState { provisioning, readiness: readiness.clone(), metrics: Arc::default(), patience };
-        Self { router: api::router(state), log, readiness, root }
+        let (router, history) = match whole {
+            false => (api::router(state), None),
+            true => Self::with_history(state, &log).await,
+        };
+        Self { router, log, readiness, root, _history: history }
+    }
+
+    async fn with_history(app: AppState, log: &MemoryLog) -> (Router, Option<Folder>) {
+        let (folder, keys) = (Folder::new(), Arc::new(Keys::default()));
+        let log: Arc<dyn EventLog> = Arc::new(log.clone());
+        let window = Duration::from_millis(5);
+        let views = Views::open_with_window(&folder.file("views"), log.clone(), keys.clone(), window).await.unwrap();
+        let feed = Arc::new(EventFeed::new(log.clone(), keys.clone()));
+        let sessions = SessionState { app: app.clone(), views: Arc::new(views), log, keyring: keys };
+        let events = EventState::new(app.clone(), feed);
+        (api::whole_router(app, sessions, events), Some(folder))
+    }
+
+    /// Waits until the read models have seen this, so that an empty answer means something.
+    async fn reads_up_to(&self, position: Position) {
+        self.get(&format!("/v1/sessions?at_least={position}")).await.ok();
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -4,6 +4,7 @@ use super::{Tenant, World, text};
 use axum::http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tests::calls::{CallScript, record};
 
 /// What one tenant has: a path with all its ids, and the route's template.
 struct Belongings {
@@ -14,6 +15,7 @@ struct Belongings {
     domain: String,
     unused_domain: String,
     credential: String,
+    session: String,
 }
 
 async fn belongings(world: &World, owner: &Tenant) -> Belongings {
@@ -22,7 +24,10 @@ async fn belongings(world: &World, owner: &Tenant) -> Belongings {
         text(&made["id"])
     };
     let account = owner.id.clone();
+    let call = CallScript::new(1).of(account.parse().unwrap()).completed();
+    record(&world.log, &call);
     Belongings {
+        session: call.session.to_string(),
         key: post(&format!("/v1/accounts/{account}/keys"), json!({"name": "second"})).await,
         number: post("/v1/numbers", json!({"number": "+15550000001", "target": {"sip": "sip:10.0.0.1"}})).await,
         trunk: post("/v1/trunks", json!({"name": "T", "kind": "pbx", "addresses": ["10.0.0.1"]})).await,
@@ -39,7 +44,8 @@ fn user(username: &str) -> Value {
 
 /// Method, template, path about the owner's things, and a body that would be accepted from the owner.
 fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)> {
-    let Belongings { account, key, number, trunk, domain, unused_domain, credential } = of;
+    let Belongings { account, key, number, trunk, domain, unused_domain, credential, session } = of;
+    let of_session = |rest: &str| format!("/v1/sessions/{session}{rest}");
     let name = json!({"name": "Mine"});
     let claim = json!({"number": "+15550000002", "target": {"sip": "sip:10.0.0.2"}});
     let retarget = json!({"target": {"sip": "sip:10.0.0.2"}});
@@ -72,6 +78,12 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("patch", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), json!({"password": "another"})),
         ("delete", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), Value::Null),
         ("delete", "/v1/domains/{id}", format!("/v1/domains/{unused_domain}"), Value::Null),
+        ("get", "/v1/sessions", format!("/v1/sessions?account={account}"), Value::Null),
+        ("get", "/v1/sessions/{id}", of_session(""), Value::Null),
+        ("get", "/v1/sessions/{id}/timeline", of_session("/timeline"), Value::Null),
+        ("get", "/v1/sessions/{id}/ladder", of_session("/ladder"), Value::Null),
+        ("get", "/v1/sessions/{id}/events", of_session("/events"), Value::Null),
+        ("get", "/v1/events", format!("/v1/events?account={account}"), Value::Null),
     ]
 }
 
@@ -81,12 +93,13 @@ fn method(name: &str) -> Method {
 
 #[tokio::test]
 async fn a_strangers_request_about_anything_of_another_tenant_is_not_found_and_changes_nothing() {
-    let world = World::new().await;
+    let world = World::whole().await;
     let (owner, sibling) = (world.tenant("Owner").await, world.tenant("Sibling").await);
     let child = world.ask(&owner, Method::POST, "/v1/accounts", json!({"name": "Child"})).await.created();
     let child = Tenant { id: text(&child["id"]), secret: text(&child["secret"]) };
     let things = belongings(&world, &owner).await;
     let before = domain::log::EventLog::head(&world.log);
+    world.reads_up_to(before).await;
     for stranger in [&sibling, &child] {
         for (name, template, path, body) in attempts(&things) {
             let answer = world.ask(stranger, method(name), &path, body).await;
@@ -100,13 +113,34 @@ async fn a_strangers_request_about_anything_of_another_tenant_is_not_found_and_c
 #[tokio::test]
 async fn the_owner_and_the_account_above_are_answered_on_the_same_paths() {
     for above in [false, true] {
-        let world = World::new().await;
+        let world = World::whole().await;
         let owner = world.tenant("Owner").await;
         let asks = if above { world.root.clone() } else { owner.clone() };
         let things = belongings(&world, &owner).await;
+        world.reads_up_to(domain::log::EventLog::head(&world.log)).await;
         for (name, template, path, body) in attempts(&things) {
             let answer = world.ask(&asks, method(name), &path, body).await;
             assert!(answer.status.is_success(), "{name} {template}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lists_sessions_and_events_shows_a_stranger_nothing_of_another_tenant() {
+    let world = World::whole().await;
+    let (owner, sibling) = (world.tenant("Owner").await, world.tenant("Sibling").await);
+    let child = world.ask(&owner, Method::POST, "/v1/accounts", json!({"name": "Child"})).await.created();
+    let child = Tenant { id: text(&child["id"]), secret: text(&child["secret"]) };
+    let session = belongings(&world, &owner).await.session;
+    let head = domain::log::EventLog::head(&world.log);
+    for path in [format!("/v1/sessions?at_least={head}"), "/v1/events?limit=1000".to_owned()] {
+        for stranger in [&sibling, &child] {
+            let seen = world.ask(stranger, Method::GET, &path, Value::Null).await.ok();
+            assert_eq!(seen["items"], json!([]), "{path}");
+        }
+        for insider in [&owner, &world.root] {
+            let seen = world.ask(insider, Method::GET, &path, Value::Null).await.ok();
+            assert!(seen.to_string().contains(&session), "{path}: {seen}");
         }
     }
 }
@@ -121,7 +155,7 @@ const NOT_COVERED: [&str; 3] = [
 
 #[tokio::test]
 async fn every_documented_route_is_asked_by_a_stranger_or_listed_as_not_covered() {
-    let world = World::new().await;
+    let world = World::whole().await;
     let document = world.get("/openapi.json").await.ok();
     let documented: BTreeSet<String> = document["paths"]
         .as_object()

@@ -3,8 +3,8 @@
 use super::harness::{PATIENCE, World};
 use super::watched::Watched;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
-use api::routes::events::{self, EventState};
-use api::routes::sessions::{self, SessionState};
+use api::routes::events::EventState;
+use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId};
@@ -85,8 +85,8 @@ impl Server {
         let app =
             AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
         let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
-        let more = sessions::routes(state).merge(events::routes(EventState::new(app.clone(), feed)));
-        let router = api::router_with(app, more);
+        let events = EventState::new(app.clone(), feed);
+        let router = api::whole_router(app, state, events);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

@@ -10,3 +10,5 @@ mod routing;
 mod sessions;
 mod timelines;
 mod watched;
+
+pub(crate) use harness::{Folder, PATIENCE};

@@ -301,7 +301,7 @@ impl World {
         self.pass(Duration::from_secs(200));
         let left = Census { stateless_total: 0, ..self.exchange.census() };
         assert_eq!(left, Census { frozen: 1, ..Census::default() }, "{}", self.ladder);
-        assert_eq!(std::mem::take(&mut self.frozen), [why.clone()]);
+        assert_eq!(self.frozen, std::slice::from_ref(why));
         self.examine();
         self.ended = true;
     }

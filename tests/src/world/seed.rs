@@ -68,6 +68,7 @@ impl Keyring for SeedMint {
     }
 }
 
+/// Golden sessions are sealed with these keys: they never change.
 fn key(reference: KeyRef) -> SealKey {
     let mut bytes = [7; 32];
     bytes[..8].copy_from_slice(&reference.0.to_be_bytes());

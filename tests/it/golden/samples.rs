@@ -1,0 +1,180 @@
+//! An event of every type, with every optional field there and absent, and every word that an event may hold.
+
+use domain::address::{EdgeRole, Flow, Transport};
+use domain::codec::personal::Personal;
+use domain::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
+use domain::media::{MediaSource, PortPair, SideStatistics};
+use domain::session::event::{
+    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegsBridged,
+    MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange,
+    OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, RouteChosen, RouteRefused, SessionEnded,
+    SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, Way, Wire,
+};
+use domain::session::mode::Mode;
+
+const CALLER: LegId = LegId::from_bits(0xca11);
+const CALLEE: LegId = LegId::from_bits(0xca11ee);
+const TRUNK: TrunkId = TrunkId::from_bits(0x7);
+
+/// Every sample, in the order of types.
+pub(super) fn samples() -> Vec<SessionEvent> {
+    [messages(), offers(), routes(), legs(), media(), changes(), ends()].concat()
+}
+
+fn message(status: Option<u16>, local: &str, remote: &str, bytes: &'static [u8]) -> SipMessage {
+    let flow = Flow { transport: Transport::Udp, local: local.parse().unwrap(), remote: remote.parse().unwrap() };
+    let wire = Personal::Known(Wire { flow, bytes: bytes.into() });
+    SipMessage { leg: CALLER, method: "INVITE".into(), status, cseq: 1, wire }
+}
+
+fn messages() -> Vec<SessionEvent> {
+    let invite = message(None, "192.0.2.1:5060", "198.51.100.1:5062", b"INVITE sip:b@192.0.2.1 SIP/2.0\r\n\r\n");
+    let ringing = message(Some(180), "[2001:db8::1]:5060", "[2001:db8::2]:5060", b"SIP/2.0 180 Ringing\r\n\r\n\xff");
+    let repeated = |way| SipMessageRepeated { leg: CALLER, way, of: EventId::minted(1, 1, 0, 7), times: 3 };
+    vec![
+        SessionEvent::SipMessageReceived(invite.clone()),
+        SessionEvent::SipMessageReceived(ringing.clone()),
+        SessionEvent::SipMessageCommitted(invite),
+        SessionEvent::SipMessageCommitted(ringing),
+        SessionEvent::SipMessageRepeated(repeated(Way::Received)),
+        SessionEvent::SipMessageRepeated(repeated(Way::Sent)),
+    ]
+}
+
+fn offers() -> Vec<SessionEvent> {
+    let parties = Parties { caller: "+14155550100".into(), called: "+15550001111".into(), call_id: "1@a".into() };
+    let offered = SessionOffered {
+        leg: CALLER,
+        account: AccountId::from_bits(0xacc),
+        edge: EdgeRole::Carrier,
+        trunk: TRUNK,
+        media_source: MediaSource::Sdp,
+        late_offer: false,
+        max_forwards: 70,
+        parties: parties.into(),
+    };
+    let late = SessionOffered {
+        edge: EdgeRole::Public,
+        media_source: MediaSource::Latch,
+        late_offer: true,
+        ..offered.clone()
+    };
+    vec![SessionEvent::SessionOffered(offered), SessionEvent::SessionOffered(late)]
+}
+
+fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
+    Target {
+        uri: "sip:reception@203.0.113.1:5060".into(),
+        to: "sip:reception@203.0.113.1".into(),
+        local: "192.0.2.1:5060".parse().unwrap(),
+        destination: "203.0.113.1:5060".parse().unwrap(),
+        trunk,
+        media_source,
+        ring_timeout: 20,
+    }
+}
+
+fn routes() -> Vec<SessionEvent> {
+    let chosen = RouteChosen {
+        rule: "number".into(),
+        rule_version: 4,
+        number: Some(NumberId::from_bits(0x4711)),
+        reason: "the number has a target of its own".into(),
+        passed_over: vec![PassedOver { trunk: TRUNK, reason: "it is where the call came from".into() }],
+        targets: vec![target(None, MediaSource::Sdp), target(Some(TRUNK), MediaSource::Latch)].into(),
+    };
+    let bare = RouteChosen { number: None, passed_over: Vec::new(), targets: Vec::new().into(), ..chosen.clone() };
+    let refused = RouteRefused { status: 404, rule: "unknown".into(), reason: "nobody has this number".into() };
+    vec![SessionEvent::RouteChosen(chosen), SessionEvent::RouteChosen(bare), SessionEvent::RouteRefused(refused)]
+}
+
+fn legs() -> Vec<SessionEvent> {
+    let invited = |target, trunk| SessionEvent::LegInvited(LegInvited { leg: CALLEE, target, trunk });
+    let alerted = |status, early_media| SessionEvent::LegAlerted(LegAlerted { leg: CALLEE, status, early_media });
+    let refused = |status, cause| SessionEvent::LegRefused(LegRefused { leg: CALLEE, status, cause });
+    vec![
+        invited(0, None),
+        invited(1, Some(TRUNK)),
+        alerted(180, false),
+        alerted(183, true),
+        SessionEvent::LegAnswered(LegAnswered { leg: CALLEE }),
+        SessionEvent::LegConfirmed(LegConfirmed { leg: CALLER }),
+        refused(486, RefusalCause::Response),
+        refused(408, RefusalCause::TimedOut),
+        refused(408, RefusalCause::NoAnswer),
+        refused(487, RefusalCause::Cancelled),
+        refused(503, RefusalCause::NoPorts),
+        refused(488, RefusalCause::BadSdp),
+        SessionEvent::LegsBridged(LegsBridged { caller: CALLER, callee: CALLEE }),
+        SessionEvent::ModeEntered(ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: CALLEE }),
+    ]
+}
+
+fn media() -> Vec<SessionEvent> {
+    let reserved = |address: &str, ports| {
+        let address = address.parse().unwrap();
+        SessionEvent::MediaReserved(MediaReserved { leg: CALLEE, address, first: 0, ports })
+    };
+    let silent = |rtcp_alive| {
+        SessionEvent::MediaFellSilent(MediaFellSilent { leg: CALLEE, stream: 0, lasted_ms: 5_000, rtcp_alive })
+    };
+    let statistics = SideStatistics {
+        packets: 500,
+        bytes: 86_000,
+        lost: 3,
+        dropped: 1,
+        rtcp_packets: 4,
+        jitter_us: 250,
+        reported_loss_permille: 2,
+        mos_centi: 436,
+    };
+    let sides = [CALLER, CALLEE].map(|leg| LegMeasure { leg, statistics });
+    let latched = |source: &str| {
+        let source = source.parse::<std::net::SocketAddr>().unwrap();
+        SessionEvent::MediaLatched(MediaLatched { leg: CALLEE, stream: 0, source: source.into() })
+    };
+    vec![
+        reserved("192.0.2.9", vec![PortPair::at(20_000), None]),
+        reserved("2001:db8::9", vec![PortPair::at(20_002)]),
+        latched("203.0.113.7:9000"),
+        latched("[2001:db8::7]:9000"),
+        silent(true),
+        silent(false),
+        SessionEvent::MediaHeard(MediaHeard { leg: CALLEE, stream: 1 }),
+        SessionEvent::MediaMeasured(MediaMeasured { stream: 0, sides }),
+    ]
+}
+
+fn changes() -> Vec<SessionEvent> {
+    let changes = [OfferChange::Hold, OfferChange::Resume, OfferChange::Refresh, OfferChange::Media, OfferChange::Late];
+    let made = changes.map(|change| SessionEvent::OfferMade(OfferMade { leg: CALLER, change }));
+    let ends = [
+        SessionEvent::OfferAccepted(OfferAccepted { leg: CALLER }),
+        SessionEvent::OfferRefused(OfferRefused { leg: CALLER, status: 491 }),
+    ];
+    made.into_iter().chain(ends).collect()
+}
+
+fn ends() -> Vec<SessionEvent> {
+    let causes = [
+        ReleaseCause::Bye,
+        ReleaseCause::Cancel,
+        ReleaseCause::Refused,
+        ReleaseCause::OtherLeg,
+        ReleaseCause::AckMissing,
+        ReleaseCause::DialogGone,
+        ReleaseCause::Unusable,
+        ReleaseCause::Operator,
+    ];
+    let released = causes.map(|cause| SessionEvent::LegReleased(LegReleased { leg: CALLER, cause }));
+    let ended = |(cause, status, by)| SessionEvent::SessionEnded(SessionEnded { cause, status, by });
+    let ends = [
+        (EndCause::Completed, Some(200), Some(CALLER)),
+        (EndCause::Cancelled, Some(487), Some(CALLER)),
+        (EndCause::Busy, Some(486), None),
+        (EndCause::NoAnswer, Some(480), None),
+        (EndCause::Failed, Some(404), None),
+        (EndCause::Lost, None, None),
+    ];
+    released.into_iter().chain(ends.map(ended)).collect()
+}
