@@ -16,6 +16,7 @@ mod numbers;
 mod params;
 mod reason;
 mod scan;
+mod stream;
 mod unreadable;
 mod uri;
 mod uri_buf;
@@ -27,6 +28,8 @@ mod writer;
 mod hostile_tests;
 #[cfg(test)]
 mod probe_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod torture_tests;
 
@@ -40,6 +43,7 @@ pub use numbers::CSeq;
 pub use params::{Param, Params};
 pub use reason::reason_phrase;
 pub use scan::{MAX_HEADERS, MAX_MESSAGE_BYTES};
+pub use stream::{Framed, MAX_HEAD_BYTES, StreamFault, StreamFramer, Unstreamed};
 pub use unreadable::{Malformed, Unframed, Unreadable};
 pub use uri::{Scheme, Uri};
 pub use uri_buf::{UriBuf, escape_user};
