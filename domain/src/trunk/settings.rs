@@ -16,6 +16,18 @@ pub enum TrunkKind {
     Pbx,
 }
 
+/// How a request goes that is too long for a datagram (RFC 3261 §18.1.1: longer than 1,300 bytes), where its target is
+/// reached by UDP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LargeRequests {
+    /// By UDP all the same, in fragments: many carriers have no TCP.
+    #[default]
+    Udp,
+    /// By TCP; by UDP where no connection comes about.
+    Tcp,
+}
+
 /// Settings of a trunk, the same in events and in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +59,9 @@ pub struct TrunkSettings {
     /// Switched off, it brings no calls and is chosen for none.
     #[serde(default = "enabled")]
     pub enabled: bool,
+    /// How requests to it go that are too long for a datagram.
+    #[serde(default)]
+    pub large_requests: LargeRequests,
 }
 
 const fn enabled() -> bool {
@@ -74,6 +89,8 @@ pub struct TrunkPatch {
     pub ring_timeout: Option<RingTimeout>,
     /// See [`TrunkSettings::enabled`].
     pub enabled: Option<bool>,
+    /// See [`TrunkSettings::large_requests`].
+    pub large_requests: Option<LargeRequests>,
 }
 
 impl TrunkPatch {
@@ -90,6 +107,7 @@ impl TrunkPatch {
             media_source: self.media_source.unwrap_or(old.media_source),
             ring_timeout: self.ring_timeout.unwrap_or(old.ring_timeout),
             enabled: self.enabled.unwrap_or(old.enabled),
+            large_requests: self.large_requests.unwrap_or(old.large_requests),
         }
     }
 }
@@ -210,6 +228,7 @@ mod tests {
         let settings = settings();
         assert_eq!((settings.priority, settings.ring_timeout.seconds(), settings.enabled), (0, 60, true));
         assert_eq!((settings.media_source, settings.destination), (MediaSource::Sdp, None));
+        assert_eq!(settings.large_requests, LargeRequests::Udp);
     }
 
     #[test]

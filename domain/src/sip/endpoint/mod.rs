@@ -4,6 +4,8 @@
 //! It decides nothing about calls. It keeps the protocol's promises (retransmission, matching, CSeq, ACK, CANCEL and BYE
 //! rules) and tells the session what it learned as [`Fact`]s.
 
+mod flows;
+mod large;
 mod message;
 mod orders;
 mod request;
@@ -23,6 +25,7 @@ use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::time::Moment;
 use bytes::Bytes;
+use flows::{FlowUser, FlowUsers};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -227,6 +230,7 @@ pub struct Endpoint {
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashMap<Box<str>, TransactionId>,
     transactions: u64,
+    flows: FlowUsers,
     outputs: VecDeque<Output>,
 }
 
@@ -243,6 +247,7 @@ impl Endpoint {
             client_keys: HashMap::new(),
             pending_invites: HashMap::new(),
             transactions: 0,
+            flows: FlowUsers::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -313,6 +318,7 @@ impl Endpoint {
         self.stop_transaction_timers(id);
         if let Some(transaction) = self.servers.remove(&id) {
             self.server_keys.remove(&transaction.key);
+            self.flows.leave(transaction.flow, FlowUser::Server(id));
             self.forget_pending_invite(id, transaction.request.as_ref());
             self.transaction_left(transaction.leg);
         }
@@ -322,6 +328,7 @@ impl Endpoint {
         self.stop_transaction_timers(id);
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
+            self.flows.leave(transaction.last.flow, FlowUser::Client(id));
             self.transaction_left(transaction.key.leg);
         }
     }
@@ -344,7 +351,9 @@ impl Endpoint {
 
     fn forget_if_over(&mut self, leg: LegId) {
         if self.dialogs.get(&leg).is_some_and(Dialog::is_forgettable) {
-            self.dialogs.remove(&leg);
+            if let Some(dialog) = self.dialogs.remove(&leg) {
+                self.flows.leave(dialog.flow, FlowUser::Leg(leg));
+            }
             for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
             {
                 self.timers.stop(Timer::Leg(leg, timer));
