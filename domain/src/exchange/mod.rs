@@ -282,6 +282,7 @@ impl Exchange {
             legs: self.endpoint.dialog_count(),
             transactions: self.endpoint.transaction_count(),
             timers: self.endpoint.timer_count(),
+            flows: self.endpoint.flow_count(),
             stateless_total: self.edge.total(),
             frozen: self.frozen,
         }

@@ -54,6 +54,11 @@ impl FlowUsers {
 }
 
 impl Endpoint {
+    /// How many connections something depends on.
+    pub fn flow_count(&self) -> usize {
+        self.flows.0.len()
+    }
+
     /// The connection of a flow is gone, or none came about.
     pub fn flow_failed(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow) {
         for user in self.flows.0.remove(&flow).unwrap_or_default() {

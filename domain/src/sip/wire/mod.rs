@@ -1,4 +1,4 @@
-//! SIP messages on the wire (RFC 3261 §7, §20, §25): a scanner that frames a datagram, typed views that parse on
+//! SIP messages on the wire (RFC 3261 §7, §20, §25): a scanner that frames a datagram, a framer for streams, typed views that parse on
 //! demand, the checks a message must pass before anything is built on it, and a writer.
 //!
 //! The scanner only frames; it keeps every byte as it came. [`validate_request`] and [`validate_response`] judge.
