@@ -6,7 +6,9 @@ use domain::account::Name;
 use domain::ids::{AccountId, TrunkId};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
-use domain::trunk::{ActiveTrunk, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkPatch, TrunkSettings};
+use domain::trunk::{
+    ActiveTrunk, LargeRequests, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkPatch, TrunkSettings,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +26,7 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["192.0.2.0/24", "198.51.100.7:5060"]))]
     addresses: Vec<TrunkAddress>,
-    /// Where calls to it go: `sip:host[:port]`. Without it, it only brings calls.
+    /// Where calls to it go: `sip:host[:port][;transport=tcp]`. Without it, it only brings calls.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "sip:192.0.2.1:5060")]
     destination: Option<SipTarget>,
@@ -48,6 +50,10 @@ pub struct NewTrunk {
     #[serde(default = "yes")]
     #[schema(default = true)]
     enabled: bool,
+    /// Requests of more than 1,300 bytes to a destination by UDP: `udp` sends them in fragments, `tcp` over a connection.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(udp|tcp)$", default = "udp")]
+    large_requests: LargeRequests,
 }
 
 const fn yes() -> bool {
@@ -56,9 +62,30 @@ const fn yes() -> bool {
 
 impl From<NewTrunk> for TrunkSettings {
     fn from(new: NewTrunk) -> Self {
-        let NewTrunk { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled } =
-            new;
-        Self { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled }
+        let NewTrunk {
+            name,
+            kind,
+            addresses,
+            destination,
+            prefixes,
+            priority,
+            media_source,
+            ring_timeout,
+            enabled,
+            large_requests,
+        } = new;
+        Self {
+            name,
+            kind,
+            addresses,
+            destination,
+            prefixes,
+            priority,
+            media_source,
+            ring_timeout,
+            enabled,
+            large_requests,
+        }
     }
 }
 
@@ -92,6 +119,9 @@ pub struct TrunkChanges {
     ring_timeout: Option<RingTimeout>,
     #[serde(default)]
     enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    large_requests: Option<LargeRequests>,
 }
 
 impl From<TrunkChanges> for TrunkPatch {
@@ -106,8 +136,20 @@ impl From<TrunkChanges> for TrunkPatch {
             media_source,
             ring_timeout,
             enabled,
+            large_requests,
         } = changes;
-        Self { name, kind, addresses, destination, prefixes, priority, media_source, ring_timeout, enabled }
+        Self {
+            name,
+            kind,
+            addresses,
+            destination,
+            prefixes,
+            priority,
+            media_source,
+            ring_timeout,
+            enabled,
+            large_requests,
+        }
     }
 }
 
@@ -136,6 +178,8 @@ pub struct Trunk {
     #[schema(value_type = u16)]
     ring_timeout: RingTimeout,
     enabled: bool,
+    #[schema(value_type = String)]
+    large_requests: LargeRequests,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -153,6 +197,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             media_source,
             ring_timeout,
             enabled,
+            large_requests,
         } = settings;
         Self {
             id,
@@ -166,6 +211,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             media_source,
             ring_timeout,
             enabled,
+            large_requests,
             created_at: created_at.to_string(),
         }
     }
