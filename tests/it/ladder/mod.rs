@@ -5,21 +5,22 @@ mod modify;
 mod paths;
 mod race;
 mod refuse;
+mod streams;
 
 /// A test by its name.
 pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL].into_iter().flatten()
+    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL].into_iter().flatten()
 }
 
 #[test]
 fn every_scenario_is_in_its_files_list() {
     let files =
         [include_str!("basic.rs"), include_str!("modify.rs"), include_str!("paths.rs"), include_str!("race.rs")];
-    let tests: usize =
-        files.iter().chain([&include_str!("refuse.rs")]).map(|file| file.matches("#[test]\n").count()).sum();
+    let more = [include_str!("refuse.rs"), include_str!("streams.rs")];
+    let tests: usize = files.iter().chain(&more).map(|file| file.matches("#[test]\n").count()).sum();
     assert_eq!(tests, all().count());
 }
 
