@@ -1,7 +1,7 @@
 //! One configuration file. Every setting has a default; an environment variable `STROWGER_…` overrides it, with `__`
 //! between levels (`STROWGER_HTTP__LISTEN=127.0.0.1:9000`).
 
-use domain::address::EdgeRole;
+use domain::address::{EdgeRole, Transport};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,20 @@ pub struct Sip {
     pub gather_ms: u64,
     /// Where it listens.
     pub listeners: Vec<Listener>,
+    /// Connections of the listeners by TCP.
+    pub tcp: Tcp,
+}
+
+/// Limits of a listener's connections by TCP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tcp {
+    /// Connections in all, those that the exchange opens included: 10 to 1000000.
+    pub connections: usize,
+    /// Connections that one host may have open: 1 or more.
+    pub connections_per_host: usize,
+    /// Seconds without traffic after which a connection is closed: 30 to 86400.
+    pub idle_s: u64,
 }
 
 /// One SIP listener.
@@ -59,6 +73,9 @@ pub struct Listener {
     pub advertise: Option<SocketAddr>,
     /// `carrier`: trusted peers by address. `public`: anybody, authenticated.
     pub role: EdgeRole,
+    /// `udp` or `tcp`. Both may listen on the same address and port.
+    #[serde(default)]
+    pub transport: Transport,
 }
 
 /// RTP.
@@ -97,13 +114,23 @@ impl Default for Http {
 
 impl Default for Sip {
     fn default() -> Self {
-        let at = |port, role| Listener { address: (Ipv4Addr::LOCALHOST, port).into(), advertise: None, role };
-        Self {
-            domain: None,
-            t1_ms: 500,
-            gather_ms: 8,
-            listeners: vec![at(5060, EdgeRole::Carrier), at(5070, EdgeRole::Public)],
-        }
+        let at = |port, role, transport| {
+            let address = (Ipv4Addr::LOCALHOST, port).into();
+            Listener { address, advertise: None, role, transport }
+        };
+        let listeners = vec![
+            at(5060, EdgeRole::Carrier, Transport::Udp),
+            at(5060, EdgeRole::Carrier, Transport::Tcp),
+            at(5070, EdgeRole::Public, Transport::Udp),
+            at(5070, EdgeRole::Public, Transport::Tcp),
+        ];
+        Self { domain: None, t1_ms: 500, gather_ms: 8, listeners, tcp: Tcp::default() }
+    }
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self { connections: 10_000, connections_per_host: 64, idle_s: 600 }
     }
 }
 
@@ -172,6 +199,15 @@ impl Config {
         if !(10..=5_000).contains(&self.sip.t1_ms) {
             return wrong("sip.t1_ms", "must be 10 to 5000");
         }
+        if !(10..=1_000_000).contains(&self.sip.tcp.connections) {
+            return wrong("sip.tcp.connections", "must be 10 to 1000000");
+        }
+        if self.sip.tcp.connections_per_host == 0 {
+            return wrong("sip.tcp.connections_per_host", "must be 1 or more");
+        }
+        if !(30..=86_400).contains(&self.sip.tcp.idle_s) {
+            return wrong("sip.tcp.idle_s", "must be 30 to 86400");
+        }
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
         }
@@ -231,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_is_by_udp_unless_it_says_otherwise() {
+        let listener = "[[sip.listeners]]\naddress = \"127.0.0.1:5060\"\nrole = \"public\"\n";
+        let config = read(&format!("{listener}{listener}transport = \"tcp\"\n")).unwrap();
+        let transports: Vec<_> = config.sip.listeners.iter().map(|listener| listener.transport).collect();
+        assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
+    }
+
+    #[test]
     fn a_misspelt_setting_is_named() {
         let error = read("[http]\nlisen = \"127.0.0.1:1\"").unwrap_err().to_string();
         assert!(error.contains("lisen"), "{error}");
@@ -243,6 +287,9 @@ mod tests {
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
+            ("[sip.tcp]\nconnections = 9", "sip.tcp.connections"),
+            ("[sip.tcp]\nconnections_per_host = 0", "sip.tcp.connections_per_host"),
+            ("[sip.tcp]\nidle_s = 29", "sip.tcp.idle_s"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();

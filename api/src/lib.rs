@@ -3,6 +3,7 @@ mod state;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use routes::events::{self, EventState};
+use routes::registrations::{self, RegistrationState};
 use routes::sessions::{self, SessionState};
 pub use state::{AppState, Readiness};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,8 +15,14 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// The whole HTTP API. There is no other way to serve a route: what `/openapi.json` lists of this is all there is.
-pub fn whole_router(state: AppState, sessions: SessionState, events: EventState) -> Router {
-    router_with(state, sessions::routes(sessions).merge(events::routes(events)))
+pub fn whole_router(
+    state: AppState,
+    sessions: SessionState,
+    events: EventState,
+    registrations: RegistrationState,
+) -> Router {
+    let history = sessions::routes(sessions).merge(events::routes(events));
+    router_with(state, history.merge(registrations::routes(registrations)))
 }
 
 fn router_with(state: AppState, more: OpenApiRouter) -> Router {

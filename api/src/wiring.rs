@@ -13,8 +13,10 @@ use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
+use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
+use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
@@ -144,14 +146,15 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 
     let inbox = Arc::new(Inbox::new()?);
     let (media, ports) = start_media(config, Arc::clone(&inbox))?;
-    let listeners = bind_listeners(config)?;
-    let sip = known_listeners(config, &listeners);
+    let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits());
     let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
-        listeners,
+        listeners: udp,
+        tcp,
+        tcp_settings: tcp_settings(config),
         mint,
         log: Arc::clone(&log),
         media: media.orders(),
@@ -231,17 +234,42 @@ fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapte
     Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
 }
 
-fn bind_listeners(config: &Config) -> Result<Vec<UdpListener>, StartError> {
-    let bind = |listener: &crate::config::Listener| {
-        let address = listener.address;
-        UdpListener::bind(address, listener.advertise).map_err(|source| StartError::Sip { address, source })
-    };
-    config.sip.listeners.iter().map(bind).collect()
+/// Listeners by transport, and all as the exchange knows them.
+#[derive(Default)]
+struct Bound {
+    udp: Vec<UdpListener>,
+    tcp: Vec<TcpListener>,
+    known: Vec<Listener>,
 }
 
-fn known_listeners(config: &Config, bound: &[UdpListener]) -> Vec<Listener> {
-    let roles = config.sip.listeners.iter().map(|listener| listener.role);
-    bound.iter().zip(roles).map(|(listener, role)| Listener { address: listener.address(), role }).collect()
+fn bind_listeners(config: &Config) -> Result<Bound, StartError> {
+    let mut bound = Bound::default();
+    for listener in &config.sip.listeners {
+        let crate::config::Listener { address, advertise, role, transport } = *listener;
+        let refused = |source| StartError::Sip { address, source };
+        let address = match transport {
+            Transport::Udp => {
+                let listener = UdpListener::bind(address, advertise).map_err(refused)?;
+                let address = listener.address();
+                bound.udp.push(listener);
+                address
+            }
+            Transport::Tcp => {
+                let listener = TcpListener::bind(address, advertise).map_err(refused)?;
+                let address = listener.address();
+                bound.tcp.push(listener);
+                address
+            }
+        };
+        bound.known.push(Listener { address, role, transport });
+    }
+    Ok(bound)
+}
+
+fn tcp_settings(config: &Config) -> TcpSettings {
+    let crate::config::Tcp { connections, connections_per_host, idle_s } = config.sip.tcp;
+    let idle = Duration::from_secs(idle_s);
+    TcpSettings { connections, connections_per_host, idle, ..TcpSettings::default() }
 }
 
 fn exchange_settings(config: &Config, sip: &[Listener], node: Node, tag_secret: u64) -> ExchangeSettings {

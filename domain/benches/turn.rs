@@ -101,7 +101,7 @@ impl Bench {
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),
-            listeners: vec![Listener { address: EXCHANGE.parse().unwrap(), role: EdgeRole::Carrier }],
+            listeners: vec![Listener { address: EXCHANGE.parse().unwrap(), role: EdgeRole::Carrier, transport: domain::address::Transport::Udp }],
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
         let mint = Counting { next: 0, port: 20_000 };

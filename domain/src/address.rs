@@ -5,11 +5,14 @@ use std::fmt;
 use std::net::SocketAddr;
 
 /// A transport as Via and URI parameters name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Datagrams: we retransmit.
+    #[default]
     Udp,
+    /// Connections that deliver, or fail as a whole.
+    Tcp,
 }
 
 impl Transport {
@@ -17,6 +20,7 @@ impl Transport {
     pub const fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
+            Self::Tcp => true,
         }
     }
 
@@ -24,7 +28,25 @@ impl Transport {
     pub const fn via_name(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
+            Self::Tcp => "TCP",
         }
+    }
+
+    /// What a URI says of the transport, with its semicolon; nothing for the one that counts where nothing is said
+    /// (RFC 3263 §4.1).
+    pub const fn uri_suffix(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+        }
+    }
+
+    /// Reads the value of a URI's `transport` parameter, in any case (RFC 3261 §19.1.1); `None` for one we do not speak.
+    pub const fn from_param(value: &str) -> Option<Self> {
+        if value.eq_ignore_ascii_case("udp") {
+            return Some(Self::Udp);
+        }
+        if value.eq_ignore_ascii_case("tcp") { Some(Self::Tcp) } else { None }
     }
 }
 
@@ -53,4 +75,23 @@ pub enum EdgeRole {
     Carrier,
     /// Any endpoint or PBX; a request that no account answers for is refused statelessly.
     Public,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_uri_is_given_for_a_transport_reads_back() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let value = transport.uri_suffix().strip_prefix(";transport=").unwrap_or("UDP");
+            assert_eq!(Transport::from_param(value), Some(transport));
+        }
+        assert_eq!([Transport::from_param("tls"), Transport::from_param("")], [None; 2]);
+    }
+
+    #[test]
+    fn only_datagrams_may_get_lost() {
+        assert_eq!([Transport::Udp, Transport::Tcp].map(Transport::is_reliable), [false, true]);
+    }
 }

@@ -39,10 +39,12 @@ class Exchange:
         os.makedirs(folder, exist_ok=True)
         self.data = os.path.join(folder, "data")
         self.config = os.path.join(folder, "strowger.toml")
-        public = f'[[sip.listeners]]\naddress = "127.0.0.1:{public_port}"\nrole = "public"\n' if public_port else ""
+        roles = {"carrier": sip_port, **({"public": public_port} if public_port else {})}
+        listeners = "".join(f'[[sip.listeners]]\naddress = "127.0.0.1:{port}"\nrole = "{role}"\ntransport = "{transport}"\n'
+                            for role, port in roles.items() for transport in ("udp", "tcp"))
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f'data = "{self.data}"\n{settings}\n[http]\nlisten = "127.0.0.1:{http_port}"\n'
-                       f'[[sip.listeners]]\naddress = "127.0.0.1:{sip_port}"\nrole = "carrier"\n{public}'
+                       f'{listeners}'
                        f'[media]\naddress = "127.0.0.1"\nports = "{media}"\n')
         self.wrap, self.binary = list(wrap), binary or default_binary()
         self.process = None

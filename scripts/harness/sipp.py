@@ -100,11 +100,11 @@ def percentile(ordered, share):
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def listening(port):
-    """Whether a UDP socket is bound to 127.0.0.1:port."""
-    wanted = f"0100007F:{port:04X}"
-    with open("/proc/net/udp", encoding="ascii") as file:
-        return any(line.split()[1] == wanted for line in file)
+def listening(port, transport="udp"):
+    """Whether a UDP socket is bound to 127.0.0.1:port, or a TCP socket listens there."""
+    wanted, state = f"0100007F:{port:04X}", {"udp": "07", "tcp": "0A"}[transport]
+    with open(f"/proc/net/{transport}", encoding="ascii") as file:
+        return any(line.split()[1] == wanted and line.split()[3] == state for line in file)
 
 
 def bound_ports():
@@ -113,7 +113,7 @@ def bound_ports():
         return sorted({int(line.split()[1].rpartition(":")[2], 16) for line in file if ":" in line.split()[1]})
 
 
-def wait_listening(port, process, what):
+def wait_listening(port, process, what, transport="udp"):
     """Until the port is bound: SIPp and kamailio tell nothing when they are ready."""
-    processes.wait_until(lambda: listening(port), 15, what, process)
+    processes.wait_until(lambda: listening(port, transport), 15, what, process)
     time.sleep(0.1)

@@ -232,7 +232,7 @@ def invited(direction="sendrecv"):
     """The first INVITE at the callee; remembers the dialog for requests of the callee's own and for late answers."""
     media = lacks("m=audio") if direction == "none" else has("m=audio")
     return '<recv request="INVITE">' + checks(
-        keep("sip:[^;>]+", "Contact", "target"), keep("SIP/2.0/UDP.*", "Via", "via"),
+        keep("sip:[^;>]+", "Contact", "target"), keep("SIP/2.0/(UDP|TCP).*", "Via", "via"),
         keep("<.*", "From", "from"), keep("<.*", "To", "to"),
         '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media) + "</recv>"
 
@@ -329,7 +329,7 @@ def got(method, direction="none"):
 
 def got_bye_and_keeps_it():
     """A BYE that will be answered later."""
-    return '<recv request="BYE">' + checks(keep("SIP/2.0/UDP.*", "Via", "bye_via"), keep("[0-9]+ BYE", "CSeq", "bye_cseq"),
+    return '<recv request="BYE">' + checks(keep("SIP/2.0/(UDP|TCP).*", "Via", "bye_via"), keep("[0-9]+ BYE", "CSeq", "bye_cseq"),
                                            keep("<.*", "From", "bye_from"), keep("<.*", "To", "bye_to")) + "</recv>"
 
 

@@ -21,13 +21,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
 import messages  # noqa: E402
+import tcp_peer  # noqa: E402
 import wire  # noqa: E402
 
 # RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
 T1_MS = 50
 SETTINGS = f"[sip]\nt1_ms = {T1_MS}\n"
 GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
-ANSWERED, NOBODY = "+15550000001", "+15550009999"
+ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
 CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger"}
@@ -39,8 +40,9 @@ MARKS = {
 
 @dataclass
 class Case:
-    """One case. `callees` maps a place (callee, carrier_a …) to its scenario. The roles in `plain` run without SIPp's own
-    repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; `sees` judges the legs."""
+    """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
+    repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
+    `sees` judges the legs."""
 
     name: str
     caller: str
@@ -50,6 +52,11 @@ class Case:
     plain: tuple = ()
     sees: object = None
     doubled: bool = False
+    tcp: tuple = ()
+
+    def transport(self, role):
+        """What a role speaks."""
+        return "tcp" if role in self.tcp else "udp"
 
 
 class Doubler(threading.Thread):
@@ -114,6 +121,7 @@ def not_before(legs):
     return ["the silent carrier got a CANCEL"] if wrong else []
 
 
+BOTH = ("caller", "callee")
 CASES = (
     Case("basic", "calls.xml", {"callee": "answers.xml"}),
     Case("late offer", "late_offer.caller.xml", {"callee": "late_offer.callee.xml"}),
@@ -147,6 +155,25 @@ CASES = (
     Case("public INVITE refused", "public_refused.caller.xml", {}, place="public", plain=("caller",), sees=same_refusal),
     Case("no route", "no_route.caller.xml", {}, NOBODY),
     Case("not supported", "not_supported.caller.xml", {}),
+    Case("TCP on both sides", "calls.xml", {"callee": "answers.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP to UDP", "calls.xml", {"callee": "answers.xml"}, tcp=("caller",)),
+    Case("UDP to TCP", "calls.xml", {"callee": "answers.xml"}, ANSWERED_BY_TCP, tcp=("callee",)),
+    Case("TCP: late offer", "late_offer.caller.xml", {"callee": "late_offer.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: busy", "busy.caller.xml", {"callee": "busy.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: the caller cancels", "cancel.caller.xml", {"callee": "cancel.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: hold and resume by the callee", "hold_by_callee.caller.xml", {"callee": "hold_by_callee.callee.xml"},
+         ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: BYE by the callee", "bye_by_callee.caller.xml", {"callee": "bye_by_callee.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: 200 lost towards the caller", "lost_answer_at_caller.caller.xml", {"callee": "answers.xml"}, ANSWERED_BY_TCP,
+         plain=("caller",), sees=repeats_answer, tcp=BOTH),
+    Case("TCP: the callee's connection ends, the caller hangs up", "calls.xml", {"callee": tcp_peer.callee_that_closes},
+         ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: the caller's connection ends, the callee hangs up", tcp_peer.caller_that_closes,
+         {"callee": "bye_by_callee.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: the caller's connection ends, it hangs up by another", tcp_peer.caller_that_comes_back, {"callee": "answers.xml"},
+         ANSWERED_BY_TCP, tcp=BOTH),
+    Case("TCP: OPTIONS", "options.caller.xml", {}, tcp=("caller",)),
+    Case("TCP: public INVITE refused", "public_refused.caller.xml", {}, place="public", plain=("caller",), tcp=("caller",)),
 )
 
 
@@ -184,10 +211,14 @@ class Stage:
         api.trunk(name="carrier-c", kind="carrier", addresses=[at("carrier_c")], destination=f"sip:{at('carrier_c')}",
                   prefixes=["+1799"], ring_timeout=2)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
+        api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
         api.wait_caught_up()
 
     def phone(self, case, folder, role, scenario, media):
-        """Starts one SIPp of a case."""
+        """Starts one SIPp, or other peer, of a case."""
+        if callable(scenario):
+            port = self.ports[CALLS_FROM[case.place] if role == "caller" else role]
+            return tcp_peer.Peer(role, scenario, port, self.ports["carrier"], case.dialled)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
             text = messages.expand(file.read())
         path = os.path.join(folder, f"{role}.xml")
@@ -197,6 +228,8 @@ class Stage:
                  os.path.join(folder, f"{role}.messages")]
         if role in case.plain:
             extra.append("-nr")
+        if role in case.tcp:
+            extra += ["-t", "t1"]
         if role != "caller":
             return sipp.Sipp(path, folder, self.ports[role], extra, role)
         towards = self.doubler.port if case.doubled else self.ports["carrier" if case.place == "carrier" else "public"]
@@ -232,7 +265,7 @@ def run_case(stage, case, patience):
         for role, scenario in case.callees.items():
             media += 100
             phones[role] = stage.phone(case, folder, role, scenario, media)
-            sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}")
+            sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}", case.transport(role))
         phones["caller"] = stage.phone(case, folder, "caller", case.caller, 46000)
         end = time.monotonic() + 15
         for role in ("caller", *case.callees):
@@ -244,7 +277,8 @@ def run_case(stage, case, patience):
     finally:
         for phone in phones.values():
             phone.finish(0.5)
-    legs = {role: wire.read(os.path.join(folder, f"{role}.messages")) for role in phones}
+    legs = {role: phone.seen if isinstance(phone, tcp_peer.Peer) else wire.read(os.path.join(folder, f"{role}.messages"))
+            for role, phone in phones.items()}
     wrong += judge(stage, case, legs)
     wrong += [f"{gauge} left: {value}" for gauge, value in stage.remains(patience).items()]
     if wrong:
@@ -269,7 +303,7 @@ def judge(stage, case, legs):
         marks += [f"127.0.0.1:{stage.ports[other]}" for other in others if other != "caller"]
         if role != "caller":
             marks.append(f"127.0.0.1:{stage.ports[CALLS_FROM[case.place]]}")
-        wrong += wire.faults(stage.world, role, marks, found)
+        wrong += wire.faults(stage.world, role, marks, found, case.transport(role).upper())
     wrong += wire.shared(legs)
     if case.sees:
         wrong += case.sees(legs)

@@ -88,8 +88,8 @@ class World:
     media: range
 
 
-def faults(world, role, marks_of_others, messages):
-    """What is wrong with the messages that one peer received."""
+def faults(world, role, marks_of_others, messages, transport="UDP"):
+    """What is wrong with the messages that one peer, which speaks that transport, received."""
     found = []
     sent_vias = {tuple(message.all("via")) for message in messages if message.sent and message.is_request}
     for message in (message for message in messages if not message.sent):
@@ -102,23 +102,23 @@ def faults(world, role, marks_of_others, messages):
         if message.all("record-route") or message.all("route"):
             say("a route of the other side, or one of ours, is in it")
         if message.is_request:
-            request_faults(world, message, say)
+            request_faults(world, message, say, transport)
         elif tuple(re.sub(r";(received|rport)=[^;]*", "", via) for via in message.all("via")) not in sent_vias:
             say(f"its Via is not the one that was sent: {message.all('via')}")
         elif message.status > 100 and not message.tag("to"):
             say("it has no To tag")
         if message.method == "INVITE" and (message.is_request or 100 < message.status < 300):
-            contact_faults(world, message, say)
+            contact_faults(world, message, say, transport)
         sdp_faults(world, message, say)
     return found
 
 
-def request_faults(world, message, say):
+def request_faults(world, message, say, transport):
     """A request comes from the exchange itself."""
     vias = message.all("via")
     if len(vias) != 1 or "," in vias[0]:
         say(f"it has {len(vias)} Via, one is owed: {vias}")
-    elif not re.match(rf"SIP/2\.0/UDP ({'|'.join(re.escape(address) for address in world.sip)})\s*;", vias[0] + ";"):
+    elif not re.match(rf"SIP/2\.0/{transport} ({'|'.join(re.escape(address) for address in world.sip)})\s*;", vias[0] + ";"):
         say(f"its Via is not the exchange's: {vias[0]}")
     elif "branch=z9hG4bK" not in vias[0]:
         say(f"its Via has no RFC 3261 branch: {vias[0]}")
@@ -128,13 +128,15 @@ def request_faults(world, message, say):
         say(f"Max-Forwards is {message.one('max-forwards')}, 69 is owed of 70")
 
 
-def contact_faults(world, message, say):
-    """The Contact is the exchange's."""
+def contact_faults(world, message, say, transport):
+    """The Contact is the exchange's, and says how it is reached."""
     contacts = message.all("contact")
     if len(contacts) != 1:
         say(f"it has {len(contacts)} Contact, one is owed")
     elif not any(f"{at}{address}" in contacts[0] for address in world.sip for at in ("@", "sip:")):
         say(f"its Contact is not the exchange's: {contacts[0]}")
+    elif (";transport=tcp>" in contacts[0]) != (transport == "TCP"):
+        say(f"its Contact does not say that it is reached by {transport}: {contacts[0]}")
 
 
 def sdp_faults(world, message, say):

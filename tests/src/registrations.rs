@@ -4,9 +4,10 @@ use crate::calls::{ACCOUNT, Keys, submit};
 use domain::address::{Flow, Transport};
 use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
-use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, Revision, StreamName};
+use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Revision, StreamName};
 use domain::registration::{
-    Aor, BindingAdded, BindingRefreshed, BindingRemoved, Device, RegistrationEvent, RemovalCause,
+    Aor, BindingAdded, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Registrar, RegistrarAway,
+    RegistrationCommand, RegistrationEvent, RemovalCause,
 };
 use domain::time::WallTime;
 use std::time::Duration;
@@ -155,5 +156,19 @@ impl RegistrationScript {
             submit(log, vec![append]);
         }
         self
+    }
+}
+
+/// A registrar that is away: for tests that ask it nothing.
+pub struct NoRegistrar;
+
+impl Registrar for NoRegistrar {
+    fn command(
+        &self,
+        _: AccountId,
+        _: Aor,
+        _: RegistrationCommand,
+    ) -> PortFuture<'_, Result<Result<Done, CommandRejection>, RegistrarAway>> {
+        Box::pin(std::future::ready(Err(RegistrarAway("no shard runs here".into()))))
     }
 }

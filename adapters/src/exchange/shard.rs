@@ -4,11 +4,12 @@ use super::clock::Clock;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
 use crate::media::MediaOrders;
+use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Census, Effect, Exchange};
 use domain::log::{Committed, EventLog};
-use domain::time::Moment;
+use domain::time::{Moment, Now};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ const BATCHES_A_TURN: usize = 8;
 
 /// Token of the inbox; sockets have their index.
 const INBOX: u64 = u64::MAX;
+
+/// Tokens of listeners by TCP begin here.
+const TCP: u64 = 1 << 32;
 
 /// Why a shard could not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +53,13 @@ pub struct Gauges {
     sent: AtomicU64,
     send_failures: AtomicU64,
     appends: AtomicU64,
+    connections: AtomicU64,
+    connections_refused: AtomicU64,
 }
 
 impl Gauges {
     /// The figures with their metric names.
-    pub fn read(&self) -> [(&'static str, u64); 11] {
+    pub fn read(&self) -> [(&'static str, u64); 13] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
             ("strowger_live_sessions", get(&self.live_sessions)),
@@ -67,12 +73,24 @@ impl Gauges {
             ("strowger_sip_sent_total", get(&self.sent)),
             ("strowger_sip_send_failures_total", get(&self.send_failures)),
             ("strowger_appends_total", get(&self.appends)),
+            ("strowger_sip_connections", get(&self.connections)),
+            ("strowger_sip_connections_refused_total", get(&self.connections_refused)),
         ]
     }
 
     /// Sessions that have not ended.
     pub fn live_sessions(&self) -> u64 {
         self.live_sessions.load(Ordering::Relaxed)
+    }
+
+    fn publish_tcp(&self, pumps: &[TcpPump]) {
+        let (mut open, mut refused) = (0, 0);
+        for figures in pumps.iter().map(TcpPump::figures) {
+            open += figures.open as u64;
+            refused += figures.refused;
+        }
+        self.connections.store(open, Ordering::Relaxed);
+        self.connections_refused.store(refused, Ordering::Relaxed);
     }
 
     fn publish(&self, census: Census) {
@@ -91,8 +109,12 @@ impl Gauges {
 pub struct ShardParts {
     /// The pure loop.
     pub exchange: Exchange,
-    /// Where SIP comes and goes.
+    /// Where SIP comes and goes by UDP.
     pub listeners: Vec<UdpListener>,
+    /// Where it comes and goes by TCP.
+    pub tcp: Vec<TcpListener>,
+    /// Limits of connections.
+    pub tcp_settings: TcpSettings,
     /// Randomness, ids, keys and ports.
     pub mint: ShellMint,
     /// The log.
@@ -152,6 +174,7 @@ impl Shard {
 struct Worker {
     exchange: Exchange,
     pumps: Vec<UdpPump>,
+    tcp: Vec<TcpPump>,
     mint: ShellMint,
     log: Arc<dyn EventLog>,
     media: MediaOrders,
@@ -170,12 +193,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
-        parts: ShardParts,
-        [everything, inbox_alone]: [Epoll; 2],
-        gauges: Arc<Gauges>,
-    ) -> Result<Self, nix::errno::Errno> {
-        let ShardParts { exchange, listeners, mint, log, media, inbox, gather } = parts;
+    fn new(parts: ShardParts, [everything, inbox_alone]: [Epoll; 2], gauges: Arc<Gauges>) -> io::Result<Self> {
+        let ShardParts { exchange, listeners, tcp, tcp_settings, mint, log, media, inbox, gather } = parts;
         let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
         for (index, pump) in pumps.iter().enumerate() {
             everything.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
@@ -183,12 +202,18 @@ impl Worker {
         for epoll in [&everything, &inbox_alone] {
             epoll.add(inbox.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, INBOX))?;
         }
+        let tcp = tcp.into_iter().map(|listener| listener.pump(tcp_settings.clone()));
+        let tcp: Vec<TcpPump> = tcp.collect::<io::Result<_>>()?;
+        for (index, pump) in tcp.iter().enumerate() {
+            everything.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TCP + index as u64))?;
+        }
         let reply: Arc<dyn Committed> = Arc::clone(&inbox) as Arc<dyn Committed>;
         let outgoing = pumps.iter().map(|_| Vec::new()).collect();
         let (clock, rests_until) = (Clock::start(), Moment::default());
         Ok(Self {
             exchange,
             pumps,
+            tcp,
             mint,
             log,
             media,
@@ -229,14 +254,21 @@ impl Worker {
                         }
                     }
                     index => {
-                        self.read_socket(usize::try_from(index).unwrap_or(usize::MAX));
+                        match usize::try_from(index) {
+                            Ok(index) if index as u64 >= TCP => self.serve_tcp(index - TCP as usize),
+                            Ok(index) => self.read_socket(index),
+                            Err(_) => {}
+                        }
                         worked = true;
                     }
                 }
             }
-            if began.moment >= self.rests_until && self.exchange.next_wake().is_some_and(|at| at <= began.moment) {
-                self.exchange.wake(began, &mut self.mint);
-                worked = true;
+            if began.moment >= self.rests_until {
+                self.expire_tcp(began);
+                if self.exchange.next_wake().is_some_and(|at| at <= began.moment) {
+                    self.exchange.wake(began, &mut self.mint);
+                    worked = true;
+                }
             }
             if worked {
                 self.rests_until = began.moment + self.gather;
@@ -267,6 +299,32 @@ impl Worker {
                     break;
                 }
             }
+        }
+    }
+
+    fn serve_tcp(&mut self, index: usize) {
+        let now = self.clock.now();
+        let Self { exchange, tcp, mint, gauges, .. } = self;
+        let Some(pump) = tcp.get_mut(index) else { return };
+        if let Err(error) = pump.turn(now.moment, |flow, input| take(exchange, mint, gauges, now, flow, input)) {
+            tracing::error!(%error, listener = %pump.address(), "connections cannot be watched");
+        }
+    }
+
+    fn expire_tcp(&mut self, now: Now) {
+        let Self { exchange, tcp, mint, gauges, .. } = self;
+        for pump in tcp.iter_mut().filter(|pump| pump.next_deadline().is_some_and(|at| at <= now.moment)) {
+            pump.expire(now.moment, |flow, input| take(exchange, mint, gauges, now, flow, input));
+        }
+    }
+
+    fn send_tcp(&mut self, flow: Flow, bytes: bytes::Bytes) {
+        let now = self.clock.now().moment;
+        self.gauges.sent.fetch_add(1, Ordering::Relaxed);
+        let pump = self.tcp.iter_mut().find(|pump| pump.address() == flow.local);
+        // What fails is told by the pump as the end of its flow.
+        if pump.is_none_or(|pump| pump.send(now, flow, bytes).is_err()) {
+            self.gauges.send_failures.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -303,6 +361,7 @@ impl Worker {
         let mut orders = Vec::new();
         for effect in self.exchange.effects() {
             match effect {
+                Effect::Transmit { flow, bytes } if flow.transport == Transport::Tcp => self.send_tcp(flow, bytes),
                 Effect::Transmit { flow, bytes } => {
                     let index = self.pumps.iter().position(|listener| listener.address() == flow.local);
                     if let Some(queue) = index.and_then(|index| self.outgoing.get_mut(index)) {
@@ -330,6 +389,19 @@ impl Worker {
             self.log.submit(appends, Arc::clone(&self.reply));
         }
         self.gauges.publish(self.exchange.census());
+        self.gauges.publish_tcp(&self.tcp);
+    }
+}
+
+/// What a connection brings, to the exchange.
+fn take(exchange: &mut Exchange, mint: &mut ShellMint, gauges: &Gauges, now: Now, flow: Flow, input: TcpInput) {
+    match input {
+        TcpInput::Message(bytes) => {
+            gauges.received.fetch_add(1, Ordering::Relaxed);
+            exchange.receive(now, mint, flow, bytes);
+        }
+        TcpInput::Broken(fault) => exchange.receive_broken(now, mint, flow, &fault),
+        TcpInput::Closed => exchange.flow_failed(now, mint, flow),
     }
 }
 

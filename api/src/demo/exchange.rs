@@ -4,7 +4,7 @@ use super::DemoError;
 use crate::config::{Config, Http, Listener, Sip};
 use crate::wiring::{self, FirstAccountSettings, StartError};
 use adapters::provisioning::FirstAccount;
-use domain::address::EdgeRole;
+use domain::address::{EdgeRole, Transport};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
@@ -43,7 +43,7 @@ impl Exchange {
 /// Starts an exchange on free ports of 127.0.0.1 with its data in `folder` and an account of its own.
 pub async fn start_exchange(folder: &Path) -> Result<Exchange, DemoError> {
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = Listener { address: local(0), advertise: None, role: EdgeRole::Carrier };
+    let listener = Listener { address: local(0), advertise: None, role: EdgeRole::Carrier, transport: Transport::Udp };
     let config = Config {
         data: folder.join("data"),
         http: Http { listen: local(0) },

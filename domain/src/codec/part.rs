@@ -111,6 +111,7 @@ impl PersonalPart for Wire {
         let Flow { transport, local, remote } = self.flow;
         out.push(match transport {
             Transport::Udp => 0,
+            Transport::Tcp => 1,
         });
         write_address(local, out);
         write_address(remote, out);
@@ -121,6 +122,7 @@ impl PersonalPart for Wire {
         let (first, rest) = bytes.split_first()?;
         let transport = match first {
             0 => Transport::Udp,
+            1 => Transport::Tcp,
             _ => return None,
         };
         let (local, rest) = read_address(rest)?;

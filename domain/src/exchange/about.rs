@@ -32,6 +32,8 @@ pub struct Census {
     pub transactions: usize,
     /// Armed timers.
     pub timers: usize,
+    /// Connections that a leg or transaction depends on.
+    pub flows: usize,
     /// Messages that belonged to no stream, ever.
     pub stateless_total: u64,
     /// Streams that another writer took or whose state is unknown.

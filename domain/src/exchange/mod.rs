@@ -10,6 +10,7 @@ mod held;
 mod live;
 mod outbox;
 mod route;
+mod streams;
 
 pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
@@ -286,6 +287,7 @@ impl Exchange {
             legs: self.endpoint.dialog_count(),
             transactions: self.endpoint.transaction_count(),
             timers: self.endpoint.timer_count(),
+            flows: self.endpoint.flow_count(),
             stateless_total: self.edge.total(),
             frozen: self.frozen,
         }
@@ -475,8 +477,7 @@ impl Exchange {
     }
 
     fn role_of(&self, flow: Flow) -> EdgeRole {
-        let listener = self.settings.listeners.iter().find(|listener| listener.address == flow.local);
-        listener.map_or(EdgeRole::Public, |listener| listener.role)
+        route::role_of(&self.settings.listeners, flow)
     }
 
     fn count(&mut self, now: Now, flow: Flow, what: Stateless) {

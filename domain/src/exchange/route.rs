@@ -1,6 +1,6 @@
 //! From an INVITE and the routing tables to what a session is told.
 
-use crate::address::{EdgeRole, Flow};
+use crate::address::{EdgeRole, Flow, Transport};
 use crate::codec::personal::Personal;
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::media::MediaSource;
@@ -9,6 +9,7 @@ use crate::routing::{
 };
 use crate::session::event::{Parties, PassedOver, RouteChosen, RouteRefused, Target};
 use crate::sip::wire::{Message, NameAddr, Uri};
+use crate::trunk::LargeRequests;
 use std::net::SocketAddr;
 
 /// A listener of ours.
@@ -18,6 +19,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Its role.
     pub role: EdgeRole,
+    /// Its transport.
+    pub transport: Transport,
 }
 
 /// An INVITE that some account answers for, and where it goes.
@@ -59,7 +62,8 @@ fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<Rout
     let targets: Vec<Target> =
         decision.attempts.into_iter().filter_map(|attempt| target(attempt, listeners, flow)).collect();
     if targets.is_empty() {
-        let reason = "no target has an address: its host name does not resolve".into();
+        let reason =
+            "no target can be reached: its host name does not resolve, or no listener has its transport".into();
         return Err(RouteRefused { status: 502, rule, reason });
     }
     let number = match decision.reason.subject {
@@ -86,24 +90,44 @@ fn refusal(refused: &Refused) -> RouteRefused {
 
 fn target(attempt: Attempt, listeners: &[Listener], flow: Flow) -> Option<Target> {
     let Destination::Address(destination) = attempt.destination else { return None };
+    let from = |transport| local_address(listeners, flow, transport, destination);
+    let large = attempt.transport == Transport::Udp && attempt.large_requests == LargeRequests::Tcp;
     Some(Target {
         uri: attempt.target,
         to: attempt.to,
-        local: local_address(listeners, flow, destination),
+        local: from(attempt.transport)?,
         destination,
+        transport: attempt.transport,
+        large_by_tcp: large.then(|| from(Transport::Tcp)).flatten(),
         trunk: attempt.trunk,
         media_source: attempt.media_source,
         ring_timeout: attempt.ring_timeout,
     })
 }
 
-/// Our address toward a destination: the listener that the call came in on, unless its family cannot reach it.
-fn local_address(listeners: &[Listener], flow: Flow, destination: SocketAddr) -> SocketAddr {
-    let reaches = |address: SocketAddr| address.is_ipv4() == destination.is_ipv4();
-    if reaches(flow.local) {
-        return flow.local;
-    }
-    listeners.iter().map(|listener| listener.address).find(|address| reaches(*address)).unwrap_or(flow.local)
+/// Our address toward a destination: where the call came in, or, if nothing listens there with that transport and family,
+/// a listener of the same role, or any. Nothing where none has them.
+fn local_address(
+    listeners: &[Listener],
+    flow: Flow,
+    transport: Transport,
+    destination: SocketAddr,
+) -> Option<SocketAddr> {
+    let role = role_of(listeners, flow);
+    let fitting =
+        |listener: &&Listener| listener.transport == transport && listener.address.is_ipv4() == destination.is_ipv4();
+    let rank = |listener: &&Listener| match (listener.address == flow.local, listener.role == role) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    listeners.iter().filter(fitting).min_by_key(rank).map(|listener| listener.address)
+}
+
+/// Role of the listener that a flow belongs to; the less trusted one where it belongs to none.
+pub(super) fn role_of(listeners: &[Listener], flow: Flow) -> EdgeRole {
+    let ours = |listener: &&Listener| listener.address == flow.local && listener.transport == flow.transport;
+    listeners.iter().find(ours).map_or(EdgeRole::Public, |listener| listener.role)
 }
 
 fn passed_over(reason: &Reason) -> Vec<PassedOver> {
@@ -182,4 +206,34 @@ pub(super) fn identity(request: &Message, domain: &str) -> Option<Box<str>> {
         Some(display) => format!("\"{display}\" <{address}>").into(),
         None => format!("<{address}>").into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(address: &str, role: EdgeRole, transport: Transport) -> Listener {
+        Listener { address: address.parse().unwrap(), role, transport }
+    }
+
+    #[test]
+    fn a_call_leaves_from_where_it_came_in_if_that_has_the_transport_else_from_a_listener_of_its_role() {
+        let listeners = [
+            listener("192.0.2.1:5070", EdgeRole::Public, Transport::Udp),
+            listener("192.0.2.1:5070", EdgeRole::Public, Transport::Tcp),
+            listener("[2001:db8::1]:5060", EdgeRole::Carrier, Transport::Tcp),
+            listener("192.0.2.2:5060", EdgeRole::Carrier, Transport::Tcp),
+            listener("192.0.2.1:5060", EdgeRole::Carrier, Transport::Udp),
+        ];
+        let from = |local: &str, transport, to: &str| {
+            let flow =
+                Flow { transport: Transport::Udp, local: local.parse().unwrap(), remote: "9.9.9.9:9".parse().unwrap() };
+            local_address(&listeners, flow, transport, to.parse().unwrap()).map(|address| address.to_string())
+        };
+        let is = |address: &str| Some(address.to_owned());
+        assert_eq!(from("192.0.2.1:5070", Transport::Tcp, "10.0.0.1:5060"), is("192.0.2.1:5070"));
+        assert_eq!(from("192.0.2.1:5060", Transport::Tcp, "10.0.0.1:5060"), is("192.0.2.2:5060"));
+        assert_eq!(from("192.0.2.1:5070", Transport::Tcp, "[::9]:5060"), is("[2001:db8::1]:5060"));
+        assert_eq!(from("192.0.2.1:5060", Transport::Udp, "[::9]:5060"), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! Where calls to a number go.
 
+use crate::address::Transport;
 use crate::decider::serde_as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,8 +15,8 @@ pub enum Target {
     Sip(SipTarget),
 }
 
-/// A configured SIP URI (RFC 3261 §19.1, strictly): `sip:[user@]host[:port][;transport=udp]`. No password, headers or
-/// other parameters, so that nothing configured can smuggle syntax into a message.
+/// A configured SIP URI (RFC 3261 §19.1, strictly): `sip:[user@]host[:port][;transport=udp|tcp]`. No password, headers
+/// or other parameters, so that nothing configured can smuggle syntax into a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SipTarget {
     /// The user part as written, escapes and all.
@@ -24,6 +25,8 @@ pub struct SipTarget {
     pub host: Host,
     /// The port; `None` leaves it to RFC 3263.
     pub port: Option<u16>,
+    /// The transport; UDP where the URI says nothing.
+    pub transport: Transport,
 }
 
 /// A host: literal, or a name that the shell resolves.
@@ -55,8 +58,8 @@ pub enum MalformedTarget {
     /// A bad port.
     #[error("expected a port from 1 to 65535")]
     Port,
-    /// A parameter other than `transport=udp`, or headers.
-    #[error("the only parameter allowed is ;transport=udp, and no ?headers")]
+    /// A parameter other than `transport=udp` or `transport=tcp`, or headers.
+    #[error("the only parameters allowed are ;transport=udp or ;transport=tcp, and no ?headers")]
     Parameter,
 }
 
@@ -75,11 +78,20 @@ impl FromStr for SipTarget {
             None => (None, rest),
         };
         let (place, parameters) = rest.split_at(rest.find([';', '?']).unwrap_or(rest.len()));
-        if !parameters.is_empty() && !parameters.eq_ignore_ascii_case(";transport=udp") {
-            return Err(MalformedTarget::Parameter);
-        }
+        let transport = parse_transport(parameters)?;
         let (host, port) = split_port(place)?;
-        Ok(Self { user, host: parse_host(host)?, port: port.map(parse_port).transpose()? })
+        Ok(Self { user, host: parse_host(host)?, port: port.map(parse_port).transpose()?, transport })
+    }
+}
+
+fn parse_transport(parameters: &str) -> Result<Transport, MalformedTarget> {
+    const NAME: &str = ";transport=";
+    match parameters.split_at_checked(NAME.len()) {
+        None if parameters.is_empty() => Ok(Transport::default()),
+        Some((name, value)) if name.eq_ignore_ascii_case(NAME) => {
+            Transport::from_param(value).ok_or(MalformedTarget::Parameter)
+        }
+        Some(_) | None => Err(MalformedTarget::Parameter),
     }
 }
 
@@ -151,7 +163,8 @@ impl fmt::Display for SipTarget {
             write!(f, "{user}@")?;
         }
         write!(f, "{}", self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
+        f.write_str(self.transport.uri_suffix())
     }
 }
 
@@ -170,6 +183,7 @@ mod tests {
             "sip:pbx@[2001:db8::1]:5060",
             "sip:[2001:db8::1]",
             "sip:localhost",
+            "sip:pbx@10.0.0.1:5090;transport=tcp",
         ] {
             assert_eq!(text.parse::<SipTarget>().map(|target| target.to_string()), Ok(text.to_owned()));
         }
@@ -179,6 +193,7 @@ mod tests {
     fn scheme_host_and_transport_are_read_in_any_case_and_mapped_addresses_are_unmapped() {
         let same = |a: &str, b: &str| assert_eq!(a.parse::<SipTarget>(), b.parse(), "{a}");
         same("SIP:a@PBX.Example.COM;Transport=UDP", "sip:a@pbx.example.com");
+        same("sip:10.0.0.1;TRANSPORT=Tcp", "sip:10.0.0.1;transport=tcp");
         same("sip:[::ffff:10.0.0.1]", "sip:10.0.0.1");
     }
 
@@ -212,7 +227,10 @@ mod tests {
             ("sip:b.example:65536", M::Port),
             ("sip:b.example:+5", M::Port),
             ("sip:b.example:", M::Port),
-            ("sip:b.example;transport=tcp", M::Parameter),
+            ("sip:b.example;transport=tls", M::Parameter),
+            ("sip:b.example;transport=", M::Parameter),
+            ("sip:b.example;transport=tcp;lr", M::Parameter),
+            ("sip:b.example;transport", M::Parameter),
             ("sip:b.example;lr", M::Parameter),
             ("sip:b.example?Subject=x", M::Parameter),
         ] {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::media::MediaSource;
 use crate::number::{Host, SipTarget, Target};
-use crate::trunk::{Prefix, RingTimeout, TrunkKind};
+use crate::trunk::{LargeRequests, Prefix, RingTimeout, TrunkKind};
 use std::net::SocketAddr;
 
 /// The most attempts for one call.
@@ -223,10 +223,13 @@ fn attempt(
 ) -> Attempt {
     let host = &target.host;
     let ring_timeout = trunk.map_or_else(RingTimeout::default, |trunk| trunk.settings.ring_timeout);
+    let port = target.port.map_or_else(String::new, |port| format!(":{port}"));
     Attempt {
-        target: target.port.map_or_else(|| format!("sip:{user}@{host}"), |port| format!("sip:{user}@{host}:{port}")),
+        target: format!("sip:{user}@{host}{port}{}", target.transport.uri_suffix()),
         to: format!("sip:{user}@{host}"),
         destination,
+        transport: target.transport,
+        large_requests: trunk.map_or(LargeRequests::Udp, |trunk| trunk.settings.large_requests),
         trunk: trunk.map(|trunk| trunk.id),
         ring_timeout: ring_timeout.seconds(),
         media_source: trunk.map_or(MediaSource::Sdp, |trunk| trunk.settings.media_source),

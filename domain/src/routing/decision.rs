@@ -1,8 +1,9 @@
 //! What choosing takes and gives. All of it goes into events as it stands.
 
-use crate::address::EdgeRole;
+use crate::address::{EdgeRole, Transport};
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::media::MediaSource;
+use crate::trunk::LargeRequests;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -42,6 +43,12 @@ pub struct Attempt {
     pub to: String,
     /// Where to send it.
     pub destination: Destination,
+    /// By which transport.
+    #[serde(default)]
+    pub transport: Transport,
+    /// How a request goes there that is too long for a datagram.
+    #[serde(default)]
+    pub large_requests: LargeRequests,
     /// The trunk that it leaves by, where it is one of ours.
     pub trunk: Option<TrunkId>,
     /// How long to let ring before the next attempt, in seconds.

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::account::{AccountClosed, AccountEvent, AccountOpened};
-use crate::address::EdgeRole;
+use crate::address::{EdgeRole, Transport};
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::log::{Position, Revision};
 use crate::number::{NumberClaimed, NumberEvent, NumberReleased, NumberRetargeted};
 use crate::routing::{HostKey, Provisioned, ProvisioningEvent};
 use crate::time::WallTime;
-use crate::trunk::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved, TrunkSettings};
+use crate::trunk::{LargeRequests, TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved, TrunkSettings};
 use serde_json::{Value, json};
 
 const ROOT: AccountId = AccountId::from_bits(1);
@@ -103,6 +103,8 @@ fn a_carriers_call_goes_to_the_numbers_target_in_the_numbers_account() {
         target: "sip:pbx@10.0.0.1:5090".into(),
         to: "sip:pbx@10.0.0.1".into(),
         destination: Destination::Address("10.0.0.1:5090".parse().unwrap()),
+        transport: Transport::Udp,
+        large_requests: LargeRequests::Udp,
         trunk: None,
         ring_timeout: 60,
         media_source: MediaSource::Sdp,
@@ -111,6 +113,21 @@ fn a_carriers_call_goes_to_the_numbers_target_in_the_numbers_account() {
     assert_eq!(decision.attempts, [expected]);
     let subject = Subject::Number { id: NumberId::from_bits(7), revision: 0 };
     assert_eq!((decision.reason.rule, decision.reason.subject), (Rule::Number, Some(subject)));
+}
+
+#[test]
+fn a_target_by_tcp_says_so_and_a_trunk_says_how_large_requests_go() {
+    let tcp = "sip:pbx@10.0.0.1:5090;transport=tcp";
+    let exchange = served()
+        .trunk(2, ROOT, json!({"kind": "pbx", "addresses": ["10.0.0.1"], "large_requests": "tcp"}))
+        .number(7, ROOT, "+15550000001", tcp)
+        .number(8, ROOT, "+15550000002", "sip:10.0.0.2");
+    let first = |called| exchange.carrier_calls(called).unwrap().attempts.remove(0);
+    let by_tcp = first("+15550000001");
+    assert_eq!((by_tcp.target.as_str(), by_tcp.to.as_str()), (tcp, "sip:pbx@10.0.0.1"));
+    assert_eq!((by_tcp.transport, by_tcp.large_requests), (Transport::Tcp, LargeRequests::Tcp));
+    let by_udp = first("+15550000002");
+    assert_eq!((by_udp.transport, by_udp.large_requests), (Transport::Udp, LargeRequests::Udp));
 }
 
 #[test]
@@ -320,6 +337,8 @@ fn a_decision_is_stored_in_its_golden_form() {
             "target": "sip:+15550000001@192.0.2.1",
             "to": "sip:+15550000001@192.0.2.1",
             "destination": {"address": "192.0.2.1:5060"},
+            "transport": "udp",
+            "large_requests": "udp",
             "trunk": "TK00000000000000000000000000000002",
             "ring_timeout": 60,
             "media_source": "sdp",

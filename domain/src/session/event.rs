@@ -1,7 +1,7 @@
 //! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
 
 use super::mode::Mode;
-use crate::address::{EdgeRole, Flow};
+use crate::address::{EdgeRole, Flow, Transport};
 use crate::codec::personal::Personal;
 use crate::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
 use crate::media::{MediaSource, PortPair, SideStatistics};
@@ -153,6 +153,12 @@ pub struct Target {
     pub local: SocketAddr,
     /// Where the request is sent.
     pub destination: SocketAddr,
+    /// By which transport.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Our address that requests leave from which are too long for a datagram; where there is none they go in fragments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_by_tcp: Option<SocketAddr>,
     /// The trunk it leaves by; `None` for a number's own SIP target.
     pub trunk: Option<TrunkId>,
     /// How its media is recognised.

@@ -3,7 +3,7 @@
 
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
-use crate::address::Flow;
+use crate::address::{Flow, Transport};
 use crate::ids::{EventId, LegId};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -94,6 +94,8 @@ pub struct Dialog {
     pub routes: Vec<Box<str>>,
     /// Path of the next request.
     pub flow: Flow,
+    /// Our address that INVITEs leave from which are too long for a datagram, where they go over TCP.
+    pub large_by_tcp: Option<SocketAddr>,
     /// CSeq of our last request.
     pub local_cseq: u32,
     /// CSeq of the peer's last request.
@@ -140,7 +142,18 @@ impl Dialog {
         if let Some(uri) = contact_uri(message) {
             self.target = uri.into();
         }
+        // One long request was carried by TCP: the others stay where they were.
+        let detour =
+            self.large_by_tcp.is_some() && source.transport.is_reliable() && !self.flow.transport.is_reliable();
+        let source = if detour { self.flow } else { source };
         self.flow = next_hop(source, &self.routes, &self.target);
+    }
+
+    /// The path of the next request once its connection is gone: a new one, to where the peer says that it listens. The
+    /// same as before where it says nothing that can be reached.
+    pub fn flow_without_connection(&self) -> Flow {
+        let address = named_hop(self.flow, &self.routes, &self.target);
+        Flow { remote: address.unwrap_or(self.flow.remote), ..self.flow }
     }
 
     /// The Route value we send, and whether there is one.
@@ -196,18 +209,67 @@ pub fn contact_uri(message: &Message) -> Option<String> {
 
 /// Where the next request of a dialog goes: to the first route or the Contact when that is an IP address reachable on
 /// the same network as the flow, else where the peer's messages come from (NAT, `.invalid`, names we have not resolved).
+/// A connection that is there is used in any case, unless a route names another host and this transport.
 pub fn next_hop(source: Flow, routes: &[Box<str>], target: &str) -> Flow {
-    let hop = match routes.first() {
+    let address = match source.transport.is_reliable() {
+        false => named_hop(source, routes, target),
+        true => routes.first().and_then(|route| {
+            let route = NameAddr::parse(route).ok()?;
+            let transport = route.uri.param("transport").and_then(Transport::from_param);
+            let address = socket_addr(&route.uri).filter(|address| address.ip() != source.remote.ip());
+            address.filter(|_| transport == Some(source.transport))
+        }),
+    };
+    Flow { remote: address.unwrap_or(source.remote), ..source }
+}
+
+/// The address that the first route names, or else the Contact, if that is the host that the peer's messages come from.
+fn named_hop(source: Flow, routes: &[Box<str>], target: &str) -> Option<SocketAddr> {
+    match routes.first() {
         Some(route) => NameAddr::parse(route).ok().and_then(|route| socket_addr(&route.uri)),
         None => Uri::parse(target)
             .ok()
             .and_then(|uri| socket_addr(&uri))
             .filter(|contact| contact.ip() == source.remote.ip()),
-    };
-    Flow { remote: hop.unwrap_or(source.remote), ..source }
+    }
 }
 
 fn socket_addr(uri: &Uri<'_>) -> Option<SocketAddr> {
     let (host, port) = uri.host_port()?;
     Some(SocketAddr::new(host.ip()?, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(transport: Transport) -> Flow {
+        Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: "198.51.100.7:49152".parse().unwrap() }
+    }
+
+    fn hop(transport: Transport, routes: &[&str], target: &str) -> String {
+        let routes: Vec<Box<str>> = routes.iter().map(|route| Box::from(*route)).collect();
+        let next = next_hop(flow(transport), &routes, target);
+        assert_eq!((next.transport, next.local), (transport, flow(transport).local));
+        next.remote.to_string()
+    }
+
+    #[test]
+    fn by_udp_the_route_counts_and_else_a_contact_at_the_host_that_was_heard() {
+        let udp = |routes: &[&str], target: &str| hop(Transport::Udp, routes, target);
+        assert_eq!(udp(&[], "sip:a@198.51.100.7:5062"), "198.51.100.7:5062");
+        assert_eq!(udp(&[], "sip:a@10.0.0.7:5062"), "198.51.100.7:49152");
+        assert_eq!(udp(&["<sip:203.0.113.1;lr>"], "sip:a@198.51.100.7:5062"), "203.0.113.1:5060");
+    }
+
+    #[test]
+    fn by_tcp_the_connection_counts_unless_a_route_names_another_host_by_tcp() {
+        let tcp = |routes: &[&str], target: &str| hop(Transport::Tcp, routes, target);
+        let connection = "198.51.100.7:49152";
+        assert_eq!(tcp(&[], "sip:a@198.51.100.7:5062;transport=tcp"), connection);
+        assert_eq!(tcp(&[], "sip:a@x.invalid;transport=ws"), connection);
+        assert_eq!(tcp(&["<sip:198.51.100.7:5060;transport=tcp;lr>"], "sip:a@10.0.0.1"), connection);
+        assert_eq!(tcp(&["<sip:203.0.113.1;lr>"], "sip:a@10.0.0.1"), connection);
+        assert_eq!(tcp(&["<sip:203.0.113.1;lr;Transport=TCP>"], "sip:a@10.0.0.1"), "203.0.113.1:5060");
+    }
 }

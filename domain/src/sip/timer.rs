@@ -40,7 +40,7 @@ pub enum TransactionTimer {
     Retransmit,
     /// B and F: nobody answered; H: nobody acknowledged.
     Timeout,
-    /// D, I, J, K, L and M: absorb repeats until now, then forget.
+    /// D, I, J, K, L and M: absorb repeats until now, then forget. D, I, J and K are zero on reliable transports.
     Linger,
 }
 

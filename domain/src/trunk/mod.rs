@@ -11,5 +11,7 @@ pub use address::{MalformedAddress, Network, TrunkAddress};
 pub use event::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved};
 pub use login::{TrunkLogin, TrunkRegister};
 pub use prefix::{MalformedPrefix, Prefix};
-pub use settings::{MalformedTimeout, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings};
+pub use settings::{
+    LargeRequests, MalformedTimeout, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings,
+};
 pub use state::{ActiveTrunk, Trunk, TrunkCommand, TrunkRejection};

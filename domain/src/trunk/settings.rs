@@ -18,6 +18,18 @@ pub enum TrunkKind {
     Pbx,
 }
 
+/// How a request goes that is too long for a datagram (RFC 3261 §18.1.1: longer than 1,300 bytes), where its target is
+/// reached by UDP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LargeRequests {
+    /// By UDP all the same, in fragments: many carriers have no TCP.
+    #[default]
+    Udp,
+    /// By TCP; by UDP where no connection comes about.
+    Tcp,
+}
+
 /// Settings of a trunk, the same in events and in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +70,9 @@ pub struct TrunkSettings {
     /// The registration that we keep up for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register: Option<Box<TrunkRegister>>,
+    /// How requests to it go that are too long for a datagram.
+    #[serde(default)]
+    pub large_requests: LargeRequests,
 }
 
 const fn enabled() -> bool {
@@ -91,6 +106,8 @@ pub struct TrunkPatch {
     pub login: Option<Option<TrunkLogin>>,
     /// See [`TrunkSettings::register`]; `Some(None)` takes it away.
     pub register: Option<Option<TrunkRegister>>,
+    /// See [`TrunkSettings::large_requests`].
+    pub large_requests: Option<LargeRequests>,
 }
 
 impl TrunkPatch {
@@ -110,6 +127,7 @@ impl TrunkPatch {
             auth: self.auth.unwrap_or(old.auth),
             login: self.login.map_or(old.login, |login| login.map(Box::new)),
             register: self.register.map_or(old.register, |register| register.map(Box::new)),
+            large_requests: self.large_requests.unwrap_or(old.large_requests),
         }
     }
 }
@@ -267,6 +285,7 @@ mod tests {
         let settings = settings();
         assert_eq!((settings.priority, settings.ring_timeout.seconds(), settings.enabled), (0, 60, true));
         assert_eq!((settings.media_source, settings.destination), (MediaSource::Sdp, None));
+        assert_eq!(settings.large_requests, LargeRequests::Udp);
     }
 
     #[test]

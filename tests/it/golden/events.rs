@@ -40,7 +40,7 @@ fn samples_of(name: &str) -> Vec<SessionEvent> {
 fn written(name: &str) -> String {
     let mut lines = String::new();
     for (line, event) in samples_of(name).iter().enumerate() {
-        let encoded = encode(event, id(line), KEY, &secret());
+        let encoded = encode(&mut domain::codec::Desk::default(), event, id(line), KEY, &secret());
         writeln!(lines, "{}", std::str::from_utf8(&encoded.data).unwrap()).unwrap();
     }
     lines

@@ -68,6 +68,8 @@ fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
         to: "sip:reception@203.0.113.1".into(),
         local: "192.0.2.1:5060".parse().unwrap(),
         destination: "203.0.113.1:5060".parse().unwrap(),
+        transport: Transport::Udp,
+        large_by_tcp: None,
         trunk,
         media_source,
         ring_timeout: 20,

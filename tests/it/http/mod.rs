@@ -16,6 +16,7 @@ use crate::views::{Folder, PATIENCE};
 use adapters::event_log::memory::MemoryLog;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
 use api::routes::events::EventState;
+use api::routes::registrations::RegistrationState;
 use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use axum::Router;
@@ -29,6 +30,7 @@ use domain::routing::Provisioned;
 use domain::time::WallTime;
 use projections::Views;
 use projections::events::EventFeed;
+use tests::registrations::NoRegistrar;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -120,9 +122,12 @@ impl World {
         let window = Duration::from_millis(5);
         let views = Views::open_with_window(&folder.file("views"), log.clone(), keys.clone(), window).await.unwrap();
         let feed = Arc::new(EventFeed::new(log.clone(), keys.clone()));
-        let sessions = SessionState { app: app.clone(), views: Arc::new(views), log, keyring: keys };
+        let views = Arc::new(views);
+        let registrations =
+            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
+        let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
         let events = EventState::new(app.clone(), feed);
-        (api::whole_router(app, sessions, events), Some(folder))
+        (api::whole_router(app, sessions, events, registrations), Some(folder))
     }
 
     /// Waits until the read models have seen this, so that an empty answer means something.

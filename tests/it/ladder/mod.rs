@@ -23,13 +23,14 @@ mod modify;
 mod paths;
 mod race;
 mod refuse;
+mod streams;
 
 /// A scenario and its name.
 pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL].into_iter().flatten().copied()
+    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL].into_iter().flatten().copied()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::harness::{PATIENCE, World};
 use super::watched::Watched;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
 use api::routes::events::EventState;
+use api::routes::registrations::RegistrationState;
 use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use domain::codec::seal::{KeyRef, SealKey};
@@ -13,6 +14,7 @@ use domain::routing::Provisioned;
 use domain::time::WallTime;
 use projections::events::EventFeed;
 use reqwest::{Client, RequestBuilder, Response};
+use tests::registrations::NoRegistrar;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -84,9 +86,11 @@ impl Server {
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
         let app =
             AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let registrations =
+            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
         let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
         let events = EventState::new(app.clone(), feed);
-        let router = api::whole_router(app, state, events);
+        let router = api::whole_router(app, state, events, registrations);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

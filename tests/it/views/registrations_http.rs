@@ -2,7 +2,9 @@
 
 use super::harness::{PATIENCE, World};
 use adapters::provisioning::{Means, Provisioning, TablesSink};
-use api::routes::registrations::{self, RegistrationState};
+use api::routes::events::EventState;
+use api::routes::registrations::RegistrationState;
+use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -15,6 +17,7 @@ use domain::log::{EventLog, PortFuture, Position};
 use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand, RemovalCause};
 use domain::routing::Provisioned;
 use domain::time::WallTime;
+use projections::events::EventFeed;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -94,8 +97,11 @@ impl Server {
         let registrar = Arc::new(Remembering { asked: Mutex::default(), answer: Mutex::new(Ok(Ok(done))) });
         let app =
             AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let (log, keyring) = (world.log(), world.keys.clone());
+        let events = EventState::new(app.clone(), Arc::new(EventFeed::new(log.clone(), keyring.clone())));
+        let sessions = SessionState { app: app.clone(), views: views.clone(), log, keyring };
         let state = RegistrationState { app: app.clone(), views, registrar: registrar.clone() };
-        let router = api::router_with(app, registrations::routes(state));
+        let router = api::whole_router(app, sessions, events, state);
         Self { world, router, registrar, domain, own, stranger }
     }
 

@@ -194,6 +194,8 @@ impl CallScript {
             to: format!("sip:{}@127.0.0.1:{port}", self.called),
             local: "127.0.0.1:5060".parse().unwrap(),
             destination: format!("127.0.0.1:{port}").parse().unwrap(),
+            transport: Transport::Udp,
+            large_by_tcp: None,
             trunk: Some(trunk),
             media_source: MediaSource::Sdp,
             ring_timeout: 30,

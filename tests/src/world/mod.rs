@@ -23,7 +23,7 @@ use domain::routing::Tables;
 use domain::session::event::{SessionEnded, SessionEvent};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::sip::wire::Message;
+use domain::sip::wire::{Framed, Message, StreamFramer};
 use domain::time::{Moment, Now, WallTime};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
@@ -51,6 +51,16 @@ pub const CARRIER_V6: &str = "[2001:db8:c::1]:5060";
 pub const PBX_V6: &str = "[2001:db8:b::1]:5060";
 /// A number of the account, which rings [`PBX_V6`].
 pub const NUMBER_V6: &str = "+15550006666";
+/// A carrier that connects by TCP: where it listens. It is known by its host.
+pub const CARRIER_TCP: &str = "198.51.100.2:5060";
+/// A PBX that takes connections, which [`NUMBER_TCP`] rings.
+pub const PBX_TCP: &str = "203.0.113.2:5060";
+/// A number of the account, which rings [`PBX_TCP`].
+pub const NUMBER_TCP: &str = "+15550007777";
+/// A carrier by TCP that `+33` goes out by; the next choice is the second of [`OUT`].
+pub const OUT_TCP: &str = "198.51.100.13:5060";
+/// A carrier by UDP that `+44` goes out by, and that takes large requests by TCP.
+pub const OUT_LARGE: &str = "198.51.100.14:5060";
 
 /// See the module.
 pub struct World {
@@ -71,6 +81,10 @@ pub struct World {
     pub watch: Watch,
     /// Whether packets to this address are lost.
     deaf: Vec<SocketAddr>,
+    /// Addresses whose messages come by TCP.
+    by_tcp: Vec<SocketAddr>,
+    /// Addresses that take no connection.
+    refusing: Vec<SocketAddr>,
     started: Moment,
     /// Everything that left.
     sent: Vec<(Flow, Bytes)>,
@@ -117,16 +131,21 @@ impl Default for World {
 impl World {
     /// A world whose randomness comes from a seed.
     pub fn new(seed: u64) -> Self {
-        let listener = |address: &str, role| Listener { address: address.parse().unwrap(), role };
+        let listener = |address: &str, role, transport| {
+            let address = address.parse().unwrap();
+            Listener { address, role, transport }
+        };
         let settings = ExchangeSettings {
             endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),
             listeners: vec![
-                listener(EXCHANGE, EdgeRole::Carrier),
-                listener(PUBLIC, EdgeRole::Public),
-                listener(EXCHANGE_V6, EdgeRole::Carrier),
+                listener(EXCHANGE, EdgeRole::Carrier, Transport::Udp),
+                listener(PUBLIC, EdgeRole::Public, Transport::Udp),
+                listener(EXCHANGE_V6, EdgeRole::Carrier, Transport::Udp),
+                listener(EXCHANGE, EdgeRole::Carrier, Transport::Tcp),
+                listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
             ],
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
@@ -137,6 +156,10 @@ impl World {
             (PBX_V6, "pbx"),
             (OUT[0], "out-1"),
             (OUT[1], "out-2"),
+            (CARRIER_TCP, "carrier"),
+            (PBX_TCP, "pbx"),
+            (OUT_TCP, "out-tcp"),
+            (OUT_LARGE, "out-big"),
         ];
         Self {
             now,
@@ -151,6 +174,8 @@ impl World {
             ladder: String::new(),
             watch: Watch::default(),
             deaf: Vec::new(),
+            by_tcp: Vec::new(),
+            refusing: Vec::new(),
             started: now.moment,
             sent: Vec::new(),
             received: Vec::new(),
@@ -192,9 +217,59 @@ impl World {
         let Packet { local, from, bytes } = packet;
         self.lost_wake = None;
         self.draw(from, true, &bytes);
-        let flow = Flow { transport: Transport::Udp, local, remote: from };
+        let flow = self.flow(local, from);
         self.exchange.receive(self.now, &mut self.mint, flow, bytes);
         self.settle();
+    }
+
+    fn flow(&self, local: SocketAddr, remote: SocketAddr) -> Flow {
+        let transport = if self.by_tcp.contains(&remote) { Transport::Tcp } else { Transport::Udp };
+        Flow { transport, local, remote }
+    }
+
+    /// What this address says comes by TCP from now on, or not any more.
+    pub fn speak_tcp(&mut self, address: SocketAddr, tcp: bool) {
+        self.by_tcp.retain(|known| *known != address);
+        if tcp {
+            self.by_tcp.push(address);
+        }
+    }
+
+    /// Connections to this address are refused from now on, or not any more.
+    pub fn refuse_connections(&mut self, address: &str, refuse: bool) {
+        let address: SocketAddr = address.parse().unwrap();
+        self.refusing.retain(|known| *known != address);
+        if refuse {
+            self.refusing.push(address);
+        }
+    }
+
+    /// The connection that this address has with a listener of the exchange ends.
+    pub fn disconnect(&mut self, local: SocketAddr, remote: SocketAddr) {
+        let _ =
+            writeln!(self.ladder, "        | {} disconnects", self.names.get(&remote).copied().unwrap_or("somebody"));
+        self.lost_wake = None;
+        let flow = Flow { transport: Transport::Tcp, local, remote };
+        self.exchange.flow_failed(self.now, &mut self.mint, flow);
+        self.settle();
+    }
+
+    /// Bytes of a connection reach the exchange, whole messages or not.
+    pub fn stream(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        let mut framer = StreamFramer::new();
+        framer.push(bytes);
+        self.speak_tcp(remote, true);
+        while let Some(framed) = framer.next() {
+            match framed {
+                Framed::Message(message) => self.deliver(Packet { local, from: remote, bytes: message }),
+                Framed::Ping | Framed::Pong => {}
+                Framed::Fatal(fault) => {
+                    let flow = self.flow(local, remote);
+                    self.exchange.receive_broken(self.now, &mut self.mint, flow, &fault);
+                    self.settle();
+                }
+            }
+        }
     }
 
     /// Packets to this address are lost from now on, or not any more.
@@ -304,6 +379,13 @@ impl World {
         assert_eq!(self.frozen, std::slice::from_ref(why));
         self.examine();
         self.ended = true;
+    }
+
+    /// Names an address in the ladder as another one.
+    pub(super) fn alias(&mut self, address: SocketAddr, of: SocketAddr) {
+        if let Some(name) = self.names.get(&of).copied() {
+            self.names.insert(address, name);
+        }
     }
 
     fn draw(&mut self, peer: SocketAddr, arrives: bool, bytes: &Bytes) {

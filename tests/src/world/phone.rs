@@ -3,6 +3,7 @@
 
 use super::{EXCHANGE, World, summary};
 use bytes::Bytes;
+use domain::address::Transport;
 use domain::sip::wire::{HeaderName, Message};
 use std::net::SocketAddr;
 
@@ -23,6 +24,10 @@ pub struct Phone {
     pub exchange: SocketAddr,
     /// Tells calls from one address apart.
     line: u16,
+    /// By which transport.
+    transport: Transport,
+    /// The connection that it opened, by the port at its end.
+    connection: Option<SocketAddr>,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -55,6 +60,8 @@ impl Phone {
             line,
             address,
             exchange: EXCHANGE.parse().unwrap(),
+            transport: Transport::Udp,
+            connection: None,
             call_id: String::new(),
             tag: format!("t{line}"),
             cseq: 0,
@@ -68,6 +75,27 @@ impl Phone {
             extra: String::new(),
             asked: Default::default(),
         }
+    }
+
+    /// It speaks TCP from now on: by a connection from this port, or, without one, by those that are opened to it.
+    pub fn connect(&mut self, world: &mut World, port: Option<u16>) {
+        self.transport = Transport::Tcp;
+        self.connection = port.map(|port| SocketAddr::new(self.address.ip(), port));
+        self.contact = format!("<sip:phone@{};transport=tcp>", self.address);
+        world.speak_tcp(self.from(), true);
+        world.alias(self.from(), self.address);
+    }
+
+    /// Its connection ends; from here on it is reached where it listens.
+    pub fn disconnect(&mut self, world: &mut World) {
+        let from = self.from();
+        self.connect(world, None);
+        world.disconnect(self.exchange, from);
+    }
+
+    /// Where its messages come from.
+    pub fn from(&self) -> SocketAddr {
+        self.connection.unwrap_or(self.address)
     }
 
     /// Its SDP.
@@ -100,25 +128,25 @@ impl Phone {
         let headers = format!("{headers}Contact: {}\r\n{}", self.contact, self.extra);
         self.asked = (self.target.clone(), self.remote.clone());
         self.invite = self.request("INVITE", self.cseq, self.branch, &headers, body);
-        world.send_to(self.exchange, self.address, Bytes::from(self.invite.clone()));
+        world.send_to(self.exchange, self.from(), Bytes::from(self.invite.clone()));
     }
 
     /// The last INVITE once more.
     pub fn repeat_invite(&self, world: &mut World) {
-        world.send_to(self.exchange, self.address, Bytes::from(self.invite.clone()));
+        world.send_to(self.exchange, self.from(), Bytes::from(self.invite.clone()));
     }
 
     /// CANCEL of the last INVITE.
     pub fn cancel(&self, world: &mut World) {
         let text = self.request_to(&self.asked, "CANCEL", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
-        world.send_to(self.exchange, self.address, Bytes::from(text));
+        world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
     /// ACK of a 2xx.
     pub fn ack(&mut self, world: &mut World, body: Option<&str>) {
         self.branch += 1;
         let text = self.request("ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", body);
-        world.send_to(self.exchange, self.address, Bytes::from(text));
+        world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
     /// ACK of a refusal: same branch as the INVITE.
@@ -126,7 +154,7 @@ impl Phone {
         let to = response.header(HeaderName::To).unwrap().to_owned();
         let asked = (self.asked.0.clone(), to);
         let text = self.request_to(&asked, "ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
-        world.send_to(self.exchange, self.address, Bytes::from(text));
+        world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
     /// Any other request in the dialog.
@@ -134,7 +162,7 @@ impl Phone {
         self.cseq += 1;
         self.branch += 1;
         let text = Bytes::from(self.request(method, self.cseq, self.branch, "Max-Forwards: 70\r\n", None));
-        world.send_to(self.exchange, self.address, text.clone());
+        world.send_to(self.exchange, self.from(), text.clone());
         text
     }
 
@@ -146,7 +174,7 @@ impl Phone {
         self.cseq += 1;
         self.branch += 1;
         let text = self.request(method, self.cseq, self.branch, &format!("Max-Forwards: 70\r\n{headers}"), None);
-        world.send_to(self.exchange, self.address, Bytes::from(text));
+        world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
     fn request(&self, method: &str, cseq: u32, branch: u32, headers: &str, body: Option<&str>) -> String {
@@ -165,9 +193,10 @@ impl Phone {
         let body = body.unwrap_or_default();
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK-{port}-{branch};rport\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};branch=z9hG4bK-{port}-{branch};rport\r\n\
              From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{content}\
              Content-Length: {length}\r\n\r\n{body}",
+            transport = self.transport.via_name(),
             address = self.address,
             port = self.line,
             local = self.local,
@@ -179,7 +208,7 @@ impl Phone {
     /// The next message, which must be this method or status.
     #[track_caller]
     pub fn expect(&mut self, world: &mut World, what: &str) -> Message {
-        let Some(bytes) = world.next_for(self.address) else {
+        let Some(bytes) = world.next_for(self.from()) else {
             panic!("{} expects {what}, nothing came\n{}", self.address, world.ladder)
         };
         let message = Message::scan(bytes.clone()).unwrap();
@@ -192,14 +221,14 @@ impl Phone {
     /// Nothing came.
     #[track_caller]
     pub fn expect_silence(&self, world: &mut World) {
-        if let Some(bytes) = world.next_for(self.address) {
+        if let Some(bytes) = world.next_for(self.from()) {
             panic!("{} expects nothing, got {}\n{}", self.address, summary(&bytes), world.ladder);
         }
     }
 
     /// Throws away what came.
     pub fn ignore_all(&self, world: &mut World) {
-        while world.next_for(self.address).is_some() {}
+        while world.next_for(self.from()).is_some() {}
     }
 
     /// Takes in what a message says about the dialog.
@@ -229,7 +258,7 @@ impl Phone {
     /// Responds as another fork would.
     pub fn respond_tagged(&self, world: &mut World, request: &Message, status: u16, body: Option<&str>, tag: &str) {
         let text = self.response(request, status, body, tag);
-        world.send_to(self.exchange, self.address, text);
+        world.send_to(self.exchange, self.from(), text);
     }
 
     fn response(&self, request: &Message, status: u16, body: Option<&str>, tag: &str) -> Bytes {

@@ -1,6 +1,8 @@
 //! Randomness, ids, keys, ports and configuration from a seed.
 
-use super::{CARRIER, CARRIER_V6, NUMBER, NUMBER_V6, OUT, PBX, PBX_V6};
+use super::{
+    CARRIER, CARRIER_TCP, CARRIER_V6, NUMBER, NUMBER_TCP, NUMBER_V6, OUT, OUT_LARGE, OUT_TCP, PBX, PBX_TCP, PBX_V6,
+};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId, NumberId, TrunkId};
 use domain::log::{Position, Revision};
@@ -114,6 +116,8 @@ pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -
         ("trunk", "TrunkAdded", json!({ "id": trunk(id), "account": account, "settings": all }))
     };
     let uri = |address: &str| format!("sip:{address}");
+    let by_tcp = |address: &str| format!("sip:{address};transport=tcp");
+    let host = |address: &str| address.rsplit_once(':').unwrap().0.to_owned();
     let target = |address: &str| json!({ "sip": format!("sip:reception@{address}") });
     let claimed = |id: NumberId, number: &str, address: &str| {
         let data = json!({ "id": id, "number": number, "account": account, "target": target(address) });
@@ -121,7 +125,7 @@ pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -
     };
     let events = [
         ("account", "AccountOpened", json!({ "account": account, "name": "test" })),
-        trunk_added(1, "carrier", json!({ "kind": "carrier", "addresses": [CARRIER, CARRIER_V6] })),
+        trunk_added(1, "carrier", json!({ "kind": "carrier", "addresses": [CARRIER, CARRIER_V6, host(CARRIER_TCP)] })),
         trunk_added(2, "pbx", json!({ "kind": "pbx", "addresses": [PBX], "media_source": "latch" })),
         trunk_added(
             3,
@@ -133,8 +137,24 @@ pub fn provisioning(account: AccountId, number: NumberId, trunk: impl Fn(u128) -
             "out 2",
             json!({ "kind": "carrier", "destination": uri(OUT[1]), "prefixes": ["+1"], "priority": 2 }),
         ),
+        trunk_added(
+            5,
+            "out by tcp",
+            json!({ "kind": "carrier", "destination": by_tcp(OUT_TCP), "prefixes": ["+33"], "priority": 1 }),
+        ),
+        trunk_added(
+            6,
+            "out by udp",
+            json!({ "kind": "carrier", "destination": uri(OUT[1]), "prefixes": ["+33"], "priority": 2 }),
+        ),
+        trunk_added(
+            7,
+            "out large",
+            json!({ "kind": "carrier", "destination": uri(OUT_LARGE), "prefixes": ["+44"], "large_requests": "tcp" }),
+        ),
         claimed(number, NUMBER, PBX),
         claimed(NumberId::from_bits(2), NUMBER_V6, PBX_V6),
+        claimed(NumberId::from_bits(3), NUMBER_TCP, &format!("{PBX_TCP};transport=tcp")),
     ];
     let recorded = (1..).zip(events).map(|(position, (category, kind, data))| {
         let data = serde_json::to_vec(&data).unwrap();

@@ -1,6 +1,7 @@
 //! The shell, the log and media around the exchange, faithful or sabotaged.
 
 use super::{Death, Outcomes, Sabotage, World, doubt};
+use domain::address::Transport;
 use domain::codec::session::decode;
 use domain::exchange::Effect;
 use domain::log::{
@@ -123,7 +124,10 @@ impl World {
                 self.watch.left(flow, &bytes);
                 self.sent.push((flow, bytes.clone()));
                 self.draw(flow.remote, false, &bytes);
-                if !self.deaf.contains(&flow.remote) {
+                if flow.transport == Transport::Tcp && self.refusing.contains(&flow.remote) {
+                    let _ = writeln!(self.ladder, "        | no connection");
+                    self.exchange.flow_failed(self.now, &mut self.mint, flow);
+                } else if !self.deaf.contains(&flow.remote) {
                     self.mailboxes.entry(flow.remote).or_default().push_back(bytes);
                 }
             }

@@ -9,7 +9,8 @@ use domain::ids::{AccountId, TrunkId};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
-    ActiveTrunk, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch, TrunkRegister, TrunkSettings,
+    ActiveTrunk, LargeRequests, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch, TrunkRegister,
+    TrunkSettings,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,7 +29,7 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["192.0.2.0/24", "198.51.100.7:5060"]))]
     addresses: Vec<TrunkAddress>,
-    /// Where calls to it go: `sip:host[:port]`. Without it, it only brings calls.
+    /// Where calls to it go: `sip:host[:port][;transport=tcp]`. Without it, it only brings calls.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "sip:192.0.2.1:5060")]
     destination: Option<SipTarget>,
@@ -67,6 +68,10 @@ pub struct NewTrunk {
     /// A registration that we keep up for it.
     #[serde(default)]
     register: Option<Register>,
+    /// Requests of more than 1,300 bytes to a destination by UDP: `udp` sends them in fragments, `tcp` over a connection.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(udp|tcp)$", default = "udp")]
+    large_requests: LargeRequests,
 }
 
 /// A registration that we keep up at a carrier, so that its calls reach us.
@@ -132,6 +137,7 @@ impl NewTrunk {
             ring_timeout: self.ring_timeout,
             enabled: self.enabled,
             auth: self.auth,
+            large_requests: self.large_requests,
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
         })
@@ -168,6 +174,9 @@ pub struct TrunkChanges {
     ring_timeout: Option<RingTimeout>,
     #[serde(default)]
     enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    large_requests: Option<LargeRequests>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     auth: Option<AuthRule>,
@@ -213,6 +222,7 @@ impl TrunkChanges {
             ring_timeout: self.ring_timeout,
             enabled: self.enabled,
             auth: self.auth,
+            large_requests: self.large_requests,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
         })
@@ -249,6 +259,8 @@ pub struct Trunk {
     #[schema(value_type = Option<String>)]
     username: Option<Username>,
     register: Option<Register>,
+    #[schema(value_type = String)]
+    large_requests: LargeRequests,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -269,6 +281,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             ring_timeout: settings.ring_timeout,
             enabled: settings.enabled,
             auth: settings.auth,
+            large_requests: settings.large_requests,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
             created_at: created_at.to_string(),

@@ -53,15 +53,18 @@ pub(super) struct RequestParts<'a> {
 }
 
 impl Endpoint {
-    pub(super) fn write_request(&self, dialog: &Dialog, parts: &RequestParts<'_>) -> Result<Bytes, BuildError> {
+    /// A request that will leave by `path`, which is the dialog's flow or a detour of one request.
+    pub(super) fn write_request(
+        &self,
+        dialog: &Dialog,
+        path: Flow,
+        parts: &RequestParts<'_>,
+    ) -> Result<Bytes, BuildError> {
         let (uri, routes) = request_target(dialog);
         let mut writer = Writer::request(&parts.method, uri);
         let Dialog { leg, flow, .. } = *dialog;
-        let (transport, branch) = (flow.transport.via_name(), parts.branch);
-        writer.header_fmt(
-            HeaderName::Via,
-            format_args!("SIP/2.0/{transport} {};branch={COOKIE}{leg}-{branch:x};rport", flow.local),
-        );
+        let (sent_by, branch) = (sent_by(path), parts.branch);
+        writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
         for route in routes {
             writer.header(HeaderName::Route, &route);
         }
@@ -157,9 +160,14 @@ pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Messa
     Ok(writer.finish()?)
 }
 
+/// How our Via begins on a path.
+pub(super) fn sent_by(path: Flow) -> String {
+    format!("SIP/2.0/{} {}", path.transport.via_name(), path.local)
+}
+
 /// Our Contact on a leg. Its user part is the leg: opaque to the peer.
 fn write_contact(writer: &mut Writer, leg: LegId, flow: Flow) -> &mut Writer {
-    writer.header_fmt(HeaderName::Contact, format_args!("<sip:{leg}@{}>", flow.local))
+    writer.header_fmt(HeaderName::Contact, format_args!("<sip:{leg}@{}{}>", flow.local, flow.transport.uri_suffix()))
 }
 
 /// The leg and counter in a branch of ours.
@@ -182,9 +190,13 @@ fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
     }
 }
 
-/// Where a response goes: RFC 3581 §4 with `rport`, else RFC 3261 §18.2.2 (the source's address, the Via's port).
-/// `maddr` is not followed: it would let a stranger aim our answers at others.
+/// Where a response goes: over the connection that the request came by; by datagram as RFC 3581 §4 says with `rport`,
+/// else RFC 3261 §18.2.2 (the source's address, the Via's port). `maddr` is not followed: it would let a stranger aim our
+/// answers at others.
 pub(super) fn response_flow(flow: Flow, request: &Message) -> Flow {
+    if flow.transport.is_reliable() {
+        return flow;
+    }
     let remote = request.top_via().ok().filter(|via| via.rport() == Rport::Absent);
     let remote = remote.map_or(flow.remote, |via| SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(5060)));
     Flow { remote, ..flow }

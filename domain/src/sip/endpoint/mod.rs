@@ -5,6 +5,8 @@
 //! rules) and tells the session what it learned as [`Fact`]s.
 
 mod content;
+mod flows;
+mod large;
 mod message;
 mod orders;
 mod request;
@@ -25,6 +27,7 @@ use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::time::Moment;
 use bytes::Bytes;
+use flows::{FlowUser, FlowUsers};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -239,6 +242,7 @@ pub struct Endpoint {
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashSet<Box<str>>,
     transactions: u64,
+    flows: FlowUsers,
     outputs: VecDeque<Output>,
 }
 
@@ -255,6 +259,7 @@ impl Endpoint {
             client_keys: HashMap::new(),
             pending_invites: HashSet::new(),
             transactions: 0,
+            flows: FlowUsers::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -326,6 +331,7 @@ impl Endpoint {
         self.forget_pending_invite(id);
         if let Some(transaction) = self.servers.remove(&id) {
             self.server_keys.remove(&transaction.key);
+            self.flows.leave(transaction.flow, FlowUser::Server(id));
             self.transaction_left(transaction.leg);
         }
     }
@@ -334,6 +340,7 @@ impl Endpoint {
         self.stop_transaction_timers(id);
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
+            self.flows.leave(transaction.last.flow, FlowUser::Client(id));
             self.transaction_left(transaction.key.leg);
         }
     }
@@ -353,7 +360,9 @@ impl Endpoint {
 
     fn forget_if_over(&mut self, leg: LegId) {
         if self.dialogs.get(&leg).is_some_and(|dialog| dialog.is_forgettable()) {
-            self.dialogs.remove(&leg);
+            if let Some(dialog) = self.dialogs.remove(&leg) {
+                self.flows.leave(dialog.flow, FlowUser::Leg(leg));
+            }
             for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
             {
                 self.timers.stop(Timer::Leg(leg, timer));

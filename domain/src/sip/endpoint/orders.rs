@@ -3,8 +3,8 @@
 use super::message::{RequestParts, response_flow, write_sibling};
 use super::request::{invite_identity, server_key};
 use super::{
-    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, Outgoing, Output, ServerMachine,
-    SessionHeaders,
+    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Outgoing, Output,
+    ServerMachine, SessionHeaders,
 };
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
@@ -16,6 +16,7 @@ use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
 use crate::sip::wire::{HeaderName, Message, Method};
 use crate::time::Moment;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// An INVITE that begins a leg.
@@ -33,6 +34,8 @@ pub struct InvitePlan {
     pub to: Box<str>,
     /// Path.
     pub flow: Flow,
+    /// Our address that requests leave from by TCP which are too long for a datagram; by UDP in fragments without it.
+    pub large_by_tcp: Option<SocketAddr>,
     /// Max-Forwards.
     pub max_forwards: u8,
     /// Seconds of ringing before [`Fact::NoAnswer`].
@@ -57,6 +60,7 @@ impl Endpoint {
         let key = server_key(&via, &Method::Invite);
         let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
         let identity = invite_identity(&request);
+        self.flows.join(dialog.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
@@ -154,6 +158,7 @@ impl Endpoint {
             target: plan.uri,
             routes: Vec::new(),
             flow: plan.flow,
+            large_by_tcp: plan.large_by_tcp,
             local_cseq: 0,
             remote_cseq: None,
             branches: 0,
@@ -166,6 +171,7 @@ impl Endpoint {
             bye_wanted: false,
             transactions: 0,
         };
+        self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
         self.send_invite(now, mint, leg, plan.max_forwards, &plan.headers, plan.body.as_ref());
         self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout);
@@ -211,7 +217,7 @@ impl Endpoint {
         let headers = SessionHeaders::default();
         let parts = RequestParts { method: Method::Ack, branch, cseq, max_forwards: 70, headers: &headers, body };
         let Some(dialog) = self.dialogs.get(&leg) else { return };
-        match self.write_request(dialog, &parts) {
+        match self.write_request(dialog, dialog.flow, &parts) {
             Ok(bytes) => {
                 let sent = Sent { event: mint.event_id(), flow: dialog.flow, bytes };
                 self.send(leg, &sent, "ACK".into(), None, cseq);
@@ -325,15 +331,9 @@ impl Endpoint {
     }
 
     /// Sends the ACK to a refusal, in the INVITE's own transaction (RFC 3261 §17.1.1.3).
-    pub(super) fn acknowledge_refusal(
-        &mut self,
-        mint: &mut dyn Mint,
-        id: TransactionId,
-        flow: Flow,
-        response: &Message,
-    ) {
+    pub(super) fn acknowledge_refusal(&mut self, mint: &mut dyn Mint, id: TransactionId, response: &Message) {
         let Some(client) = self.clients.get(&id) else { return };
-        let (leg, cseq, flow) = (client.key.leg, client.cseq, Flow { remote: client.last.flow.remote, ..flow });
+        let (leg, cseq, flow) = (client.key.leg, client.cseq, client.last.flow);
         let written = Message::scan(client.last.bytes.clone())
             .map_err(|_| BuildError::Unanswerable)
             .and_then(|request| write_sibling(&request, &Method::Ack, Some(response)));
@@ -357,9 +357,9 @@ impl Endpoint {
         parts: &RequestParts<'_>,
     ) -> Option<TransactionId> {
         let dialog = self.dialogs.get(&leg)?;
-        match self.write_request(dialog, parts) {
-            Ok(bytes) => {
-                let sent = Sent { event: mint.event_id(), flow: dialog.flow, bytes };
+        match self.write_fitting(dialog, parts) {
+            Ok((flow, bytes)) => {
+                let sent = Sent { event: mint.event_id(), flow, bytes };
                 let key = ClientKey { leg, branch: parts.branch, cancel: false };
                 Some(self.open_client(now, key, parts.method.clone(), parts.cseq, sent))
             }
@@ -372,10 +372,12 @@ impl Endpoint {
 
     fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
         let id = self.new_transaction();
+        let reliable = sent.flow.transport.is_reliable();
         let (machine, start): (_, &[Action]) = match method {
-            Method::Invite => (ClientMachine::Invite(client_invite::State::Calling), client_invite::START),
-            _ => (ClientMachine::Other(client_other::State::Trying), client_other::START),
+            Method::Invite => (ClientMachine::Invite(client_invite::State::Calling), client_invite::start(reliable)),
+            _ => (ClientMachine::Other(client_other::State::Trying), client_other::start(reliable)),
         };
+        self.flows.join(sent.flow, FlowUser::Client(id));
         self.send(key.leg, &sent, method.as_str().into(), None, cseq);
         self.client_keys.insert(key, id);
         let transaction = ClientTransaction {
@@ -398,7 +400,7 @@ impl Endpoint {
         id
     }
 
-    fn send(&mut self, leg: LegId, sent: &Sent, method: Box<str>, status: Option<u16>, cseq: u32) {
+    pub(super) fn send(&mut self, leg: LegId, sent: &Sent, method: Box<str>, status: Option<u16>, cseq: u32) {
         let Sent { event, flow, bytes } = sent.clone();
         self.outputs.push_back(Output::Send(Outgoing { event, leg, flow, bytes, method, status, cseq }));
     }
@@ -420,6 +422,7 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         remote: request.header(HeaderName::From)?.into(),
         remote_tag: from.tag().map(Box::from),
         flow: next_hop(flow, &routes, &target),
+        large_by_tcp: None,
         target,
         routes,
         local_cseq: 0,

@@ -1,7 +1,7 @@
 //! Requests that arrive: matched to transactions (RFC 3261 §17.2.3) and dialogs (§12.2.2), or answered without either.
 
 use super::content::content_refusal;
-use super::{Endpoint, Fact, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
+use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
@@ -183,7 +183,9 @@ impl Endpoint {
             return self.respond_other(now, mint, id, 491);
         }
         dialog.incoming = Some(id);
+        let before = dialog.flow;
         dialog.learn_target(&request, flow);
+        self.flows.moved(before, dialog.flow, FlowUser::Leg(leg));
         self.respond_other(now, mint, id, 100);
         self.learned(leg, Fact::Reinvited(request));
     }
@@ -297,6 +299,7 @@ impl Endpoint {
             merge: None,
         };
         self.servers.insert(id, Box::new(transaction));
+        self.flows.join(flow, FlowUser::Server(id));
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.transactions += 1;
         }

@@ -1,6 +1,6 @@
 //! Responses that arrive: matched by our own branch (RFC 3261 §17.1.3), and the 2xx that outlive their transaction.
 
-use super::{ClientKey, ClientMachine, Endpoint, Fact, Output, Stateless};
+use super::{ClientKey, ClientMachine, Endpoint, Fact, FlowUser, Output, Stateless};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
@@ -78,10 +78,12 @@ impl Endpoint {
             && status > 100
             && status < 300
         {
+            let before = dialog.flow;
             dialog.learn_from_response(&response, flow);
+            self.flows.moved(before, dialog.flow, FlowUser::Leg(leg));
         }
         if Class::of(status) == Class::Failure {
-            self.acknowledge_refusal(mint, id, flow, &response);
+            self.acknowledge_refusal(mint, id, &response);
         }
         self.settle_invite(leg, status, early);
         self.step_client_invite(now, id, client_invite::Input::Response(Class::of(status)));

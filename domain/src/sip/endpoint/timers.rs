@@ -120,9 +120,11 @@ impl Endpoint {
     pub(super) fn step_server_invite(&mut self, now: Moment, id: TransactionId, input: server_invite::Input) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         let ServerMachine::Invite(state) = server.machine else { return };
-        let (next, actions) = server_invite::step(state, input);
+        let reliable = server.flow.transport.is_reliable();
+        let (next, actions) = server_invite::step(state, input, reliable);
         server.machine = ServerMachine::Invite(next);
         let linger = match next {
+            server_invite::State::Confirmed if reliable => Duration::ZERO,
             server_invite::State::Confirmed => self.settings.timers.t4,
             _ => self.settings.timers.timeout(),
         };
@@ -136,7 +138,10 @@ impl Endpoint {
         let ServerMachine::Other(state) = server.machine else { return };
         let (next, actions) = server_other::step(state, input);
         server.machine = ServerMachine::Other(next);
-        let linger = self.settings.timers.timeout();
+        let linger = match server.flow.transport.is_reliable() {
+            true => Duration::ZERO,
+            false => self.settings.timers.timeout(),
+        };
         for action in actions {
             self.server_action(now, id, *action, linger);
         }
@@ -189,8 +194,14 @@ impl Endpoint {
                 self.timers.set(Timer::Transaction(id, TransactionTimer::Retransmit), at);
             }
             Action::StartLinger => {
-                // D is at least 32 s on datagrams whatever T1 is; tests with a small T1 shrink it too. K is T4.
-                let linger = if invite || refused { values.timeout() } else { values.t4 };
+                // D is at least 32 s on datagrams whatever T1 is; tests with a small T1 shrink it too. K is T4. On
+                // reliable transports both are zero, M is not (RFC 6026 §8.4).
+                let linger = match (invite, client.last.flow.transport.is_reliable()) {
+                    (true, true) if refused => Duration::ZERO,
+                    (true, _) => values.timeout(),
+                    (false, true) => Duration::ZERO,
+                    (false, false) => values.t4,
+                };
                 self.timers.set(Timer::Transaction(id, TransactionTimer::Linger), now + linger);
             }
             Action::StartTimeout => {

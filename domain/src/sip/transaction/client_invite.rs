@@ -32,8 +32,10 @@ pub enum Input {
     TransportError,
 }
 
-/// What to do when the request is first sent.
-pub const START: &[Action] = &[Action::StartRetransmit, Action::StartTimeout];
+/// What to do when the request is first sent: timer A is for transports that may lose it.
+pub const fn start(reliable: bool) -> &'static [Action] {
+    if reliable { &[Action::StartTimeout] } else { &[Action::StartRetransmit, Action::StartTimeout] }
+}
 
 /// The next state and what to do, in order. An input without a meaning in its state changes nothing.
 pub const fn step(state: State, input: Input) -> (State, &'static [Action]) {

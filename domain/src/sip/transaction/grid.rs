@@ -46,7 +46,9 @@ fn invite_server() {
     let states = [State::Proceeding, State::Completed, State::Confirmed, State::Accepted, State::Terminated];
     let mut inputs = CLASSES.map(Input::Respond).to_vec();
     inputs.extend([Input::Repeat, Input::Ack, Input::Retransmit, Input::Timeout, Input::Linger]);
-    insta::assert_snapshot!(grid(&states, &inputs, step));
+    insta::assert_snapshot!(grid(&states, &inputs, |state, input| step(state, input, false)));
+    let reliable = grid(&states, &inputs, |state, input| step(state, input, true));
+    insta::assert_snapshot!("invite_server_reliable", reliable);
 }
 
 #[test]
@@ -56,4 +58,10 @@ fn other_server() {
     let mut inputs = CLASSES.map(Input::Respond).to_vec();
     inputs.extend([Input::Repeat, Input::Linger]);
     insta::assert_snapshot!(grid(&states, &inputs, step));
+}
+
+#[test]
+fn requests_start() {
+    let starts = [client_invite::start, client_other::start].map(|start| [start(false), start(true)]);
+    insta::assert_snapshot!(format!("{:?}\n{:?}", starts[0], starts[1]));
 }

@@ -28,7 +28,7 @@ pub enum Action {
     StartTimeout,
     /// Disarm it.
     StopTimeout,
-    /// Stay for repeats: D, I, J, K, L or M.
+    /// Stay for repeats: D, I, J, K, L or M. Of these D, I, J and K are zero where the transport is reliable.
     StartLinger,
     /// Forget the transaction.
     Terminate,

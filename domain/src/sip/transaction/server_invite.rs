@@ -34,8 +34,9 @@ pub enum Input {
     Linger,
 }
 
-/// The next state and what to do, in order. An input without a meaning in its state changes nothing.
-pub const fn step(state: State, input: Input) -> (State, &'static [Action]) {
+/// The next state and what to do, in order. An input without a meaning in its state changes nothing. Timer G is for
+/// transports that may lose a response.
+pub const fn step(state: State, input: Input, reliable: bool) -> (State, &'static [Action]) {
     use Action::{Resend, StartLinger, StartRetransmit, StartTimeout, StopRetransmit, StopTimeout, Terminate};
     use Class::{Failure, Provisional, Success};
     use Input::{Ack, Linger, Repeat, Respond, Retransmit, Timeout};
@@ -44,6 +45,7 @@ pub const fn step(state: State, input: Input) -> (State, &'static [Action]) {
         (Proceeding, Repeat) => (Proceeding, &[Resend]),
         (Proceeding, Respond(Provisional)) => (Proceeding, &[]),
         (Proceeding, Respond(Success)) => (Accepted, &[StartLinger]),
+        (Proceeding, Respond(Failure)) if reliable => (Completed, &[StartTimeout]),
         (Proceeding, Respond(Failure)) => (Completed, &[StartRetransmit, StartTimeout]),
         (Completed, Repeat) => (Completed, &[Resend]),
         (Completed, Retransmit) => (Completed, &[Resend, StartRetransmit]),

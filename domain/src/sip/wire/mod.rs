@@ -1,4 +1,4 @@
-//! SIP messages on the wire (RFC 3261 §7, §20, §25): a scanner that frames a datagram, typed views that parse on
+//! SIP messages on the wire (RFC 3261 §7, §20, §25): a scanner that frames a datagram, a framer for streams, typed views that parse on
 //! demand, the checks a message must pass before anything is built on it, and a writer.
 //!
 //! The scanner only frames; it keeps every byte as it came. [`validate_request`] and [`validate_response`] judge.
@@ -17,6 +17,7 @@ mod numbers;
 mod params;
 mod reason;
 mod scan;
+mod stream;
 mod unreadable;
 mod uri;
 mod uri_buf;
@@ -28,6 +29,8 @@ mod writer;
 mod hostile_tests;
 #[cfg(test)]
 mod probe_tests;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod torture_tests;
 
@@ -41,6 +44,7 @@ pub use numbers::CSeq;
 pub use params::{Param, Params};
 pub use reason::reason_phrase;
 pub use scan::{MAX_HEADERS, MAX_MESSAGE_BYTES};
+pub use stream::{Framed, MAX_HEAD_BYTES, StreamFault, StreamFramer, Unstreamed};
 pub use unreadable::{Malformed, Unframed, Unreadable};
 pub use uri::{Scheme, Uri};
 pub use uri_buf::{UriBuf, escape_user};

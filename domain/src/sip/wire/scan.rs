@@ -92,7 +92,8 @@ impl Message {
         self.text(start).bytes().any(chars::is_control) || loose_in_fields
     }
 
-    fn body_span(&self, head_end: usize) -> Result<Span, Unframed> {
+    /// What Content-Length says, if it is there.
+    pub(super) fn stated_length(&self) -> Result<Option<u64>, Unframed> {
         let mut length = None;
         for field in self.fields_of(HeaderName::ContentLength) {
             let number = numbers::decimal(field.value.of(self.head())).ok_or(Unframed::ContentLength)?;
@@ -101,7 +102,11 @@ impl Message {
             }
             length = Some(number);
         }
-        let end = match length {
+        Ok(length)
+    }
+
+    fn body_span(&self, head_end: usize) -> Result<Span, Unframed> {
+        let end = match self.stated_length()? {
             None => self.bytes.len(),
             Some(length) => usize::try_from(length).map_or(usize::MAX, |length| head_end.saturating_add(length)),
         };

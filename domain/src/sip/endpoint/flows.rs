@@ -1,0 +1,167 @@
+//! Who depends on which connection, and what becomes of them when it is gone (RFC 3261 §8.1.3.1, §18.2.2, §18.4).
+
+use super::large::rerouted;
+use super::{ClientMachine, Endpoint, ServerMachine};
+use crate::address::Flow;
+use crate::ids::LegId;
+use crate::ports::Mint;
+use crate::sip::dialog::Sent;
+use crate::sip::timer::TransactionId;
+use crate::sip::transaction::{Action, client_invite, client_other, server_invite};
+use crate::sip::wire::{Message, Method};
+use crate::time::Moment;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+/// Who depends on a connection. In the order in which they learn that it is gone: requests go where the leg's next
+/// ones go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum FlowUser {
+    /// The leg's next request would take it.
+    Leg(LegId),
+    /// A request came by it and is owed its response there.
+    Server(TransactionId),
+    /// A request went by it.
+    Client(TransactionId),
+}
+
+/// Users of reliable flows; those of datagrams are not kept, for no datagram says that it failed.
+#[derive(Debug, Default)]
+pub(super) struct FlowUsers(HashMap<Flow, BTreeSet<FlowUser>>);
+
+impl FlowUsers {
+    pub(super) fn join(&mut self, flow: Flow, user: FlowUser) {
+        if flow.transport.is_reliable() {
+            self.0.entry(flow).or_default().insert(user);
+        }
+    }
+
+    pub(super) fn leave(&mut self, flow: Flow, user: FlowUser) {
+        if let Some(users) = self.0.get_mut(&flow) {
+            users.remove(&user);
+            if users.is_empty() {
+                self.0.remove(&flow);
+            }
+        }
+    }
+
+    pub(super) fn moved(&mut self, from: Flow, to: Flow, user: FlowUser) {
+        if from != to {
+            self.leave(from, user);
+            self.join(to, user);
+        }
+    }
+}
+
+impl Endpoint {
+    /// How many connections something depends on.
+    pub fn flow_count(&self) -> usize {
+        self.flows.0.len()
+    }
+
+    /// The connection of a flow is gone, or none came about.
+    pub fn flow_failed(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow) {
+        for user in self.flows.0.remove(&flow).unwrap_or_default() {
+            match user {
+                FlowUser::Leg(leg) => self.leg_without_connection(leg),
+                FlowUser::Server(id) => self.server_without_connection(mint, id),
+                FlowUser::Client(id) => self.client_without_connection(now, mint, id),
+            }
+        }
+    }
+
+    /// The dialog stays; its next request opens a connection to where the peer says that it listens.
+    fn leg_without_connection(&mut self, leg: LegId) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.flow = dialog.flow_without_connection();
+            self.flows.join(dialog.flow, FlowUser::Leg(leg));
+        }
+    }
+
+    /// A response that is still owed opens a connection to where the request's Via says (RFC 3261 §18.2.2). A 2xx without
+    /// its ACK goes there at once; other final responses are not repeated on reliable transports.
+    fn server_without_connection(&mut self, mint: &mut dyn Mint, id: TransactionId) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let (leg, failed) = (server.leg, server.flow);
+        let accepted = server.machine == ServerMachine::Invite(server_invite::State::Accepted);
+        let answer = self.dialogs.get(&leg).and_then(|dialog| dialog.answer.as_ref()).filter(|_| accepted);
+        let answer = answer.filter(|answer| answer.sent.flow == failed).cloned();
+        if let Some(request) = &server.request {
+            server.flow = named_by_via(failed, request);
+        } else if let Some(answer) = answer
+            && let Ok(response) = Message::scan(answer.sent.bytes.clone())
+        {
+            server.flow = named_by_via(failed, &response);
+            let sent = Sent { event: mint.event_id(), flow: server.flow, bytes: answer.sent.bytes };
+            self.send(leg, &sent, Method::Invite.as_str().into(), response.status(), answer.cseq);
+            if let Some(answer) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.answer.as_mut()) {
+                answer.sent = sent;
+            }
+        }
+        let flow = self.servers.get(&id).map(|server| server.flow);
+        if let Some(flow) = flow.filter(|flow| *flow != failed) {
+            self.flows.join(flow, FlowUser::Server(id));
+        }
+    }
+
+    /// A request without any response goes another way, where there is one that did not fail. Else it is over: no
+    /// response will come (RFC 3261 §8.1.3.1).
+    fn client_without_connection(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let (leg, failed, machine) = (client.key.leg, client.last.flow, client.machine);
+        let way = self.dialogs.get(&leg).map(|dialog| dialog.flow).filter(|flow| *flow != failed);
+        match (machine, way) {
+            (ClientMachine::Invite(client_invite::State::Calling), Some(way)) => self.send_by(now, mint, id, way),
+            (ClientMachine::Other(client_other::State::Trying), Some(way)) if !client.key.cancel => {
+                self.send_by(now, mint, id, way);
+            }
+            (ClientMachine::Invite(client_invite::State::Accepted), Some(way)) => {
+                self.acknowledge_by(mint, leg, failed, way);
+            }
+            (ClientMachine::Invite(_), _) => {
+                self.step_client_invite(now, id, client_invite::Input::TransportError);
+            }
+            (ClientMachine::Other(_), _) => self.step_client_other(now, id, client_other::Input::TransportError),
+        }
+    }
+
+    /// The same request by another path; it has all its time once more.
+    fn send_by(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, way: Flow) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let changes = client.last.flow.transport != way.transport || client.last.flow.local != way.local;
+        let bytes = match changes {
+            true => rerouted(&client.last.bytes, client.last.flow, way).unwrap_or_else(|| client.last.bytes.clone()),
+            false => client.last.bytes.clone(),
+        };
+        let sent = Sent { event: mint.event_id(), flow: way, bytes };
+        client.last = sent.clone();
+        let (leg, method, cseq) = (client.key.leg, client.method.clone(), client.cseq);
+        self.flows.join(way, FlowUser::Client(id));
+        self.send(leg, &sent, method.as_str().into(), None, cseq);
+        let start: &[Action] = match method {
+            Method::Invite => client_invite::start(way.transport.is_reliable()),
+            _ => client_other::start(way.transport.is_reliable()),
+        };
+        for action in start {
+            self.client_action(now, id, *action, false);
+        }
+    }
+
+    /// The ACK to a 2xx that is young enough to be repeated may have been lost with the connection.
+    fn acknowledge_by(&mut self, mint: &mut dyn Mint, leg: LegId, failed: Flow, way: Flow) {
+        let acked = self.dialogs.get(&leg).and_then(|dialog| dialog.acked.clone());
+        let Some((cseq, sent)) = acked.filter(|(_, sent)| sent.flow == failed) else { return };
+        let sent = Sent { event: mint.event_id(), flow: way, bytes: sent.bytes };
+        self.send(leg, &sent, Method::Ack.as_str().into(), None, cseq);
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.acked = Some((cseq, sent));
+        }
+    }
+}
+
+/// Where a response goes once the connection of its request is gone: the address that the request came from, the port that
+/// its Via names (RFC 3261 §18.2.2). `message` is the request or a response to it.
+fn named_by_via(flow: Flow, message: &Message) -> Flow {
+    let port = message.top_via().ok().and_then(|via| via.port).unwrap_or(5060);
+    Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
+}
