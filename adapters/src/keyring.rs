@@ -154,6 +154,11 @@ impl Keyring {
         Ok((reference, key))
     }
 
+    /// A key that stays the same for the keyring's life and tell nothing of its keys; `purpose` tells uses apart.
+    pub fn derived(&self, purpose: &str) -> SealKey {
+        lock(&self.shared.vault).derived(purpose)
+    }
+
     /// Erases keys, all or none: what they sealed is gone for good, and no byte of them is left in the file. Waits
     /// for the disk.
     pub fn erase(&self, references: &[KeyRef]) -> Result<(), KeyringError> {

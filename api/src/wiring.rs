@@ -3,6 +3,7 @@
 use crate::config::{Config, ConfigError};
 use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
+use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
@@ -20,8 +21,9 @@ use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
-use domain::log::{EventLog, PortFuture, Position, StreamName};
+use domain::log::{Direction, EventLog, PortFuture, Position, ReadError, Recorded, Revision, StreamName};
 use domain::media::MediaReport;
+use domain::registration::{Aor, Registrar};
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
@@ -61,6 +63,9 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// What the log holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The node's identity.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -148,7 +153,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let (media, ports) = start_media(config, Arc::clone(&inbox))?;
     let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
     let mut entropy = Entropy::new();
-    let settings = exchange_settings(config, &sip, node, entropy.bits());
+    let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"));
     let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
@@ -159,8 +164,11 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         log: Arc::clone(&log),
         media: media.orders(),
         inbox: Arc::clone(&inbox),
+        keyring: keyring.clone(),
+        reread: reader_of(Arc::clone(&log), Arc::clone(&inbox)),
         gather: Duration::from_millis(config.sip.gather_ms),
     })?;
+    restore_registrations(&log, &inbox).await?;
 
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
@@ -177,7 +185,12 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
     let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
     let events = EventState::new(state.clone(), feed);
-    let router = crate::whole_router(state, sessions, events);
+    let registrations = RegistrationState {
+        app: state.clone(),
+        views: Arc::clone(&views),
+        registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
+    };
+    let router = crate::whole_router(state, sessions, events, registrations);
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());
@@ -210,6 +223,44 @@ impl Running {
         self.shard.stop();
         self.media.shutdown();
         self.views.close().await;
+    }
+}
+
+/// Bindings live longer than the process: every address's stream that is open is taken up again.
+async fn restore_registrations(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
+    for stream in log.open_streams().await? {
+        if stream.category() == Aor::CATEGORY {
+            inbox.tell(Notice::Restored(read_whole(log, &stream).await?));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a registration's stream anew for the shard, when that finds it elsewhere than it thought.
+fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn(StreamName) + Send> {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move |stream| {
+        let (log, inbox) = (Arc::clone(&log), Arc::clone(&inbox));
+        runtime.spawn(async move {
+            match read_whole(&log, &stream).await {
+                Ok(events) => inbox.tell(Notice::Restored(events)),
+                Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
+            }
+        });
+    })
+}
+
+async fn read_whole(log: &Arc<dyn EventLog>, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
+    const PAGE: usize = 1_000;
+    let mut events = Vec::new();
+    loop {
+        let from = Revision(events.len() as u64);
+        let page = log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
+        let whole = page.len() < PAGE;
+        events.extend(page);
+        if whole {
+            return Ok(events);
+        }
     }
 }
 
@@ -272,7 +323,13 @@ fn tcp_settings(config: &Config) -> TcpSettings {
     TcpSettings { connections, connections_per_host, idle, ..TcpSettings::default() }
 }
 
-fn exchange_settings(config: &Config, sip: &[Listener], node: Node, tag_secret: u64) -> ExchangeSettings {
+fn exchange_settings(
+    config: &Config,
+    sip: &[Listener],
+    node: Node,
+    tag_secret: u64,
+    secret: SealKey,
+) -> ExchangeSettings {
     let t1 = Duration::from_millis(config.sip.t1_ms);
     ExchangeSettings {
         endpoint: EndpointSettings {
@@ -282,6 +339,8 @@ fn exchange_settings(config: &Config, sip: &[Listener], node: Node, tag_secret: 
             tag_secret,
         },
         node: node.number,
+        epoch: node.epoch,
+        secret,
         edge_stream: StreamName::new("edge", format_args!("{}-0-{}", node.number, node.epoch)),
         domain: config.sip.domain.as_deref().map(Into::into),
         listeners: sip.to_vec(),

@@ -97,11 +97,17 @@ fn tables() -> Tables {
 impl Bench {
     fn new() -> Self {
         let settings = ExchangeSettings {
+            epoch: 1,
+            secret: SealKey::from_bytes([9; 32]),
             endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),
-            listeners: vec![Listener { address: EXCHANGE.parse().unwrap(), role: EdgeRole::Carrier, transport: domain::address::Transport::Udp }],
+            listeners: vec![Listener {
+                address: EXCHANGE.parse().unwrap(),
+                role: EdgeRole::Carrier,
+                transport: domain::address::Transport::Udp,
+            }],
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
         let mint = Counting { next: 0, port: 20_000 };
@@ -129,6 +135,7 @@ impl Bench {
                 match effect {
                     Effect::Transmit { flow, bytes } => left.push((flow.remote, bytes)),
                     Effect::Media(order) => self.media(order),
+                    Effect::Bind(_) => {}
                 }
             }
             appends = self.exchange.appends(self.now, &mut self.mint);

@@ -1,7 +1,9 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
-use domain::log::{Committed, Outcome};
+use domain::ids::AccountId;
+use domain::log::{Committed, Outcome, PortFuture, Recorded};
 use domain::media::MediaReport;
+use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand};
 use domain::routing::{HostKey, Provisioned};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -21,12 +23,28 @@ pub enum Notice {
     Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
+    /// All events of a registration's stream, oldest first.
+    Restored(Vec<Recorded>),
+    /// A command of the API on a user's bindings.
+    Bind(Box<BindCommand>),
     /// Take no new calls.
     Drain,
     /// End every call.
     ReleaseAll,
     /// Stop the thread.
     Stop,
+}
+
+/// What the API asks of a user's bindings, and where the answer goes.
+pub struct BindCommand {
+    /// Whose domain it must be.
+    pub account: AccountId,
+    /// The user.
+    pub aor: Aor,
+    /// What to do.
+    pub command: RegistrationCommand,
+    /// Answered when it is durable; dropped where it cannot be carried out now.
+    pub reply: oneshot::Sender<Result<Done, CommandRejection>>,
 }
 
 /// See the module.
@@ -71,5 +89,20 @@ impl AsFd for Inbox {
 impl Committed for Inbox {
     fn committed(&self, outcomes: Vec<Outcome>) {
         self.tell(Notice::Outcomes(outcomes));
+    }
+}
+
+impl Registrar for Inbox {
+    fn command(
+        &self,
+        account: AccountId,
+        aor: Aor,
+        command: RegistrationCommand,
+    ) -> PortFuture<'_, Result<Result<Done, CommandRejection>, RegistrarAway>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Notice::Bind(Box::new(BindCommand { account, aor, command, reply })));
+        Box::pin(async move {
+            answer.await.map_err(|_| RegistrarAway("the exchange stops, or the log cannot take it".to_owned()))
+        })
     }
 }

@@ -1,12 +1,13 @@
 //! The shard: a thread that feeds sockets, timers, media reports and the log's outcomes to the pure exchange, and
 //! carries out what it gives back. It decides nothing.
 
+mod bind;
 mod clock;
 mod inbox;
 mod mint;
 mod shard;
 
 pub use clock::Clock;
-pub use inbox::{Inbox, Notice};
+pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;
 pub use shard::{Gauges, Shard, ShardError, ShardParts};

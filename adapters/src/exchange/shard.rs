@@ -1,5 +1,6 @@
 //! The shard's thread.
 
+use super::bind::Waiting;
 use super::clock::Clock;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
@@ -8,7 +9,8 @@ use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Census, Effect, Exchange};
-use domain::log::{Committed, EventLog};
+use domain::log::{Committed, EventLog, StreamName};
+use domain::ports::Keyring;
 use domain::time::{Moment, Now};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
@@ -123,6 +125,10 @@ pub struct ShardParts {
     pub media: MediaOrders,
     /// What other threads tell it.
     pub inbox: Arc<Inbox>,
+    /// Opens what is sealed in streams that are taken up again.
+    pub keyring: Arc<dyn Keyring>,
+    /// Reads a registration's stream and tells the inbox ([`Notice::Restored`]); returns at once.
+    pub reread: Box<dyn Fn(StreamName) + Send>,
     /// Least time between two readings of the sockets. What arrives meanwhile shares a wake-up, a turn and a commit;
     /// the first message after a rest is read at once. Zero reads whenever something is there.
     pub gather: Duration,
@@ -184,6 +190,9 @@ struct Worker {
     everything: Epoll,
     /// The inbox alone: what is watched between two readings.
     inbox_alone: Epoll,
+    keyring: Arc<dyn Keyring>,
+    reread: Box<dyn Fn(StreamName) + Send>,
+    waiting: Waiting,
     gather: Duration,
     /// Sockets and timers rest until then.
     rests_until: Moment,
@@ -194,7 +203,8 @@ struct Worker {
 
 impl Worker {
     fn new(parts: ShardParts, [everything, inbox_alone]: [Epoll; 2], gauges: Arc<Gauges>) -> io::Result<Self> {
-        let ShardParts { exchange, listeners, tcp, tcp_settings, mint, log, media, inbox, gather } = parts;
+        let ShardParts { exchange, listeners, tcp, tcp_settings, mint, log, media, inbox, keyring, reread, gather } =
+            parts;
         let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
         for (index, pump) in pumps.iter().enumerate() {
             everything.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
@@ -221,6 +231,9 @@ impl Worker {
             gauges,
             everything,
             inbox_alone,
+            keyring,
+            reread,
+            waiting: Waiting::default(),
             gather,
             rests_until,
             clock,
@@ -331,13 +344,14 @@ impl Worker {
     /// `false` when the thread is to stop.
     fn read_inbox(&mut self) -> bool {
         let now = self.clock.now();
-        let Self { exchange, mint, inbox, .. } = self;
+        let Self { exchange, mint, inbox, keyring, waiting, .. } = self;
         for notice in inbox.take() {
             match notice {
                 Notice::Outcomes(outcomes) => {
                     for outcome in outcomes {
+                        waiting.answer(&outcome);
                         if let Err(error) = exchange.landed(outcome) {
-                            tracing::error!(%error, "a stream is frozen: its call cannot go on");
+                            tracing::error!(%error, "a stream is frozen: a call that it is of cannot go on");
                         }
                     }
                 }
@@ -348,6 +362,12 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
+                Notice::Restored(events) => {
+                    if let Err(error) = exchange.restore_registration(now, &events, &**keyring) {
+                        tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
+                    }
+                }
+                Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
                 Notice::Drain => exchange.drain(),
                 Notice::ReleaseAll => exchange.release_all(now, mint),
                 Notice::Stop => return false,
@@ -369,6 +389,8 @@ impl Worker {
                     }
                 }
                 Effect::Media(order) => orders.push(order),
+                // The exchange has done it.
+                Effect::Bind(_) => {}
             }
         }
         for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.pumps) {
@@ -382,6 +404,7 @@ impl Worker {
         if !orders.is_empty() {
             self.media.order(orders);
         }
+        self.exchange.take_unread().into_iter().for_each(&self.reread);
         let now = self.clock.now();
         let appends = self.exchange.appends(now, &mut self.mint);
         if !appends.is_empty() {

@@ -118,6 +118,11 @@ impl Vault {
         Ok(())
     }
 
+    /// See [`super::Keyring::derived`].
+    pub fn derived(&self, purpose: &str) -> SealKey {
+        self.master.derive(purpose)
+    }
+
     /// The key behind a reference; `None` where it was erased or never was.
     pub fn key(&self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
         let row = self.row_of(reference)?;

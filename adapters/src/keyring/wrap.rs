@@ -44,6 +44,13 @@ impl Wrapper {
         Self(key.clone())
     }
 
+    /// A key for another purpose, by BLAKE3's key derivation.
+    pub fn derive(&self, purpose: &str) -> SealKey {
+        let mut hasher = blake3::Hasher::new_derive_key("strowger keyring: bytes derived from the master key");
+        hasher.update(self.0.expose()).update(purpose.as_bytes());
+        SealKey::from_bytes(*hasher.finalize().as_bytes())
+    }
+
     /// Wraps a key with a salt that is used this once.
     pub fn wrap(&self, key: &SealKey, salt: [u8; SALT], place: Place) -> Vec<u8> {
         self.wrap_bytes(key.expose(), salt, place)

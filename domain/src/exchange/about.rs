@@ -1,6 +1,7 @@
 //! What an exchange is told once, and what it tells about itself.
 
 use super::route::Listener;
+use crate::codec::seal::SealKey;
 use crate::log::StreamName;
 use crate::sip::endpoint::EndpointSettings;
 
@@ -11,6 +12,10 @@ pub struct ExchangeSettings {
     pub endpoint: EndpointSettings,
     /// Our node's number.
     pub node: u16,
+    /// Which start of the node this is: nonces of an earlier one are stale.
+    pub epoch: u32,
+    /// Kept for ever: proves nonces, and names registrations' streams without naming anybody.
+    pub secret: SealKey,
     /// The stream of this shard's summaries; a fresh one each start.
     pub edge_stream: StreamName,
     /// The platform's domain in From toward callees; the listener's address where there is none.

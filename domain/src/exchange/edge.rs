@@ -22,7 +22,8 @@ impl EdgeSummarised {
 pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
-    /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`.
+    /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`,
+    /// `register-repeat`.
     pub what: Box<str>,
     /// How often.
     pub times: u64,
@@ -72,5 +73,6 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::StrayAck => "stray-ack".into(),
         Stateless::Unreadable => "unreadable".into(),
         Stateless::KeepAlive => "keep-alive".into(),
+        Stateless::RegisterRepeat => "register-repeat".into(),
     }
 }

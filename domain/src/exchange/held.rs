@@ -3,10 +3,12 @@
 use crate::address::Flow;
 use crate::log::Durable;
 use crate::media::MediaOrder;
+use crate::registration::{Aor, RegistrationEvent};
+use crate::time::WallTime;
 use bytes::Bytes;
 
 /// Something that the outside can see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Send a message.
     Transmit {
@@ -17,6 +19,20 @@ pub enum Effect {
     },
     /// Order media.
     Media(MediaOrder),
+    /// Let calls find what changed of an address's bindings. The exchange does it itself, before anything of the same
+    /// append leaves; [`super::Exchange::effects`] never hands it out.
+    Bind(Box<Bound>),
+}
+
+/// A change of bindings that is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// Whose.
+    pub aor: Aor,
+    /// When it happened.
+    pub at: WallTime,
+    /// What happened.
+    pub event: RegistrationEvent,
 }
 
 /// Effects of events that are not durable yet. Only a [`Durable`] opens it: there is no other way out.

@@ -8,32 +8,37 @@ mod about;
 mod edge;
 mod held;
 mod live;
+mod log;
 mod outbox;
+mod registrar;
 mod route;
 mod streams;
 
 pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
-pub use held::{Effect, Held};
+pub use held::{Bound, Effect, Held};
 pub use outbox::{Landed, Outbox};
+pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
 use crate::codec::{Desk, Encoded};
 use crate::ids::{LegId, SessionId};
-use crate::log::{Append, AppendError, Outcome};
+use crate::log::Append;
 use crate::media::MediaReport;
 use crate::ports::Mint;
 use crate::routing::{HostKey, Provisioned, Tables};
 use crate::session::decide::offer::Offer;
 use crate::session::event::{ReleaseCause, Way};
 use crate::session::order::{Context, Order, Step};
+use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
 use crate::sip::wire::{Message, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::Live;
+use registrar::Registrar;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -41,9 +46,6 @@ use uuid::Uuid;
 
 /// Repeats are written down at most this long after they happened.
 const NOTE_REPEATS_AFTER: Duration = Duration::from_millis(100);
-
-/// An append that the log could not take is tried again after this long.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Summaries of what belongs to no stream are this far apart.
 const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
@@ -55,6 +57,7 @@ pub struct Exchange {
     tables: Tables,
     endpoint: Endpoint,
     sessions: HashMap<SessionId, Box<Live>>,
+    registrar: Registrar,
     legs: HashMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -66,7 +69,11 @@ pub struct Exchange {
     edge: EdgeCounters,
     edge_outbox: Outbox,
     next_summary: Option<Moment>,
+    /// When the next binding may have expired.
+    expire_at: Option<Moment>,
     draining: bool,
+    /// Streams of registrations to be read.
+    unread: Vec<crate::log::StreamName>,
     frozen: usize,
     live_sessions: usize,
 }
@@ -75,7 +82,10 @@ impl Exchange {
     /// An exchange without calls.
     pub fn new(settings: ExchangeSettings, tables: Tables) -> Self {
         let edge_outbox = Outbox::new(settings.edge_stream.clone(), Uuid::nil(), settings.node);
+        let secret = |purpose: &[u8]| *blake3::keyed_hash(settings.secret.expose(), purpose).as_bytes();
+        let challenger = Challenger::new(ChallengerSettings::new(secret(b"nonces"), settings.epoch));
         Self {
+            registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             settings,
             tables,
@@ -89,7 +99,9 @@ impl Exchange {
             edge: EdgeCounters::default(),
             edge_outbox,
             next_summary: None,
+            expire_at: None,
             draining: false,
+            unread: Vec::new(),
             frozen: 0,
             live_sessions: 0,
         }
@@ -157,96 +169,14 @@ impl Exchange {
         if self.next_summary.is_some_and(|at| at <= now.moment) {
             self.summarise(now, mint);
         }
+        if self.expire_at.is_some_and(|at| at <= now.moment) {
+            self.expire_bindings(now, mint);
+        }
     }
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        [self.endpoint.next_wake(), self.next_summary, self.resubmit_at].into_iter().flatten().min()
-    }
-
-    /// What is to be submitted to the log now. At most one append per stream is out at a time.
-    pub fn appends(&mut self, now: Now, mint: &mut dyn Mint) -> Vec<Append> {
-        let mut appends = self.take_resubmissions(now.moment);
-        for id in std::mem::take(&mut self.touched) {
-            let Some(live) = self.sessions.get_mut(&id) else { continue };
-            if live.outbox.is_ready() && live.has_repeats() {
-                live.write_repeats(&mut self.desk, mint, now.wall);
-                self.endpoint.timers().stop(Timer::NoteRepeats(id));
-            }
-            appends.extend(live.outbox.take());
-        }
-        appends.extend(self.edge_outbox.take());
-        appends
-    }
-
-    /// Whether appends wait for a log that is away.
-    pub const fn waits_for_log(&self) -> bool {
-        !self.resubmit.is_empty()
-    }
-
-    fn take_resubmissions(&mut self, now: Moment) -> Vec<Append> {
-        match self.resubmit_at {
-            _ if self.resubmit.is_empty() => Vec::new(),
-            None => {
-                self.resubmit_at = Some(now + RETRY_AFTER);
-                Vec::new()
-            }
-            Some(at) if at > now => Vec::new(),
-            Some(_) => {
-                self.resubmit_at = None;
-                std::mem::take(&mut self.resubmit)
-            }
-        }
-    }
-
-    /// The log's word on an append. Effects that may leave are to be taken by [`Exchange::effects`].
-    pub fn landed(&mut self, outcome: Outcome) -> Result<(), AppendError> {
-        let Outcome { stream, result } = outcome;
-        if stream == self.settings.edge_stream {
-            return self.land(None, result);
-        }
-        let id = Uuid::parse_str(stream.id()).map(|uuid| SessionId::from_bits(uuid.as_u128()));
-        id.map_or(Ok(()), |id| self.land(Some(id), result))
-    }
-
-    fn land(
-        &mut self,
-        session: Option<SessionId>,
-        result: Result<crate::log::Durable, AppendError>,
-    ) -> Result<(), AppendError> {
-        let outbox = match session {
-            None => &mut self.edge_outbox,
-            Some(id) => match self.sessions.get_mut(&id) {
-                Some(live) => &mut live.outbox,
-                None => return Ok(()),
-            },
-        };
-        match outbox.landed(result) {
-            Landed::Effects(effects) => {
-                self.effects.extend(effects);
-                if let Some(id) = session {
-                    self.touched.push(id);
-                    self.forget_if_over(id);
-                }
-                Ok(())
-            }
-            Landed::Retry(append) => {
-                self.resubmit.push(append);
-                Ok(())
-            }
-            Landed::Frozen(error) => {
-                self.frozen += 1;
-                if let Some(id) = session {
-                    self.forget_if_over(id);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// What may leave now.
-    pub fn effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        [self.endpoint.next_wake(), self.next_summary, self.resubmit_at, self.expire_at].into_iter().flatten().min()
     }
 
     /// Configuration changed, durably.
@@ -297,23 +227,26 @@ impl Exchange {
     fn settle(&mut self, now: Now, mint: &mut dyn Mint) {
         while let Some(output) = self.endpoint.poll() {
             match output {
-                Output::Received(incoming) => {
-                    if let Some((id, live)) = live_of(&self.legs, &mut self.sessions, incoming.leg) {
+                Output::Received(incoming) => match live_of(&self.legs, &mut self.sessions, incoming.leg) {
+                    Some((id, live)) => {
                         live.begin_turn();
                         live.received(&mut self.desk, now.wall, incoming);
                         self.touched.push(id);
                     }
-                }
-                Output::Send(outgoing) => {
-                    if let Some((id, live)) = live_of(&self.legs, &mut self.sessions, outgoing.leg) {
+                    None => self.registrar.received(&mut self.desk, now.wall, incoming),
+                },
+                Output::Send(outgoing) => match live_of(&self.legs, &mut self.sessions, outgoing.leg) {
+                    Some((id, live)) => {
                         live.commit(&mut self.desk, now.wall, outgoing);
                         self.touched.push(id);
                     }
-                }
+                    None => self.registrar.commit(&mut self.desk, now.wall, outgoing),
+                },
                 Output::Repeat { leg, sent } => self.send_again(now, leg, sent),
                 Output::Absorbed { leg, event } => self.note_repeat(now, leg, Way::Received, event),
                 Output::Learned(leg, fact) => self.learn(now, mint, leg, &fact),
                 Output::Offered { flow, request } => self.offer(now, mint, flow, request),
+                Output::Registering { flow, request } => self.register(now, mint, flow, request),
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
                     self.effects.extend(bytes.map(|bytes| Effect::Transmit { flow, bytes }));
@@ -325,8 +258,10 @@ impl Exchange {
 
     /// Durable bytes go at once; others are about to go anyway.
     fn send_again(&mut self, now: Now, leg: LegId, sent: crate::sip::dialog::Sent) {
-        let durable =
-            live_of(&self.legs, &mut self.sessions, leg).is_some_and(|(_, live)| live.outbox.is_durable(sent.event));
+        let durable = match live_of(&self.legs, &mut self.sessions, leg) {
+            Some((_, live)) => live.outbox.is_durable(sent.event),
+            None => self.registrar.is_durable(leg, sent.event),
+        };
         if durable {
             self.effects.push(Effect::Transmit { flow: sent.flow, bytes: sent.bytes });
             self.note_repeat(now, leg, Way::Sent, sent.event);
@@ -334,7 +269,12 @@ impl Exchange {
     }
 
     fn note_repeat(&mut self, now: Now, leg: LegId, way: Way, event: crate::ids::EventId) {
-        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
+        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else {
+            // A REGISTER's: its stream holds what was said, the edge's summary how often it was said again.
+            self.edge.count(EdgeRole::Public, Stateless::RegisterRepeat);
+            self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
+            return;
+        };
         live.note_repeat(leg, way, event);
         let timers = self.endpoint.timers();
         if !timers.is_set(Timer::NoteRepeats(id)) {
@@ -460,7 +400,7 @@ impl Exchange {
     }
 
     fn forget_leg(&mut self, leg: LegId) {
-        let Some(id) = self.legs.remove(&leg) else { return };
+        let Some(id) = self.legs.remove(&leg) else { return self.registrar.forget_leg(leg) };
         if let Some(live) = self.sessions.get_mut(&id) {
             live.legs = live.legs.saturating_sub(1);
         }

@@ -4,7 +4,9 @@
 use super::held::{Effect, Held};
 use crate::codec::{Desk, Encoded};
 use crate::ids::EventId;
-use crate::log::{Append, AppendError, Draft, Durable, EventHash, Expected, Hashed, Life, Revision, StreamName};
+use crate::log::{
+    Append, AppendError, Draft, Durable, EventHash, Expected, Hashed, Life, Recorded, Revision, StreamName,
+};
 use crate::time::WallTime;
 use std::collections::VecDeque;
 use uuid::Uuid;
@@ -128,9 +130,23 @@ impl Outbox {
         }
     }
 
+    /// The outbox of a stream whose last event is this.
+    pub fn restored(last: &Recorded, node: u16) -> Self {
+        let mut outbox = Self::new(last.stream.clone(), last.correlation, node);
+        outbox.expected = Expected::Exactly(last.revision);
+        outbox.next = last.revision.0 + 1;
+        outbox.last_hash = last.hash();
+        outbox
+    }
+
     /// From here on the stream's life is over, whatever is still noted in it.
     pub const fn close(&mut self) {
-        self.batch.life = Life::Closed;
+        self.set_life(Life::Closed);
+    }
+
+    /// What the next append does to the stream's life.
+    pub const fn set_life(&mut self, life: Life) {
+        self.batch.life = life;
     }
 
     /// Whether an append can be taken.
@@ -146,6 +162,11 @@ impl Outbox {
     /// Whether the event is on disk. Event ids of a stream rise with its turns.
     pub fn is_durable(&self, event: EventId) -> bool {
         self.durable.is_some_and(|durable| event <= durable)
+    }
+
+    /// The stream and the revision of its newest event, pending ones included; `None` while it has none.
+    pub fn last(&self) -> Option<(&StreamName, Revision)> {
+        Some((&self.stream, Revision(self.next.checked_sub(1)?)))
     }
 
     /// Whether nothing of the stream is written or leaves any more.

@@ -59,8 +59,12 @@ pub(super) fn route(
 
 fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<RouteChosen, RouteRefused> {
     let rule = rule_name(decision.reason.rule);
-    let targets: Vec<Target> =
+    let mut targets: Vec<Target> =
         decision.attempts.into_iter().filter_map(|attempt| target(attempt, listeners, flow)).collect();
+    // Trunks and addresses are tried one after the other.
+    for (group, target) in (0..).zip(&mut targets) {
+        target.group = group;
+    }
     if targets.is_empty() {
         let reason =
             "no target can be reached: its host name does not resolve, or no listener has its transport".into();
@@ -102,6 +106,8 @@ fn target(attempt: Attempt, listeners: &[Listener], flow: Flow) -> Option<Target
         trunk: attempt.trunk,
         media_source: attempt.media_source,
         ring_timeout: attempt.ring_timeout,
+        group: 0,
+        routes: vec![],
     })
 }
 

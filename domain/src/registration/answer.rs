@@ -1,7 +1,7 @@
 //! What the 200 to a REGISTER holds: every binding there is now, not only those that were asked about.
 
 use super::{Binding, Contacts, RegisterRequest, Registration, Supported, Terms, public_gruu};
-use crate::sip::wire::{HeaderName, Writer};
+use crate::sip::endpoint::SessionHeaders;
 use crate::time::WallTime;
 
 /// Headers of a 200 (RFC 3261 §10.3 step 8).
@@ -70,20 +70,19 @@ fn date(now: WallTime) -> String {
 }
 
 impl Answer {
-    /// Adds its headers to a 200 that was begun.
-    pub fn write(&self, answer: &mut Writer) {
-        for contact in &self.contacts {
-            answer.header(HeaderName::Contact, contact);
-        }
-        for element in &self.path {
-            answer.header(HeaderName::Path, element);
-        }
+    /// Its headers, by their names.
+    pub fn headers(&self) -> SessionHeaders {
+        let mut headers = Vec::new();
+        let mut add = |name: &str, value: &str| headers.push((name.into(), value.into()));
+        self.contacts.iter().for_each(|contact| add("Contact", contact));
+        self.path.iter().for_each(|element| add("Path", element));
         if !self.supported.is_empty() {
-            answer.header(HeaderName::Supported, &self.supported.join(", "));
+            add("Supported", &self.supported.join(", "));
         }
         if self.outbound {
-            answer.header(HeaderName::Require, "outbound");
+            add("Require", "outbound");
         }
-        answer.header(HeaderName::Date, &self.date);
+        add("Date", &self.date);
+        SessionHeaders(headers)
     }
 }

@@ -24,6 +24,27 @@ pub enum RegistrationEvent {
     BindingRemoved(BindingRemoved),
 }
 
+impl RegistrationEvent {
+    /// The binding that it tells of.
+    pub const fn binding(&self) -> Option<BindingId> {
+        match self {
+            Self::BindingAdded(added) => Some(added.binding),
+            Self::BindingRefreshed(refreshed) => Some(refreshed.binding),
+            Self::BindingRemoved(removed) => Some(removed.binding),
+            Self::RegisterReceived(_) | Self::RegisterAnswered(_) => None,
+        }
+    }
+
+    /// The device that it tells of, where it can be read.
+    pub const fn device(&self) -> Option<&Device> {
+        match self {
+            Self::BindingAdded(added) => added.device.known(),
+            Self::BindingRefreshed(refreshed) => refreshed.device.known(),
+            Self::RegisterReceived(_) | Self::RegisterAnswered(_) | Self::BindingRemoved(_) => None,
+        }
+    }
+}
+
 /// See [`RegistrationEvent::RegisterReceived`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegisterReceived {

@@ -131,7 +131,9 @@ fn mutated_registers_are_refused_or_answered_and_survive_the_log() {
         assert_eq!(rung, registration.bindings.len(), "each binding is some device's");
         let answer = registration.answer(&request, &terms, now);
         let mut writer = Writer::answer(&message, 200, remote, Some("t"));
-        answer.write(&mut writer);
+        answer.headers().0.iter().for_each(|(name, value)| {
+            writer.header_raw(name, value);
+        });
         let answered = Message::scan(writer.finish().unwrap()).unwrap();
         assert_eq!(validate_response(&answered), Ok(()));
         let told: Vec<_> = answered.contacts().map(|contact| contact.unwrap().uri.as_str().to_owned()).collect();

@@ -1,6 +1,6 @@
 //! Why a REGISTER is refused.
 
-use crate::sip::wire::{HeaderName, Writer};
+use crate::sip::endpoint::SessionHeaders;
 use std::borrow::Cow;
 
 /// A rule said no; the same request again gets the same answer.
@@ -52,21 +52,18 @@ impl Rejection {
         }
     }
 
-    /// Adds the headers that say what would do: Min-Expires, Unsupported.
-    pub fn write(&self, answer: &mut Writer) {
-        match self {
-            Self::TooBrief { min } => {
-                answer.header(HeaderName::MinExpires, &min.to_string());
-            }
-            Self::BadExtension(tags) => {
-                answer.header(HeaderName::Unsupported, tags);
-            }
+    /// The headers that say what would do: Min-Expires, Unsupported.
+    pub fn headers(&self) -> SessionHeaders {
+        let header: Option<(&str, Box<str>)> = match self {
+            Self::TooBrief { min } => Some(("Min-Expires", min.to_string().into())),
+            Self::BadExtension(tags) => Some(("Unsupported", tags.clone())),
             Self::Malformed(_)
             | Self::NotFound
             | Self::TooMany { .. }
             | Self::Loop
             | Self::OutOfOrder
-            | Self::FirstHopLacksOutbound => {}
-        }
+            | Self::FirstHopLacksOutbound => None,
+        };
+        SessionHeaders(header.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 }

@@ -159,6 +159,12 @@ pub struct Target {
     /// Our address that requests leave from which are too long for a datagram; where there is none they go in fragments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub large_by_tcp: Option<SocketAddr>,
+    /// Targets of one group ring at once, groups one after the other in rising order.
+    #[serde(default)]
+    pub group: u16,
+    /// Route set of the request: the Path of a registered device (RFC 3327 §5.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
     /// The trunk it leaves by; `None` for a number's own SIP target.
     pub trunk: Option<TrunkId>,
     /// How its media is recognised.

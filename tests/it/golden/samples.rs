@@ -70,6 +70,8 @@ fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
         destination: "203.0.113.1:5060".parse().unwrap(),
         transport: Transport::Udp,
         large_by_tcp: None,
+        group: 0,
+        routes: vec![],
         trunk,
         media_source,
         ring_timeout: 20,

@@ -30,12 +30,12 @@ use domain::routing::Provisioned;
 use domain::time::WallTime;
 use projections::Views;
 use projections::events::EventFeed;
-use tests::registrations::NoRegistrar;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tests::calls::Keys;
+use tests::registrations::NoRegistrar;
 use tower::ServiceExt;
 
 /// An exchange's API with one account.

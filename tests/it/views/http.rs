@@ -14,13 +14,13 @@ use domain::routing::Provisioned;
 use domain::time::WallTime;
 use projections::events::EventFeed;
 use reqwest::{Client, RequestBuilder, Response};
-use tests::registrations::NoRegistrar;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tests::calls::{
     ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, interleaved, record, record_together, submit,
 };
+use tests::registrations::NoRegistrar;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 

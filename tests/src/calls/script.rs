@@ -196,6 +196,8 @@ impl CallScript {
             destination: format!("127.0.0.1:{port}").parse().unwrap(),
             transport: Transport::Udp,
             large_by_tcp: None,
+            group: 0,
+            routes: vec![],
             trunk: Some(trunk),
             media_source: MediaSource::Sdp,
             ring_timeout: 30,

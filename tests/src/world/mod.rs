@@ -15,6 +15,7 @@ pub use watch::Watch;
 use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::{EdgeRole, Flow, Transport};
+use domain::codec::seal::SealKey;
 use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{AppendError, Committed, Outcome, StreamName};
@@ -136,6 +137,8 @@ impl World {
             Listener { address, role, transport }
         };
         let settings = ExchangeSettings {
+            epoch: 1,
+            secret: SealKey::from_bytes([9; 32]),
             endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),

@@ -109,6 +109,7 @@ impl Session {
             to: format!("<{}>", target.to).into(),
             flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
             large_by_tcp: target.large_by_tcp,
+            routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
             headers: self.headers.clone(),

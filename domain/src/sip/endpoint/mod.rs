@@ -120,6 +120,8 @@ pub enum Stateless {
     Unreadable,
     /// Empty lines: a keep-alive.
     KeepAlive,
+    /// A REGISTER that came again, or its answer that went again.
+    RegisterRepeat,
 }
 
 /// What came out of the endpoint.
@@ -150,6 +152,13 @@ pub enum Output {
         /// Whence.
         flow: Flow,
         /// The INVITE.
+        request: Message,
+    },
+    /// A REGISTER outside any dialog: judge it, then call [`Endpoint::accept_request`] or answer statelessly.
+    Registering {
+        /// Whence.
+        flow: Flow,
+        /// The REGISTER.
         request: Message,
     },
     /// An answer without a stream.
@@ -332,6 +341,10 @@ impl Endpoint {
         if let Some(transaction) = self.servers.remove(&id) {
             self.server_keys.remove(&transaction.key);
             self.flows.leave(transaction.flow, FlowUser::Server(id));
+            if !self.dialogs.contains_key(&transaction.leg) {
+                // A request of its own: its leg was this transaction.
+                self.learned(transaction.leg, Fact::Forgotten);
+            }
             self.transaction_left(transaction.leg);
         }
     }

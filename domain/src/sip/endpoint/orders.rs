@@ -36,6 +36,8 @@ pub struct InvitePlan {
     pub flow: Flow,
     /// Our address that requests leave from by TCP which are too long for a datagram; by UDP in fragments without it.
     pub large_by_tcp: Option<SocketAddr>,
+    /// Route values to begin with: the Path of a registered device.
+    pub routes: Vec<Box<str>>,
     /// Max-Forwards.
     pub max_forwards: u8,
     /// Seconds of ringing before [`Fact::NoAnswer`].
@@ -73,6 +75,43 @@ impl Endpoint {
         }
         self.respond_other(now, mint, id, 100);
         Ok(event)
+    }
+
+    /// Takes in a request that belongs to no dialog and is not INVITE: `leg` names its transaction until
+    /// [`Fact::Forgotten`].
+    ///
+    /// # Errors
+    /// It cannot be answered.
+    pub fn accept_request(
+        &mut self,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        flow: Flow,
+        request: Message,
+    ) -> Result<TransactionId, BuildError> {
+        let (Some(method), Ok(via)) = (request.method().cloned(), request.top_via()) else {
+            return Err(BuildError::Unanswerable);
+        };
+        let key = server_key(&via, &method);
+        let event = self.record(mint, leg, flow, request.clone());
+        Ok(self.open_server(key, leg, flow, request, event, false))
+    }
+
+    /// Gives a request that was taken in by [`Endpoint::accept_request`] its final response.
+    pub fn answer_request(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        transaction: TransactionId,
+        status: u16,
+        headers: &SessionHeaders,
+    ) {
+        self.respond(now, mint, transaction, status, headers, None);
+    }
+
+    /// Forgets a request that was taken in: whatever comes of it again is new.
+    pub fn abandon(&mut self, transaction: TransactionId) {
+        self.end_server(transaction);
     }
 
     /// Responds to the INVITE of the peer that waits on this leg; nothing happens where none does.
@@ -156,7 +195,7 @@ impl Endpoint {
             remote: plan.to,
             remote_tag: None,
             target: plan.uri,
-            routes: Vec::new(),
+            routes: plan.routes.clone(),
             flow: plan.flow,
             large_by_tcp: plan.large_by_tcp,
             local_cseq: 0,

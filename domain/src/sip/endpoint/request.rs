@@ -233,6 +233,7 @@ impl Endpoint {
                 self.answer_statelessly(flow, &request, 200);
             }
             Method::Invite => self.receive_new_invite(flow, request),
+            Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
             _ if request.header(HeaderName::Require).is_some() => self.answer_statelessly(flow, &request, 420),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),

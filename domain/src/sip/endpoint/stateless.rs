@@ -1,7 +1,7 @@
 //! Answers that no stream holds: to requests outside any dialog that nobody vouches for. The edge's summary counts them.
 
 use super::message::{response_flow, write_capabilities};
-use super::{Endpoint, Output, Stateless};
+use super::{Endpoint, Output, SessionHeaders, Stateless};
 use crate::address::Flow;
 use crate::sip::wire::{HeaderName, Message, Method, WriteError, Writer};
 use bytes::Bytes;
@@ -10,10 +10,15 @@ use sha2::{Digest, Sha256};
 impl Endpoint {
     /// Answers a request without keeping anything. A repeat gets the same bytes again.
     pub fn answer_statelessly(&mut self, flow: Flow, request: &Message, status: u16) {
+        self.answer_statelessly_with(flow, request, status, &SessionHeaders::default());
+    }
+
+    /// As [`Endpoint::answer_statelessly`], with more headers: a challenge, what would do instead.
+    pub fn answer_statelessly_with(&mut self, flow: Flow, request: &Message, status: u16, headers: &SessionHeaders) {
         if request.method() == Some(&Method::Ack) {
             return self.drop_silently(flow, Stateless::StrayAck);
         }
-        let (bytes, why) = match self.write_stateless(flow, request, status) {
+        let (bytes, why) = match self.write_stateless(flow, request, status, headers) {
             Ok(bytes) => (Some(bytes), Stateless::Answered(status)),
             Err(_) => (None, Stateless::Unreadable),
         };
@@ -25,10 +30,19 @@ impl Endpoint {
         self.outputs.push_back(Output::Stateless { flow, bytes: None, why });
     }
 
-    fn write_stateless(&self, flow: Flow, request: &Message, status: u16) -> Result<Bytes, WriteError> {
+    fn write_stateless(
+        &self,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        headers: &SessionHeaders,
+    ) -> Result<Bytes, WriteError> {
         let tag = self.stateless_tag(request);
         let mut writer = Writer::answer(request, status, flow.remote, Some(&tag));
         write_capabilities(&mut writer, request, status);
+        for (name, value) in &headers.0 {
+            writer.header_raw(name, value);
+        }
         writer.header(HeaderName::Server, &self.settings.software).finish()
     }
 

@@ -1,0 +1,155 @@
+//! Between the exchange and the log: what is to be submitted, and what may leave once it is durable.
+
+use super::Exchange;
+use super::held::Effect;
+use super::outbox::Landed;
+use crate::ids::{RegistrationId, SessionId};
+use crate::log::{Append, AppendError, Durable, Outcome, StreamName};
+use crate::ports::Mint;
+use crate::registration::Aor;
+use crate::sip::timer::Timer;
+use crate::time::{Moment, Now};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// An append that the log could not take is tried again after this long.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Whose stream an outcome is about.
+#[derive(Clone, Copy)]
+enum Writer {
+    Edge,
+    Session(SessionId),
+    Registration(RegistrationId),
+}
+
+impl Exchange {
+    /// What is to be submitted to the log now. At most one append per stream is out at a time.
+    pub fn appends(&mut self, now: Now, mint: &mut dyn Mint) -> Vec<Append> {
+        let mut appends = self.take_resubmissions(now.moment);
+        for id in std::mem::take(&mut self.touched) {
+            let Some(live) = self.sessions.get_mut(&id) else { continue };
+            if live.outbox.is_ready() && live.has_repeats() {
+                live.write_repeats(&mut self.desk, mint, now.wall);
+                self.endpoint.timers().stop(Timer::NoteRepeats(id));
+            }
+            appends.extend(live.outbox.take());
+        }
+        for id in std::mem::take(&mut self.registrar.touched) {
+            appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
+        }
+        appends.extend(self.edge_outbox.take());
+        appends
+    }
+
+    /// Whether appends wait for a log that is away.
+    pub const fn waits_for_log(&self) -> bool {
+        !self.resubmit.is_empty()
+    }
+
+    fn take_resubmissions(&mut self, now: Moment) -> Vec<Append> {
+        match self.resubmit_at {
+            _ if self.resubmit.is_empty() => Vec::new(),
+            None => {
+                self.resubmit_at = Some(now + RETRY_AFTER);
+                Vec::new()
+            }
+            Some(at) if at > now => Vec::new(),
+            Some(_) => {
+                self.resubmit_at = None;
+                std::mem::take(&mut self.resubmit)
+            }
+        }
+    }
+
+    /// The log's word on an append. Effects that may leave are to be taken by [`Exchange::effects`].
+    ///
+    /// # Errors
+    /// The stream is frozen. A registration's is taken up again as soon as it was read
+    /// ([`Exchange::take_unread`]); a session's stays so.
+    pub fn landed(&mut self, outcome: Outcome) -> Result<(), AppendError> {
+        let Outcome { stream, result } = outcome;
+        let writer = self.writer_of(&stream);
+        writer.map_or(Ok(()), |writer| self.land(writer, stream, result))
+    }
+
+    fn writer_of(&self, stream: &StreamName) -> Option<Writer> {
+        if *stream == self.settings.edge_stream {
+            return Some(Writer::Edge);
+        }
+        let id = Uuid::parse_str(stream.id()).ok()?.as_u128();
+        Some(match stream.category() {
+            Aor::CATEGORY => Writer::Registration(RegistrationId::from_bits(id)),
+            _ => Writer::Session(SessionId::from_bits(id)),
+        })
+    }
+
+    fn land(
+        &mut self,
+        writer: Writer,
+        stream: StreamName,
+        result: Result<Durable, AppendError>,
+    ) -> Result<(), AppendError> {
+        let outbox = match writer {
+            Writer::Edge => Some(&mut self.edge_outbox),
+            Writer::Session(id) => self.sessions.get_mut(&id).map(|live| &mut live.outbox),
+            Writer::Registration(id) => self.registrar.outbox(id),
+        };
+        let Some(outbox) = outbox else { return Ok(()) };
+        match outbox.landed(result) {
+            Landed::Effects(effects) => {
+                self.release(effects);
+                match writer {
+                    Writer::Edge => {}
+                    Writer::Session(id) => {
+                        self.touched.push(id);
+                        self.forget_if_over(id);
+                    }
+                    Writer::Registration(id) => self.registrar.touched.push(id),
+                }
+                Ok(())
+            }
+            Landed::Retry(append) => {
+                self.resubmit.push(append);
+                Ok(())
+            }
+            Landed::Frozen(error) => {
+                match writer {
+                    Writer::Edge => self.frozen += 1,
+                    Writer::Session(id) => {
+                        self.frozen += 1;
+                        self.forget_if_over(id);
+                    }
+                    Writer::Registration(id) => {
+                        for transaction in self.registrar.forget(id) {
+                            self.endpoint.abandon(transaction);
+                        }
+                        self.unread.push(stream);
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What is durable now: bindings change first, so that calls find them when the answer arrives.
+    fn release(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Bind(bound) => self.registrar.bindings.apply(&bound.aor, bound.at, &bound.event),
+                Effect::Transmit { .. } | Effect::Media(_) => self.effects.push(effect),
+            }
+        }
+    }
+
+    /// What may leave now.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Streams of registrations that are not where we thought: they are to be read whole and given to
+    /// [`Exchange::restore_registration`]. Until then a REGISTER for them is answered with 503.
+    pub fn take_unread(&mut self) -> Vec<StreamName> {
+        std::mem::take(&mut self.unread)
+    }
+}
