@@ -80,9 +80,23 @@ pub struct Media {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
+    /// How it is stored: `segments` in the folder `log`, or `sqlite` in the file `log.db`.
+    pub engine: LogEngine,
     /// Least milliseconds between the beginnings of two commits: 0 to 100. Higher saves processor time under load and
     /// costs latency; an idle log commits at once.
     pub pace_ms: u64,
+    /// MiB of a segment: 1 to 1024. As much again is filled with zeros ahead of use. Without meaning for SQLite.
+    pub segment_mib: u64,
+}
+
+/// How the log is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogEngine {
+    /// Segments filled with zeros ahead of use: the least processor time for each commit.
+    Segments,
+    /// One SQLite file.
+    Sqlite,
 }
 
 impl Default for Config {
@@ -125,7 +139,7 @@ impl Default for Media {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { pace_ms: 8 }
+        Self { engine: LogEngine::Segments, pace_ms: 8, segment_mib: 64 }
     }
 }
 
@@ -184,6 +198,9 @@ impl Config {
         }
         if self.log.pace_ms > 100 {
             return wrong("log.pace_ms", "must be 0 to 100");
+        }
+        if !(1..=1_024).contains(&self.log.segment_mib) {
+            return wrong("log.segment_mib", "must be 1 to 1024");
         }
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
@@ -247,12 +264,20 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_kept_in_segments_unless_told_otherwise() {
+        assert_eq!(read("").unwrap().log.engine, LogEngine::Segments);
+        assert_eq!(read("[log]\nengine = \"sqlite\"").unwrap().log.engine, LogEngine::Sqlite);
+        assert!(read("[log]\nengine = \"paper\"").unwrap_err().to_string().contains("paper"));
+    }
+
+    #[test]
     fn a_value_out_of_range_names_its_setting() {
         for (text, setting) in [
             ("[sip]\nt1_ms = 1", "sip.t1_ms"),
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[log]\npace_ms = 1000", "log.pace_ms"),
+            ("[log]\nsegment_mib = 0", "log.segment_mib"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();
