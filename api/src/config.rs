@@ -139,7 +139,7 @@ impl Default for Media {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { engine: LogEngine::Segments, pace_ms: 8, segment_mib: 64 }
+        Self { engine: LogEngine::Segments, pace_ms: 0, segment_mib: 64 }
     }
 }
 

@@ -53,10 +53,10 @@ pub(super) fn all(
     if follow_each_other(&found, from) {
         return Ok(found);
     }
-    // Another stream's name may have the same hash.
-    let mut own = Vec::new();
+    // Another stream's name may have the same hash. What is not indexed is known by name, and may not be on disk yet.
+    let (certain, mut own) = (shared.unindexed.places(stream), Vec::new());
     for place in gather(shared, index, stream, None)? {
-        if is_of(shared, place, stream)? {
+        if certain.contains(&place) || is_of(shared, place, stream)? {
             own.push(place);
         }
     }

@@ -318,3 +318,74 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_be_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use domain::ids::EventId;
+    use domain::log::{Draft, EventHash, Expected, Life, Revision};
+    use domain::time::WallTime;
+    use uuid::Uuid;
+
+    fn append(last: u64, bytes: usize) -> Append {
+        let event = |counter| Draft {
+            id: EventId::minted(1, 2, 3, counter),
+            kind: "SessionOffered",
+            version: 3,
+            at: WallTime::from_micros(-5),
+            cause: None,
+            previous: EventHash::NONE,
+            data: Bytes::from(vec![b'x'; bytes]),
+        };
+        Append {
+            stream: StreamName::new("session", 1),
+            expected: Expected::Exactly(Revision(last)),
+            life: Life::Open,
+            correlation: Uuid::nil(),
+            node: 1,
+            events: vec![event(1), event(2)],
+        }
+    }
+
+    #[test]
+    fn a_frame_gives_back_its_appends_and_is_whole_blocks_that_begin_at_one() {
+        let mut frame = Frame::new(7, 100);
+        for round in 0..3 {
+            frame.clear(10 + round);
+            for last in 0..9 {
+                let append = append(last, 1_000 << round);
+                let size = record_size(&append);
+                let (at, pushed) = frame.push(&append, size);
+                assert_eq!(pushed, size);
+                let record = frame.record(at).unwrap();
+                assert_eq!((record.revision, record.count, record.stream), (last + 1, 2, "session-1"));
+            }
+            let (bytes, checksum) = frame.seal(99);
+            assert!(bytes.len().is_multiple_of(BLOCK) && (bytes.as_ptr() as usize).is_multiple_of(BLOCK));
+            let header = FrameHeader::decode(bytes).unwrap();
+            assert_eq!((header.previous, header.appends, header.events), (99, 9, 18));
+            assert_eq!((header.first, header.checksum), (10 + round, checksum));
+            assert_eq!(header.verify(bytes, 7), Ok(()));
+            assert!(header.verify(bytes, 8).is_err(), "a frame of another log");
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_of_a_frame_is_noticed() {
+        let mut frame = Frame::new(7, 100);
+        frame.clear(1);
+        frame.push(&append(0, 50), record_size(&append(0, 50)));
+        frame.push(&append(2, 50), record_size(&append(2, 50)));
+        let length = frame.len();
+        let (bytes, _) = frame.seal(0);
+        for at in 0..length {
+            for bit in 0..8 {
+                let mut changed = bytes.to_vec();
+                changed[at] ^= 1 << bit;
+                let sound = FrameHeader::decode(&changed).is_some_and(|header| header.verify(&changed, 7).is_ok());
+                assert!(!sound, "bit {bit} of byte {at}");
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Its name until a segment begins in it.
 const SPARE: &str = "spare";
 /// Rest between two strides while nobody waits, so that commits get their turn at the disk.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(8);
 
 /// A file of zeros, durable, under the name of the spare.
 #[derive(Debug)]
@@ -102,7 +102,9 @@ impl Shared {
                 continue;
             };
             drop(state);
-            let made = self.make(&zeros, size);
+            // Whoever waits is answered whatever happens.
+            let make = std::panic::AssertUnwindSafe(|| self.make(&zeros, size));
+            let made = std::panic::catch_unwind(make).unwrap_or_else(|_| Err(io::Error::other("its thread panicked")));
             if made.is_err() {
                 // What it holds helps nobody.
                 let _ = std::fs::remove_file(path(&self.folder));

@@ -108,6 +108,7 @@ impl Writer {
         self.full = false;
         for submission in submissions {
             let refusal = self.room_for_places().err();
+            group.begin(&submission.reply, submission.appends.len());
             for append in submission.appends {
                 let stream = append.stream.clone();
                 let result = match &refusal {
@@ -232,6 +233,16 @@ impl Writer {
 }
 
 impl Group {
+    /// Makes room for the outcomes of a submission.
+    fn begin(&mut self, reply: &Arc<dyn Committed>, appends: usize) {
+        match self.tried.last_mut() {
+            Some(last) if Arc::ptr_eq(&last.reply, reply) => last.outcomes.reserve(appends),
+            Some(_) | None => {
+                self.tried.push(Tried { reply: Arc::clone(reply), outcomes: Vec::with_capacity(appends) });
+            }
+        }
+    }
+
     fn outcome(&mut self, reply: &Arc<dyn Committed>, outcome: Outcome) {
         match self.tried.last_mut() {
             Some(last) if Arc::ptr_eq(&last.reply, reply) => last.outcomes.push(outcome),

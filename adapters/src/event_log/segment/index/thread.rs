@@ -2,7 +2,7 @@
 
 use super::super::super::lock;
 use super::super::places::Unindexed;
-use super::{Batch, Index};
+use super::{Batch, Index, IndexError};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -76,7 +76,9 @@ impl Shared {
                 continue;
             };
             drop(state);
-            let stored = index.store(&batch);
+            // Whoever waits is answered whatever happens.
+            let store = std::panic::AssertUnwindSafe(|| index.store(&batch));
+            let stored = std::panic::catch_unwind(store).unwrap_or(Err(IndexError::Damaged("its thread panicked")));
             if stored.is_ok() {
                 self.unindexed.stored();
             }

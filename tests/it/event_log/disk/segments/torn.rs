@@ -4,6 +4,8 @@ use super::{BLOCK, check, copy, everything, open, segments, write};
 use crate::event_log::given::{Folder, first, ids, one, recorded_ids};
 use domain::log::Append;
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// A log of one segment with three commits, and where the last one begins and ends.
 struct Image {
@@ -45,6 +47,21 @@ async fn reads(image: &Image, bytes: &[u8], kept: usize) {
     assert_eq!(recorded_ids(&read), ids(&image.written[..kept]));
 }
 
+/// The same of many, several at a time: each waits for the disk.
+async fn all_read(image: &Arc<Image>, variants: Vec<Vec<u8>>, kept: usize) {
+    let mut running = JoinSet::new();
+    for bytes in variants {
+        if running.len() >= 8 {
+            running.join_next().await.unwrap().unwrap();
+        }
+        let image = Arc::clone(image);
+        running.spawn(async move { reads(&image, &bytes, kept).await });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+}
+
 /// The same, and all else that a log must know then.
 async fn opens(image: &Image, bytes: &[u8], kept: usize) {
     let (_folder, log) = restore(image, bytes);
@@ -56,22 +73,23 @@ async fn opens(image: &Image, bytes: &[u8], kept: usize) {
 
 #[tokio::test]
 async fn a_commit_of_which_only_the_beginning_was_written_is_gone() {
-    let image = image().await;
+    let image = Arc::new(image().await);
     opens(&image, &image.bytes, 3).await;
-    for cut in image.last.clone() {
+    let cut = |cut: usize| {
         let mut bytes = image.bytes.clone();
         bytes[cut..].fill(0);
-        reads(&image, &bytes, 2).await;
-        if cut % 16 == 0 {
-            opens(&image, &bytes, 2).await;
-        }
+        bytes
+    };
+    all_read(&image, image.last.clone().map(cut).collect(), 2).await;
+    for at in image.last.clone().step_by(29) {
+        opens(&image, &cut(at), 2).await;
     }
 }
 
 #[tokio::test]
 async fn a_commit_of_which_only_the_end_was_written_is_gone() {
     let image = image().await;
-    for cut in image.last.clone().skip(1).step_by(7) {
+    for cut in image.last.clone().skip(1).step_by(13) {
         let mut bytes = image.bytes.clone();
         bytes[image.last.start..cut].fill(0);
         opens(&image, &bytes, 2).await;
@@ -80,21 +98,22 @@ async fn a_commit_of_which_only_the_end_was_written_is_gone() {
 
 #[tokio::test]
 async fn a_commit_with_any_byte_changed_is_gone() {
-    let image = image().await;
-    for at in image.last.clone() {
+    let image = Arc::new(image().await);
+    let changed = |at: usize| {
         let mut bytes = image.bytes.clone();
         bytes[at] ^= 0x40;
-        reads(&image, &bytes, 2).await;
-        if at % 16 == 0 {
-            opens(&image, &bytes, 2).await;
-        }
+        bytes
+    };
+    all_read(&image, image.last.clone().map(changed).collect(), 2).await;
+    for at in image.last.clone().step_by(29) {
+        opens(&image, &changed(at), 2).await;
     }
 }
 
 #[tokio::test]
 async fn a_file_that_ends_within_its_last_commit_goes_on_before_it() {
     let image = image().await;
-    for cut in image.last.clone().step_by(5).chain([image.last.start + 1, image.last.end - 1]) {
+    for cut in image.last.clone().step_by(17).chain([image.last.start + 1, image.last.end - 1]) {
         opens(&image, &image.bytes[..cut], 2).await;
     }
     for cut in [image.last.end, image.last.end + 1, 4 * BLOCK] {
