@@ -5,6 +5,7 @@
 mod common;
 
 use adapters::event_log::memory::MemoryLog;
+use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{Settings, SqliteLog};
 use common::{Folder, append, submit};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -15,8 +16,9 @@ fn appends(criterion: &mut Criterion) {
     let folder = Folder::new();
     let settings = Settings { pace: Duration::ZERO, ..Settings::default() };
     let log = SqliteLog::open(folder.path().join("log.db"), settings).unwrap();
+    let segments = SegmentLog::open(folder.path().join("log"), segment::Settings::default()).unwrap();
     let memory = MemoryLog::new();
-    let engines: [(&str, &dyn EventLog); 2] = [("sqlite", &log), ("memory", &memory)];
+    let engines: [(&str, &dyn EventLog); 3] = [("segments", &segments), ("sqlite", &log), ("memory", &memory)];
     for (name, engine) in engines {
         let mut call = 0;
         let mut group = criterion.benchmark_group(format!("append to {name}"));

@@ -1,11 +1,13 @@
-//! What the SQLite log costs at a steady rate: processor time per append, commits, latency. Not a criterion bench:
+//! What each durable log costs at a steady rate: processor time per append, commits, latency. Not a criterion bench:
 //! the question is cost at a load, not speed.
 //!
 //! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS] [CASE]…`; FOLDER must be on a real disk.
+//! Seven appends are a call. A case is an engine and settings: `sqlite pace=8`, `segments pace=8 followers=3`.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use adapters::event_log::sqlite::{Settings, SqliteLog};
+use adapters::event_log::segment::{self, SegmentLog};
+use adapters::event_log::sqlite::{self, SqliteLog};
 use bytes::Bytes;
 use domain::ids::EventId;
 use domain::log::{
@@ -135,7 +137,7 @@ fn written() -> u64 {
 }
 
 /// Sends at a rate and answers processor time, beginning after a warm-up of three holds.
-fn send(log: Option<&SqliteLog>, answers: &Arc<Answers>, rate: u64, seconds: u64) -> (Duration, u64, u64) {
+fn send(log: Option<&dyn EventLog>, answers: &Arc<Answers>, rate: u64, seconds: u64) -> (Duration, u64, u64) {
     let mut load =
         Load { calls: VecDeque::new(), holding: VecDeque::new(), counter: 0, data: Bytes::from(vec![b'x'; DATA]) };
     let mut mark = (Duration::ZERO, 0);
@@ -170,9 +172,12 @@ fn send(log: Option<&SqliteLog>, answers: &Arc<Answers>, rate: u64, seconds: u64
     unreachable!()
 }
 
-fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: usize) -> String {
+fn measure(path: &Path, engine: &Engine, rate: u64, seconds: u64, followers: usize) -> String {
     let _ = std::fs::remove_dir_all(path);
-    let log = Arc::new(SqliteLog::open(path.join("log.db"), settings).unwrap());
+    let log: Arc<dyn EventLog> = match engine {
+        Engine::Sqlite(settings) => Arc::new(SqliteLog::open(path.join("log.db"), settings.clone()).unwrap()),
+        Engine::Segments(settings) => Arc::new(SegmentLog::open(path.join("log"), settings.clone()).unwrap()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for _ in 0..followers {
         let mut follow = log.follow(Position(0), Filter::default());
@@ -185,7 +190,7 @@ fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: 
         });
     }
     let answers = Arc::new(Answers::default());
-    let (cpu, sent, bytes) = send(Some(&log), &answers, rate, seconds);
+    let (cpu, sent, bytes) = send(Some(&*log), &answers, rate, seconds);
     let mut latencies = std::mem::take(&mut *answers.latencies.lock().unwrap());
     latencies.sort_unstable();
     let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or(0) as f64 / 1e3;
@@ -202,33 +207,47 @@ fn measure(path: &Path, settings: Settings, rate: u64, seconds: u64, followers: 
 }
 
 /// What is measured where no cases are given.
-const CASES: [&str; 9] = [
-    "pace=0",
-    "pace=2",
-    "pace=4",
-    "pace=8",
-    "page=4096",
-    "page=16384",
-    "checkpoint=4",
-    "checkpoint=128",
-    "followers=3",
+const CASES: [&str; 8] = [
+    "sqlite pace=8",
+    "segments pace=8",
+    "sqlite pace=2",
+    "segments pace=2",
+    "sqlite pace=0",
+    "segments pace=0",
+    "sqlite pace=8 followers=3",
+    "segments pace=8 followers=3",
 ];
 
-/// Settings and followers of a case such as `pace=4 page=8192 checkpoint=16 followers=1` (milliseconds, bytes, MiB).
-fn case(text: &str) -> (Settings, usize) {
-    let (mut settings, mut followers) = (Settings::default(), 0);
-    for part in text.split_whitespace() {
+enum Engine {
+    Sqlite(sqlite::Settings),
+    Segments(segment::Settings),
+}
+
+/// Engine and followers of a case such as `sqlite pace=4 page=8192 checkpoint=16 followers=1` or
+/// `segments pace=4 segment=64 index=16384` (milliseconds, bytes, MiB, appends).
+fn case(text: &str) -> (Engine, usize) {
+    let mut parts = text.split_whitespace();
+    let mut engine = match parts.next() {
+        Some("sqlite") => Engine::Sqlite(sqlite::Settings::default()),
+        Some("segments") => Engine::Segments(segment::Settings::default()),
+        other => panic!("no engine is called {other:?}"),
+    };
+    let mut followers = 0;
+    for part in parts {
         let (name, value) = part.split_once('=').unwrap();
         let value: u32 = value.parse().unwrap();
-        match name {
-            "pace" => settings.pace = Duration::from_millis(value.into()),
-            "page" => settings.page_size = value,
-            "checkpoint" => settings.checkpoint_bytes = (value as usize) << 20,
-            "followers" => followers = value as usize,
-            other => panic!("no setting is called {other}"),
+        match (&mut engine, name) {
+            (_, "followers") => followers = value as usize,
+            (Engine::Sqlite(settings), "pace") => settings.pace = Duration::from_millis(value.into()),
+            (Engine::Sqlite(settings), "page") => settings.page_size = value,
+            (Engine::Sqlite(settings), "checkpoint") => settings.checkpoint_bytes = (value as usize) << 20,
+            (Engine::Segments(settings), "pace") => settings.pace = Duration::from_millis(value.into()),
+            (Engine::Segments(settings), "segment") => settings.segment_bytes = u64::from(value) << 20,
+            (Engine::Segments(settings), "index") => settings.index_appends = value as usize,
+            (_, other) => panic!("no setting is called {other}"),
         }
     }
-    (settings, followers)
+    (engine, followers)
 }
 
 fn main() {
@@ -243,8 +262,8 @@ fn main() {
     println!("{rate} appends/s; the load alone {:.1} µs/append", harness.as_secs_f64() * 1e6 / sent as f64);
     let given: Vec<&str> = arguments.iter().skip(3).map(String::as_str).collect();
     for text in if given.is_empty() { &CASES[..] } else { &given[..] } {
-        let (settings, followers) = case(text);
-        println!("{text:<32} {}", measure(&folder, settings, rate, seconds, followers));
+        let (engine, followers) = case(text);
+        println!("{text:<32} {}", measure(&folder, &engine, rate, seconds, followers));
     }
     let _ = std::fs::remove_dir_all(&folder);
 }

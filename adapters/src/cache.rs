@@ -24,7 +24,10 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     where
         K: Borrow<Q>,
     {
-        if let Some((key, value)) = self.old.remove_entry(key) {
+        // Mostly there is no older generation; then a lookup hashes once.
+        if !self.old.is_empty()
+            && let Some((key, value)) = self.old.remove_entry(key)
+        {
             self.insert(key, value);
         }
         self.young.get(key)
@@ -32,7 +35,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// Adds or replaces an entry.
     pub fn insert(&mut self, key: K, value: V) {
-        self.old.remove(&key);
+        if !self.old.is_empty() {
+            self.old.remove(&key);
+        }
         if self.young.len() >= self.limit && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -45,7 +50,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         K: Borrow<Q>,
     {
         self.young.remove(key);
-        self.old.remove(key);
+        if !self.old.is_empty() {
+            self.old.remove(key);
+        }
     }
 
     /// Forgets everything.

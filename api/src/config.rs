@@ -23,6 +23,8 @@ pub struct Config {
     pub sip: Sip,
     /// RTP.
     pub media: Media,
+    /// The log.
+    pub log: Log,
 }
 
 /// The HTTP API.
@@ -94,6 +96,26 @@ pub struct Media {
     pub silence_after_s: u64,
 }
 
+/// The log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How it is stored: `segments` in the folder `log`, or `sqlite` in the file `log.db`.
+    pub engine: LogEngine,
+    /// MiB of a segment: 1 to 1024. As much again is filled with zeros ahead of use. Without meaning for SQLite.
+    pub segment_mib: u64,
+}
+
+/// How the log is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogEngine {
+    /// Segments filled with zeros ahead of use: the least processor time for each commit.
+    Segments,
+    /// One SQLite file.
+    Sqlite,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -102,6 +124,7 @@ impl Default for Config {
             http: Http::default(),
             sip: Sip::default(),
             media: Media::default(),
+            log: Log::default(),
         }
     }
 }
@@ -143,6 +166,12 @@ impl Default for Media {
             threads: None,
             silence_after_s: 20,
         }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { engine: LogEngine::Segments, segment_mib: 64 }
     }
 }
 
@@ -210,6 +239,9 @@ impl Config {
         }
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
+        }
+        if !(1..=1_024).contains(&self.log.segment_mib) {
+            return wrong("log.segment_mib", "must be 1 to 1024");
         }
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
@@ -281,6 +313,13 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_kept_in_segments_unless_told_otherwise() {
+        assert_eq!(read("").unwrap().log.engine, LogEngine::Segments);
+        assert_eq!(read("[log]\nengine = \"sqlite\"").unwrap().log.engine, LogEngine::Sqlite);
+        assert!(read("[log]\nengine = \"paper\"").unwrap_err().to_string().contains("paper"));
+    }
+
+    #[test]
     fn a_value_out_of_range_names_its_setting() {
         for (text, setting) in [
             ("[sip]\nt1_ms = 1", "sip.t1_ms"),
@@ -290,6 +329,7 @@ mod tests {
             ("[sip.tcp]\nconnections = 9", "sip.tcp.connections"),
             ("[sip.tcp]\nconnections_per_host = 0", "sip.tcp.connections_per_host"),
             ("[sip.tcp]\nidle_s = 29", "sip.tcp.idle_s"),
+            ("[log]\nsegment_mib = 0", "log.segment_mib"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -1,13 +1,15 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LogEngine};
 use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
-use adapters::event_log::sqlite::{OpenError, Settings as LogSettings, SqliteLog, Written};
+use adapters::event_log::Written;
+use adapters::event_log::segment::{self, SegmentLog};
+use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
@@ -60,9 +62,22 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The log.
+    /// The log in SQLite.
     #[error(transparent)]
-    Log(#[from] OpenError),
+    Log(#[from] sqlite::OpenError),
+    /// The log in segments.
+    #[error(transparent)]
+    Segments(#[from] segment::OpenError),
+    /// There is a log, but of the other engine.
+    #[error(
+        "{found} is a log of the engine \"{engine}\": set log.engine = \"{engine}\" to go on with it, or start with another data folder"
+    )]
+    OtherEngine {
+        /// Its file or folder.
+        found: String,
+        /// The engine that wrote it.
+        engine: &'static str,
+    },
     /// What the log holds cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -142,9 +157,7 @@ pub struct Running {
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
-    let log = SqliteLog::open(config.data.join("log.db"), LogSettings::default())?;
-    let written = log.written();
-    let log: Arc<dyn EventLog> = Arc::new(log);
+    let (log, written) = open_log(config)?;
     let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
@@ -270,6 +283,31 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens the log with the engine that the configuration names; one of the other engine beside it is never overlooked.
+fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartError> {
+    let (file, folder) = (config.data.join("log.db"), config.data.join("log"));
+    let other = |path: &Path, engine| match path.exists() {
+        true => Err(StartError::OtherEngine { found: path.display().to_string(), engine }),
+        false => Ok(()),
+    };
+    match config.log.engine {
+        LogEngine::Segments => {
+            other(&file, "sqlite")?;
+            let segment_bytes = config.log.segment_mib << 20;
+            let settings = segment::Settings { segment_bytes, ..segment::Settings::default() };
+            let log = SegmentLog::open(folder, settings)?;
+            let written = log.written();
+            Ok((Arc::new(log), written))
+        }
+        LogEngine::Sqlite => {
+            other(&folder, "segments")?;
+            let log = SqliteLog::open(file, sqlite::Settings::default())?;
+            let written = log.written();
+            Ok((Arc::new(log), written))
+        }
+    }
 }
 
 fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {

@@ -31,6 +31,14 @@ class Refused(Exception):
         self.status, self.body = status, body
 
 
+def used_bytes(path):
+    """Bytes of a file up to its last one that is not zero, where zeros are what the log filled it with ahead of use."""
+    if not path.endswith((".segment", "/spare")):
+        return os.path.getsize(path)
+    with open(path, "rb") as file:
+        return len(file.read().rstrip(b"\0"))
+
+
 class Exchange:
     """A running `strowger serve` with a data folder of its own."""
 
@@ -116,9 +124,9 @@ class Exchange:
         processes.wait_until(self.caught_up, seconds, "read models at the log's head", self.process)
 
     def disk_bytes(self):
-        """Bytes of its data folder."""
-        return sum(os.path.getsize(os.path.join(folder, name))
-                   for folder, _, names in os.walk(self.data) for name in names if os.path.exists(os.path.join(folder, name)))
+        """Bytes of its data folder, without the zeros that the log has set aside."""
+        paths = (os.path.join(folder, name) for folder, _, names in os.walk(self.data) for name in names)
+        return sum(used_bytes(path) for path in paths if os.path.exists(path))
 
     def stop(self):
         """SIGTERM drains; returns whether it ended by itself."""

@@ -3,9 +3,10 @@
 
 The exchange runs under strace with a light load. For each datagram with SIP in it that leaves for the first time (bytes and
 destination not seen before), the log, read over HTTP afterwards, names the event of exactly these bytes on this flow. The
-event's id, 16 bytes that nothing else has, stands in clear in the row that the log engine wrote: the first page of the
-write-ahead log that holds it is the append. trace.py says when that page became durable. The send must begin after that.
-Messages may be sealed in the log; ids never are. Ids that later events name as their cause come in later pages or the same.
+event's id, 16 bytes that nothing else has, stands in clear in the row that the log engine wrote: the first write into a segment
+(or, with SQLite, the first page of the write-ahead log) that holds it is the append. trace.py says when that became durable. The
+send must begin after that. Messages may be sealed in the log; ids never are. Ids that later events name as their cause come in
+later writes or the same.
 """
 
 import argparse
@@ -26,7 +27,7 @@ CALLS = "fdatasync,fsync,pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,s
 
 def judge(calls, logged):
     """What left too early or without an event; and how many first sends were looked at."""
-    log = trace.WriteAheadLog().follow(calls)
+    log = trace.log_of(calls)
     events = {}
     for one in logged:
         if one.sent and not one.repeats:
@@ -76,6 +77,14 @@ class MadeUp:
         """A frame with a page as given."""
         return self.write(struct.pack(">II", 3, 5 if closes else 0) + b"\1" * 16).write(data)
 
+    def commit(self, mark, number=1):
+        """A commit that holds a mark, written into a segment."""
+        return self.write((b"\0" * 500 + mark).ljust(4096, b"\0"), SEGMENT.format(number))
+
+    def sync_segment(self, number=1):
+        """A sync of that segment."""
+        return self.sync(name=SEGMENT.format(number))
+
     def sync(self, result="0", name="log.db-wal"):
         """A sync by the log's thread."""
         return self.line(10, f"fdatasync(7<{shown(name.encode())}>) = {result}")
@@ -100,6 +109,7 @@ class MadeUp:
         return self.line(11, f"<... sendmmsg resumed>[{vector}], 2, 0) = 1")
 
 
+SEGMENT = "/data/log/{:020}.segment"
 PEER = '{sa_family=AF_INET, sin_port=htons(5080), sin_addr=inet_addr("127.0.0.1")}'
 
 
@@ -132,6 +142,13 @@ def self_test():
         "no event": (1, MadeUp().frame(mark).sync().send(ring), events),
         "half a mark": (1, MadeUp().page(head, True).sync().send(say), events),
         "a vector sent too early": (1, MadeUp().frame(mark).send_two(say, ring).sync(), events),
+        "a commit in a segment": (0, MadeUp().commit(mark).sync_segment().send(say), events),
+        "commits in two segments": (0, MadeUp().commit(mark).sync_segment().commit(other, 2).sync_segment(2).send(say).send(ring), both),
+        "zeros into the spare": (0, MadeUp().write(b"\0" * 9, "/data/log/spare").commit(mark).sync_segment().send(say), events),
+        "sent before the segment's sync": (1, MadeUp().commit(mark).send(say).sync_segment(), events),
+        "another segment was synced": (1, MadeUp().commit(mark).sync_segment(2).send(say), events),
+        "written after the segment's sync": (1, MadeUp().commit(other).sync_segment().commit(mark).send(say), events),
+        "the spare holds it": (1, MadeUp().commit(other).sync_segment().write(mark * 40, "/data/log/spare").send(say), events),
         "the second was not covered": (1, MadeUp().frame(mark).sync().send(say).frame(other).send(ring).sync(), both),
     }
     failed = []
@@ -154,7 +171,8 @@ def run(options, folder):
     path = os.path.join(folder, "trace")
     wrap = ["strace", "-f", "--seccomp-bpf", "-ttt", "-yy", "-xx", "-s", "1000000", "-e", f"trace={CALLS}", "-e", "signal=none",
             "-o", path]
-    stage = load.Load(folder, options.binary, wrap)
+    # Small segments: strace shows each of the zeros that they are filled with.
+    stage = load.Load(folder, options.binary, wrap, "[log]\nsegment_mib = 1")
     try:
         failed, _ = stage.run(options.calls, options.rate, 200)
         stage.settle()

@@ -13,6 +13,7 @@ LINE = re.compile(r"^(\d+) +([\d.]+) (.*)$")
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$", re.DOTALL)
 RESULT = re.compile(r"\)\s+= (-?\d+)(?: .*)?$")
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
+SEGMENT = re.compile(r"/\d{20}\.segment$")
 PATH = re.compile(r"^(\d+)<((?:\\x[0-9a-f]{2})+|[^>]*)>")
 ADDRESS = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([^"]*)"\)')
 
@@ -97,13 +98,78 @@ def datagram_of(text):
     return f"{text_of(address[2])}:{address[1]}", b"".join(unhex(part) for part in STRING.findall(rest))
 
 
+def steps_of(calls, concerns):
+    """Writes and syncs of some files, in order: (place, what, call, what the sync covers).
+
+    Writes count from their end, syncs cover what was written before they began.
+    """
+    steps, covered = [], {}
+    for call in calls:
+        if concerns(call.path()):
+            if call.name in ("fdatasync", "fsync"):
+                steps += [(call.began, 1, "sync began", call), (call.ended, 0, "sync ended", call)]
+            elif call.name in ("pwrite64", "write"):
+                steps.append((call.ended, 0, "written", call))
+            else:
+                raise ValueError(f"{call.name} writes the log: this check does not know what it wrote")
+    # A complete line is beginning and end at once: the beginning comes first.
+    for place, _, what, call in sorted(steps, key=lambda step: (step[0], step[1] if step[3].began != step[3].ended else -step[1])):
+        if what == "sync ended" and call.result != 0:
+            raise ValueError("an fdatasync of the log failed: nothing more may be said")
+        if what == "written" and call.result != sum(map(len, call.strings())):
+            raise ValueError(f"a write of {call.result} bytes is not shown whole: strace's -s is too small")
+        yield place, what, call, [] if what == "written" else covered.setdefault(id(call), [])
+
+
+def log_of(calls):
+    """The log in the trace, followed: segments, or SQLite's write-ahead log where there are none."""
+    segments = any(SEGMENT.search(call.path()) for call in calls)
+    return (Segments() if segments else WriteAheadLog()).follow(calls)
+
+
 @dataclass
 class Frame:
-    """One page in SQLite's write-ahead log, and where in the trace it became durable (None where it never did)."""
+    """One page in SQLite's write-ahead log, or one write into a segment, and where in the trace it became durable.
+
+    `durable` is None where it never did.
+    """
 
     page: bytes
     began: int
     durable: int = None
+
+
+class Segments:
+    """Follows the writes of a log in segments: each commit is one write into the file whose name is its first position.
+
+    A write is durable when, after it ended, an fdatasync of the same file began and returned 0. The spare that is filled with
+    zeros ahead of use has another name until a segment begins in it.
+    """
+
+    def __init__(self):
+        self.frames, self.written = [], {}
+
+    def follow(self, calls):
+        """Takes in a whole trace."""
+        for place, what, call, covered in steps_of(calls, lambda path: SEGMENT.search(path)):
+            waiting = self.written.setdefault(call.path(), [])
+            if what == "written":
+                waiting.append(Frame(b"".join(call.strings()), place))
+                self.frames.append(waiting[-1])
+            elif what == "sync began":
+                covered += waiting
+                waiting.clear()
+            else:
+                for frame in covered:
+                    frame.durable = place
+        return self
+
+    def durable_at(self, mark):
+        """Where in the trace the first write that holds the mark became durable; (None, reason) where none did."""
+        for frame in self.frames:
+            if mark in frame.page:
+                return (frame.durable, "") if frame.durable is not None else (None, "was written but never synced")
+        return None, "was never written"
 
 
 class WriteAheadLog:
@@ -120,35 +186,21 @@ class WriteAheadLog:
         self.closes = False
 
     def follow(self, calls):
-        """Takes in a whole trace. Writes count from their end, syncs cover what was written before they began."""
-        steps = []
-        for call in calls:
-            if call.path().endswith(self.name):
-                if call.name in ("fdatasync", "fsync"):
-                    steps += [(call.began, 1, "sync began", call), (call.ended, 0, "sync ended", call)]
-                elif call.name in ("pwrite64", "write"):
-                    steps.append((call.ended, 0, "written", call))
-                else:
-                    raise ValueError(f"{call.name} writes the log: this check does not know what it wrote")
-        syncing = {}
-        # A complete line is beginning and end at once: the beginning comes first.
-        for place, _, what, call in sorted(steps, key=lambda step: (step[0], step[1] if step[3].began != step[3].ended else -step[1])):
+        """Takes in a whole trace."""
+        for place, what, call, covered in steps_of(calls, lambda path: path.endswith(self.name)):
             if what == "written":
                 self.write(call, place)
             elif what == "sync began":
-                syncing[id(call)], self.committed = self.committed, []
-            elif call.result == 0:
-                for frame in syncing.pop(id(call)):
-                    frame.durable = place
+                covered += self.committed
+                self.committed = []
             else:
-                raise ValueError("an fdatasync of the log failed: nothing more may be said")
+                for frame in covered:
+                    frame.durable = place
         return self
 
     def write(self, call, place):
         """One write: the file's header (32 bytes), a frame's header, or a page."""
         data = b"".join(call.strings())
-        if call.result != len(data):
-            raise ValueError(f"a write of {call.result} bytes is shown with {len(data)}: strace's -s is too small")
         if len(data) == 24:
             self.closes = data[4:8] != b"\0\0\0\0"
         elif len(data) > 32:

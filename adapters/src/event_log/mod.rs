@@ -1,12 +1,19 @@
 //! Engines of the log ([`domain::log::EventLog`]): one contract, one conformance suite, several stores.
 
+mod answer;
+mod collect;
 mod follow;
 pub mod memory;
+mod queue;
+mod row;
+pub mod segment;
 pub mod sqlite;
 mod tail;
 
+use crate::fatal::OnFatal;
 use domain::log::{Append, AppendError, Expected, Position, Recorded, Revision, StreamName};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More bytes of JSON than this in one append are a fault of ours.
@@ -19,6 +26,37 @@ const MAX_KINDS: usize = 4_096;
 /// Locks even what a panicking thread left locked: every critical section here leaves its data whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a log wrote since it was opened.
+#[derive(Debug, Default)]
+pub struct Written {
+    commits: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Written {
+    /// Commits, each with its fdatasync.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of rows.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, bytes: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Ends the process: what is on the disk can no longer be known.
+fn fail(fatal: OnFatal, what: &str) {
+    fatal(&format!(
+        "the event log failed and cannot go on: {what}. Nothing unanswered was promised to anyone. Check the disk, then start again."
+    ))
 }
 
 /// Refuses what no engine may store: every engine asks this before it writes anything of the append.

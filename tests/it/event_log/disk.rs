@@ -2,5 +2,5 @@
 
 mod failing_disk;
 mod files;
-
+mod segments;
 mod torn_write;

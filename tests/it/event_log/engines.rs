@@ -3,6 +3,7 @@
 use super::contract::{self, Home};
 use super::given::Folder;
 use adapters::event_log::memory::MemoryLog;
+use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{Settings, SqliteLog};
 use domain::log::EventLog;
 use std::sync::Arc;
@@ -24,6 +25,17 @@ struct OnDisk {
 impl Home for OnDisk {
     fn open(&mut self) -> Arc<dyn EventLog> {
         Arc::new(SqliteLog::open(self.folder.path().join("log.db"), self.settings.clone()).unwrap())
+    }
+}
+
+struct InSegments {
+    folder: Folder,
+    settings: segment::Settings,
+}
+
+impl Home for InSegments {
+    fn open(&mut self) -> Arc<dyn EventLog> {
+        Arc::new(SegmentLog::open(self.folder.path().join("log"), self.settings.clone()).unwrap())
     }
 }
 
@@ -49,4 +61,46 @@ async fn the_sqlite_log_keeps_the_contract_when_it_remembers_nothing() {
         ..Settings::default()
     };
     contract::all(|| Box::new(OnDisk { folder: Folder::new(), settings: settings.clone() })).await;
+}
+
+#[tokio::test]
+async fn the_segment_log_keeps_the_contract() {
+    let settings = segment::Settings::default();
+    contract::all(|| Box::new(InSegments { folder: Folder::new(), settings: settings.clone() })).await;
+}
+
+/// No memory of the newest events, none of streams, segments that hold a frame or two, every append in a run of its
+/// own: every answer is the files'.
+#[tokio::test]
+async fn the_segment_log_keeps_the_contract_when_it_remembers_nothing() {
+    let settings = segment::Settings {
+        tail_bytes: 0,
+        known_streams: 1,
+        segment_bytes: 16_384,
+        index_appends: 1,
+        readers: 1,
+        ..segment::Settings::default()
+    };
+    contract::all(|| Box::new(InSegments { folder: Folder::new(), settings: settings.clone() })).await;
+}
+
+/// The index gets nothing while the log is open: every answer is memory's, and the segments' after a crash.
+#[tokio::test]
+async fn the_segment_log_keeps_the_contract_when_its_index_knows_nothing() {
+    let settings =
+        segment::Settings { tail_bytes: 0, known_streams: 1, segment_bytes: 8_192, ..segment::Settings::default() };
+    contract::all(|| Box::new(WithoutIndex(InSegments { folder: Folder::new(), settings: settings.clone() }))).await;
+}
+
+/// Loses its index whenever it is closed.
+struct WithoutIndex(InSegments);
+
+impl Home for WithoutIndex {
+    fn open(&mut self) -> Arc<dyn EventLog> {
+        let index = self.0.folder.path().join("log/index.db");
+        if index.exists() {
+            std::fs::remove_file(index).unwrap();
+        }
+        self.0.open()
+    }
 }

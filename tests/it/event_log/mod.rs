@@ -6,3 +6,5 @@ pub mod contract;
 mod disk;
 mod engines;
 pub mod given;
+mod model;
+mod setting;

@@ -1,7 +1,6 @@
 //! One append inside the open transaction: exact expected revision, idempotent repeat, at best one row.
 
-use super::super::check;
-use super::row;
+use super::super::{check, row};
 use crate::cache::Cache;
 use domain::log::{Append, AppendError, Durable, Expected, Life, Position, Revision, StreamName};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Statement, params};

@@ -1,26 +1,25 @@
 //! The log in one SQLite file: write-ahead log, `synchronous=FULL`, one writing thread with group commit.
 
 mod append;
-mod queue;
 mod read;
-mod row;
 mod store;
 mod writer;
 
+use super::Written;
+use super::answer;
 use super::follow::{Follower, Source};
+use super::queue::{Queue, Submission};
 use super::tail::{Page, Tail};
 use crate::fatal::{self, OnFatal};
 use domain::log::{
-    Append, AppendError, Committed, Direction, EventLog, Filter, Follow, Outcome, PortFuture, Position, ReadError,
-    Recorded, Revision, StreamName,
+    Append, AppendError, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded,
+    Revision, StreamName,
 };
 use nix::fcntl::Flock;
-use queue::{Queue, Submission};
 use read::Readers;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 pub use store::OpenError;
@@ -73,25 +72,6 @@ pub struct SqliteLog {
     written: Arc<Written>,
     /// Released last.
     _lock: Flock<File>,
-}
-
-/// What the log wrote since it was opened.
-#[derive(Debug, Default)]
-pub struct Written {
-    pub(super) commits: AtomicU64,
-    pub(super) bytes: AtomicU64,
-}
-
-impl Written {
-    /// Commits, each with its fdatasync.
-    pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of rows.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
 }
 
 struct Shared {
@@ -156,8 +136,7 @@ impl EventLog for SqliteLog {
     fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
         if let Err(refused) = self.queue.push(Submission { appends, reply }) {
             let error = AppendError::Unavailable("too much waits to be written".into());
-            let outcome = |append: Append| Outcome { stream: append.stream, result: Err(error.clone()) };
-            refused.reply.committed(refused.appends.into_iter().map(outcome).collect());
+            answer::answer(vec![answer::refused(refused, &error)]);
         }
     }
 

@@ -1,11 +1,10 @@
 //! Reading on connections of its own, away from the log thread and the async threads.
 
+use super::super::collect::{Collect, Place, damaged};
 use super::super::tail::Page;
 use super::super::{Kinds, lock};
-use super::row::Row;
 use super::store;
 use crate::cache::Cache;
-use bytes::Bytes;
 use domain::log::{Direction, Filter, Position, ReadError, Recorded, Revision, StreamName};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::path::PathBuf;
@@ -60,14 +59,6 @@ pub(super) struct Reader<'r> {
     connection: &'r Connection,
     kinds: &'r mut Kinds,
     names: &'r Mutex<Cache<i64, StreamName>>,
-}
-
-/// Collects the events of rows until there are enough.
-struct Collect<'k> {
-    page: Page,
-    limit: usize,
-    direction: Direction,
-    kinds: &'k mut Kinds,
 }
 
 impl Reader<'_> {
@@ -216,72 +207,6 @@ impl Reader<'_> {
         };
         names.map(|name| name.map_err(at).and_then(parse)).collect()
     }
-}
-
-/// Where a row's first event stands.
-struct Place {
-    position: Position,
-    stream: StreamName,
-    revision: u64,
-    count: u64,
-}
-
-impl Collect<'_> {
-    fn events(
-        &mut self,
-        place: &Place,
-        blob: &[u8],
-        admits: &impl Fn(&StreamName, &str) -> bool,
-        inside: &impl Fn(&Recorded) -> bool,
-    ) -> Result<(), ReadError> {
-        let broken = |what| damaged(place.position, what);
-        let row = Row::open(blob).map_err(broken)?;
-        let (node, correlation) = (row.node, row.correlation);
-        let events = row.collect::<Result<Vec<_>, _>>().map_err(broken)?;
-        if events.len() as u64 != place.count {
-            return Err(damaged(place.position, "its row holds another number of events than it says"));
-        }
-        let mut whole = None;
-        for step in 0..events.len() {
-            let index = match self.direction {
-                Direction::Forwards => step,
-                Direction::Backwards => events.len() - 1 - step,
-            };
-            let event = &events[index];
-            let position = Position(place.position.0 + index as u64);
-            if self.page.events.len() >= self.limit {
-                return Ok(());
-            }
-            self.page.seen = position;
-            if !admits(&place.stream, event.kind) {
-                continue;
-            }
-            // Copied once a row, and only where something in it is wanted.
-            let whole = whole.get_or_insert_with(|| Bytes::copy_from_slice(blob));
-            let recorded = Recorded {
-                position,
-                stream: place.stream.clone(),
-                revision: Revision(place.revision + index as u64),
-                id: event.id,
-                kind: self.kinds.intern(event.kind),
-                version: event.version,
-                at: event.at,
-                correlation,
-                cause: event.cause,
-                node,
-                previous: event.previous,
-                data: whole.slice(event.data.clone()),
-            };
-            if inside(&recorded) {
-                self.page.events.push(recorded);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn damaged(position: Position, what: &str) -> ReadError {
-    ReadError::Damaged { position, what: what.into() }
 }
 
 fn failed(error: &rusqlite::Error, near: Position) -> ReadError {

@@ -1,16 +1,14 @@
 //! The log thread: takes everything that waits, commits it as one transaction, then answers.
 
-use super::super::Stored;
+use super::super::answer::{self, Tried};
+use super::super::queue::{Queue, Submission};
 use super::super::tail::Tail;
+use super::super::{Stored, Written, fail};
 use super::append::{Appender, Failure, Placed};
-use super::queue::{Queue, Submission};
-use super::{Settings, Written, store};
-use crate::fatal::OnFatal;
-use domain::log::{AppendError, Committed, Outcome};
+use super::{Settings, store};
+use domain::log::{AppendError, Outcome};
 use rusqlite::{Connection, ErrorCode};
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What the log thread needs.
@@ -20,12 +18,6 @@ pub(super) struct Writer {
     pub tail: Arc<Tail>,
     pub settings: Settings,
     pub written: Arc<Written>,
-}
-
-/// A submission after its appends were tried; an append is kept where it is now in the log.
-struct Tried {
-    reply: Arc<dyn Committed>,
-    outcomes: Vec<Outcome>,
 }
 
 /// What one transaction did.
@@ -57,8 +49,7 @@ impl Writer {
         while let Some(submissions) = self.queue.take(not_before) {
             not_before = Instant::now().checked_add(self.settings.pace);
             let group = self.commit(&mut appender, &mut transaction, submissions)?;
-            self.written.commits.fetch_add(1, Ordering::Relaxed);
-            self.written.bytes.fetch_add(group.bytes as u64, Ordering::Relaxed);
+            self.written.count(group.bytes);
             since_checkpoint += group.bytes + group.fresh.len() * self.settings.page_size as usize;
             self.answer(group);
             if since_checkpoint >= self.settings.checkpoint_bytes {
@@ -101,22 +92,7 @@ impl Writer {
     /// Moves the head, then tells every submitter once.
     fn answer(&self, group: Group) {
         self.tail.publish(group.fresh);
-        let mut replies: Vec<Tried> = Vec::new();
-        let mut known: HashMap<usize, usize> = HashMap::new();
-        for tried in group.tried {
-            // The address tells submitters apart: each is kept alive by its entry meanwhile.
-            let address = Arc::as_ptr(&tried.reply).cast::<()>() as usize;
-            match known.get(&address).and_then(|index| replies.get_mut(*index)) {
-                Some(reply) => reply.outcomes.extend(tried.outcomes),
-                None => {
-                    known.insert(address, replies.len());
-                    replies.push(tried);
-                }
-            }
-        }
-        for reply in replies {
-            reply.reply.committed(reply.outcomes);
-        }
+        answer::answer(group.tried);
     }
 }
 
@@ -157,19 +133,8 @@ impl Group {
         for outcome in self.tried.iter_mut().flat_map(|tried| &mut tried.outcomes) {
             outcome.result = Err(error.clone());
         }
-        self.tried.extend(rest.map(|submission| refused(submission, error)));
+        self.tried.extend(rest.map(|submission| answer::refused(submission, error)));
     }
-}
-
-fn refused(submission: Submission, error: &AppendError) -> Tried {
-    let outcome = |append: domain::log::Append| Outcome { stream: append.stream, result: Err(error.clone()) };
-    Tried { reply: submission.reply, outcomes: submission.appends.into_iter().map(outcome).collect() }
-}
-
-fn fail(fatal: OnFatal, what: &str) {
-    fatal(&format!(
-        "the event log failed and cannot go on: {what}. Nothing unanswered was promised to anyone. Check the disk, then start again."
-    ))
 }
 
 /// The statements around a group.

@@ -1,6 +1,6 @@
 //! What waits for the log thread: bounded, taken all at once.
 
-use super::super::{lock, size_of};
+use super::{lock, size_of};
 use domain::log::{Append, Committed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;

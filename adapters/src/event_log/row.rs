@@ -1,4 +1,4 @@
-//! How the events of one append are laid out in one row. Numbers are big endian.
+//! How the events of one append are laid out in one row, the same in every engine on a disk. Numbers are big endian.
 //!
 //! ```text
 //! format:u8 = 1 · flags:u8 (1 = the append closed its stream) · node:u16 · correlation:[16], then for each event
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const FORMAT: u8 = 1;
 const CLOSES: u8 = 1;
 
-/// Writes an append, whose limits were checked, into an empty buffer.
+/// Adds an append, whose limits were checked, to a buffer.
 pub(super) fn encode(append: &Append, row: &mut Vec<u8>) {
     let flags = match append.life {
         Life::Open => 0,
@@ -26,6 +26,15 @@ pub(super) fn encode(append: &Append, row: &mut Vec<u8>) {
     for event in &append.events {
         encode_event(event, row);
     }
+}
+
+/// How many bytes [`encode`] will write.
+pub(super) fn size(append: &Append) -> usize {
+    let event = |event: &Draft| {
+        let cause = if event.cause.is_some() { 16 } else { 0 };
+        16 + 2 + 8 + 1 + cause + 32 + 1 + event.kind.len() + 4 + event.data.len()
+    };
+    2 + 2 + 16 + append.events.iter().map(event).sum::<usize>()
 }
 
 fn encode_event(event: &Draft, row: &mut Vec<u8>) {
@@ -49,6 +58,8 @@ fn encode_event(event: &Draft, row: &mut Vec<u8>) {
 pub(super) struct Row<'a> {
     pub node: u16,
     pub correlation: Uuid,
+    /// What the append did to its stream.
+    pub life: Life,
     bytes: &'a [u8],
     at: usize,
 }
@@ -68,9 +79,10 @@ pub(super) struct Event<'a> {
 impl<'a> Row<'a> {
     /// Reads what stands before the events; an error says what is wrong with the row.
     pub fn open(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let mut row = Self { node: 0, correlation: Uuid::nil(), bytes, at: 0 };
+        let mut row = Self { node: 0, correlation: Uuid::nil(), life: Life::Open, bytes, at: 0 };
         match row.array::<2>()? {
-            [FORMAT, 0 | CLOSES] => {}
+            [FORMAT, 0] => {}
+            [FORMAT, CLOSES] => row.life = Life::Closed,
             [FORMAT, _] => return Err("its flags are unknown"),
             _ => return Err("its format is unknown"),
         }
@@ -159,7 +171,8 @@ mod tests {
     fn a_row_gives_back_what_was_written() {
         let bytes = encoded();
         let row = Row::open(&bytes).unwrap();
-        assert_eq!((row.node, row.correlation), (7, Uuid::from_u128(9)));
+        assert_eq!((row.node, row.correlation, row.life), (7, Uuid::from_u128(9), Life::Closed));
+        assert_eq!(bytes.len(), size(&append()));
         let events: Vec<_> = row.map(Result::unwrap).collect();
         assert_eq!(events.len(), 2);
         for (event, draft) in events.iter().zip(append().events) {

@@ -1,0 +1,43 @@
+//! Telling submitters what became of their appends.
+
+use super::queue::Submission;
+use domain::log::{Append, AppendError, Committed, Outcome};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A submission, or a part of one, after its appends were tried.
+pub(super) struct Tried {
+    pub reply: Arc<dyn Committed>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Tells every submitter once, in the order of their first submissions.
+pub(super) fn answer(group: Vec<Tried>) {
+    let mut replies: Vec<Tried> = Vec::new();
+    let mut known: HashMap<usize, usize> = HashMap::new();
+    for tried in group {
+        // Mostly there is one.
+        if let Some(last) = replies.last_mut().filter(|last| Arc::ptr_eq(&last.reply, &tried.reply)) {
+            last.outcomes.extend(tried.outcomes);
+            continue;
+        }
+        // The address tells submitters apart: each is kept alive by its entry meanwhile.
+        let address = Arc::as_ptr(&tried.reply).cast::<()>() as usize;
+        match known.get(&address).and_then(|index| replies.get_mut(*index)) {
+            Some(reply) => reply.outcomes.extend(tried.outcomes),
+            None => {
+                known.insert(address, replies.len());
+                replies.push(tried);
+            }
+        }
+    }
+    for reply in replies {
+        reply.reply.committed(reply.outcomes);
+    }
+}
+
+/// A submission of which nothing was written.
+pub(super) fn refused(submission: Submission, error: &AppendError) -> Tried {
+    let outcome = |append: Append| Outcome { stream: append.stream, result: Err(error.clone()) };
+    Tried { reply: submission.reply, outcomes: submission.appends.into_iter().map(outcome).collect() }
+}

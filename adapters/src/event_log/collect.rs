@@ -1,0 +1,88 @@
+//! From rows to the events that a reader wants, the same for every engine on a disk.
+
+use super::Kinds;
+use super::row::Row;
+use super::tail::Page;
+use bytes::Bytes;
+use domain::log::{Direction, Position, ReadError, Recorded, Revision, StreamName};
+
+/// Where a row's first event stands.
+pub(super) struct Place {
+    pub position: Position,
+    pub stream: StreamName,
+    pub revision: u64,
+    pub count: u64,
+}
+
+/// Collects the events of rows until there are enough.
+pub(super) struct Collect<'k> {
+    pub page: Page,
+    pub limit: usize,
+    pub direction: Direction,
+    pub kinds: &'k mut Kinds,
+}
+
+impl Collect<'_> {
+    /// Whether there are enough.
+    pub fn full(&self) -> bool {
+        self.page.events.len() >= self.limit
+    }
+
+    /// Adds what is wanted of a row's events: whose type is admitted, and that lie inside the bounds asked for.
+    pub fn events(
+        &mut self,
+        place: &Place,
+        row: &[u8],
+        admits: &impl Fn(&StreamName, &str) -> bool,
+        inside: &impl Fn(&Recorded) -> bool,
+    ) -> Result<(), ReadError> {
+        let broken = |what| damaged(place.position, what);
+        let opened = Row::open(row).map_err(broken)?;
+        let (node, correlation) = (opened.node, opened.correlation);
+        let events = opened.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        if events.len() as u64 != place.count {
+            return Err(damaged(place.position, "its row holds another number of events than it says"));
+        }
+        let mut whole = None;
+        for step in 0..events.len() {
+            let index = match self.direction {
+                Direction::Forwards => step,
+                Direction::Backwards => events.len() - 1 - step,
+            };
+            let event = &events[index];
+            let position = Position(place.position.0 + index as u64);
+            if self.full() {
+                return Ok(());
+            }
+            self.page.seen = position;
+            if !admits(&place.stream, event.kind) {
+                continue;
+            }
+            // Copied once a row, and only where something in it is wanted.
+            let whole = whole.get_or_insert_with(|| Bytes::copy_from_slice(row));
+            let recorded = Recorded {
+                position,
+                stream: place.stream.clone(),
+                revision: Revision(place.revision + index as u64),
+                id: event.id,
+                kind: self.kinds.intern(event.kind),
+                version: event.version,
+                at: event.at,
+                correlation,
+                cause: event.cause,
+                node,
+                previous: event.previous,
+                data: whole.slice(event.data.clone()),
+            };
+            if inside(&recorded) {
+                self.page.events.push(recorded);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is stored is not what was written.
+pub(super) fn damaged(position: Position, what: &str) -> ReadError {
+    ReadError::Damaged { position, what: what.into() }
+}
