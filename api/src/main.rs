@@ -11,10 +11,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-// Events are made on one thread and freed on another, some hundred a millisecond: an allocator made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A programmable SIP exchange whose every message is an event in a log, durable before it is acted on.
 #[derive(Parser)]
 #[command(name = "strowger", version, after_help = "Try `strowger demo` first: it needs nothing.")]

@@ -164,7 +164,8 @@ impl Vault {
             "SELECT first, count, number, accounts.wrapped, keys.wrapped FROM keys
              JOIN accounts ON number = keys.account WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
         )?;
-        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, Vec<u8>, Vec<u8>)> {
+        type Found = (i64, i64, i64, Vec<u8>, Vec<u8>);
+        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Found> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         };
         // References beyond what SQLite can hold were never given.

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Zeros written at a time, bytes.
-pub(super) const STRIDE: usize = 1 << 20;
+pub(super) const STRIDE: usize = 256 << 10;
 const EXTENSION: &str = "segment";
 
 /// The file of the segment whose first event has this position.

@@ -75,7 +75,7 @@ impl Default for Settings {
             pace: Duration::ZERO,
             queue_appends: 16_384,
             queue_bytes: 64 << 20,
-            tail_bytes: 16 << 20,
+            tail_bytes: 4 << 20,
             segment_bytes: 64 << 20,
             index_appends: 16_384,
             known_streams: 65_536,

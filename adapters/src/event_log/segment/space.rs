@@ -6,6 +6,7 @@ use super::file::{self, Zeros};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,11 @@ use std::time::Duration;
 const SPARE: &str = "spare";
 /// Rest between two strides while nobody waits, so that commits get their turn at the disk.
 const REST: Duration = Duration::from_millis(8);
+/// Rest while commits have not used enough for more.
+const LONG_REST: Duration = Duration::from_millis(100);
+/// Zeros are laid this many times as fast as commits use them: a spare is ready when half a segment is used, and a disk
+/// that is busy with zeros does not keep commits waiting.
+const AHEAD: u64 = 2;
 
 /// A file of zeros, durable, under the name of the spare.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ struct Shared {
     folder: PathBuf,
     state: Mutex<State>,
     changed: Condvar,
+    /// Bytes that commits have used since the spare at hand was begun.
+    used: AtomicU64,
 }
 
 #[derive(Default)]
@@ -51,7 +59,8 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 
 impl Space {
     pub fn start(folder: PathBuf) -> io::Result<Self> {
-        let shared = Arc::new(Shared { folder, state: Mutex::default(), changed: Condvar::new() });
+        let shared =
+            Arc::new(Shared { folder, state: Mutex::default(), changed: Condvar::new(), used: AtomicU64::new(0) });
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("log-space".into()).spawn(move || its.work())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -64,6 +73,11 @@ impl Space {
             state.wanted = Some(size);
             self.shared.changed.notify_all();
         }
+    }
+
+    /// A commit used so many bytes.
+    pub fn used(&self, bytes: usize) {
+        self.shared.used.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Takes the spare, which has at least this size; waits for it where it is not ready.
@@ -124,7 +138,13 @@ impl Shared {
     fn make(&self, zeros: &Zeros, size: u64) -> io::Result<Spare> {
         let file = file::open_direct(&path(&self.folder), true)?;
         file::reserve(&file, size)?;
-        zeros.write(&file, 0, size, || self.rest())?;
+        self.used.store(0, Ordering::Relaxed);
+        let mut laid = 0;
+        zeros.write(&file, 0, size, || {
+            let go_on = self.rest(laid);
+            laid += file::STRIDE as u64;
+            go_on
+        })?;
         if file.metadata()?.len() != size {
             return Err(io::Error::other("the log is being closed"));
         }
@@ -132,14 +152,19 @@ impl Shared {
         Ok(Spare { file, size })
     }
 
-    /// Lets others have the disk; whether to go on.
-    fn rest(&self) -> bool {
-        let state = lock(&self.state);
-        if state.hurry || state.closed {
-            return !state.closed;
+    /// Lets others have the disk, until commits have used enough; whether to go on.
+    fn rest(&self, laid: u64) -> bool {
+        let (mut state, mut rest) = (lock(&self.state), REST);
+        loop {
+            if state.hurry || state.closed {
+                return !state.closed;
+            }
+            state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
+            if laid <= AHEAD * self.used.load(Ordering::Relaxed) {
+                return !state.closed;
+            }
+            rest = LONG_REST;
         }
-        let waited = self.changed.wait_timeout(state, REST).unwrap_or_else(PoisonError::into_inner);
-        !waited.0.closed
     }
 }
 

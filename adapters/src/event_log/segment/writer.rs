@@ -165,6 +165,7 @@ impl Writer {
             self.active.offset += bytes.len() as u64;
             self.active.previous = checksum;
             self.written.count(length);
+            self.space.used(bytes.len());
             group.frame.clear(next);
             self.shared.segments.wrote(at);
             self.carry_out_changes();
