@@ -5,6 +5,7 @@ mod bind;
 mod clock;
 mod inbox;
 mod mint;
+mod pace;
 mod shard;
 
 pub use clock::Clock;

@@ -4,6 +4,7 @@ use super::bind::Waiting;
 use super::clock::Clock;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
+use super::pace::{Pace, Turn};
 use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
@@ -193,9 +194,7 @@ struct Worker {
     keyring: Arc<dyn Keyring>,
     reread: Box<dyn Fn(StreamName) + Send>,
     waiting: Waiting,
-    gather: Duration,
-    /// Sockets and timers rest until then.
-    rests_until: Moment,
+    pace: Pace,
     clock: Clock,
     reply: Arc<dyn Committed>,
     outgoing: Vec<Vec<(SocketAddr, bytes::Bytes)>>,
@@ -219,7 +218,7 @@ impl Worker {
         }
         let reply: Arc<dyn Committed> = Arc::clone(&inbox) as Arc<dyn Committed>;
         let outgoing = pumps.iter().map(|_| Vec::new()).collect();
-        let (clock, rests_until) = (Clock::start(), Moment::default());
+        let clock = Clock::start();
         Ok(Self {
             exchange,
             pumps,
@@ -234,8 +233,7 @@ impl Worker {
             keyring,
             reread,
             waiting: Waiting::default(),
-            gather,
-            rests_until,
+            pace: Pace::new(gather),
             clock,
             reply,
             outgoing,
@@ -246,48 +244,62 @@ impl Worker {
         let mut events = [EpollEvent::empty(); 16];
         loop {
             let now = self.clock.now().moment;
-            let ready = if now < self.rests_until {
-                self.inbox_alone.wait(&mut events, millis_until(self.rests_until, now))
-            } else {
-                let timeout = self.exchange.next_wake().map_or(EpollTimeout::NONE, |at| millis_until(at, now));
-                self.everything.wait(&mut events, timeout)
+            let turn = self.pace.next(now);
+            let (epoll, until) = match turn {
+                Turn::Rest(until) => (&self.inbox_alone, Some(until)),
+                Turn::Work => (&self.everything, self.next_deadline()),
             };
-            let ready = match ready {
+            let ready = match epoll.wait(&mut events, until.map_or(EpollTimeout::NONE, |at| millis_until(at, now))) {
                 Ok(ready) => ready,
                 Err(nix::errno::Errno::EINTR) => 0,
                 Err(error) => return tracing::error!(%error, "the SIP thread cannot wait for its sockets: stopping"),
             };
             let began = self.clock.now();
-            let mut worked = false;
-            for event in &events[..ready] {
-                match event.data() {
-                    INBOX => {
-                        if !self.read_inbox() {
-                            return;
-                        }
-                    }
-                    index => {
-                        match usize::try_from(index) {
-                            Ok(index) if index as u64 >= TCP => self.serve_tcp(index - TCP as usize),
-                            Ok(index) => self.read_socket(index),
-                            Err(_) => {}
-                        }
-                        worked = true;
-                    }
-                }
+            let Some(mut worked) = self.serve(&events[..ready]) else { return };
+            if turn == Turn::Work {
+                worked |= self.serve_timers(began);
             }
-            if began.moment >= self.rests_until {
-                self.expire_tcp(began);
-                if self.exchange.next_wake().is_some_and(|at| at <= began.moment) {
-                    self.exchange.wake(began, &mut self.mint);
-                    worked = true;
-                }
-            }
-            if worked {
-                self.rests_until = began.moment + self.gather;
-            }
+            self.pace.over(turn, began.moment, worked);
             self.carry_out();
         }
+    }
+
+    /// Serves what is ready; whether a socket was. `None` when the thread is to stop.
+    fn serve(&mut self, ready: &[EpollEvent]) -> Option<bool> {
+        let mut sockets = false;
+        for event in ready {
+            match event.data() {
+                INBOX => {
+                    if !self.read_inbox() {
+                        return None;
+                    }
+                }
+                index => {
+                    match (usize::try_from(index), index.checked_sub(TCP).map(usize::try_from)) {
+                        (_, Some(Ok(index))) => self.serve_tcp(index),
+                        (Ok(index), None) => self.read_socket(index),
+                        // No index of ours.
+                        (Err(_), _) | (_, Some(Err(_))) => {}
+                    }
+                    sockets = true;
+                }
+            }
+        }
+        Some(sockets)
+    }
+
+    /// Timers that are due; whether any of the exchange's was.
+    fn serve_timers(&mut self, now: Now) -> bool {
+        self.expire_tcp(now);
+        let due = self.exchange.next_wake().is_some_and(|at| at <= now.moment);
+        if due {
+            self.exchange.wake(now, &mut self.mint);
+        }
+        due
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        self.tcp.iter().map(TcpPump::next_deadline).chain([self.exchange.next_wake()]).flatten().min()
     }
 
     fn read_socket(&mut self, index: usize) {
