@@ -1,5 +1,6 @@
 """A private PostgreSQL cluster with its default settings (fsync on), run as an unprivileged user."""
 
+import contextlib
 import glob
 import os
 import pwd
@@ -40,7 +41,8 @@ class Postgres:
         if os.geteuid() == 0:
             # An unprivileged user may not raise its own priority; new backends inherit the postmaster's.
             for pid in processes.tree_of(self.process.pid):
-                os.setpriority(os.PRIO_PROCESS, pid, -10)
+                with contextlib.suppress(ProcessLookupError):
+                    os.setpriority(os.PRIO_PROCESS, pid, -10)
 
     def run(self, command):
         """Runs a command as the cluster's user; its output is shown only on failure."""
