@@ -148,7 +148,8 @@ async fn a_changed_byte_of_the_index_never_makes_an_answer_wrong() {
 async fn runs_are_merged_and_nothing_is_lost_on_the_way() {
     const STREAMS: u64 = 40;
     let folder = Folder::new();
-    let settings = Settings { index_appends: 1, known_streams: 1, tail_bytes: 0, ..Settings::default() };
+    let settings =
+        Settings { index_appends: 1, known_streams: 1, tail_bytes: 0, segment_bytes: 1 << 20, ..Settings::default() };
     let open = || SegmentLog::open(folder.path(), settings.clone()).unwrap();
     let mut written = Vec::new();
     let mut log = open();
