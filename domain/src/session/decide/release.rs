@@ -72,10 +72,11 @@ impl Session {
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause }));
     }
 
-    /// A message of ours on this leg could not be built. A callee's INVITE counts as unanswered; with anything else the call
-    /// cannot go on.
+    /// A message of ours on this leg could not be built: the call cannot go on. A callee that is not in it is another
+    /// matter: its INVITE counts as unanswered, and whatever else it is owed does not concern the others.
     pub fn on_unbuildable(&mut self, context: &mut Context<'_>, leg: LegId) {
-        if !self.early_callees().any(|early| early == leg) {
+        let callee = self.leg(leg).is_some_and(|leg| leg.role == LegRole::Callee);
+        if !callee || self.peer_of(leg).is_some() {
             self.release_all(context, ReleaseCause::Unusable);
         }
     }
