@@ -158,16 +158,15 @@ impl Dialog {
     /// Takes the peer's tag, Contact and route set from a response that makes or refreshes the dialog
     /// (RFC 3261 §12.1.2, §12.2.1.2).
     pub fn learn_from_response(&mut self, response: &Message, source: Flow) {
-        if let Ok(to) = response.to() {
-            if self.state == DialogState::Early
-                && let Some(tag) = to.tag()
-            {
-                self.turn_to(tag);
-                if let Some(value) = response.header(HeaderName::To) {
-                    self.remote = value.into();
-                }
-                self.routes = route_set(response, true);
+        if self.state == DialogState::Early
+            && let Ok(to) = response.to()
+            && let Some(tag) = to.tag()
+        {
+            self.turn_to(tag);
+            if let Some(value) = response.header(HeaderName::To) {
+                self.remote = value.into();
             }
+            self.routes = route_set(response, true);
         }
         self.learn_target(response, source);
     }
