@@ -58,7 +58,14 @@ pub(super) struct Destination {
 impl RelaySide {
     /// The side as ordered, with nothing counted yet.
     pub fn new(order: &Side, now_us: u64) -> Self {
-        let mut side = Self {
+        let mut side = Self::fresh(order);
+        side.apply(order, now_us);
+        side
+    }
+
+    /// The side without what the order says of its peer.
+    fn fresh(order: &Side) -> Self {
+        Self {
             leg: order.leg,
             ports: order.ports,
             meter: SideMeter::new(),
@@ -71,17 +78,15 @@ impl RelaySide {
             latched: None,
             latched_rtcp: None,
             clock_rates: Vec::new(),
-        };
-        side.apply(order, now_us);
-        side
+        }
     }
 
     /// Makes the side what the order says. Counters stay, except when it faces another leg now. A latch stays while
     /// SDP names the same address; the order's own pinned source wins over ours.
     pub fn apply(&mut self, order: &Side, now_us: u64) {
         if self.leg != order.leg {
-            self.meter = SideMeter::new();
-            self.leg = order.leg;
+            // Nothing that was learned of the other leg's peer is true of this one's.
+            *self = Self::fresh(order);
         }
         let moved = order.rtp.is_some_and(|to| self.known_rtp != Some(to));
         if moved || order.source != self.source {

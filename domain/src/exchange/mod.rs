@@ -22,6 +22,7 @@ pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
+use crate::codec::personal::Personal;
 use crate::codec::{Desk, Encoded};
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
@@ -29,7 +30,7 @@ use crate::media::MediaReport;
 use crate::ports::Mint;
 use crate::routing::{HostKey, Provisioned, Tables};
 use crate::session::decide::offer::Offer;
-use crate::session::event::{ReleaseCause, Way};
+use crate::session::event::{ReleaseCause, Target, Way};
 use crate::session::order::{Context, Order, Step};
 use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
@@ -76,6 +77,8 @@ pub struct Exchange {
     unread: Vec<crate::log::StreamName>,
     frozen: usize,
     live_sessions: usize,
+    /// See [`Exchange::ring_instead`].
+    instead: Option<Vec<Target>>,
 }
 
 impl Exchange {
@@ -104,6 +107,7 @@ impl Exchange {
             unread: Vec::new(),
             frozen: 0,
             live_sessions: 0,
+            instead: None,
         }
     }
 
@@ -187,6 +191,12 @@ impl Exchange {
     /// A host name's addresses.
     pub fn resolved(&mut self, host: HostKey, addresses: Vec<SocketAddr>) {
         self.tables.set_resolved(host, addresses);
+    }
+
+    /// From here on calls that would ring any target ring these. For tests of groups.
+    #[doc(hidden)]
+    pub fn ring_instead(&mut self, targets: Vec<Target>) {
+        self.instead = Some(targets);
     }
 
     /// From here on new calls are refused with 503; the running ones go on.
@@ -346,10 +356,13 @@ impl Exchange {
         let (Some(called), Some(parties)) = (route::called(&request), route::parties(&request)) else {
             return self.endpoint.answer_statelessly(flow, &request, 400);
         };
-        let routed = match route::route(&self.tables, &self.settings.listeners, role, flow, &called) {
+        let mut routed = match route::route(&self.tables, &self.settings.listeners, role, flow, &called) {
             Ok(routed) => routed,
             Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),
         };
+        if let (Some(instead), Ok(chosen)) = (&self.instead, &mut routed.route) {
+            chosen.targets = Personal::Known(instead.clone());
+        }
         let Some(key) = mint.seal_key(routed.account) else {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
@@ -394,7 +407,7 @@ impl Exchange {
     fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
-        live.session.release_all(&mut context, ReleaseCause::Unusable);
+        live.session.on_unbuildable(&mut context, leg);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
     }

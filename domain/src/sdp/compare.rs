@@ -1,6 +1,6 @@
 //! Two session descriptions side by side: offer and answer, before and after (RFC 3264).
 
-use super::scan::split_line;
+use super::scan::{attribute, fields, number, split_line};
 use super::{Description, SdpFault};
 
 /// What an offer within a dialog changes, from the view of the side that makes it.
@@ -57,6 +57,63 @@ pub fn answers(offer: &Description, answer: &Description) -> Result<(), SdpFault
 /// (RFC 3264 §8).
 pub fn same_media(a: &[u8], b: &[u8]) -> bool {
     a == b || media_lines(a).eq(media_lines(b))
+}
+
+/// Whether a description that was given as the answer still stands when `now` is what the far end says, both rewritten for
+/// the same receiver: the same streams, each with the same first format and direction, no format that is not in `now`, and
+/// nothing else that differs but what is said of other formats. Keys and fingerprints are each end's own, so with
+/// encryption it stands only for the end that gave it.
+pub fn stands_for(given: &[u8], now: &[u8]) -> bool {
+    given == now || (formats_within(given, now) && essence(given) == essence(now))
+}
+
+/// The formats of each m-line.
+fn formats(body: &[u8]) -> Vec<Vec<&[u8]>> {
+    let lines = media_lines(body).filter(|line| line.starts_with(b"m="));
+    lines.map(|line| fields(line).skip(3).collect()).collect()
+}
+
+fn formats_within(given: &[u8], now: &[u8]) -> bool {
+    let (given, now) = (formats(given), formats(now));
+    let within = |(given, now): (&Vec<&[u8]>, &Vec<&[u8]>)| given.iter().all(|format| now.contains(format));
+    given.len() == now.len() && given.iter().zip(&now).all(within)
+}
+
+/// What counts of a description: lines of the session and of each stream in any order, without names and figures, each
+/// stream with the first of its formats alone.
+fn essence(body: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    let mut sections = vec![Vec::new()];
+    let mut first: &[u8] = b"";
+    for line in media_lines(body) {
+        let kept = match line {
+            [b'm', b'=', ..] => {
+                let words: Vec<&[u8]> = fields(line).take(4).collect();
+                first = words.get(3).copied().unwrap_or_default();
+                sections.push(Vec::new());
+                Some(words.join(&b' '))
+            }
+            [b's' | b't' | b'b' | b'i' | b'v', b'=', ..] => None,
+            [b'a', b'=', value @ ..] => is_essential(value, first).then(|| line.to_vec()),
+            _ => Some(line.to_vec()),
+        };
+        if let (Some(kept), Some(section)) = (kept, sections.last_mut()) {
+            section.push(kept);
+        }
+    }
+    sections.iter_mut().for_each(|section| section.sort_unstable());
+    sections
+}
+
+/// Whether an attribute says how media is to be sent to its end, in the format that is used.
+fn is_essential(value: &[u8], first: &[u8]) -> bool {
+    let (name, rest) = attribute(value);
+    match name {
+        b"sendrecv" | b"ptime" | b"maxptime" | b"ssrc" | b"msid" | b"cname" | b"label" | b"rtcp" => false,
+        // Formats below 96 mean the same without it (RFC 3551 §6).
+        b"rtpmap" => fields(rest).next() == Some(first) && number::<u8>(first).is_none_or(|format| format >= 96),
+        b"fmtp" | b"rtcp-fb" => fields(rest).next() == Some(first),
+        _ => true,
+    }
 }
 
 fn media_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -30,7 +30,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Change, answers, change, same_media};
+pub use compare::{Change, answers, change, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use fault::SdpFault;
 pub use multipart::find;

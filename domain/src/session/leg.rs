@@ -1,7 +1,9 @@
 //! A leg as the session sees it: how far the call is on this side, and its media.
 
+use super::event::RefusalCause;
 use crate::ids::LegId;
 use crate::media::{MediaSource, PortPair};
+use crate::sip::dialog::MAX_FORKS;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -31,6 +33,15 @@ pub enum LegStatus {
     Gone,
 }
 
+/// What one fork of a callee's leg said before an answer.
+#[derive(Debug, Clone)]
+pub struct EarlySdp {
+    /// The fork's To tag; empty where it gives none.
+    pub tag: Box<str>,
+    /// Its last SDP.
+    pub sdp: Bytes,
+}
+
 /// One leg.
 #[derive(Debug, Clone)]
 pub struct Leg {
@@ -40,14 +51,20 @@ pub struct Leg {
     pub role: LegRole,
     /// How far.
     pub status: LegStatus,
+    /// Which of the session's targets it was begun for; 0 for the caller's.
+    pub target: usize,
+    /// How it came to nothing: the status, and why.
+    pub refused: Option<(u16, RefusalCause)>,
     /// How its media is recognised.
     pub media_source: MediaSource,
     /// Our ports that this leg's peer is told, by m-line.
     pub ports: Vec<Option<PortPair>>,
     /// Sources that a latch pinned, by m-line.
     pub latched: Vec<Option<SocketAddr>>,
-    /// The last SDP that came from the peer.
+    /// The last SDP that came from the peer; before an answer, from the fork that sent the first.
     pub heard: Option<Bytes>,
+    /// SDP by fork until one of them answers, in order of appearance; at most [`MAX_FORKS`].
+    pub early: Vec<EarlySdp>,
     /// The peer's SDP in force.
     pub agreed: Option<Bytes>,
     /// The last SDP we sent.
@@ -63,10 +80,13 @@ impl Leg {
             id,
             role,
             status: LegStatus::Inviting,
+            target: 0,
+            refused: None,
             media_source,
             ports: Vec::new(),
             latched: Vec::new(),
             heard: None,
+            early: Vec::new(),
             agreed: None,
             told: None,
             version: 0,
@@ -89,6 +109,32 @@ impl Leg {
     /// Whether a 2xx has come or gone and nobody has ended the leg.
     pub const fn is_answered(&self) -> bool {
         matches!(self.status, LegStatus::Answered | LegStatus::Confirmed)
+    }
+
+    /// Takes in the SDP of a provisional response. Until an answer the first fork that sends any is the one that counts.
+    pub fn hear_early(&mut self, tag: &str, sdp: Bytes) {
+        let full = self.early.len() >= MAX_FORKS;
+        match self.early.iter_mut().find(|early| *early.tag == *tag) {
+            Some(early) => early.sdp = sdp.clone(),
+            None if full => return,
+            None => self.early.push(EarlySdp { tag: tag.into(), sdp: sdp.clone() }),
+        }
+        if self.early.first().is_some_and(|first| *first.tag == *tag) {
+            self.heard = Some(sdp);
+        }
+    }
+
+    /// Takes in a 2xx: its SDP, or where it has none what the same fork said before.
+    pub fn hear_answer(&mut self, tag: &str, sdp: Option<Bytes>) {
+        let early = std::mem::take(&mut self.early);
+        self.heard = sdp.or_else(|| early.into_iter().find(|early| *early.tag == *tag).map(|early| early.sdp));
+    }
+
+    /// Gives back what only a leg needs that may still carry media. Its ports are the session's to give back.
+    pub fn forget_media(&mut self) {
+        (self.heard, self.agreed, self.told) = (None, None, None);
+        self.early = Vec::new();
+        self.latched = Vec::new();
     }
 
     /// The session id in our `o=` line: the leg, within 63 bits (RFC 8866 §5.2 asks for a number).

@@ -1,7 +1,7 @@
 //! The session's media: whose SDP is in force, our ports, and what the relay shall do.
 
 use super::event::{LegMeasure, MediaMeasured, MediaReserved, SessionEvent};
-use super::leg::Leg;
+use super::leg::{Leg, LegRole};
 use super::order::{Context, Order};
 use super::state::{PendingOffer, Session};
 use crate::ids::LegId;
@@ -53,9 +53,15 @@ impl Session {
 
     /// Notes the SDP that a message from a leg's peer carries, if any.
     pub fn hear(&mut self, leg: LegId, message: &Message) {
-        let Some(body) = sdp_of(message) else { return };
-        if let Some(leg) = self.leg_mut(leg) {
-            leg.heard = Some(body);
+        let body = sdp_of(message);
+        let Some(leg) = self.leg_mut(leg) else { return };
+        let early = leg.role == LegRole::Callee && leg.is_early();
+        let tag = || message.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
+        match (message.status(), body) {
+            (Some(100..=199), Some(body)) if early => leg.hear_early(&tag(), body),
+            (Some(200..=299), body) if early => leg.hear_answer(&tag(), body),
+            (_, Some(body)) if leg.is_live() => leg.heard = Some(body),
+            (_, Some(_) | None) => {}
         }
     }
 
@@ -76,6 +82,21 @@ impl Session {
     pub(super) fn rewrite_agreed(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
         let agreed = self.leg(from).and_then(|leg| leg.agreed.clone()).ok_or(MediaFault::Missing)?;
         self.rewrite(&agreed, to)
+    }
+
+    /// The callee's SDP as the caller's answer. Where the caller was given another callee's early and that still serves,
+    /// it is given the same again: it must ignore any other (RFC 3261 §13.2.1). Where it does not serve the SDP of the
+    /// callee that answered follows with a higher version, which most phones take up.
+    pub(super) fn answer_for_caller(&mut self, callee: LegId, caller: LegId) -> Result<Body, MediaFault> {
+        let before = self.leg(caller).and_then(|leg| Some((leg.told.clone()?, leg.version)));
+        let body = self.rewrite_heard(callee, caller)?;
+        match (before, self.leg_mut(caller)) {
+            (Some((told, version)), Some(leg)) if sdp::stands_for(&told, &body.bytes) => {
+                (leg.told, leg.version) = (Some(told.clone()), version);
+                Ok(Body { bytes: told, ..body })
+            }
+            (Some(_) | None, _) => Ok(body),
+        }
     }
 
     fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
@@ -153,68 +174,47 @@ impl Session {
             if let (Some(a), Some(b)) = (side(left, &left_sdp, index), side(right, &right_sdp, index)) {
                 let stream = u8::try_from(index).unwrap_or(u8::MAX);
                 let path = PathId { session: self.id, stream };
-                orders.push((index, MediaOrder::Relay { path, sides: Box::new([a, b]) }));
+                let ports = [a.ports, b.ports];
+                orders.push((index, ports, MediaOrder::Relay { path, sides: Box::new([a, b]) }));
             }
         }
-        self.open_paths.resize(self.open_paths.len().max(lines), false);
-        for (index, order) in orders {
-            self.open_paths[index] = true;
+        self.paths.resize(self.paths.len().max(lines), None);
+        for (index, ports, order) in orders {
+            let before = self.paths.get_mut(index).and_then(|path| path.replace(ports));
             context.order(Order::Media(order));
+            for replaced in before.into_iter().flatten().filter(|before| !ports.contains(before)) {
+                self.disown(replaced);
+            }
         }
     }
 
-    /// Closes every path, and gives back the ports that never were in one.
+    /// Ports that media has given back by itself, since others took their place in a path.
+    fn disown(&mut self, ports: PortPair) {
+        let slots = self.legs.iter_mut().flat_map(|leg| &mut leg.ports);
+        slots.filter(|slot| **slot == Some(ports)).for_each(|slot| *slot = None);
+    }
+
+    /// Closes every path, and gives back the ports that are in none.
     pub(super) fn close_media(&mut self, context: &mut Context<'_>) {
-        for (index, open) in self.open_paths.iter().enumerate() {
-            if *open {
+        for (index, path) in self.paths.iter().enumerate() {
+            if path.is_some() {
                 let path = PathId { session: self.id, stream: u8::try_from(index).unwrap_or(u8::MAX) };
                 context.order(Order::Media(MediaOrder::Close { path }));
             }
         }
-        let paired = self.bridged_or_early();
-        let open = self.open_paths.clone();
-        for leg in &mut self.legs {
-            let in_path = paired.is_some_and(|(caller, callee)| leg.id == caller || leg.id == callee);
-            for (index, slot) in leg.ports.iter_mut().enumerate() {
-                let used = in_path && open.get(index) == Some(&true);
-                if let Some(ports) = slot.take()
-                    && !used
-                {
-                    context.steps.push(super::order::Step::Order(Order::Media(MediaOrder::Return { ports })));
-                }
-            }
-        }
+        let legs: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
+        legs.into_iter().for_each(|leg| self.return_ports(context, leg));
     }
 
-    /// Gives back the ports of a leg that came to nothing. A path that carried its early media is closed first.
+    /// Gives back the ports of a leg that came to nothing. Those in a path stay there: the next relay order for it, or its
+    /// end, gives them back.
     pub(super) fn return_ports(&mut self, context: &mut Context<'_>, leg: LegId) {
-        let open = self.open_paths.iter().any(|open| *open) && self.bridged.is_none();
-        let in_path = open && self.leg(leg).is_some_and(|leg| leg.agreed.is_some());
-        if in_path {
-            // Early media of a target that failed: its path would keep the caller's ports. Both go back; the caller's
-            // stay reserved for it, so only the failed leg's side changes with the next relay order.
-            self.detach(context, leg);
-            return;
-        }
+        let in_paths: Vec<PortPair> = self.paths.iter().flatten().flatten().copied().collect();
         let Some(leg) = self.leg_mut(leg) else { return };
-        for ports in leg.ports.iter_mut().filter_map(Option::take) {
+        let taken = leg.ports.iter_mut().filter_map(Option::take);
+        for ports in taken.filter(|ports| !in_paths.contains(ports)) {
             context.order(Order::Media(MediaOrder::Return { ports }));
         }
-    }
-
-    /// The next relay order for the same path replaces this leg's side; media gives its ports back then.
-    fn detach(&mut self, _context: &mut Context<'_>, leg: LegId) {
-        if let Some(leg) = self.leg_mut(leg) {
-            leg.ports.clear();
-        }
-    }
-
-    /// Caller and the callee whose media was last relayed.
-    fn bridged_or_early(&self) -> Option<(LegId, LegId)> {
-        self.bridged.or_else(|| {
-            let callee = self.legs.iter().rev().find(|leg| leg.agreed.is_some() && leg.id != self.legs[0].id)?;
-            Some((self.legs.first()?.id, callee.id))
-        })
     }
 
     /// What was counted, as events.

@@ -5,7 +5,7 @@ use super::leg::{Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
 use crate::ids::{AccountId, LegId, SessionId};
-use crate::media::SideStatistics;
+use crate::media::{PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
 use std::net::IpAddr;
 
@@ -35,6 +35,12 @@ pub struct Session {
     pub targets: Vec<Target>,
     /// Index of the next target to try.
     pub next_target: usize,
+    /// Index of the first target of those that ring at once now.
+    pub group_from: usize,
+    /// What the caller was told before an answer.
+    pub progress: Progress,
+    /// The callee's leg whose early media the caller hears.
+    pub early_leg: Option<LegId>,
     /// The mode, once answered.
     pub mode: Option<Mode>,
     /// Caller's and callee's leg that hear each other.
@@ -51,14 +57,23 @@ pub struct Session {
     pub headers: SessionHeaders,
     /// The address that SDP names for our ports.
     pub media_address: Option<IpAddr>,
-    /// Which media paths are open, by m-line.
-    pub open_paths: Vec<bool>,
+    /// Our ports in the media paths that are open, by m-line: toward the caller, toward the callee.
+    pub paths: Vec<Option<[PortPair; 2]>>,
     /// What was counted on paths that are closed, by m-line; recorded when the session ends.
     pub measures: Vec<(u8, [(LegId, SideStatistics); 2])>,
     /// How it ended, decided when the first leg went.
     pub ending: Option<Ending>,
     /// The end is recorded.
     pub ended: bool,
+}
+
+/// What the caller was told before an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The last status.
+    pub status: Option<u16>,
+    /// It was told 180, and has not heard early media end since.
+    pub ringing: bool,
 }
 
 /// How a session ends.
@@ -81,6 +96,9 @@ impl Session {
             legs: Vec::new(),
             targets: Vec::new(),
             next_target: 0,
+            group_from: 0,
+            progress: Progress::default(),
+            early_leg: None,
             mode: None,
             bridged: None,
             offer: None,
@@ -89,7 +107,7 @@ impl Session {
             caller_identity: "".into(),
             headers: SessionHeaders::default(),
             media_address: None,
-            open_paths: Vec::new(),
+            paths: Vec::new(),
             measures: Vec::new(),
             ending: None,
             ended: false,
@@ -140,24 +158,27 @@ impl Session {
             }
             SessionEvent::RouteRefused(_) => {}
             SessionEvent::LegInvited(invited) => {
-                let source = self.targets.get(usize::from(invited.target)).map(|target| target.media_source);
-                self.next_target = usize::from(invited.target) + 1;
-                self.legs.push(Leg::new(invited.leg, LegRole::Callee, source.unwrap_or_default()));
+                let target = usize::from(invited.target);
+                let source = self.targets.get(target).map(|target| target.media_source);
+                self.next_target = target + 1;
+                let leg = Leg::new(invited.leg, LegRole::Callee, source.unwrap_or_default());
+                self.legs.push(Leg { target, ..leg });
             }
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
             SessionEvent::LegConfirmed(confirmed) => self.confirm(confirmed.leg),
-            SessionEvent::LegRefused(refused) => self.set_status(
-                refused.leg,
-                match refused.cause {
-                    // Its CANCEL is on the way: the wire still has to answer.
-                    RefusalCause::NoAnswer | RefusalCause::Cancelled => LegStatus::Releasing,
-                    RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
-                        LegStatus::Gone
-                    }
-                },
-            ),
-            SessionEvent::LegsBridged(bridged) => self.bridged = Some((bridged.caller, bridged.callee)),
+            SessionEvent::LegRefused(refused) => {
+                self.set_status(refused.leg, after_refusal(refused.cause));
+                if let Some(leg) = self.leg_mut(refused.leg) {
+                    leg.refused = Some((refused.status, refused.cause));
+                    leg.forget_media();
+                }
+            }
+            SessionEvent::LegsBridged(bridged) => {
+                self.bridged = Some((bridged.caller, bridged.callee));
+                // One answered: no other will be tried.
+                self.targets = Vec::new();
+            }
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
@@ -181,7 +202,16 @@ impl Session {
     }
 
     fn release(&mut self, leg: LegId, cause: ReleaseCause) {
-        self.offer = None;
+        // A leg that lost has no part in what the others agree.
+        if self.bridged.is_none() || self.peer_of(leg).is_some() {
+            self.offer = None;
+        }
+        if cause == ReleaseCause::Unusable
+            && self.bridged.is_none()
+            && let Some(leg) = self.leg_mut(leg)
+        {
+            leg.refused = Some((502, RefusalCause::BadSdp));
+        }
         self.set_status(
             leg,
             match cause {
@@ -200,14 +230,22 @@ impl Session {
     /// Gives back what only a running call needs: the session stays for repeats of its last messages.
     pub fn slim(&mut self) {
         for leg in &mut self.legs {
-            leg.heard = None;
-            leg.agreed = None;
-            leg.told = None;
+            leg.forget_media();
             leg.ports = Vec::new();
-            leg.latched = Vec::new();
         }
         self.targets = Vec::new();
         self.headers = SessionHeaders::default();
         self.caller_identity = "".into();
+    }
+}
+
+/// Where a leg is once it came to nothing.
+const fn after_refusal(cause: RefusalCause) -> LegStatus {
+    match cause {
+        // Its CANCEL is on the way: the wire still has to answer.
+        RefusalCause::NoAnswer | RefusalCause::Cancelled => LegStatus::Releasing,
+        RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
+            LegStatus::Gone
+        }
     }
 }

@@ -71,6 +71,35 @@ pub struct OutgoingInvite {
     pub cancelling: Cancelling,
 }
 
+/// The most forks of one INVITE that are told apart; of a further one only its newest response counts.
+pub const MAX_FORKS: usize = 8;
+
+/// An early dialog that another fork of our INVITE made (RFC 3261 §12.1.2, §13.2.2.1): what requests to it need.
+#[derive(Debug, Clone)]
+pub struct EarlyDialog {
+    /// The fork's tag.
+    pub tag: Box<str>,
+    /// Its To value.
+    pub remote: Box<str>,
+    /// Its Contact URI.
+    pub target: Box<str>,
+    /// Its Route values in the order of sending.
+    pub routes: Vec<Box<str>>,
+    /// Path of the next request to it.
+    pub flow: Flow,
+}
+
+/// A fork that answered after another one had: its dialog was ended at once.
+#[derive(Debug, Clone)]
+pub struct LostFork {
+    /// The fork's tag.
+    pub tag: Box<str>,
+    /// The event that holds its 2xx.
+    pub event: EventId,
+    /// The ACK that it got.
+    pub ack: Sent,
+}
+
 /// One leg's dialog.
 #[derive(Debug, Clone)]
 pub struct Dialog {
@@ -118,23 +147,46 @@ pub struct Dialog {
     pub bye_wanted: bool,
     /// Transactions that still name this leg.
     pub transactions: u32,
+    /// Early dialogs of other forks than the one that the fields above describe, which spoke last. At most
+    /// [`MAX_FORKS`] with it, none once the INVITE has its final response.
+    pub forks: Vec<EarlyDialog>,
+    /// Forks whose 2xx came too late, while their repeats may come; at most [`MAX_FORKS`].
+    pub lost: Vec<LostFork>,
 }
 
 impl Dialog {
     /// Takes the peer's tag, Contact and route set from a response that makes or refreshes the dialog
     /// (RFC 3261 §12.1.2, §12.2.1.2).
     pub fn learn_from_response(&mut self, response: &Message, source: Flow) {
-        if let Ok(to) = response.to() {
-            let tag = to.tag().map(Box::from);
-            if self.state == DialogState::Early && tag.is_some() {
-                self.remote_tag = tag;
-                if let Some(value) = response.header(HeaderName::To) {
-                    self.remote = value.into();
-                }
-                self.routes = route_set(response, true);
+        if self.state == DialogState::Early
+            && let Ok(to) = response.to()
+            && let Some(tag) = to.tag()
+        {
+            self.turn_to(tag);
+            if let Some(value) = response.header(HeaderName::To) {
+                self.remote = value.into();
             }
+            self.routes = route_set(response, true);
         }
         self.learn_target(response, source);
+    }
+
+    /// From here on the dialog is the one with this fork: its own tag, Contact and route set, as far as they are known.
+    fn turn_to(&mut self, tag: &str) {
+        if self.remote_tag.as_deref() == Some(tag) {
+            return;
+        }
+        let known = self.forks.iter().position(|fork| *fork.tag == *tag).map(|at| self.forks.swap_remove(at));
+        if let Some(tag) = self.remote_tag.replace(tag.into())
+            && self.forks.len() + 1 < MAX_FORKS
+        {
+            let (remote, target) = (self.remote.clone(), self.target.clone());
+            self.forks.push(EarlyDialog { tag, remote, target, routes: self.routes.clone(), flow: self.flow });
+        }
+        if let Some(fork) = known {
+            (self.remote, self.target) = (fork.remote, fork.target);
+            (self.routes, self.flow) = (fork.routes, fork.flow);
+        }
     }
 
     /// Takes the peer's Contact from a target refresh (RFC 3261 §12.2): INVITE and its responses.
@@ -183,6 +235,7 @@ impl Dialog {
         self.remote = Box::default();
         self.target = Box::default();
         self.routes = Vec::new();
+        self.forks = Vec::new();
     }
 
     /// Whether nothing more will happen in this dialog.
@@ -271,5 +324,70 @@ mod tests {
         assert_eq!(tcp(&["<sip:198.51.100.7:5060;transport=tcp;lr>"], "sip:a@10.0.0.1"), connection);
         assert_eq!(tcp(&["<sip:203.0.113.1;lr>"], "sip:a@10.0.0.1"), connection);
         assert_eq!(tcp(&["<sip:203.0.113.1;lr;Transport=TCP>"], "sip:a@10.0.0.1"), "203.0.113.1:5060");
+    }
+
+    fn dialog() -> Dialog {
+        Dialog {
+            leg: LegId::from_bits(1),
+            role: Role::Uac,
+            state: DialogState::Early,
+            call_id: "c".into(),
+            local: "<sip:a@b>".into(),
+            remote: "<sip:desk@198.51.100.7>".into(),
+            remote_tag: None,
+            target: "sip:desk@198.51.100.7".into(),
+            routes: vec![],
+            flow: flow(Transport::Udp),
+            large_by_tcp: None,
+            local_cseq: 1,
+            remote_cseq: None,
+            branches: 1,
+            incoming: None,
+            outgoing: None,
+            invite_cseq: 1,
+            answer: None,
+            acked: None,
+            ack_heard: None,
+            bye_wanted: false,
+            transactions: 1,
+            forks: vec![],
+            lost: vec![],
+        }
+    }
+
+    fn hear(dialog: &mut Dialog, tag: &str, headers: &str) {
+        let text = format!(
+            "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:desk@198.51.100.7>;tag={tag}\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n{headers}Content-Length: 0\r\n\r\n"
+        );
+        let response = Message::scan(Bytes::from(text)).unwrap();
+        dialog.learn_from_response(&response, flow(Transport::Udp));
+    }
+
+    #[test]
+    fn each_fork_keeps_its_own_tag_contact_and_route_set() {
+        let mut dialog = dialog();
+        hear(&mut dialog, "one", "Contact: <sip:1@198.51.100.7:5061>\r\nRecord-Route: <sip:203.0.113.1;lr>\r\n");
+        hear(&mut dialog, "two", "Contact: <sip:2@198.51.100.7:5062>\r\n");
+        assert_eq!((dialog.remote_tag.as_deref(), &*dialog.target), (Some("two"), "sip:2@198.51.100.7:5062"));
+        assert_eq!((dialog.routes.len(), dialog.flow.remote.port()), (0, 5062));
+        // It says nothing of its Contact again, nor must another's take its place.
+        hear(&mut dialog, "one", "Record-Route: <sip:203.0.113.1;lr>\r\n");
+        assert_eq!((dialog.remote_tag.as_deref(), &*dialog.target), (Some("one"), "sip:1@198.51.100.7:5061"));
+        assert_eq!(dialog.flow.remote.to_string(), "203.0.113.1:5060");
+        assert_eq!(dialog.forks.iter().map(|fork| &*fork.tag).collect::<Vec<_>>(), ["two"]);
+    }
+
+    #[test]
+    fn no_more_forks_are_kept_than_the_limit() {
+        let mut dialog = dialog();
+        for fork in 0..20 {
+            hear(&mut dialog, &format!("f{fork}"), "Contact: <sip:x@198.51.100.7:5061>\r\n");
+        }
+        assert_eq!(dialog.forks.len() + 1, MAX_FORKS);
+        assert_eq!(dialog.remote_tag.as_deref(), Some("f19"));
+        hear(&mut dialog, "f0", "");
+        assert_eq!(dialog.remote_tag.as_deref(), Some("f0"));
+        assert!(dialog.forks.len() < MAX_FORKS);
     }
 }

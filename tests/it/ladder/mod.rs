@@ -19,6 +19,7 @@ macro_rules! scenarios {
 use scenarios;
 
 mod basic;
+mod fork;
 mod modify;
 mod paths;
 mod race;
@@ -30,7 +31,10 @@ pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL].into_iter().flatten().copied()
+    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 #[test]

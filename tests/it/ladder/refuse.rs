@@ -90,7 +90,8 @@ fn early_media_of_a_second_target_replaces_the_firsts() {
     let invite = second.expect(&mut world, "INVITE");
     let early = second.sdp("sendrecv");
     second.respond(&mut world, &invite, 183, Some(&early));
-    pbx.expect(&mut world, "183");
+    pbx.expect_silence(&mut world);
+    assert_eq!(lines(&world, "| relay 203.0.113.1:4000 <-> 198.51.100.12:4000"), 1, "{}", world.ladder);
     answer(&mut world, &mut pbx, &mut second, &invite);
     hang_up(&mut world, &mut pbx, &mut second);
     world.assert_nothing_left();

@@ -19,9 +19,9 @@ use domain::codec::seal::SealKey;
 use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{AppendError, Committed, Outcome, StreamName};
-use domain::media::{MediaReport, PathId, PortPair};
+use domain::media::{MediaReport, MediaSource, PathId, PortPair};
 use domain::routing::Tables;
-use domain::session::event::{SessionEnded, SessionEvent};
+use domain::session::event::{SessionEnded, SessionEvent, Target};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, Message, StreamFramer};
@@ -52,6 +52,8 @@ pub const CARRIER_V6: &str = "[2001:db8:c::1]:5060";
 pub const PBX_V6: &str = "[2001:db8:b::1]:5060";
 /// A number of the account, which rings [`PBX_V6`].
 pub const NUMBER_V6: &str = "+15550006666";
+/// Phones that a test rings at once.
+pub const DESKS: [&str; 3] = ["203.0.113.21:5060", "203.0.113.22:5060", "203.0.113.23:5060"];
 /// A carrier that connects by TCP: where it listens. It is known by its host.
 pub const CARRIER_TCP: &str = "198.51.100.2:5060";
 /// A PBX that takes connections, which [`NUMBER_TCP`] rings.
@@ -163,6 +165,9 @@ impl World {
             (PBX_TCP, "pbx"),
             (OUT_TCP, "out-tcp"),
             (OUT_LARGE, "out-big"),
+            (DESKS[0], "desk-1"),
+            (DESKS[1], "desk-2"),
+            (DESKS[2], "desk-3"),
         ];
         Self {
             now,
@@ -194,6 +199,27 @@ impl World {
     /// Virtual now.
     pub const fn now(&self) -> Now {
         self.now
+    }
+
+    /// From here on every call rings these instead: the addresses of a group at once, groups one after the other, each
+    /// address for so many seconds.
+    pub fn ring_instead(&mut self, groups: &[&[&str]], ring_timeout: u16) {
+        let target = |group, address: &str| Target {
+            uri: format!("sip:desk@{address}"),
+            to: format!("sip:desk@{address}"),
+            local: EXCHANGE.parse().unwrap(),
+            destination: address.parse().unwrap(),
+            transport: Transport::Udp,
+            large_by_tcp: None,
+            group,
+            routes: vec![],
+            trunk: None,
+            media_source: MediaSource::Sdp,
+            ring_timeout,
+        };
+        let of = |(group, addresses): (u16, &&[&str])| addresses.iter().map(move |at| target(group, at)).collect();
+        let targets: Vec<Vec<Target>> = (0..).zip(groups).map(of).collect();
+        self.exchange.ring_instead(targets.concat());
     }
 
     /// A phone at an address.

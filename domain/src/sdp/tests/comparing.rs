@@ -1,6 +1,6 @@
 use super::{audio, described};
 use crate::sdp::samples::{CHROMIUM, LINPHONE, SIPP, T38};
-use crate::sdp::{Change, SdpFault, answers, change, same_media};
+use crate::sdp::{Change, SdpFault, answers, change, same_media, stands_for};
 
 fn with(direction: &str) -> String {
     audio("c=IN IP4 192.0.2.9\r\n", direction)
@@ -56,4 +56,40 @@ fn an_answer_has_the_offers_lines_in_the_offers_order() {
     let switched_off = LINPHONE.replace("m=video 9078", "m=video 0");
     assert_eq!(check(&switched_off, LINPHONE), Err(SdpFault::NotOffered { stream: 1 }));
     assert_eq!(check(LINPHONE, &switched_off), Ok(()));
+}
+
+fn answer(line: &str) -> Vec<u8> {
+    format!("v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 20000 {line}")
+        .into_bytes()
+}
+
+#[test]
+fn an_answer_stands_where_the_far_end_takes_at_least_the_same_formats_and_the_same_first() {
+    let given = answer("RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n");
+    let more = answer(
+        "RTP/AVP 0 8 101\r\na=sendrecv\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n",
+    );
+    assert!(stands_for(&given, &more) && stands_for(&given, &given));
+    assert!(!stands_for(&more, &given), "8 is not taken");
+    let other_first = answer("RTP/AVP 101 0\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n");
+    assert!(!stands_for(&given, &other_first));
+    assert!(stands_for(&answer("RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"), &answer("RTP/AVP 0\r\n")));
+    let [opus, speex] =
+        ["opus/48000/2", "speex/16000"].map(|codec| answer(&format!("RTP/AVP 96\r\na=rtpmap:96 {codec}\r\n")));
+    assert!(!stands_for(&opus, &speex));
+}
+
+#[test]
+fn an_answer_does_not_stand_for_another_direction_key_line_or_protocol() {
+    let given = answer("RTP/AVP 0\r\n");
+    for other in [
+        "RTP/AVP 0\r\na=recvonly\r\n",
+        "RTP/AVP 0\r\na=rtcp-mux\r\n",
+        "RTP/SAVP 0\r\n",
+        "RTP/AVP 0\r\nm=video 20002 RTP/AVP 31\r\n",
+    ] {
+        assert!(!stands_for(&given, &answer(other)) && !stands_for(&answer(other), &given), "{other}");
+    }
+    let key = |key: &str| answer(&format!("RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n"));
+    assert!(stands_for(&key("a"), &key("a")) && !stands_for(&key("a"), &key("b")));
 }

@@ -1,4 +1,4 @@
-//! The callee rings or answers.
+//! A callee rings or answers.
 
 use crate::ids::LegId;
 use crate::session::event::{
@@ -21,14 +21,51 @@ impl Session {
         let early_media = sdp_of(response).is_some() && !self.late_offer;
         let status = response.status().unwrap_or(180);
         self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media }));
-        let body = early_media.then(|| self.connect_media(context, caller.id, leg)).flatten();
-        let headers = SessionHeaders::default();
-        context.order(Order::Answer { leg: caller.id, status, headers, body });
+        let first = caller.told.is_none();
+        let mine = self.early_leg.is_none_or(|early| early == leg);
+        let body = (early_media && mine).then(|| self.connect_early_media(context, caller.id, leg)).flatten();
+        if self.is_news(status, first && body.is_some(), mine) {
+            self.tell_progress(context, caller.id, status, body);
+        }
     }
 
-    /// Puts the callee's SDP into force, relays, and gives what the caller is to be told.
+    /// Whether a callee's provisional response tells the caller something: it sees one dialog, in which ringing and early
+    /// media begin once and are not taken back. `mine`: no other callee's early media is heard.
+    fn is_news(&self, status: u16, first_sdp: bool, mine: bool) -> bool {
+        let quiet = !self.progress.ringing && self.early_leg.is_none();
+        match status {
+            // RFC 6228: one fork of several is over; the caller knows of none.
+            199 => first_sdp,
+            180 => first_sdp || (mine && !self.progress.ringing),
+            _ => first_sdp || (quiet && self.progress.status != Some(status)),
+        }
+    }
+
+    /// Puts the early SDP of a callee into force and relays. The caller is given the first that there is, and from then on
+    /// the same; what differs in another's it hears of with the answer.
+    pub(super) fn connect_early_media(
+        &mut self,
+        context: &mut Context<'_>,
+        caller: LegId,
+        callee: LegId,
+    ) -> Option<Body> {
+        self.describe_heard(callee).ok()?;
+        let body = match self.leg(caller)?.told.clone() {
+            Some(bytes) => Body { content_type: "application/sdp".into(), bytes },
+            None => self.rewrite_heard(callee, caller).ok()?,
+        };
+        self.early_leg = Some(callee);
+        let changed = self.leg(callee).is_some_and(|leg| leg.agreed != leg.heard);
+        if changed {
+            self.agree(callee);
+            self.relay(context, caller, callee);
+        }
+        Some(body)
+    }
+
+    /// Puts the callee's answer into force, relays, and gives what the caller is to be told.
     fn connect_media(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId) -> Option<Body> {
-        let body = self.rewrite_heard(callee, caller).ok()?;
+        let body = self.answer_for_caller(callee, caller).ok()?;
         self.agree(callee);
         self.relay(context, caller, callee);
         Some(body)
@@ -66,6 +103,8 @@ impl Session {
         let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
         self.record(context, SessionEvent::ModeEntered(entered));
         context.order(Order::Answer { leg: caller, status: 200, headers: SessionHeaders::default(), body: Some(body) });
+        self.early_leg = None;
+        self.give_up_callees(context);
     }
 
     /// The 2xx carries the offer: ports are set aside for both legs now, the answer comes with the caller's ACK.
@@ -76,13 +115,14 @@ impl Session {
         self.rewrite_heard(callee, caller).ok()
     }
 
-    /// The callee answered with nothing that can be relayed.
+    /// The callee answered with nothing that can be relayed. Others may ring on.
     fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
         context.order(Order::Acknowledge { leg, body: None });
         context.order(Order::Bye { leg });
         let released = LegReleased { leg, cause: ReleaseCause::Unusable };
         self.record(context, SessionEvent::LegReleased(released));
-        self.refuse_caller(context, 502, 502);
+        self.return_ports(context, leg);
+        self.fail_over(context);
     }
 
     pub(super) fn on_acknowledged(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {

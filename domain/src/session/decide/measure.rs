@@ -25,8 +25,8 @@ impl Session {
                 self.record(context, SessionEvent::MediaHeard(heard));
             }
             MediaReport::Closed { path, sides } => {
-                if let Some(open) = self.open_paths.get_mut(usize::from(path.stream)) {
-                    *open = false;
+                if let Some(open) = self.paths.get_mut(usize::from(path.stream)) {
+                    *open = None;
                 }
                 self.measures.push((path.stream, *sides));
                 self.end_if_all_gone(context);

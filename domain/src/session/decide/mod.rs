@@ -3,6 +3,7 @@
 
 mod answer;
 mod cancel;
+mod hunt;
 mod measure;
 mod modify;
 pub mod offer;

@@ -1,16 +1,15 @@
-//! An INVITE from a known peer: a session begins, and the first target is tried.
+//! An INVITE from a known peer: a session begins, and the first targets are tried.
 
-use crate::address::{EdgeRole, Flow};
+use crate::address::EdgeRole;
 use crate::codec::personal::Personal;
 use crate::ids::{AccountId, LegId, TrunkId};
 use crate::media::MediaSource;
-use crate::session::event::{LegInvited, Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
+use crate::session::event::{Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use crate::session::media::sdp_of;
-use crate::session::order::{Context, Order};
+use crate::session::order::Context;
 use crate::session::state::Session;
-use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders, content_refusal};
+use crate::sip::endpoint::{SessionHeaders, content_refusal};
 use crate::sip::wire::Message;
-use std::time::Duration;
 
 /// Headers that pass from leg to leg: what the caller wants the callee to know, and nothing that reveals where it is.
 const PASSED: [&str; 3] = ["Subject", "Priority", "User-to-User"];
@@ -79,58 +78,10 @@ impl Session {
             }
             self.agree(caller);
         }
-        if !self.try_next_target(context) {
+        if !self.try_next_group(context) {
             // Targets there are: what lacks is something of ours.
             self.refuse_caller(context, 500, 500);
         }
-    }
-
-    /// Begins a leg toward the next target; `false` when none is left.
-    pub(super) fn try_next_target(&mut self, context: &mut Context<'_>) -> bool {
-        let index = self.next_target;
-        let Some(target) = self.targets.get(index).cloned() else { return false };
-        let Some(caller) = self.caller().map(|leg| leg.id) else { return false };
-        let leg = LegId::from_bits(context.mint.bits());
-        let invited = LegInvited { leg, target: u8::try_from(index).unwrap_or(u8::MAX), trunk: target.trunk };
-        self.record(context, SessionEvent::LegInvited(invited));
-        let body = match self.offer_for(context, caller, leg) {
-            Ok(body) => body,
-            Err(fault) => {
-                self.leg_failed(context, leg, fault.status(), fault.cause());
-                return self.try_next_target(context);
-            }
-        };
-        let call_id = format!("{:032x}", context.mint.wide_bits());
-        let plan = InvitePlan {
-            leg,
-            call_id: call_id.into(),
-            uri: target.uri.as_str().into(),
-            from: self.caller_identity.clone(),
-            to: format!("<{}>", target.to).into(),
-            flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
-            large_by_tcp: target.large_by_tcp,
-            routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
-            max_forwards: self.max_forwards,
-            ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
-            headers: self.headers.clone(),
-            body,
-        };
-        context.order(Order::Invite(Box::new(plan)));
-        true
-    }
-
-    fn offer_for(
-        &mut self,
-        context: &mut Context<'_>,
-        caller: LegId,
-        leg: LegId,
-    ) -> Result<Option<Body>, crate::session::media::MediaFault> {
-        if self.late_offer {
-            return Ok(None);
-        }
-        let described = self.describe_heard(caller)?;
-        self.reserve(context, leg, &described)?;
-        self.rewrite_heard(caller, leg).map(Some)
     }
 }
 

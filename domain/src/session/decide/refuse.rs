@@ -1,7 +1,7 @@
 //! A target says no, or nothing: the next is tried, or the caller is told.
 
 use crate::ids::LegId;
-use crate::session::event::{EndCause, LegRefused, LegReleased, RefusalCause, ReleaseCause, SessionEvent};
+use crate::session::event::{EndCause, LegReleased, RefusalCause, ReleaseCause, SessionEvent};
 use crate::session::leg::LegStatus;
 use crate::session::media::MediaFault;
 use crate::session::order::{Context, Order};
@@ -13,7 +13,7 @@ impl Session {
         match self.leg(leg).map(|leg| leg.status) {
             Some(LegStatus::Inviting | LegStatus::Alerting) => {
                 self.leg_failed(context, leg, status, RefusalCause::Response);
-                self.fail_over(context, status, fails_over(status));
+                self.fail_over(context);
             }
             Some(LegStatus::Answered | LegStatus::Confirmed) => self.on_offer_refused(context, leg, status),
             Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
@@ -25,7 +25,7 @@ impl Session {
         match self.leg(leg).map(|leg| leg.status) {
             Some(LegStatus::Inviting | LegStatus::Alerting) => {
                 self.leg_failed(context, leg, 408, RefusalCause::TimedOut);
-                self.fail_over(context, 504, true);
+                self.fail_over(context);
             }
             Some(LegStatus::Answered | LegStatus::Confirmed) => self.on_offer_refused(context, leg, 408),
             Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
@@ -40,22 +40,7 @@ impl Session {
         }
         context.order(Order::Cancel { leg });
         self.leg_failed(context, leg, 408, RefusalCause::NoAnswer);
-        self.fail_over(context, 480, true);
-    }
-
-    pub(super) fn leg_failed(&mut self, context: &mut Context<'_>, leg: LegId, status: u16, cause: RefusalCause) {
-        self.record(context, SessionEvent::LegRefused(LegRefused { leg, status, cause }));
-        self.return_ports(context, leg);
-    }
-
-    fn fail_over(&mut self, context: &mut Context<'_>, status: u16, allowed: bool) {
-        let waiting = self.caller().is_some_and(crate::session::leg::Leg::is_early);
-        if !waiting {
-            return self.end_if_all_gone(context);
-        }
-        if !(allowed && self.try_next_target(context)) {
-            self.refuse_caller(context, mapped(status), status);
-        }
+        self.fail_over(context);
     }
 
     /// Gives the caller its final response. `heard` is what the far end said, before mapping.
@@ -75,7 +60,7 @@ impl Session {
 }
 
 /// Whether another target may be tried after this status: 5xx, and a 408 that somebody sent.
-const fn fails_over(status: u16) -> bool {
+pub(super) const fn fails_over(status: u16) -> bool {
     matches!(status, 408 | 500..=599)
 }
 

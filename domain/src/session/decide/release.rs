@@ -1,8 +1,8 @@
 //! A leg ends, and with it the others.
 
 use crate::ids::LegId;
-use crate::session::event::{EndCause, LegReleased, ReleaseCause, SessionEnded, SessionEvent};
-use crate::session::leg::LegStatus;
+use crate::session::event::{EndCause, LegReleased, RefusalCause, ReleaseCause, SessionEnded, SessionEvent};
+use crate::session::leg::{LegRole, LegStatus};
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, Session};
 use crate::sip::endpoint::SessionHeaders;
@@ -11,6 +11,9 @@ impl Session {
     /// The peer said BYE and has its 200.
     pub(super) fn on_hung_up(&mut self, context: &mut Context<'_>, leg: LegId) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
+        if self.is_beside(leg) {
+            return self.on_loser_hung_up(context, leg, status);
+        }
         let cause = match status {
             LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => EndCause::Completed,
@@ -19,6 +22,28 @@ impl Session {
         self.ending.get_or_insert(Ending { cause, status: Some(final_status), by: Some(leg) });
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause: ReleaseCause::Bye }));
         self.release_all(context, ReleaseCause::OtherLeg);
+    }
+
+    /// Whether the call goes on without this callee: it lost, or others ring beside it.
+    fn is_beside(&self, leg: LegId) -> bool {
+        let Some(found) = self.leg(leg) else { return false };
+        let others_ring = self.early_callees().any(|early| early != leg);
+        let lost = !found.is_early() && self.peer_of(leg).is_none();
+        found.role == LegRole::Callee && self.ending.is_none() && (lost || found.is_early() && others_ring)
+    }
+
+    /// A callee hangs up that lost, or that rings beside others: they go on without it.
+    fn on_loser_hung_up(&mut self, context: &mut Context<'_>, leg: LegId, status: LegStatus) {
+        match status {
+            LegStatus::Inviting | LegStatus::Alerting => {
+                self.leg_failed(context, leg, 487, RefusalCause::Response);
+                self.fail_over(context);
+            }
+            LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => {
+                self.release_leg(context, leg, ReleaseCause::Bye);
+                self.end_if_all_gone(context);
+            }
+        }
     }
 
     /// Our 2xx was never acknowledged: nobody is there.
@@ -45,6 +70,15 @@ impl Session {
 
     pub(super) fn release_leg(&mut self, context: &mut Context<'_>, leg: LegId, cause: ReleaseCause) {
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause }));
+    }
+
+    /// A message of ours on this leg could not be built: the call cannot go on. A callee that is not in it is another
+    /// matter: its INVITE counts as unanswered, and whatever else it is owed does not concern the others.
+    pub fn on_unbuildable(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let callee = self.leg(leg).is_some_and(|leg| leg.role == LegRole::Callee);
+        if !callee || self.peer_of(leg).is_some() {
+            self.release_all(context, ReleaseCause::Unusable);
+        }
     }
 
     /// Ends every leg that is still live, each the way its state asks for.
@@ -92,7 +126,7 @@ impl Session {
     /// The end is recorded once no leg waits for the wire and every media path is counted.
     pub(super) fn end_if_all_gone(&mut self, context: &mut Context<'_>) {
         let wire_done = self.legs.iter().all(|leg| leg.status == LegStatus::Gone);
-        let media_done = !self.open_paths.iter().any(|open| *open);
+        let media_done = self.paths.iter().all(Option::is_none);
         if self.ended || !wire_done || !media_done {
             return;
         }

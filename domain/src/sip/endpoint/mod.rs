@@ -6,6 +6,7 @@
 
 mod content;
 mod flows;
+mod forks;
 mod large;
 mod message;
 mod orders;
@@ -354,6 +355,12 @@ impl Endpoint {
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
             self.flows.leave(transaction.last.flow, FlowUser::Client(id));
+            if let Some(dialog) =
+                self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.method == Method::Invite)
+            {
+                // Without it no fork's 2xx is matched any more.
+                dialog.lost = Vec::new();
+            }
             self.transaction_left(transaction.key.leg);
         }
     }

@@ -209,11 +209,20 @@ impl Endpoint {
             ack_heard: None,
             bye_wanted: false,
             transactions: 0,
+            forks: Vec::new(),
+            lost: Vec::new(),
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
         self.send_invite(now, mint, leg, plan.max_forwards, &plan.headers, plan.body.as_ref());
-        self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout);
+        match self.dialogs.get(&leg).is_some_and(|dialog| dialog.outgoing.is_some()) {
+            true => self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout),
+            // It could not be written: nobody will ever answer it.
+            false => {
+                self.invite_unanswered(leg);
+                self.forget_if_over(leg);
+            }
+        }
     }
 
     /// Sends INVITE within a confirmed dialog.
@@ -332,43 +341,6 @@ impl Endpoint {
         }
     }
 
-    /// A 2xx of a fork that lost: ACK and BYE in a dialog of its own tag (RFC 3261 §13.2.2.4).
-    pub(super) fn release_fork(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        leg: LegId,
-        flow: Flow,
-        response: &Message,
-    ) {
-        let Some(kept) = self.dialogs.get(&leg).cloned() else { return };
-        let mut fork = kept.clone();
-        fork.state = DialogState::Early;
-        fork.learn_from_response(response, flow);
-        fork.state = DialogState::Confirmed;
-        fork.answer = None;
-        self.dialogs.insert(leg, fork);
-        self.acknowledge(mint, leg, None);
-        self.bye_fork(now, mint, leg);
-        if let Some(fork) = self.dialogs.get_mut(&leg) {
-            let (cseq, branches, transactions) = (fork.local_cseq, fork.branches, fork.transactions);
-            **fork = Dialog { local_cseq: cseq, branches, transactions, ..*kept };
-        }
-    }
-
-    fn bye_fork(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
-        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
-        dialog.local_cseq += 1;
-        let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
-        let headers = SessionHeaders::default();
-        let parts = RequestParts { method: Method::Bye, branch, cseq, max_forwards: 70, headers: &headers, body: None };
-        if let Some(id) = self.begin_client(now, mint, leg, &parts)
-            && let Some(client) = self.clients.get_mut(&id)
-        {
-            client.fork = true;
-        }
-    }
-
     /// Sends the ACK to a refusal, in the INVITE's own transaction (RFC 3261 §17.1.1.3).
     pub(super) fn acknowledge_refusal(&mut self, mint: &mut dyn Mint, id: TransactionId, response: &Message) {
         let Some(client) = self.clients.get(&id) else { return };
@@ -388,7 +360,7 @@ impl Endpoint {
         }
     }
 
-    fn begin_client(
+    pub(super) fn begin_client(
         &mut self,
         now: Moment,
         mint: &mut dyn Mint,
@@ -475,5 +447,7 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         ack_heard: None,
         bye_wanted: false,
         transactions: 0,
+        forks: Vec::new(),
+        lost: Vec::new(),
     })
 }

@@ -106,6 +106,7 @@ impl Endpoint {
             return;
         }
         dialog.outgoing = None;
+        dialog.forks = Vec::new();
         match (status < 300, early) {
             // What is over stays so: this answers an INVITE that the dialog's end overtook.
             (true, _) if dialog.state == DialogState::Over => {}
@@ -117,34 +118,7 @@ impl Endpoint {
         self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
     }
 
-    /// In Accepted: the same 2xx again gets the same ACK (§13.2.2.4); another fork's gets ACK and BYE.
-    fn receive_further_success(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        id: TransactionId,
-        flow: Flow,
-        response: Message,
-    ) {
-        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
-        let Some(dialog) = self.dialogs.get(&leg) else { return };
-        let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
-        if tag.as_deref() == dialog.remote_tag.as_deref() {
-            let acked = dialog.acked.clone();
-            self.absorb_final(id);
-            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-            if let Some((number, sent)) = acked
-                && number == cseq
-            {
-                self.repeat(leg, sent);
-            }
-            return;
-        }
-        self.record(mint, leg, flow, response.clone());
-        self.release_fork(now, mint, leg, flow, &response);
-    }
-
-    fn absorb_final(&mut self, id: TransactionId) {
+    pub(super) fn absorb_final(&mut self, id: TransactionId) {
         if let Some((leg, event)) = self.clients.get(&id).and_then(|client| Some((client.key.leg, client.final_event?)))
         {
             self.outputs.push_back(Output::Absorbed { leg, event });

@@ -1,0 +1,236 @@
+//! Targets are tried: those of a group at once, groups one after the other. The first to answer wins; when none does, the
+//! caller hears the best of all responses (RFC 3261 §16.7 step 6).
+
+use crate::address::Flow;
+use crate::ids::LegId;
+use crate::session::event::{LegInvited, LegRefused, RefusalCause, SessionEvent};
+use crate::session::leg::{Leg, LegRole, LegStatus};
+use crate::session::media::MediaFault;
+use crate::session::order::{Context, Order};
+use crate::session::state::Session;
+use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
+use std::time::Duration;
+
+/// The most targets that ring at once; a larger group rings in several turns of so many.
+pub const MAX_AT_ONCE: usize = 10;
+
+impl Session {
+    /// Begins legs toward every target of the next group; `false` when no group is left of which one can be begun.
+    pub(super) fn try_next_group(&mut self, context: &mut Context<'_>) -> bool {
+        loop {
+            let first = self.next_target;
+            let rest = self.targets.get(first..).unwrap_or_default();
+            let Some(group) = rest.first().map(|target| target.group) else { return false };
+            let size = rest.iter().take(MAX_AT_ONCE).take_while(|target| target.group == group).count();
+            self.group_from = first;
+            let begun = (first..first + size).filter(|index| self.try_target(context, *index)).count();
+            if begun > 0 {
+                return true;
+            }
+            if self.next_target == first {
+                // Beyond what an event can name.
+                return false;
+            }
+        }
+    }
+
+    /// Begins a leg toward a target; `false` where that cannot be.
+    fn try_target(&mut self, context: &mut Context<'_>, index: usize) -> bool {
+        let Some(target) = self.targets.get(index).cloned() else { return false };
+        let (Some(caller), Ok(place)) = (self.caller().map(|leg| leg.id), u8::try_from(index)) else { return false };
+        let leg = LegId::from_bits(context.mint.bits());
+        let invited = LegInvited { leg, target: place, trunk: target.trunk };
+        self.record(context, SessionEvent::LegInvited(invited));
+        let body = match self.offer_for(context, caller, leg) {
+            Ok(body) => body,
+            Err(fault) => {
+                self.leg_failed(context, leg, fault.status(), fault.cause());
+                return false;
+            }
+        };
+        let call_id = format!("{:032x}", context.mint.wide_bits());
+        let plan = InvitePlan {
+            leg,
+            call_id: call_id.into(),
+            uri: target.uri.as_str().into(),
+            from: self.caller_identity.clone(),
+            to: format!("<{}>", target.to).into(),
+            flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
+            large_by_tcp: target.large_by_tcp,
+            routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
+            max_forwards: self.max_forwards,
+            ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
+            headers: self.headers.clone(),
+            body,
+        };
+        context.order(Order::Invite(Box::new(plan)));
+        true
+    }
+
+    fn offer_for(&mut self, context: &mut Context<'_>, caller: LegId, leg: LegId) -> Result<Option<Body>, MediaFault> {
+        if self.late_offer {
+            return Ok(None);
+        }
+        let described = self.describe_heard(caller)?;
+        self.reserve(context, leg, &described)?;
+        self.rewrite_heard(caller, leg).map(Some)
+    }
+
+    /// Callees' legs that have neither answered nor ended.
+    pub(super) fn early_callees(&self) -> impl Iterator<Item = LegId> {
+        self.legs.iter().filter(|leg| leg.role == LegRole::Callee && leg.is_early()).map(|leg| leg.id)
+    }
+
+    /// A leg came to nothing.
+    pub(super) fn leg_failed(&mut self, context: &mut Context<'_>, leg: LegId, status: u16, cause: RefusalCause) {
+        self.record(context, SessionEvent::LegRefused(LegRefused { leg, status, cause }));
+        self.return_ports(context, leg);
+    }
+
+    /// After a leg has failed: the others of its group ring on; after the last the next group is tried, if every failure
+    /// lets it, or the caller is told. A 6xx ends it for all (RFC 3261 §16.7 step 5).
+    pub(super) fn fail_over(&mut self, context: &mut Context<'_>) {
+        let waiting = self.caller().is_some_and(Leg::is_early);
+        if !waiting {
+            return self.end_if_all_gone(context);
+        }
+        let refused = || self.legs.iter().filter_map(|leg| Some((leg.target, leg.refused?)));
+        let decisive = refused().any(|(_, (status, _))| status >= 600);
+        if !decisive && self.early_callees().next().is_some() {
+            return self.lose_early_media(context);
+        }
+        let of_group = refused().filter(|(target, _)| *target >= self.group_from);
+        let allowed = !decisive && of_group.map(|(_, refused)| refused).all(lets_hunt);
+        if allowed && self.try_next_group(context) {
+            return self.lose_early_media(context);
+        }
+        self.give_up_callees(context);
+        let heard = best(self.legs.iter().filter_map(|leg| leg.refused));
+        self.refuse_caller(context, super::refuse::mapped(heard), heard);
+    }
+
+    /// Every callee's leg without an answer is cancelled: another one answered, or refused for all. Should it answer all
+    /// the same, it gets ACK and BYE.
+    pub(super) fn give_up_callees(&mut self, context: &mut Context<'_>) {
+        let early: Vec<LegId> = self.early_callees().collect();
+        for leg in early {
+            context.order(Order::Cancel { leg });
+            self.leg_failed(context, leg, 487, RefusalCause::Cancelled);
+        }
+    }
+
+    /// Where the leg has failed whose early media the caller heard, the next that sends some takes its place. Where none
+    /// does but one rings, the caller's phone is to ring again.
+    fn lose_early_media(&mut self, context: &mut Context<'_>) {
+        let lost = self.early_leg.is_some_and(|leg| !self.leg(leg).is_some_and(Leg::is_early));
+        if !lost {
+            return;
+        }
+        self.early_leg = None;
+        self.progress.ringing = false;
+        let Some(caller) = self.caller().map(|leg| leg.id) else { return };
+        let sends = |leg: &&Leg| leg.role == LegRole::Callee && leg.is_early() && leg.heard.is_some();
+        if let Some(next) = self.legs.iter().find(sends).map(|leg| leg.id) {
+            self.connect_early_media(context, caller, next);
+        } else if self.legs.iter().any(|leg| leg.role == LegRole::Callee && leg.status == LegStatus::Alerting) {
+            self.tell_progress(context, caller, 180, None);
+        }
+    }
+
+    /// Tells the caller that it rings.
+    pub(super) fn tell_progress(&mut self, context: &mut Context<'_>, caller: LegId, status: u16, body: Option<Body>) {
+        self.progress.status = Some(status);
+        self.progress.ringing |= status == 180;
+        context.order(Order::Answer { leg: caller, status, headers: SessionHeaders::default(), body });
+    }
+}
+
+/// Whether the next group may be tried after a target has failed like this.
+const fn lets_hunt((status, cause): (u16, RefusalCause)) -> bool {
+    match cause {
+        RefusalCause::Response => super::refuse::fails_over(status),
+        RefusalCause::TimedOut | RefusalCause::NoAnswer | RefusalCause::NoPorts | RefusalCause::Cancelled => true,
+        RefusalCause::BadSdp => false,
+    }
+}
+
+/// What a failure says to the caller, before mapping. Nothing for what we gave up ourselves.
+const fn verdict((status, cause): (u16, RefusalCause)) -> Option<u16> {
+    match cause {
+        RefusalCause::Response | RefusalCause::NoPorts | RefusalCause::BadSdp => Some(status),
+        RefusalCause::TimedOut => Some(504),
+        RefusalCause::NoAnswer => Some(480),
+        RefusalCause::Cancelled => None,
+    }
+}
+
+/// The best of all responses: a 6xx, else what the caller can act on, else what a person did (nobody picked up before
+/// busy: a call counts as busy only if it rang nowhere in vain), then other 4xx, then the rest; 503 last, since it is
+/// not told. Of equals the last.
+fn best(refused: impl Iterator<Item = (u16, RefusalCause)>) -> u16 {
+    refused.filter_map(verdict).max_by_key(|status| std::cmp::Reverse(rank(*status))).unwrap_or(500)
+}
+
+const fn rank(status: u16) -> u8 {
+    match status {
+        600..=699 => 0,
+        415 | 420 | 484 => 1,
+        480 => 2,
+        486 => 3,
+        401 | 407 => 5,
+        408 => 6,
+        400..=499 => 4,
+        300..=399 => 7,
+        504 => 9,
+        503 => 10,
+        _ => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(statuses: &[u16]) -> u16 {
+        best(statuses.iter().map(|status| (*status, RefusalCause::Response)))
+    }
+
+    #[test]
+    fn a_6xx_is_the_best_response_and_a_4xx_better_than_a_5xx() {
+        assert_eq!(heard(&[486, 603, 500]), 603);
+        assert_eq!(heard(&[503, 404, 500]), 404);
+    }
+
+    #[test]
+    fn a_response_that_the_caller_can_act_on_is_better_than_others_of_its_class() {
+        assert_eq!([heard(&[404, 484]), heard(&[415, 486]), heard(&[420, 480])], [484, 415, 420]);
+    }
+
+    #[test]
+    fn it_is_busy_only_where_it_rang_nowhere_in_vain() {
+        let no_answer = (408, RefusalCause::NoAnswer);
+        let busy = (486, RefusalCause::Response);
+        assert_eq!(best([busy, no_answer].into_iter()), 480);
+        assert_eq!(best([busy, (408, RefusalCause::TimedOut), (503, RefusalCause::Response)].into_iter()), 486);
+    }
+
+    #[test]
+    fn a_challenge_a_redirect_and_a_503_are_heard_only_where_there_is_nothing_else() {
+        assert_eq!([heard(&[401, 404]), heard(&[407, 302]), heard(&[503, 500]), heard(&[503])], [404, 407, 500, 503]);
+    }
+
+    #[test]
+    fn what_we_gave_up_ourselves_is_no_response() {
+        assert_eq!(best([(487, RefusalCause::Cancelled), (404, RefusalCause::Response)].into_iter()), 404);
+        assert_eq!(best(std::iter::empty()), 500);
+    }
+
+    #[test]
+    fn a_target_that_rang_in_vain_or_could_not_be_reached_lets_the_next_group_be_tried() {
+        for cause in [RefusalCause::NoAnswer, RefusalCause::TimedOut, RefusalCause::NoPorts] {
+            assert!(lets_hunt((408, cause)));
+        }
+        assert!(lets_hunt((503, RefusalCause::Response)) && !lets_hunt((486, RefusalCause::Response)));
+        assert!(!lets_hunt((502, RefusalCause::BadSdp)));
+    }
+}
