@@ -2,7 +2,7 @@
 
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::personal::Personal;
-use domain::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
+use domain::ids::{AccountId, CredentialId, EventId, LegId, NumberId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
     EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegsBridged,
@@ -47,7 +47,8 @@ fn offers() -> Vec<SessionEvent> {
         leg: CALLER,
         account: AccountId::from_bits(0xacc),
         edge: EdgeRole::Carrier,
-        trunk: TRUNK,
+        trunk: Some(TRUNK),
+        user: None,
         media_source: MediaSource::Sdp,
         late_offer: false,
         max_forwards: 70,
@@ -59,7 +60,8 @@ fn offers() -> Vec<SessionEvent> {
         late_offer: true,
         ..offered.clone()
     };
-    vec![SessionEvent::SessionOffered(offered), SessionEvent::SessionOffered(late)]
+    let user = SessionOffered { trunk: None, user: Some(CredentialId::from_bits(0xc1)), ..late.clone() };
+    [offered, late, user].map(SessionEvent::SessionOffered).to_vec()
 }
 
 fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
@@ -72,6 +74,7 @@ fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
         large_by_tcp: None,
         group: 0,
         routes: vec![],
+        binding: None,
         trunk,
         media_source,
         ring_timeout: 20,

@@ -2,7 +2,7 @@
 
 use crate::address::{EdgeRole, Flow};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, LegId, TrunkId};
+use crate::ids::{AccountId, CredentialId, LegId, TrunkId};
 use crate::media::MediaSource;
 use crate::session::event::{LegInvited, Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use crate::session::media::sdp_of;
@@ -25,7 +25,9 @@ pub struct Offer {
     /// The edge it came in on.
     pub edge: EdgeRole,
     /// The trunk it came from.
-    pub trunk: TrunkId,
+    pub trunk: Option<TrunkId>,
+    /// The user who calls.
+    pub user: Option<CredentialId>,
     /// How the caller's media is recognised.
     pub media_source: MediaSource,
     /// Who talks to whom.
@@ -48,6 +50,7 @@ impl Session {
             account: offer.account,
             edge: offer.edge,
             trunk: offer.trunk,
+            user: offer.user,
             media_source: offer.media_source,
             late_offer: sdp.is_none(),
             max_forwards,
@@ -109,6 +112,7 @@ impl Session {
             to: format!("<{}>", target.to).into(),
             flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
             large_by_tcp: target.large_by_tcp,
+            keeps_flow: target.binding.is_some(),
             routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
