@@ -2,7 +2,7 @@
 
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::personal::Personal;
-use domain::ids::{AccountId, CredentialId, EventId, LegId, NumberId, TrunkId};
+use domain::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
     EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegsBridged,
@@ -60,8 +60,7 @@ fn offers() -> Vec<SessionEvent> {
         late_offer: true,
         ..offered.clone()
     };
-    let user = SessionOffered { trunk: None, user: Some(CredentialId::from_bits(0xc1)), ..late.clone() };
-    [offered, late, user].map(SessionEvent::SessionOffered).to_vec()
+    vec![SessionEvent::SessionOffered(offered), SessionEvent::SessionOffered(late)]
 }
 
 fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
