@@ -8,6 +8,7 @@ what was sent must have been logged before it was seen on the wire; and every lo
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,15 @@ import history  # noqa: E402
 import load  # noqa: E402
 import pcap  # noqa: E402
 import wire  # noqa: E402
+
+
+CREDENTIALS = re.compile(rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)(?:[^\r\n]|\r?\n[ \t])*?(?=[ \t]*\r?\n(?![ \t]))", re.I | re.M)
+
+
+def without_credentials(raw):
+    """A message as the log keeps it: `masked` stands in the place of every credential that came in."""
+    head, separator, body = raw.partition(b"\r\n\r\n")
+    return CREDENTIALS.sub(rb"\1masked", head + separator) + body
 
 
 def key_of(sent, local, remote, raw):
@@ -32,7 +42,7 @@ def compare(packets, logged, port):
     for packet in packets:
         sent = packet.source.endswith(ours)
         local, remote = (packet.source, packet.destination) if sent else (packet.destination, packet.source)
-        key = key_of(sent, local, remote, packet.payload)
+        key = key_of(sent, local, remote, packet.payload if sent else without_credentials(packet.payload))
         on_wire[key] += 1
         first_seen.setdefault(key, packet.at_us)
         shown[key] = packet.payload
@@ -73,6 +83,9 @@ def self_test():
     def event(payload, at=90, sent=True, number=1):
         return history.Logged(number, f"e{number}", sent, "127.0.0.1:5060", "127.0.0.1:5080", at, payload)
 
+    def asked(credentials):
+        return b"INVITE sip:a@b SIP/2.0\r\nProxy-Authorization: " + credentials + b"\r\nCSeq: 1 INVITE\r\n\r\nAuthorization: body\r\n"
+
     repeat = history.Logged(9, "e9", True, "", "", 120, b"", "e1", 2)
     cases = {
         "equal": (0, [packet(b"a"), packet(b"b", sent=False)], [event(b"a"), event(b"b", 101, False, 2)]),
@@ -82,6 +95,8 @@ def self_test():
         "sent before it was logged": (1, [packet(b"a", 100)], [event(b"a", 101)]),
         "another direction": (2, [packet(b"a")], [event(b"a", sent=False)]),
         "a repeat that was not noted": (1, [packet(b"a"), packet(b"a", 110)], [event(b"a")]),
+        "credentials that are masked": (0, [packet(asked(b"Digest a=b,\r\n c=d"), sent=False)], [event(asked(b"masked"), sent=False)]),
+        "credentials that the log holds": (2, [packet(asked(b"Digest a"), sent=False)], [event(asked(b"Digest a"), sent=False, number=2)]),
         "a repeat of nothing": (2, [packet(b"a", sent=False)], [repeat]),
     }
     failed = [name for name, (wanted, packets, logged) in cases.items() if len(compare(packets, logged, 5060)) != wanted]

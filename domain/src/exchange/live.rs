@@ -63,7 +63,7 @@ impl Live {
     pub(super) fn received(&mut self, desk: &mut Desk, at: WallTime, incoming: Incoming) {
         let Incoming { event, leg, flow, message, method, cseq } = incoming;
         self.session.hear(leg, &message);
-        let wire = Personal::Known(Wire { flow, bytes: message.bytes().clone() });
+        let wire = Personal::Known(Wire { flow, bytes: message.without_credentials() });
         let message = SipMessage { leg, method, status: message.status(), cseq, wire };
         self.write_as(desk, event, at, &SessionEvent::SipMessageReceived(message));
         self.cause = Some(event);

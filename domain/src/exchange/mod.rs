@@ -5,6 +5,7 @@
 //! [`Exchange::appends`] to submit, [`Exchange::landed`] for each outcome, and [`Exchange::effects`] to carry out.
 
 mod about;
+mod caller;
 mod edge;
 mod held;
 mod live;
@@ -28,14 +29,14 @@ use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;
 use crate::ports::Mint;
-use crate::routing::{HostKey, Provisioned, Tables};
+use crate::routing::{HostKey, Provisioned, Registered, Request, Tables};
 use crate::session::decide::offer::Offer;
 use crate::session::event::{ReleaseCause, Target, Way};
 use crate::session::order::{Context, Order, Step};
 use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
-use crate::sip::wire::{Message, validate_request, validate_response};
+use crate::sip::wire::{Message, Uri, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::Live;
@@ -356,7 +357,16 @@ impl Exchange {
         let (Some(called), Some(parties)) = (route::called(&request), route::parties(&request)) else {
             return self.endpoint.answer_statelessly(flow, &request, 400);
         };
-        let mut routed = match route::route(&self.tables, &self.settings.listeners, role, flow, &called) {
+        let identified = match self.identify(now, mint, role, flow, &request) {
+            Ok(identified) => identified,
+            Err((status, headers)) => {
+                return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
+            }
+        };
+        let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let mut routed = match route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked) {
             Ok(routed) => routed,
             Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),
         };
@@ -366,12 +376,17 @@ impl Exchange {
         let Some(key) = mint.seal_key(routed.account) else {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
-        let domain = self.settings.domain.clone().unwrap_or_else(|| flow.local.to_string().into());
+        // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
+        let own = identified.domain.filter(|_| routed.to_devices);
+        let domain = own.unwrap_or_else(|| self.domain(flow));
         let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
         let leg = LegId::from_bits(mint.bits());
         let id = SessionId::from_bits(mint.wide_bits());
         if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
             return self.endpoint.answer_statelessly(flow, &request, 400);
+        }
+        if !self.registrar.bindings.on_flow(&flow).is_empty() {
+            self.endpoint.keep_flow(leg, flow);
         }
         let mut live = Live::new(id, self.settings.node, key);
         live.legs = 1;
@@ -383,6 +398,7 @@ impl Exchange {
             account: routed.account,
             edge: role,
             trunk: routed.trunk,
+            user: identified.user,
             media_source: routed.media_source,
             parties,
             identity,

@@ -22,7 +22,7 @@ use crate::registration::{
 };
 use crate::routing::DomainEntry;
 use crate::session::event::Wire;
-use crate::sip::digest::{Asker, Challenger, Presented, Reaction, Realm, Verdict};
+use crate::sip::digest::{Asker, Challenger, DigestSecret, Presented, Reaction, Realm, Verdict};
 use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders};
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -114,24 +114,34 @@ impl Registrar {
             None => refused(403),
             Some(false) => Admission::Admitted { user: None },
             Some(true) => {
-                let Ok(realm) = Realm::new(domain.name.as_str()) else { return refused(500) };
-                let secret =
-                    |user: &str| tables.credential(domain.name.as_str(), user).and_then(|known| known.secret.as_ref());
-                let presented = Presented::by(request, asker);
-                let verdict = self.challenger.verify(now.moment, &realm, &presented, secret);
-                match (verdict.reaction(), verdict) {
-                    (Reaction::Admit, Verdict::Accepted { username, .. }) => {
-                        Admission::Admitted { user: Some(username) }
-                    }
-                    (Reaction::Challenge { stale }, _) => {
-                        let name = asker.challenge().canonical().unwrap_or_default();
-                        let lines = self.challenger.challenges(now.moment, mint.bits(), &realm, stale);
-                        let headers = lines.into_iter().map(|line| (name.into(), line.into())).collect();
-                        Admission::Answered(asker.status(), SessionHeaders(headers))
-                    }
-                    (Reaction::Refuse | Reaction::Admit, _) => refused(400),
-                }
+                let lookup =
+                    |user: &str| tables.credential(domain.name.as_str(), user).and_then(|known| known.secret.clone());
+                self.ask(now, mint, request, (domain.name.as_str(), asker), lookup)
             }
+        }
+    }
+
+    /// Judges the password that a request shows at a realm.
+    pub(super) fn ask(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        request: &Message,
+        (realm, asker): (&str, Asker),
+        lookup: impl FnOnce(&str) -> Option<DigestSecret>,
+    ) -> Admission {
+        let refused = |status| Admission::Answered(status, SessionHeaders::default());
+        let Ok(realm) = Realm::new(realm) else { return refused(500) };
+        let verdict = self.challenger.verify(now.moment, &realm, &Presented::by(request, asker), lookup);
+        match (verdict.reaction(), verdict) {
+            (Reaction::Admit, Verdict::Accepted { username, .. }) => Admission::Admitted { user: Some(username) },
+            (Reaction::Challenge { stale }, _) => {
+                let name = asker.challenge().canonical().unwrap_or_default();
+                let lines = self.challenger.challenges(now.moment, mint.bits(), &realm, stale);
+                let headers = lines.into_iter().map(|line| (name.into(), line.into())).collect();
+                Admission::Answered(asker.status(), SessionHeaders(headers))
+            }
+            (Reaction::Refuse | Reaction::Admit, _) => refused(400),
         }
     }
 
@@ -168,7 +178,7 @@ impl Registrar {
     /// Whether the leg is a REGISTER's, and its message if so recorded.
     pub(super) fn received(&mut self, desk: &mut Desk, at: WallTime, incoming: Incoming) {
         let Some(live) = self.asked.get(&incoming.leg).and_then(|(id, _)| self.live.get_mut(id)) else { return };
-        let wire = Personal::Known(Wire { flow: incoming.flow, bytes: incoming.message.bytes().clone() });
+        let wire = Personal::Known(Wire { flow: incoming.flow, bytes: incoming.message.without_credentials() });
         let received = RegisterReceived { account: live.account, cseq: incoming.cseq, wire };
         live.cause = None;
         live.write_as(desk, incoming.event, at, &RegistrationEvent::RegisterReceived(received));

@@ -2,10 +2,11 @@
 
 use crate::address::{EdgeRole, Flow, Transport};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, NumberId, TrunkId};
+use crate::ids::{AccountId, TrunkId};
 use crate::media::MediaSource;
 use crate::routing::{
-    Attempt, Considered, Decision, Destination, Reason, Refused, Request, Rule, Subject, Tables, Verdict, choose,
+    Attempt, Caller, Considered, Decision, Destination, Reason, Refused, Registered, Request, Rule, Subject, Tables,
+    Verdict, Way, choose,
 };
 use crate::session::event::{Parties, PassedOver, RouteChosen, RouteRefused, Target};
 use crate::sip::wire::{Message, NameAddr, Uri};
@@ -27,32 +28,41 @@ pub struct Listener {
 #[derive(Debug)]
 pub(super) struct Routed {
     pub account: AccountId,
-    pub trunk: TrunkId,
+    pub trunk: Option<TrunkId>,
     pub media_source: MediaSource,
+    /// Whether it goes to registered devices: they call back by their own domain.
+    pub to_devices: bool,
     pub route: Result<RouteChosen, RouteRefused>,
 }
 
 /// Routes an INVITE. `Err` is the status of a stateless refusal: nobody answers for the caller.
 pub(super) fn route(
     tables: &Tables,
+    registered: &Registered<'_>,
     listeners: &[Listener],
-    role: EdgeRole,
     flow: Flow,
-    called: &str,
+    request: &Request<'_>,
 ) -> Result<Routed, u16> {
-    let request = Request { role, source: flow.remote, called };
-    let source = tables.identify(flow.remote, role).map(|trunk| trunk.settings.media_source).unwrap_or_default();
-    match choose(tables, &request) {
+    let trunk = match request.caller {
+        Caller::Source => tables.identify(flow.remote, request.role),
+        Caller::Trunk(id) => tables.trunk(id),
+        Caller::User(_) => None,
+    };
+    // Phones sit behind NAT more often than not.
+    let media_source = trunk.map_or(MediaSource::Latch, |trunk| trunk.settings.media_source);
+    match choose(tables, registered, request) {
         Ok(decision) => {
             let (account, trunk) = (decision.account, decision.inbound);
+            let to_devices = decision.attempts.iter().all(|attempt| attempt.device.is_some());
             let route = chosen(decision, listeners, flow);
-            Ok(Routed { account, trunk, media_source: source, route })
+            Ok(Routed { account, trunk, media_source, to_devices, route })
         }
-        Err(refused) => match (refused.account, refused.inbound) {
-            (Some(account), Some(trunk)) if !refused.refusal.is_stateless() => {
-                Ok(Routed { account, trunk, media_source: source, route: Err(refusal(&refused)) })
+        Err(refused) => match refused.account {
+            Some(account) if !refused.refusal.is_stateless() => {
+                let route = Err(refusal(&refused));
+                Ok(Routed { account, trunk: refused.inbound, media_source, to_devices: false, route })
             }
-            _ => Err(refused.refusal.status()),
+            Some(_) | None => Err(refused.refusal.status()),
         },
     }
 }
@@ -61,8 +71,8 @@ fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<Rout
     let rule = rule_name(decision.reason.rule);
     let mut targets: Vec<Target> =
         decision.attempts.into_iter().filter_map(|attempt| target(attempt, listeners, flow)).collect();
-    // Trunks and addresses are tried one after the other.
-    for (group, target) in (0..).zip(&mut targets) {
+    // Trunks and addresses are tried one after the other; devices have groups of their own.
+    for (group, target) in (0..).zip(&mut targets).filter(|(_, target)| target.binding.is_none()) {
         target.group = group;
     }
     if targets.is_empty() {
@@ -70,14 +80,10 @@ fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<Rout
             "no target can be reached: its host name does not resolve, or no listener has its transport".into();
         return Err(RouteRefused { status: 502, rule, reason });
     }
-    let number = match decision.reason.subject {
-        Some(Subject::Number { id, .. }) => Some(id),
-        Some(Subject::Account { .. } | Subject::Trunk { .. }) | None => None::<NumberId>,
-    };
     Ok(RouteChosen {
         rule,
         rule_version: decision.reason.subject.map_or(0, revision),
-        number,
+        number: decision.number,
         reason: sentence(decision.reason.rule).into(),
         passed_over: passed_over(&decision.reason),
         targets: Personal::Known(targets),
@@ -95,19 +101,28 @@ fn refusal(refused: &Refused) -> RouteRefused {
 fn target(attempt: Attempt, listeners: &[Listener], flow: Flow) -> Option<Target> {
     let Destination::Address(destination) = attempt.destination else { return None };
     let from = |transport| local_address(listeners, flow, transport, destination);
+    let (binding, group, routes, by) = match attempt.device.map(|way| *way) {
+        Some(Way { binding, local, routes, group }) => (Some(binding), group, routes, local),
+        None => (None, 0, vec![], None),
+    };
+    // The listener that a device registered at may be gone.
+    let is_ours = |local: &SocketAddr| {
+        listeners.iter().any(|listener| listener.address == *local && listener.transport == attempt.transport)
+    };
     let large = attempt.transport == Transport::Udp && attempt.large_requests == LargeRequests::Tcp;
     Some(Target {
         uri: attempt.target,
         to: attempt.to,
-        local: from(attempt.transport)?,
+        local: by.filter(is_ours).or_else(|| from(attempt.transport))?,
         destination,
         transport: attempt.transport,
         large_by_tcp: large.then(|| from(Transport::Tcp)).flatten(),
         trunk: attempt.trunk,
         media_source: attempt.media_source,
         ring_timeout: attempt.ring_timeout,
-        group: 0,
-        routes: vec![],
+        group,
+        routes,
+        binding,
     })
 }
 
@@ -139,7 +154,7 @@ pub(super) fn role_of(listeners: &[Listener], flow: Flow) -> EdgeRole {
 fn passed_over(reason: &Reason) -> Vec<PassedOver> {
     let trunk = |considered: &Considered| match considered.subject {
         Subject::Trunk { id, .. } => Some(id),
-        Subject::Account { .. } | Subject::Number { .. } => None,
+        Subject::Account { .. } | Subject::Number { .. } | Subject::Domain { .. } => None,
     };
     let not_taken = reason.considered.iter().filter_map(|considered| {
         let why: Box<str> = match &considered.verdict {
@@ -157,9 +172,10 @@ fn passed_over(reason: &Reason) -> Vec<PassedOver> {
 
 fn revision(subject: Subject) -> u64 {
     match subject {
-        Subject::Account { revision, .. } | Subject::Number { revision, .. } | Subject::Trunk { revision, .. } => {
-            revision
-        }
+        Subject::Account { revision, .. }
+        | Subject::Number { revision, .. }
+        | Subject::Domain { revision, .. }
+        | Subject::Trunk { revision, .. } => revision,
     }
 }
 
@@ -176,6 +192,8 @@ const fn sentence(rule: Rule) -> &'static str {
         Rule::Carriers => {
             "the dialled number is not the account's: carriers are tried by longest prefix, then priority"
         }
+        Rule::User => "a user of the account's domain is called: the user's devices ring by priority",
+        Rule::Gruu => "one device of a user is called by its GRUU: it alone rings",
     }
 }
 

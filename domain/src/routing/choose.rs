@@ -1,10 +1,12 @@
 //! The choice itself.
 
 use super::tables::{AccountIndex, NumberRow};
+use super::users::{self, Callees};
 use super::{
-    Attempt, Considered, Decision, Destination, Dialled, Reason, Refusal, Refused, Request, Rewrite, Rule, Subject,
-    Tables, TrunkRow, Verdict,
+    Attempt, Caller, Considered, Decision, Destination, Dialled, Reason, Refusal, Refused, Registered, Request,
+    Rewrite, Rule, Subject, Tables, TrunkRow, Verdict,
 };
+use crate::ids::{AccountId, TrunkId};
 use crate::media::MediaSource;
 use crate::number::{Host, SipTarget, Target};
 use crate::trunk::{LargeRequests, Prefix, RingTimeout, TrunkKind};
@@ -19,58 +21,111 @@ const MAX_ADDRESSES: usize = 4;
 /// SIP's port where nothing names one (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5060;
 
+/// On whose behalf a call is routed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inbound {
+    /// The trunk; none for a user.
+    pub(super) trunk: Option<TrunkId>,
+    pub(super) account: AccountId,
+    owner: AccountIndex,
+}
+
 /// Chooses what to try for a call, or why it is refused.
-pub fn choose(tables: &Tables, request: &Request<'_>) -> Result<Decision, Box<Refused>> {
-    let Some(inbound) = tables.identify(request.source, request.role) else {
-        let reason = Reason { rule: Rule::Source, subject: None, considered: vec![] };
-        return Err(Box::new(Refused { refusal: Refusal::UnknownSource, account: None, inbound: None, reason }));
+pub fn choose(tables: &Tables, registered: &Registered<'_>, request: &Request<'_>) -> Result<Decision, Box<Refused>> {
+    let trunk = match request.caller {
+        Caller::Source => tables.identify(request.source, request.role),
+        Caller::Trunk(id) => tables.trunk(id),
+        Caller::User(account) => return from_user(tables, registered, account, request),
     };
-    if !inbound.settings.enabled {
-        return refuse(inbound, Refusal::TrunkDisabled, Rule::Source, Some(of_trunk(inbound)), vec![]);
+    let Some(trunk) = trunk else { return Err(unknown()) };
+    let inbound = Inbound { trunk: Some(trunk.id), account: trunk.account, owner: trunk.owner };
+    if !trunk.settings.enabled {
+        return refuse(&inbound, Refusal::TrunkDisabled, Rule::Source, Some(of_trunk(trunk)), vec![]);
     }
-    if let Some(closed) = tables.closed(inbound.owner) {
-        let subject = Subject::Account { id: closed.id, revision: closed.revision };
-        return refuse(inbound, Refusal::AccountClosed, Rule::Account, Some(subject), vec![]);
+    if let Some(refused) = closed(tables, &inbound, trunk.owner) {
+        return refused;
     }
-    let dialled = Dialled::read(request.called);
-    match inbound.settings.kind {
-        TrunkKind::Carrier => from_carrier(tables, inbound, dialled.as_ref()),
-        TrunkKind::Pbx => from_pbx(tables, inbound, dialled.as_ref()),
+    match trunk.settings.kind {
+        TrunkKind::Carrier => from_carrier(tables, registered, &inbound, request),
+        TrunkKind::Pbx => from_inside(tables, registered, &inbound, request),
     }
 }
 
-fn refuse(
-    inbound: &TrunkRow,
+fn unknown() -> Box<Refused> {
+    let reason = Reason { rule: Rule::Source, subject: None, considered: vec![] };
+    Box::new(Refused { refusal: Refusal::UnknownSource, account: None, inbound: None, reason })
+}
+
+fn closed(tables: &Tables, inbound: &Inbound, account: AccountIndex) -> Option<Result<Decision, Box<Refused>>> {
+    let closed = tables.closed(account)?;
+    let subject = Subject::Account { id: closed.id, revision: closed.revision };
+    Some(refuse(inbound, Refusal::AccountClosed, Rule::Account, Some(subject), vec![]))
+}
+
+pub(super) fn refuse(
+    inbound: &Inbound,
     refusal: Refusal,
     rule: Rule,
     subject: Option<Subject>,
     considered: Vec<Considered>,
 ) -> Result<Decision, Box<Refused>> {
     let reason = Reason { rule, subject, considered };
-    Err(Box::new(Refused { refusal, account: Some(inbound.account), inbound: Some(inbound.id), reason }))
+    Err(Box::new(Refused { refusal, account: Some(inbound.account), inbound: inbound.trunk, reason }))
 }
 
 /// A carrier's call goes to a number of its trunk's account or of one below that.
-fn from_carrier(tables: &Tables, inbound: &TrunkRow, dialled: Option<&Dialled>) -> Result<Decision, Box<Refused>> {
+fn from_carrier(
+    tables: &Tables,
+    registered: &Registered<'_>,
+    inbound: &Inbound,
+    request: &Request<'_>,
+) -> Result<Decision, Box<Refused>> {
     let reachable = |account| tables.is_within(account, inbound.owner);
-    let Some(number) = dialled.and_then(|dialled| find_number(tables, dialled, reachable)) else {
+    let dialled = Dialled::read(request.called);
+    let Some(number) = dialled.and_then(|dialled| find_number(tables, &dialled, reachable)) else {
         return refuse(inbound, Refusal::NoSuchNumber, Rule::Number, None, vec![]);
     };
-    if let Some(closed) = tables.closed(number.0.account) {
-        let subject = Subject::Account { id: closed.id, revision: closed.revision };
-        return refuse(inbound, Refusal::AccountClosed, Rule::Account, Some(subject), vec![]);
+    if let Some(refused) = closed(tables, inbound, number.0.account) {
+        return refused;
     }
-    to_number(tables, inbound, number, Rule::Number)
+    to_number(tables, registered, inbound, number, Rule::Number)
 }
 
-/// A PBX's call stays inside where its own account has the number, and goes to the carriers otherwise.
-fn from_pbx(tables: &Tables, inbound: &TrunkRow, dialled: Option<&Dialled>) -> Result<Decision, Box<Refused>> {
+/// A user calls as a PBX of its account does.
+fn from_user(
+    tables: &Tables,
+    registered: &Registered<'_>,
+    account: AccountId,
+    request: &Request<'_>,
+) -> Result<Decision, Box<Refused>> {
+    let Some(owner) = tables.index(account) else { return Err(unknown()) };
+    let inbound = Inbound { trunk: None, account, owner };
+    match closed(tables, &inbound, owner) {
+        Some(refused) => refused,
+        None => from_inside(tables, registered, &inbound, request),
+    }
+}
+
+/// A call of a PBX or user rings a user of its account's domains, stays inside where its own account has the number, and
+/// goes to the carriers otherwise.
+fn from_inside(
+    tables: &Tables,
+    registered: &Registered<'_>,
+    inbound: &Inbound,
+    request: &Request<'_>,
+) -> Result<Decision, Box<Refused>> {
+    let dialled = Dialled::read(request.called);
+    if let Some(uri) = &request.uri
+        && let Some(decided) = users::called(tables, registered, inbound, uri, dialled.is_some())
+    {
+        return decided;
+    }
     let Some(dialled) = dialled else {
         return refuse(inbound, Refusal::NoSuchNumber, Rule::Carriers, None, vec![]);
     };
-    match find_number(tables, dialled, |account| account == inbound.owner) {
-        Some(number) => to_number(tables, inbound, number, Rule::Inside),
-        None => to_carriers(tables, inbound, dialled),
+    match find_number(tables, &dialled, |account| account == inbound.owner) {
+        Some(number) => to_number(tables, registered, inbound, number, Rule::Inside),
+        None => to_carriers(tables, inbound, &dialled),
     }
 }
 
@@ -88,7 +143,8 @@ fn find_number<'t>(
 
 fn to_number(
     tables: &Tables,
-    inbound: &TrunkRow,
+    registered: &Registered<'_>,
+    inbound: &Inbound,
     (row, number): (&NumberRow, crate::number::PhoneNumber),
     rule: Rule,
 ) -> Result<Decision, Box<Refused>> {
@@ -97,6 +153,20 @@ fn to_number(
         return refuse(inbound, Refusal::NoSuchNumber, rule, Some(subject), vec![]);
     };
     let called = number.to_string();
+    let account = tables.account(row.account).id;
+    if let Host::Name(name) = &target.host
+        && let Some(domain) = tables.domain(name)
+    {
+        let callee = Callees { domain, rule, subject, number: Some(row.id()) };
+        return users::to_user(
+            tables,
+            registered,
+            inbound,
+            account,
+            target.user.as_deref().unwrap_or(&called),
+            &callee,
+        );
+    }
     let (user, rewrite) = match target.user.as_deref() {
         Some(user) => (user, Rewrite::TargetUser),
         None => (called.as_str(), Rewrite::CalledNumber),
@@ -116,8 +186,7 @@ fn to_number(
         .collect();
     let verdict = verdict(&attempts, Verdict::Chosen { prefix: None, priority: 0 });
     let reason = Reason { rule, subject: Some(subject), considered: vec![Considered { subject, verdict }] };
-    let account = tables.account(row.account).id;
-    Ok(Decision { account, inbound: inbound.id, number: Some(row.id()), attempts, reason })
+    Ok(Decision { account, inbound: inbound.trunk, number: Some(row.id()), attempts, reason })
 }
 
 /// A carrier that takes the number, and in which spelling.
@@ -129,7 +198,7 @@ struct Candidate<'t> {
     rewrite: Rewrite,
 }
 
-fn to_carriers(tables: &Tables, inbound: &TrunkRow, dialled: &Dialled) -> Result<Decision, Box<Refused>> {
+fn to_carriers(tables: &Tables, inbound: &Inbound, dialled: &Dialled) -> Result<Decision, Box<Refused>> {
     let mut passed_over = vec![];
     let mut candidates: Vec<Candidate<'_>> = tables
         .carriers(inbound.owner)
@@ -162,7 +231,7 @@ fn to_carriers(tables: &Tables, inbound: &TrunkRow, dialled: &Dialled) -> Result
         None => refuse(inbound, Refusal::NoCarrier, Rule::Carriers, None, considered),
         Some(first) => {
             let reason = Reason { rule: Rule::Carriers, subject: Some(of_trunk(first.trunk)), considered };
-            Ok(Decision { account: inbound.account, inbound: inbound.id, number: None, attempts, reason })
+            Ok(Decision { account: inbound.account, inbound: inbound.trunk, number: None, attempts, reason })
         }
     }
 }
@@ -203,7 +272,7 @@ fn verdict(tries: &[Attempt], chosen: Verdict) -> Verdict {
 }
 
 /// Addresses of a target in the order to try, or the one fact that there is none.
-fn destinations<'t>(tables: &'t Tables, target: &'t SipTarget) -> impl Iterator<Item = Destination> + 't {
+pub(super) fn destinations<'t>(tables: &'t Tables, target: &'t SipTarget) -> impl Iterator<Item = Destination> + 't {
     let (literal, resolved) = match &target.host {
         Host::Ip(ip) => (Some(SocketAddr::new(*ip, target.port.unwrap_or(SIP_PORT))), &[][..]),
         Host::Name(name) => (None, tables.resolved(name, target.port)),
@@ -234,6 +303,7 @@ fn attempt(
         ring_timeout: ring_timeout.seconds(),
         media_source: trunk.map_or(MediaSource::Sdp, |trunk| trunk.settings.media_source),
         rewrite,
+        device: None,
     }
 }
 

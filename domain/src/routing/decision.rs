@@ -1,8 +1,11 @@
 //! What choosing takes and gives. All of it goes into events as it stands.
 
 use crate::address::{EdgeRole, Transport};
-use crate::ids::{AccountId, NumberId, TrunkId};
+use crate::ids::{AccountId, BindingId, DomainId, NumberId, TrunkId};
 use crate::media::MediaSource;
+use crate::registration::Bindings;
+use crate::sip::wire::Uri;
+use crate::time::WallTime;
 use crate::trunk::LargeRequests;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,8 +18,32 @@ pub struct Request<'a> {
     pub role: EdgeRole,
     /// Whence it came.
     pub source: SocketAddr,
+    /// Who calls, as far as the edge found out.
+    pub caller: Caller,
     /// User part of the request URI, as it came.
     pub called: &'a str,
+    /// The request URI; without it only numbers can be called.
+    pub uri: Option<Uri<'a>>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Whoever its source address is.
+    Source,
+    /// A trunk that proved itself by password.
+    Trunk(TrunkId),
+    /// A user of a domain of that account.
+    User(AccountId),
+}
+
+/// Devices that can be rung now.
+#[derive(Debug, Clone, Copy)]
+pub struct Registered<'a> {
+    /// All durable bindings.
+    pub bindings: &'a Bindings,
+    /// Now: older bindings have expired.
+    pub now: WallTime,
 }
 
 /// Where a call goes, first choice first, and why.
@@ -24,8 +51,8 @@ pub struct Request<'a> {
 pub struct Decision {
     /// Whose call it is.
     pub account: AccountId,
-    /// The trunk it came from.
-    pub inbound: TrunkId,
+    /// The trunk it came from; none where a user calls.
+    pub inbound: Option<TrunkId>,
     /// The called number, where it is one of ours.
     pub number: Option<NumberId>,
     /// What to try, in order; at least one.
@@ -57,6 +84,22 @@ pub struct Attempt {
     pub media_source: MediaSource,
     /// What became of the user part.
     pub rewrite: Rewrite,
+    /// How a registered device is reached; none for trunks and SIP targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Box<Way>>,
+}
+
+/// How a registered device is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// Its binding.
+    pub binding: BindingId,
+    /// Our address that it registered at; none for a binding by API.
+    pub local: Option<SocketAddr>,
+    /// Its Path, the topmost first (RFC 3327 §5.3).
+    pub routes: Vec<String>,
+    /// Devices of one group ring at once, groups one after the other in rising order. [G5]
+    pub group: u16,
 }
 
 /// Where an attempt is sent.
@@ -82,6 +125,8 @@ pub enum Rewrite {
     CalledNumber,
     /// The digits as dialled, since a prefix without `+` took them.
     AsDialled,
+    /// The contact that the device registered.
+    Contact,
 }
 
 /// Why a decision or refusal is as it is. Holds no number or address of a caller, so it needs no sealing, and names
@@ -115,6 +160,10 @@ pub enum Rule {
     Inside,
     /// A PBX's call goes to the carriers by prefix, then priority.
     Carriers,
+    /// A call to a user of a domain rings the user's registered devices.
+    User,
+    /// A call to a GRUU rings that device alone.
+    Gruu,
 }
 
 impl Rule {
@@ -126,6 +175,8 @@ impl Rule {
             Self::Number => "number-target",
             Self::Inside => "inside",
             Self::Carriers => "carrier-by-prefix",
+            Self::User => "user",
+            Self::Gruu => "gruu",
         }
     }
 }
@@ -145,6 +196,13 @@ pub enum Subject {
     Number {
         /// Its id.
         id: NumberId,
+        /// Revision of its last event.
+        revision: u64,
+    },
+    /// A domain.
+    Domain {
+        /// Its id.
+        id: DomainId,
         /// Revision of its last event.
         revision: u64,
     },
@@ -228,6 +286,12 @@ pub enum Refusal {
     /// No carrier of the account takes that number.
     #[error("no carrier takes this number")]
     NoCarrier,
+    /// No domain of the account has that user.
+    #[error("no such user")]
+    NoSuchUser,
+    /// The user, or the device that a GRUU names, has no binding now.
+    #[error("the user has no device registered now")]
+    NotRegistered,
 }
 
 impl Refusal {
@@ -235,7 +299,8 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::UnknownSource | Self::TrunkDisabled | Self::AccountClosed => 403,
-            Self::NoSuchNumber | Self::NoCarrier => 404,
+            Self::NoSuchNumber | Self::NoCarrier | Self::NoSuchUser => 404,
+            Self::NotRegistered => 480,
         }
     }
 
@@ -243,7 +308,9 @@ impl Refusal {
     pub const fn is_stateless(self) -> bool {
         match self {
             Self::UnknownSource | Self::TrunkDisabled => true,
-            Self::AccountClosed | Self::NoSuchNumber | Self::NoCarrier => false,
+            Self::AccountClosed | Self::NoSuchNumber | Self::NoCarrier | Self::NoSuchUser | Self::NotRegistered => {
+                false
+            }
         }
     }
 }

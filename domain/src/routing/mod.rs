@@ -1,5 +1,5 @@
 //! Which account a call is for, where it goes, and why: pure choice over tables folded from provisioning events. [R1,
-//! R5, R7, O1 by source address, O2 by prefix and priority, O3 inside one account]
+//! R4, R5, R7, G5, O1 by source address, O2 by prefix and priority, O3 inside one account]
 
 mod choose;
 mod decision;
@@ -10,13 +10,16 @@ mod resolved;
 mod sources;
 mod tables;
 mod targets;
+mod users;
 
 pub use choose::{MAX_ATTEMPTS, choose};
 pub use decision::{
-    Attempt, Considered, Decision, Destination, Reason, Refusal, Refused, Request, Rewrite, Rule, Subject, Verdict,
+    Attempt, Caller, Considered, Decision, Destination, Reason, Refusal, Refused, Registered, Request, Rewrite, Rule,
+    Subject, Verdict, Way,
 };
 pub use dialled::Dialled;
 pub use domains::{CredentialEntry, DomainEntry};
 pub use provisioned::{Provisioned, ProvisioningEvent};
 pub use resolved::HostKey;
 pub use tables::{Tables, TrunkRow};
+pub use users::MAX_DEVICES;

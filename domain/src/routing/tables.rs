@@ -173,6 +173,11 @@ impl Tables {
         self.trunks.insert(id, TrunkRow { id, account, settings, revision, owner, prefixes });
     }
 
+    /// The place of an account that is known.
+    pub(super) fn index(&self, account: AccountId) -> Option<AccountIndex> {
+        self.account_index.get(&account).copied()
+    }
+
     /// The place of an account, made where it is not known yet.
     fn place(&mut self, id: AccountId) -> AccountIndex {
         *self.account_index.entry(id).or_insert_with(|| {

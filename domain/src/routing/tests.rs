@@ -6,6 +6,7 @@ use crate::address::{EdgeRole, Transport};
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::log::{Position, Revision};
 use crate::number::{NumberClaimed, NumberEvent, NumberReleased, NumberRetargeted};
+use crate::registration::Bindings;
 use crate::routing::{HostKey, Provisioned, ProvisioningEvent};
 use crate::time::WallTime;
 use crate::trunk::{LargeRequests, TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved, TrunkSettings};
@@ -61,7 +62,9 @@ impl Exchange {
     }
 
     fn call(&self, role: EdgeRole, source: &str, called: &str) -> Result<Decision, Box<Refused>> {
-        choose(&self.0, &Request { role, source: source.parse().unwrap(), called })
+        let registered = Registered { bindings: &Bindings::default(), now: WallTime::default() };
+        let source = source.parse().unwrap();
+        choose(&self.0, &registered, &Request { role, source, caller: Caller::Source, called, uri: None })
     }
 }
 
@@ -97,7 +100,7 @@ fn refusal(result: Result<Decision, Box<Refused>>) -> Refusal {
 fn a_carriers_call_goes_to_the_numbers_target_in_the_numbers_account() {
     let exchange = served().number(7, SUB, "+15550000001", "sip:pbx@10.0.0.1:5090");
     let decision = exchange.carrier_calls("15550000001").unwrap();
-    assert_eq!((decision.account, decision.inbound), (SUB, TrunkId::from_bits(1)));
+    assert_eq!((decision.account, decision.inbound), (SUB, Some(TrunkId::from_bits(1))));
     assert_eq!(decision.number, Some(NumberId::from_bits(7)));
     let expected = Attempt {
         target: "sip:pbx@10.0.0.1:5090".into(),
@@ -109,6 +112,7 @@ fn a_carriers_call_goes_to_the_numbers_target_in_the_numbers_account() {
         ring_timeout: 60,
         media_source: MediaSource::Sdp,
         rewrite: Rewrite::TargetUser,
+        device: None,
     };
     assert_eq!(decision.attempts, [expected]);
     let subject = Subject::Number { id: NumberId::from_bits(7), revision: 0 };

@@ -3,7 +3,7 @@
 use super::mode::Mode;
 use crate::address::{EdgeRole, Flow, Transport};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
+use crate::ids::{AccountId, BindingId, CredentialId, EventId, LegId, NumberId, TrunkId};
 use crate::media::{MediaSource, PortPair, SideStatistics};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,8 @@ pub struct SipMessage {
 pub struct Wire {
     /// Whence or whither.
     pub flow: Flow,
-    /// The message, byte for byte as on the wire.
+    /// The message, byte for byte as on the wire, but for credentials that came: `masked` stands in their place
+    /// ([`Message::without_credentials`](crate::sip::wire::Message::without_credentials)).
     pub bytes: Bytes,
 }
 
@@ -129,8 +130,12 @@ pub struct SessionOffered {
     pub account: AccountId,
     /// The edge it came in on.
     pub edge: EdgeRole,
-    /// The trunk it came from.
-    pub trunk: TrunkId,
+    /// The trunk it came from; `None` where a user of a domain calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkId>,
+    /// The user who calls; `None` for a trunk, or one that only a source address vouches for and that has no credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<CredentialId>,
     /// How the caller's media is recognised.
     pub media_source: MediaSource,
     /// Whether the INVITE came without SDP: the answer will carry the offer.
@@ -167,6 +172,9 @@ pub struct Target {
     pub routes: Vec<String>,
     /// The trunk it leaves by; `None` for a number's own SIP target.
     pub trunk: Option<TrunkId>,
+    /// The binding of the registered device that it rings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingId>,
     /// How its media is recognised.
     pub media_source: MediaSource,
     /// Seconds of ringing before the next target is tried.

@@ -123,6 +123,9 @@ pub struct Dialog {
     pub routes: Vec<Box<str>>,
     /// Path of the next request.
     pub flow: Flow,
+    /// Whether requests go the way that the peer's came, whatever it says of itself: it is registered there, and behind
+    /// NAT what it says reaches nobody (RFC 5626 §5.3).
+    pub keeps_flow: bool,
     /// Our address that INVITEs leave from which are too long for a datagram, where they go over TCP.
     pub large_by_tcp: Option<SocketAddr>,
     /// CSeq of our last request.
@@ -198,7 +201,7 @@ impl Dialog {
         let detour =
             self.large_by_tcp.is_some() && source.transport.is_reliable() && !self.flow.transport.is_reliable();
         let source = if detour { self.flow } else { source };
-        self.flow = next_hop(source, &self.routes, &self.target);
+        self.flow = if self.keeps_flow { source } else { next_hop(source, &self.routes, &self.target) };
     }
 
     /// The path of the next request once its connection is gone: a new one, to where the peer says that it listens. The
@@ -339,6 +342,7 @@ mod tests {
             routes: vec![],
             flow: flow(Transport::Udp),
             large_by_tcp: None,
+            keeps_flow: false,
             local_cseq: 1,
             remote_cseq: None,
             branches: 1,

@@ -23,7 +23,8 @@ const HOUR: i64 = 3_600_000_000;
 
 struct Kept {
     account: AccountId,
-    inbound: TrunkId,
+    /// None where a user called.
+    inbound: Option<TrunkId>,
     number: Option<NumberId>,
     rule: Option<Box<str>>,
     open: Vec<Attempt>,
@@ -40,7 +41,7 @@ struct Key {
     account: AccountId,
     hour: i64,
     number: Option<NumberId>,
-    inbound: TrunkId,
+    inbound: Option<TrunkId>,
     trunk: Option<TrunkId>,
     rule: Box<str>,
     target: i16,
@@ -210,7 +211,7 @@ fn upsert(rows: &[(&Key, &Count)]) -> QueryBuilder<Sqlite> {
         row.push_bind(key.account.bits().to_be_bytes().to_vec())
             .push_bind(key.hour)
             .push_bind(key.number.map_or_else(Vec::new, |number| number.bits().to_be_bytes().to_vec()))
-            .push_bind(key.inbound.bits().to_be_bytes().to_vec())
+            .push_bind(key.inbound.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
             .push_bind(key.trunk.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
             .push_bind(key.rule.to_string())
             .push_bind(key.target)

@@ -107,6 +107,7 @@ fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
         called,
         call_id,
         trunk: offered.trunk,
+        user: offered.user,
         number: None,
         rule: None,
         state: State::Offered,
@@ -170,7 +171,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
 
 fn upsert(rows: &[SessionRow]) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
-        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, number, rule, \
+        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, user, number, rule, \
          started_at, ringing_at, answered_at, ended_at, end_cause, final_status, mode) ",
     );
     sql.push_values(rows, |mut values, row| {
@@ -182,7 +183,8 @@ fn upsert(rows: &[SessionRow]) -> QueryBuilder<Sqlite> {
             .push_bind(row.caller.clone())
             .push_bind(row.called.clone())
             .push_bind(row.call_id.clone())
-            .push_bind(row.trunk.bits().to_be_bytes().to_vec())
+            .push_bind(row.trunk.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
+            .push_bind(row.user.map(|user| user.bits().to_be_bytes().to_vec()))
             .push_bind(row.number.map(|number| number.bits().to_be_bytes().to_vec()))
             .push_bind(row.rule.clone())
             .push_bind(row.started_at.micros())

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::memory::Memory;
 use super::row::{SessionRow, State};
 use crate::store::{Store, StoreError};
-use domain::ids::{AccountId, NumberId, SessionId, TrunkId};
+use domain::ids::{AccountId, CredentialId, NumberId, SessionId, TrunkId};
 use domain::log::Position;
 use domain::time::WallTime;
 use sqlx::sqlite::SqliteRow;
@@ -160,7 +160,15 @@ fn row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         caller: row.try_get("caller")?,
         called: row.try_get("called")?,
         call_id: row.try_get("call_id")?,
-        trunk: TrunkId::from_bits(bits(row, "trunk")?),
+        // An empty one stands for none: the column was there before users called.
+        trunk: match row.try_get::<Vec<u8>, _>("trunk")?.is_empty() {
+            true => None,
+            false => Some(TrunkId::from_bits(bits(row, "trunk")?)),
+        },
+        user: match row.try_get::<Option<Vec<u8>>, _>("user")? {
+            Some(_) => Some(CredentialId::from_bits(bits(row, "user")?)),
+            None => None,
+        },
         number: match row.try_get::<Option<Vec<u8>>, _>("number")? {
             Some(_) => Some(NumberId::from_bits(bits(row, "number")?)),
             None => None,

@@ -1,7 +1,7 @@
 //! A session as it is asked about.
 
 use super::cursor::Cursor;
-use domain::ids::{AccountId, NumberId, SessionId, TrunkId};
+use domain::ids::{AccountId, CredentialId, NumberId, SessionId, TrunkId};
 use domain::log::Position;
 use domain::time::WallTime;
 use std::str::FromStr;
@@ -56,8 +56,10 @@ pub struct SessionRow {
     pub called: Option<String>,
     /// SIP Call-ID of the caller's leg; `None` once erased.
     pub call_id: Option<String>,
-    /// The trunk it came from.
-    pub trunk: TrunkId,
+    /// The trunk it came from; `None` where a user called.
+    pub trunk: Option<TrunkId>,
+    /// The user who called; `None` for a trunk, or a user without a credential.
+    pub user: Option<CredentialId>,
     /// The number called, where it is one of ours.
     pub number: Option<NumberId>,
     /// The routing rule that decided.

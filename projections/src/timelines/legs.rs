@@ -36,7 +36,7 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
     for (_, event) in events {
         match event {
             SessionEvent::SessionOffered(offered) => {
-                legs.insert(0, line(offered.leg, "caller".to_owned(), Some(offered.trunk), None));
+                legs.insert(0, line(offered.leg, "caller".to_owned(), offered.trunk, None));
             }
             SessionEvent::LegInvited(invited) => {
                 let callees = legs.iter().filter(|leg| leg.role != "caller").count();

@@ -2,10 +2,10 @@
 
 use super::legs::{LegLine, role};
 use crate::names::name_of;
-use domain::ids::{LegId, TrunkId};
+use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
     LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange, RefusalCause,
-    ReleaseCause, RouteChosen, SessionEnded, SessionEvent, Target,
+    ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, Target,
 };
 
 /// What happened, in a sentence.
@@ -18,7 +18,7 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::SipMessageRepeated(repeated) => self::repeated("a message", repeated.times),
         SessionEvent::SessionOffered(offered) => {
             let late = if offered.late_offer { ", without an offer" } else { "" };
-            format!("call offered by trunk {} on the {} edge{late}", short(offered.trunk), name_of(&offered.edge))
+            format!("call offered by {} on the {} edge{late}", caller(offered), name_of(&offered.edge))
         }
         SessionEvent::RouteChosen(route) => route_chosen(route),
         SessionEvent::RouteRefused(route) => {
@@ -58,6 +58,15 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
             let by = end.by.map_or_else(String::new, |leg| format!(", ended by {}", who(leg)));
             format!("session ended: {}{by}", ended(end))
         }
+    }
+}
+
+/// `trunk TK…00b0`, `user CR…00c1`.
+fn caller(offered: &SessionOffered) -> String {
+    match (offered.trunk, offered.user) {
+        (Some(trunk), _) => format!("trunk {}", short(trunk)),
+        (None, Some(user)) => format!("user {}", few_letters(CredentialId::PREFIX, user.bits())),
+        (None, None) => "a user known by address".to_owned(),
     }
 }
 
@@ -165,5 +174,9 @@ fn side_measured(side: &LegMeasure, legs: &[LegLine]) -> String {
 
 /// A trunk's id in few letters: timelines carry the whole one in their data.
 fn short(trunk: TrunkId) -> String {
-    format!("{}…{:04x}", TrunkId::PREFIX, trunk.bits() & 0xffff)
+    few_letters(TrunkId::PREFIX, trunk.bits())
+}
+
+fn few_letters(prefix: &str, bits: u128) -> String {
+    format!("{prefix}…{:04x}", bits & 0xffff)
 }

@@ -25,13 +25,14 @@ mod paths;
 mod race;
 mod refuse;
 mod streams;
+mod users;
 
 /// A scenario and its name.
 pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL]
+    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL, users::ALL]
         .into_iter()
         .flatten()
         .copied()

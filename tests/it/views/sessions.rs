@@ -27,7 +27,7 @@ async fn an_ended_call_is_one_row_with_all_that_happened() {
     assert_eq!(row.account, ACCOUNT);
     assert_eq!((row.caller.as_deref(), row.called.as_deref()), (Some("+49301"), Some("+15550100")));
     assert_eq!(row.call_id.as_deref(), Some("1-0@pbx.example"));
-    assert_eq!((row.trunk, row.number, row.rule.as_deref()), (PBX, Some(NUMBER), Some("carrier-by-prefix")));
+    assert_eq!((row.trunk, row.number, row.rule.as_deref()), (Some(PBX), Some(NUMBER), Some("carrier-by-prefix")));
     assert_eq!((row.state, row.end_cause.as_deref(), row.final_status), (State::Ended, Some("completed"), Some(200)));
     assert_eq!(row.mode.as_deref(), Some("trunking"));
     assert_eq!(row.talked().unwrap().as_millis(), 10_012);

@@ -2,6 +2,7 @@
 //! fold of a stream is what memory holds.
 
 use super::World;
+use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
 use domain::ids::SessionId;
@@ -40,7 +41,10 @@ impl World {
                 stories.insert(stream.clone(), decoded.collect());
             }
         }
-        self.check_sent(&stories);
+        let registered = streams.iter().filter(|(stream, _)| stream.category() == "registration");
+        let answers = registered.flat_map(|(_, events)| events);
+        let answers = answers.filter_map(|event| super::watch::answer(event, &self.mint as &dyn Keyring)).collect();
+        self.check_sent(&stories, &answers);
         for (session, landed) in self.exchange.sessions() {
             if landed {
                 let stream = StreamName::new("session", session.id.uuid());
@@ -66,14 +70,19 @@ impl World {
     }
 
     #[track_caller]
-    fn check_sent(&self, stories: &BTreeMap<StreamName, Vec<SessionEvent>>) {
+    fn check_sent(&self, stories: &BTreeMap<StreamName, Vec<SessionEvent>>, answers: &HashSet<(Flow, Bytes)>) {
+        for event in stories.values().flatten() {
+            if let SessionEvent::SipMessageReceived(message) = event {
+                super::watch::assert_no_credentials(&message.wire.known().unwrap().bytes);
+            }
+        }
         let committed = stories.values().flatten().filter_map(|event| match event {
             SessionEvent::SipMessageCommitted(message) => message.wire.known(),
             _ => None,
         });
         let durable: HashSet<(Flow, &[u8])> = committed.map(|wire| (wire.flow, wire.bytes.as_ref())).collect();
         for (flow, bytes) in &self.sent {
-            if durable.contains(&(*flow, bytes.as_ref())) {
+            if durable.contains(&(*flow, bytes.as_ref())) || answers.contains(&(*flow, bytes.clone())) {
                 continue;
             }
             let message = Message::scan(bytes.clone()).unwrap();

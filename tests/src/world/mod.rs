@@ -5,11 +5,13 @@ mod doubt;
 mod phone;
 mod seed;
 mod surroundings;
+mod users;
 mod watch;
 
 pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use seed::SeedMint;
+pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, PASSWORD, credential};
 pub use watch::Watch;
 
 use adapters::event_log::memory::MemoryLog;
@@ -204,7 +206,7 @@ impl World {
     /// From here on every call rings these instead: the addresses of a group at once, groups one after the other, each
     /// address for so many seconds.
     pub fn ring_instead(&mut self, groups: &[&[&str]], ring_timeout: u16) {
-        let target = |group, address: &str| Target {
+        let target = |binding: None, group, address: &str| Target {
             uri: format!("sip:desk@{address}"),
             to: format!("sip:desk@{address}"),
             local: EXCHANGE.parse().unwrap(),
@@ -408,6 +410,11 @@ impl World {
         assert_eq!(self.frozen, std::slice::from_ref(why));
         self.examine();
         self.ended = true;
+    }
+
+    /// Names an address in the ladder.
+    pub fn name(&mut self, address: &str, name: &'static str) {
+        self.names.insert(address.parse().unwrap(), name);
     }
 
     /// Names an address in the ladder as another one.

@@ -4,6 +4,7 @@
 use super::{EXCHANGE, World, summary};
 use bytes::Bytes;
 use domain::address::Transport;
+use domain::sip::digest::{Challenge, Login, Secret, answer};
 use domain::sip::wire::{HeaderName, Message};
 use std::net::SocketAddr;
 
@@ -14,6 +15,13 @@ pub fn sdp(address: SocketAddr, port: u16, direction: &str) -> String {
     format!(
         "v=0\r\no=phone 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
     )
+}
+
+/// The header line that answers a challenge.
+fn credentials(challenge: &Message, (username, password): (&str, &str), method: &str, uri: &str) -> String {
+    let login = Login { username, secret: Secret::Password(password) };
+    let (name, value) = answer(&Challenge::of(challenge), &login, method, uri, 7, 1).unwrap();
+    format!("{}: {value}\r\n", name.canonical().unwrap())
 }
 
 /// See the module. One call at a time.
@@ -115,6 +123,42 @@ impl Phone {
         self.remote = format!("<sip:{number}@{}>", self.exchange);
         self.target = format!("sip:{number}@{}", self.exchange);
         self.send_invite(world, body, headers);
+    }
+
+    /// Calls a URI as a user of a domain, `user@domain`.
+    pub fn call_as(&mut self, world: &mut World, user: &str, uri: &str, body: Option<&str>) {
+        self.call_id = format!("call-{}@{}", self.line, self.address.ip());
+        self.local = format!("<sip:{user}>;tag={}", self.tag);
+        (self.remote, self.target) = (format!("<{uri}>"), uri.to_owned());
+        self.send_invite(world, body, "Max-Forwards: 70\r\n");
+    }
+
+    /// Acknowledges a 407 and sends the INVITE again with what it asks for.
+    pub fn prove(&mut self, world: &mut World, challenge: &Message, login: (&str, &str), body: Option<&str>) {
+        self.ack_refusal(world, challenge);
+        let credentials = credentials(challenge, login, "INVITE", &self.asked.0);
+        self.send_invite(world, body, &format!("Max-Forwards: 70\r\n{credentials}"));
+    }
+
+    /// Registers as a user of a domain; `params` follow its contact.
+    #[track_caller]
+    pub fn register(&mut self, world: &mut World, (user, domain): (&str, &str), password: &str, params: &str) {
+        self.call_id = format!("register-{}@{}", self.line, self.address.ip());
+        let contact = format!("Max-Forwards: 70\r\nContact: {}{params}\r\n", self.contact);
+        let send = |phone: &mut Self, world: &mut World, headers: &str| {
+            phone.local = format!("<sip:{user}@{domain}>;tag={}", phone.tag);
+            (phone.remote, phone.target) = (format!("<sip:{user}@{domain}>"), format!("sip:{domain}"));
+            phone.cseq += 1;
+            phone.branch += 1;
+            let text = phone.request("REGISTER", phone.cseq, phone.branch, headers, None);
+            world.send_to(phone.exchange, phone.from(), Bytes::from(text));
+        };
+        send(self, world, &contact);
+        let challenge = self.expect(world, "401");
+        let credentials = credentials(&challenge, (user, password), "REGISTER", &format!("sip:{domain}"));
+        send(self, world, &format!("{contact}{credentials}"));
+        self.expect(world, "200");
+        self.call_id.clear();
     }
 
     /// INVITE within the dialog.

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use domain::address::Flow;
 use domain::codec::session::decode;
 use domain::ids::LegId;
-use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Revision, StreamName};
+use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Recorded, Revision, StreamName};
 use domain::media::PortPair;
 use domain::ports::Keyring;
+use domain::registration::RegistrationEvent;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::Message;
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,8 @@ use std::collections::{HashMap, HashSet};
 pub struct Watch {
     /// Submitted, not landed.
     waiting: HashMap<StreamName, Vec<SessionEvent>>,
+    /// Answers to REGISTER, submitted, not landed.
+    answers: HashMap<StreamName, Vec<(Flow, Bytes)>>,
     /// The last append by stream.
     flights: HashMap<StreamName, Append>,
     /// What is durable, by stream.
@@ -45,6 +48,10 @@ impl Watch {
             }
             self.flights.insert(append.stream.clone(), append.clone());
             self.check_chain(append);
+            if append.stream.category() == "registration" {
+                let answers = (0..append.events.len()).filter_map(|index| answer(&recorded(append, index), keyring));
+                self.answers.insert(append.stream.clone(), answers.collect());
+            }
             if append.stream.category() != "session" {
                 continue;
             }
@@ -76,11 +83,13 @@ impl Watch {
             Err(AppendError::Unavailable(_)) => return,
             Err(AppendError::WrongRevision { .. } | AppendError::Unknown(_) | AppendError::Invalid(_)) => {
                 self.waiting.remove(&outcome.stream);
+                self.answers.remove(&outcome.stream);
                 self.frozen.insert(outcome.stream.clone());
                 return;
             }
         };
         self.landed.insert(outcome.stream.clone(), durable.last());
+        self.allowed.extend(self.answers.remove(&outcome.stream).into_iter().flatten());
         let Some(events) = self.waiting.remove(&outcome.stream) else { return };
         for event in &events {
             if let SessionEvent::SipMessageCommitted(message) = event {
@@ -152,6 +161,29 @@ impl Watch {
             assert_eq!(ends, 1, "{stream} has {ends} ends");
         }
     }
+}
+
+/// The answer to a REGISTER that an event says will leave.
+pub(super) fn answer(event: &Recorded, keyring: &dyn Keyring) -> Option<(Flow, Bytes)> {
+    match domain::codec::registration::decode(event, keyring).unwrap() {
+        RegistrationEvent::RegisterAnswered(answered) => {
+            let wire = answered.wire.known().unwrap();
+            Some((wire.flow, wire.bytes.clone()))
+        }
+        RegistrationEvent::RegisterReceived(received) => {
+            assert_no_credentials(&received.wire.known().unwrap().bytes);
+            None
+        }
+        RegistrationEvent::BindingAdded(_)
+        | RegistrationEvent::BindingRefreshed(_)
+        | RegistrationEvent::BindingRemoved(_) => None,
+    }
+}
+
+/// What proves who somebody is never reaches the log.
+pub(super) fn assert_no_credentials(bytes: &Bytes) {
+    let text = String::from_utf8_lossy(bytes);
+    assert!(!text.contains("response="), "credentials are in the log:\n{text}");
 }
 
 /// Whether this may be an answer that no stream holds. Its To has a tag of 20 digits of ours, or keeps what the peer

@@ -19,7 +19,10 @@ pub struct Session {
     /// SIP Call-ID of the caller's leg.
     call_id: Option<String>,
     /// The trunk it came from.
-    trunk: String,
+    trunk: Option<String>,
+    /// The credential of the user who called; absent where a trunk did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
     /// The number called, where it is one of the account's.
     number: Option<String>,
     /// The routing rule that decided.
@@ -57,7 +60,8 @@ impl Session {
             caller: row.caller.clone(),
             called: row.called.clone(),
             call_id: row.call_id.clone(),
-            trunk: row.trunk.to_string(),
+            trunk: row.trunk.map(|trunk| trunk.to_string()),
+            user: row.user.map(|user| user.to_string()),
             number: row.number.map(|number| number.to_string()),
             route_rule: row.rule.clone(),
             state: row.state.name(),

@@ -3,7 +3,7 @@
 
 use crate::address::Flow;
 use crate::ids::LegId;
-use crate::session::event::{LegInvited, LegRefused, RefusalCause, SessionEvent};
+use crate::session::event::{LegInvited, LegRefused, RefusalCause, SessionEvent, Target};
 use crate::session::leg::{Leg, LegRole, LegStatus};
 use crate::session::media::MediaFault;
 use crate::session::order::{Context, Order};
@@ -57,6 +57,7 @@ impl Session {
             to: format!("<{}>", target.to).into(),
             flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
             large_by_tcp: target.large_by_tcp,
+            keeps_flow: target.binding.is_some(),
             routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
@@ -100,7 +101,8 @@ impl Session {
             return self.lose_early_media(context);
         }
         let of_group = refused().filter(|(target, _)| *target >= self.group_from);
-        let allowed = !decisive && of_group.map(|(_, refused)| refused).all(lets_hunt);
+        let allowed =
+            !decisive && of_group.into_iter().all(|(target, refused)| lets_hunt(refused, self.targets.get(target)));
         if allowed && self.try_next_group(context) {
             return self.lose_early_media(context);
         }
@@ -146,9 +148,9 @@ impl Session {
 }
 
 /// Whether the next group may be tried after a target has failed like this.
-const fn lets_hunt((status, cause): (u16, RefusalCause)) -> bool {
+fn lets_hunt((status, cause): (u16, RefusalCause), target: Option<&Target>) -> bool {
     match cause {
-        RefusalCause::Response => super::refuse::fails_over(status),
+        RefusalCause::Response => super::refuse::fails_over(status, target),
         RefusalCause::TimedOut | RefusalCause::NoAnswer | RefusalCause::NoPorts | RefusalCause::Cancelled => true,
         RefusalCause::BadSdp => false,
     }
@@ -228,9 +230,9 @@ mod tests {
     #[test]
     fn a_target_that_rang_in_vain_or_could_not_be_reached_lets_the_next_group_be_tried() {
         for cause in [RefusalCause::NoAnswer, RefusalCause::TimedOut, RefusalCause::NoPorts] {
-            assert!(lets_hunt((408, cause)));
+            assert!(lets_hunt((408, cause), None));
         }
-        assert!(lets_hunt((503, RefusalCause::Response)) && !lets_hunt((486, RefusalCause::Response)));
-        assert!(!lets_hunt((502, RefusalCause::BadSdp)));
+        assert!(lets_hunt((503, RefusalCause::Response), None) && !lets_hunt((486, RefusalCause::Response), None));
+        assert!(!lets_hunt((502, RefusalCause::BadSdp), None));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::address::EdgeRole;
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, LegId, TrunkId};
+use crate::ids::{AccountId, CredentialId, LegId, TrunkId};
 use crate::media::MediaSource;
 use crate::session::event::{Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use crate::session::media::sdp_of;
@@ -24,7 +24,9 @@ pub struct Offer {
     /// The edge it came in on.
     pub edge: EdgeRole,
     /// The trunk it came from.
-    pub trunk: TrunkId,
+    pub trunk: Option<TrunkId>,
+    /// The user who calls.
+    pub user: Option<CredentialId>,
     /// How the caller's media is recognised.
     pub media_source: MediaSource,
     /// Who talks to whom.
@@ -47,6 +49,7 @@ impl Session {
             account: offer.account,
             edge: offer.edge,
             trunk: offer.trunk,
+            user: offer.user,
             media_source: offer.media_source,
             late_offer: sdp.is_none(),
             max_forwards,

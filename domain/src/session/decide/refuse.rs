@@ -1,7 +1,7 @@
 //! A target says no, or nothing: the next is tried, or the caller is told.
 
 use crate::ids::LegId;
-use crate::session::event::{EndCause, LegReleased, RefusalCause, ReleaseCause, SessionEvent};
+use crate::session::event::{EndCause, LegReleased, RefusalCause, ReleaseCause, SessionEvent, Target};
 use crate::session::leg::LegStatus;
 use crate::session::media::MediaFault;
 use crate::session::order::{Context, Order};
@@ -59,9 +59,14 @@ impl Session {
     }
 }
 
-/// Whether another target may be tried after this status: 5xx, and a 408 that somebody sent.
-pub(super) const fn fails_over(status: u16) -> bool {
-    matches!(status, 408 | 500..=599)
+/// Whether another target may be tried after this status of a target: 5xx, and a 408 that somebody sent. What one device
+/// of a user says speaks for that device alone, unless it is a 6xx, or a 487 that ends a call we gave up
+/// (RFC 3261 §16.7 step 5). [G5]
+pub(super) fn fails_over(status: u16, target: Option<&Target>) -> bool {
+    match target.is_some_and(|target| target.binding.is_some()) {
+        true => status < 600 && status != 487,
+        false => matches!(status, 408 | 500..=599),
+    }
 }
 
 /// The status that a caller is told for what the far end said. What concerns only the other dialog stays there; 503 would
@@ -117,7 +122,20 @@ mod tests {
 
     #[test]
     fn only_time_outs_and_server_failures_try_the_next_target() {
-        assert!(fails_over(408) && fails_over(500) && fails_over(503));
-        assert!(!fails_over(404) && !fails_over(486) && !fails_over(600) && !fails_over(302));
+        let fails = |status| fails_over(status, None);
+        assert!(fails(408) && fails(500) && fails(503));
+        assert!(!fails(404) && !fails(486) && !fails(600) && !fails(302));
+    }
+
+    #[test]
+    fn what_one_device_says_does_not_keep_the_next_from_ringing_unless_it_speaks_for_its_user() {
+        let json = r#"{"uri":"sip:a@b","to":"sip:a@b","local":"192.0.2.1:5060","destination":"192.0.2.2:5060",
+            "trunk":null,"binding":"RB00000000000000000000000000000001","media_source":"latch","ring_timeout":60}"#;
+        let device: Target = serde_json::from_str(json).unwrap();
+        for (status, next) in
+            [(302, true), (404, true), (408, true), (486, true), (503, true), (487, false), (603, false)]
+        {
+            assert_eq!(fails_over(status, Some(&device)), next, "{status}");
+        }
     }
 }

@@ -36,6 +36,9 @@ pub struct InvitePlan {
     pub flow: Flow,
     /// Our address that requests leave from by TCP which are too long for a datagram; by UDP in fragments without it.
     pub large_by_tcp: Option<SocketAddr>,
+    /// Whether requests keep to that path and what follows it, whatever the peer says of itself: see
+    /// [`Dialog::keeps_flow`].
+    pub keeps_flow: bool,
     /// Route values to begin with: the Path of a registered device.
     pub routes: Vec<Box<str>>,
     /// Max-Forwards.
@@ -75,6 +78,13 @@ impl Endpoint {
         }
         self.respond_other(now, mint, id, 100);
         Ok(event)
+    }
+
+    /// Requests of this leg go by this flow: its peer is registered there. Connections are kept in any case.
+    pub fn keep_flow(&mut self, leg: LegId, flow: Flow) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg).filter(|_| !flow.transport.is_reliable()) {
+            (dialog.flow, dialog.keeps_flow) = (flow, true);
+        }
     }
 
     /// Takes in a request that belongs to no dialog and is not INVITE: `leg` names its transaction until
@@ -197,6 +207,7 @@ impl Endpoint {
             target: plan.uri,
             routes: plan.routes.clone(),
             flow: plan.flow,
+            keeps_flow: plan.keeps_flow,
             large_by_tcp: plan.large_by_tcp,
             local_cseq: 0,
             remote_cseq: None,
@@ -433,6 +444,7 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         remote: request.header(HeaderName::From)?.into(),
         remote_tag: from.tag().map(Box::from),
         flow: next_hop(flow, &routes, &target),
+        keeps_flow: false,
         large_by_tcp: None,
         target,
         routes,

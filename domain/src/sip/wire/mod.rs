@@ -10,6 +10,7 @@ mod equal;
 mod header_name;
 mod host;
 mod list;
+mod mask;
 mod message;
 mod method;
 mod name_addr;

@@ -1,0 +1,134 @@
+//! Who sends an INVITE: a trunk by its address, a trunk by its password, or a user of a domain. [E1, O1, T1]
+//!
+//! On the public edge a source that is no trunk is asked for a password by 407 (RFC 3261 §22.3): at the realm of the
+//! domain that its From names, where that is one of ours, and else at the exchange's own, where trunks log in. All of it
+//! is stateless: who has no valid credentials leaves nothing but a count.
+
+use super::Exchange;
+use super::registrar::Admission;
+use crate::address::{EdgeRole, Flow};
+use crate::ids::{CredentialId, TrunkId};
+use crate::ports::Mint;
+use crate::routing::{Caller, DomainEntry, TrunkRow};
+use crate::sip::digest::{Asker, DigestSecret};
+use crate::sip::endpoint::SessionHeaders;
+use crate::sip::wire::{Host, Message};
+use crate::time::Now;
+
+/// A caller that may call.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) caller: Caller,
+    /// The user's credential, where a user calls that has one.
+    pub(super) user: Option<CredentialId>,
+    /// The user's domain.
+    pub(super) domain: Option<Box<str>>,
+}
+
+/// The status and headers of a stateless answer.
+type Refusal = (u16, SessionHeaders);
+
+impl Exchange {
+    /// Who sends an INVITE; `Err` is what a caller gets that may not call, or has to say who it is first.
+    pub(super) fn identify(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        role: EdgeRole,
+        flow: Flow,
+        request: &Message,
+    ) -> Result<Identified, Refusal> {
+        let by_address = self.tables.identify(flow.remote, role);
+        let asks = by_address.and_then(|trunk| trunk.settings.auth.asks_password(true)).unwrap_or(false);
+        let known = by_address.map(|trunk| trunk.id);
+        match (role, known) {
+            // Switched-off ones are known too: routing refuses them.
+            (EdgeRole::Carrier | EdgeRole::Public, Some(_)) if !asks => {
+                Ok(Identified { caller: Caller::Source, user: None, domain: None })
+            }
+            (EdgeRole::Carrier, None) => refuse(403),
+            (EdgeRole::Carrier, Some(_)) => self.identify_trunk(now, mint, flow, request, known),
+            (EdgeRole::Public, _) => match self.domain_of_caller(request) {
+                Some(domain) => self.identify_user(now, mint, flow, request, &domain),
+                None => self.identify_trunk(now, mint, flow, request, known),
+            },
+        }
+    }
+
+    /// The domain in From, where it is one of ours.
+    fn domain_of_caller(&self, request: &Message) -> Option<DomainEntry> {
+        let from = request.from().ok()?;
+        let Some(Host::Name(name)) = from.uri.host() else { return None };
+        self.tables.domain(name).cloned()
+    }
+
+    fn identify_user(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        flow: Flow,
+        request: &Message,
+        domain: &DomainEntry,
+    ) -> Result<Identified, Refusal> {
+        if self.tables.is_closed(domain.account) {
+            return refuse(403);
+        }
+        let from = request.from().ok().and_then(|from| from.uri.user_text());
+        match self.registrar.admit(now, mint, &self.tables, (flow, request), (domain, Asker::Proxy)) {
+            Admission::Answered(status, headers) => Err((status, headers)),
+            // Nobody calls under another's name.
+            Admission::Admitted { user: Some(user) } if from.as_ref() != Some(&user) => refuse(403),
+            Admission::Admitted { .. } => {
+                let credential = from.and_then(|user| self.tables.credential(domain.name.as_str(), &user));
+                Ok(Identified {
+                    caller: Caller::User(domain.account),
+                    user: credential.map(|credential| credential.id),
+                    domain: Some(domain.name.as_str().into()),
+                })
+            }
+        }
+    }
+
+    /// A trunk by its password; the one that its address names, where it names one.
+    fn identify_trunk(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        flow: Flow,
+        request: &Message,
+        known: Option<TrunkId>,
+    ) -> Result<Identified, Refusal> {
+        let realm = self.domain(flow);
+        let Self { registrar, tables, .. } = self;
+        let secret = |username: &str| tables.trunk_of_login(username).and_then(|trunk| secret_of(trunk, &realm));
+        match registrar.ask(now, mint, request, (&realm, Asker::Proxy), secret) {
+            Admission::Answered(status, headers) => Err((status, headers)),
+            Admission::Admitted { user } => {
+                let trunk = user.and_then(|user| tables.trunk_of_login(&user));
+                let may = |trunk: &&TrunkRow| {
+                    let here = trunk.settings.addresses.iter().any(|address| address.covers(flow.remote));
+                    let own = known.is_none_or(|known| known == trunk.id);
+                    own && trunk.settings.auth.asks_password(here).is_some()
+                };
+                let Some(trunk) = trunk.filter(may) else { return refuse(403) };
+                Ok(Identified { caller: Caller::Trunk(trunk.id), user: None, domain: None })
+            }
+        }
+    }
+
+    /// The platform's domain: in From toward callees, and the realm at which trunks log in.
+    pub(super) fn domain(&self, flow: Flow) -> Box<str> {
+        self.settings.domain.clone().unwrap_or_else(|| flow.local.to_string().into())
+    }
+}
+
+fn refuse(status: u16) -> Result<Identified, Refusal> {
+    Err((status, SessionHeaders::default()))
+}
+
+/// What a trunk's answers are checked by at a realm.
+fn secret_of(trunk: &TrunkRow, realm: &str) -> Option<DigestSecret> {
+    let login = trunk.settings.login.as_ref()?;
+    let password = login.password.known()?;
+    Some(DigestSecret::from_password(login.username.as_str(), realm, password.as_str()))
+}

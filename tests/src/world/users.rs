@@ -1,0 +1,109 @@
+//! Domains, users and a PBX that prove themselves by password.
+
+use super::World;
+use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::secret::{Sealed, Secret};
+use domain::credential::{CredentialEvent, DigestSecret, Password};
+use domain::ids::{AccountId, CredentialId, DomainId, NumberId, TrunkId};
+use domain::log::{Position, Revision};
+use domain::ports::Keyring;
+use domain::routing::{Provisioned, ProvisioningEvent};
+use domain::time::WallTime;
+use domain::trunk::TrunkLogin;
+use serde_json::{Value, json};
+
+/// A domain of the first account: users `alice`, `bob` and `carol`.
+pub const A: &str = "a.example";
+/// A domain of another account: user `alice`.
+pub const B: &str = "b.example";
+/// A domain of the first account whose devices ring one after the other: user `dave`.
+pub const IN_TURN: &str = "turn.example";
+/// A domain of the first account whose users are known by address: `erin` from [`KNOWN_SOURCE`].
+pub const KNOWN: &str = "known.example";
+/// Where users of [`KNOWN`] call from.
+pub const KNOWN_SOURCE: &str = "198.51.100.70:5060";
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse";
+/// The user name and password of a PBX of the first account that has no address.
+pub const ACME: (&str, &str) = ("acme", "battery staple");
+/// A number that rings `bob` of [`A`].
+pub const NUMBER_BOB: &str = "+15550002222";
+
+const KEY: KeyRef = KeyRef(7);
+
+struct One;
+
+impl Keyring for One {
+    fn key(&self, reference: KeyRef) -> Option<SealKey> {
+        (reference == KEY).then(|| SealKey::from_bytes([3; 32]))
+    }
+}
+
+fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
+    let key = (KEY, SealKey::from_bytes([3; 32]));
+    serde_json::to_value(Sealed::seal(secret, &key, [1; 24], place)).unwrap()
+}
+
+/// A user's credential, by number.
+pub const fn credential(number: u128) -> CredentialId {
+    CredentialId::from_bits(number)
+}
+
+impl World {
+    /// A world with users: 1 is `alice` of [`A`].
+    pub fn with_users() -> Self {
+        let mut world = Self::default();
+        let [one, other] = [1, 9].map(AccountId::from_bits);
+        world.learn("account", "AccountOpened", json!({ "account": other, "name": "other" }));
+        let address = KNOWN_SOURCE.rsplit_once(':').unwrap().0;
+        let domains = [
+            (1, one, A, json!({})),
+            (2, other, B, json!({})),
+            (3, one, IN_TURN, json!({ "hunt": "sequential" })),
+            (4, one, KNOWN, json!({ "auth": "address", "addresses": [address] })),
+        ];
+        for (id, account, name, settings) in domains {
+            let id = DomainId::from_bits(id);
+            let data = json!({ "id": id, "account": account, "name": name, "settings": settings });
+            world.learn("domain", "DomainAdded", data);
+        }
+        let users = [
+            (1, one, A, "alice"),
+            (1, one, A, "bob"),
+            (1, one, A, "carol"),
+            (2, other, B, "alice"),
+            (3, one, IN_TURN, "dave"),
+        ];
+        for ((domain, account, realm, user), id) in users.into_iter().zip(1..) {
+            let secret = DigestSecret::from_password(user, realm, PASSWORD);
+            let place = CredentialEvent::place(&realm.parse().unwrap(), &user.parse().unwrap());
+            let data = json!({
+                "id": credential(id), "account": account, "domain": DomainId::from_bits(domain), "realm": realm,
+                "username": user, "secret": sealed(&secret, &place),
+            });
+            world.learn("credential", "CredentialAdded", data);
+        }
+        let (username, password) = ACME;
+        let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
+        let settings = json!({
+            "name": "acme", "kind": "pbx", "auth": "digest", "login": { "username": username, "password": password },
+        });
+        world.learn(
+            "trunk",
+            "TrunkAdded",
+            json!({ "id": TrunkId::from_bits(20), "account": one, "settings": settings }),
+        );
+        let target = json!({ "sip": format!("sip:bob@{A}") });
+        let data = json!({ "id": NumberId::from_bits(20), "number": NUMBER_BOB, "account": one, "target": target });
+        world.learn("number", "NumberClaimed", data);
+        world
+    }
+
+    fn learn(&mut self, category: &str, kind: &str, data: Value) {
+        let data = serde_json::to_vec(&data).unwrap();
+        let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();
+        assert!(event.open(&One));
+        let at = WallTime::from_micros(0);
+        self.exchange.provision(&Provisioned { position: Position(100), revision: Revision(0), at, event });
+    }
+}
