@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tests::calls::Keys;
-use tests::registrations::NoRegistrar;
+use tests::registrations::ObligingRegistrar;
 use tower::ServiceExt;
 
 /// An exchange's API with one account.
@@ -124,7 +124,7 @@ impl World {
         let feed = Arc::new(EventFeed::new(log.clone(), keys.clone()));
         let views = Arc::new(views);
         let registrations =
-            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
+            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(ObligingRegistrar) };
         let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
         let events = EventState::new(app.clone(), feed);
         (api::whole_router(app, sessions, events, registrations), Some(folder))

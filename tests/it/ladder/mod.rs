@@ -23,6 +23,7 @@ mod modify;
 mod paths;
 mod race;
 mod refuse;
+mod register;
 mod streams;
 
 /// A scenario and its name.
@@ -30,7 +31,10 @@ pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL].into_iter().flatten().copied()
+    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, register::ALL, streams::ALL]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 #[test]

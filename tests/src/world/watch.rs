@@ -1,17 +1,28 @@
 //! Checks from outside, at every effect: nothing leaves before the event that says so is durable, and the log alone
 //! tells what memory holds.
 
-use super::surroundings::recorded;
+use super::surroundings::{committed, recorded};
 use bytes::Bytes;
 use domain::address::Flow;
+use domain::codec::registration;
 use domain::codec::session::decode;
+use domain::exchange::Exchange;
 use domain::ids::LegId;
-use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Revision, StreamName};
+use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Recorded, Revision, StreamName};
 use domain::media::PortPair;
 use domain::ports::Keyring;
-use domain::session::event::SessionEvent;
+use domain::registration::{Aor, Registration, RegistrationEvent};
+use domain::session::event::{SessionEvent, Wire};
 use domain::sip::wire::Message;
-use std::collections::{HashMap, HashSet};
+use domain::time::WallTime;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// An append of a registration.
+#[derive(Default)]
+struct Registering {
+    answers: Vec<Wire>,
+    events: Vec<(WallTime, RegistrationEvent)>,
+}
 
 /// See the module.
 #[derive(Default)]
@@ -30,8 +41,22 @@ pub struct Watch {
     landed: HashMap<StreamName, Revision>,
     /// Streams that are not to be written any more.
     frozen: HashSet<StreamName>,
+    /// Answers to REGISTERs that are not durable yet, and what happens to bindings with them.
+    registering: HashMap<StreamName, Registering>,
+    /// Bindings, as the log said they are durable.
+    bindings: BTreeMap<Aor, Registration>,
+    /// Whose the streams of registrations are.
+    addresses: HashMap<StreamName, Aor>,
     /// Messages that left without a stream: stateless answers.
     pub stateless: usize,
+}
+
+impl Registering {
+    fn of(recorded: &[Recorded], keyring: &dyn Keyring) -> Self {
+        let events = recorded.iter().map(|event| (event.at, registration::decode(event, keyring).unwrap()));
+        let answers = recorded.iter().filter_map(|event| committed(event, keyring));
+        Self { answers: answers.collect(), events: events.collect() }
+    }
 }
 
 impl Watch {
@@ -45,6 +70,11 @@ impl Watch {
             }
             self.flights.insert(append.stream.clone(), append.clone());
             self.check_chain(append);
+            if append.stream.category() == Aor::CATEGORY {
+                let recorded: Vec<_> = (0..append.events.len()).map(|index| recorded(append, index)).collect();
+                let before = self.registering.insert(append.stream.clone(), Registering::of(&recorded, keyring));
+                assert!(before.is_none(), "two appends of {} in flight", append.stream);
+            }
             if append.stream.category() != "session" {
                 continue;
             }
@@ -76,11 +106,15 @@ impl Watch {
             Err(AppendError::Unavailable(_)) => return,
             Err(AppendError::WrongRevision { .. } | AppendError::Unknown(_) | AppendError::Invalid(_)) => {
                 self.waiting.remove(&outcome.stream);
+                self.registering.remove(&outcome.stream);
                 self.frozen.insert(outcome.stream.clone());
                 return;
             }
         };
         self.landed.insert(outcome.stream.clone(), durable.last());
+        if let Some(registering) = self.registering.remove(&outcome.stream) {
+            self.registered(&outcome.stream, registering);
+        }
         let Some(events) = self.waiting.remove(&outcome.stream) else { return };
         for event in &events {
             if let SessionEvent::SipMessageCommitted(message) = event {
@@ -116,7 +150,55 @@ impl Watch {
         }
     }
 
+    fn registered(&mut self, stream: &StreamName, registering: Registering) {
+        self.allowed.extend(registering.answers.into_iter().map(|wire| (wire.flow, wire.bytes)));
+        for (at, event) in registering.events {
+            if let Some(device) = event.device() {
+                self.addresses.insert(stream.clone(), device.aor.clone());
+            }
+            if let Some(aor) = self.addresses.get(stream) {
+                self.bindings.entry(aor.clone()).or_default().apply(at, &event);
+            }
+        }
+    }
+
+    /// Calls find those bindings that are durable, and no others.
+    #[track_caller]
+    pub fn check_bindings(&self, exchange: &Exchange) {
+        for (aor, durable) in &self.bindings {
+            let durable = Some(durable).filter(|durable| !durable.is_empty());
+            assert_eq!(exchange.bindings_of(aor), durable, "bindings of {aor} are not what is durable");
+        }
+        let count: usize = self.bindings.values().map(Registration::len).sum();
+        assert_eq!(exchange.binding_count(), count, "bindings without an event");
+    }
+
+    /// The process began anew: it knows nothing.
+    pub fn restarted(&mut self) {
+        let gone = |stream: &StreamName| stream.category() == Aor::CATEGORY;
+        self.chains.retain(|stream, _| !gone(stream));
+        self.landed.retain(|stream, _| !gone(stream));
+        self.registering.clear();
+        self.bindings.clear();
+    }
+
+    /// The exchange is told a stream as the log has it.
+    pub fn restored(&mut self, stream: &StreamName, events: &[Recorded], keyring: &dyn Keyring) {
+        let Some(last) = events.last() else { return };
+        self.frozen.remove(stream);
+        self.flights.remove(stream);
+        self.chains.insert(stream.clone(), (last.revision, last.hash()));
+        self.landed.insert(stream.clone(), last.revision);
+        if let Some(aor) = self.addresses.get(stream) {
+            self.bindings.remove(aor);
+        }
+        self.registered(stream, Registering::of(events, keyring));
+    }
+
     fn is_waiting(&self, bytes: &Bytes) -> bool {
+        if self.registering.values().flat_map(|append| &append.answers).any(|wire| wire.bytes == *bytes) {
+            return true;
+        }
         self.waiting.values().flatten().any(|event| match event {
             SessionEvent::SipMessageCommitted(message) => message.wire.known().is_some_and(|wire| wire.bytes == *bytes),
             _ => false,
@@ -146,7 +228,7 @@ impl Watch {
     /// Every session that began has its end in the log, as its last word but for repeats.
     #[track_caller]
     pub fn assert_sessions_ended(&self) {
-        assert!(self.waiting.is_empty(), "appends are still waiting");
+        assert!(self.waiting.is_empty() && self.registering.is_empty(), "appends are still waiting");
         for (stream, events) in &self.durable {
             let ends = events.iter().filter(|event| matches!(event, SessionEvent::SessionEnded(_))).count();
             assert_eq!(ends, 1, "{stream} has {ends} ends");
