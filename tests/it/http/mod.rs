@@ -132,7 +132,9 @@ impl World {
 
     /// Waits until the read models have seen this, so that an empty answer means something.
     async fn reads_up_to(&self, position: Position) {
-        self.get(&format!("/v1/sessions?at_least={position}")).await.ok();
+        for path in ["/v1/sessions", "/v1/registrations"] {
+            self.get(&format!("{path}?at_least={position}")).await.ok();
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
