@@ -2,6 +2,7 @@
 //! between levels (`STROWGER_HTTP__LISTEN=127.0.0.1:9000`).
 
 use domain::address::{EdgeRole, Transport};
+use domain::sip::digest::Algorithm;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct Sip {
     /// Least milliseconds between two readings of the sockets, 0 to 100: what arrives meanwhile shares one turn and one
     /// commit. Higher saves processor time and costs latency. After a rest the first message is read at once.
     pub gather_ms: u64,
+    /// What users are asked to prove their passwords by, the first choice first: `SHA-256`, `SHA-512-256`, `MD5`. Many
+    /// phones speak MD5 alone, and some of them only if it stands first.
+    pub digest: Vec<String>,
     /// Where it listens.
     pub listeners: Vec<Listener>,
     /// Connections of the listeners by TCP.
@@ -147,7 +151,8 @@ impl Default for Sip {
             at(5070, EdgeRole::Public, Transport::Udp),
             at(5070, EdgeRole::Public, Transport::Tcp),
         ];
-        Self { domain: None, t1_ms: 500, gather_ms: 8, listeners, tcp: Tcp::default() }
+        let digest = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| algorithm.token().to_owned()).to_vec();
+        Self { domain: None, t1_ms: 500, gather_ms: 8, digest, listeners, tcp: Tcp::default() }
     }
 }
 
@@ -243,6 +248,7 @@ impl Config {
         if !(1..=1_024).contains(&self.log.segment_mib) {
             return wrong("log.segment_mib", "must be 1 to 1024");
         }
+        self.sip.algorithms()?;
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
         }
@@ -258,6 +264,23 @@ impl Config {
             }
         }
         self.media.port_range().map(|_| ())
+    }
+}
+
+impl Sip {
+    /// The algorithms that users are asked for.
+    ///
+    /// # Errors
+    /// There is none, one that is not known, or one twice.
+    pub fn algorithms(&self) -> Result<Vec<Algorithm>, ConfigError> {
+        let known: Option<Vec<_>> = self.digest.iter().map(|token| Algorithm::of(token)).collect();
+        let twice = |all: &[Algorithm]| {
+            all.iter().enumerate().any(|(at, one)| all.iter().skip(at + 1).any(|other| other == one))
+        };
+        known.filter(|all| !all.is_empty() && !twice(all)).ok_or_else(|| ConfigError::Value {
+            setting: "sip.digest",
+            what: "must name one or more of SHA-256, SHA-512-256 and MD5, each once".to_owned(),
+        })
     }
 }
 
@@ -326,6 +349,9 @@ mod tests {
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
+            ("[sip]\ndigest = []", "sip.digest"),
+            ("[sip]\ndigest = [\"MD5\", \"md5\"]", "sip.digest"),
+            ("[sip]\ndigest = [\"SHA-1\"]", "sip.digest"),
             ("[sip.tcp]\nconnections = 9", "sip.tcp.connections"),
             ("[sip.tcp]\nconnections_per_host = 0", "sip.tcp.connections_per_host"),
             ("[sip.tcp]\nidle_s = 29", "sip.tcp.idle_s"),

@@ -45,6 +45,9 @@ use tokio::sync::oneshot;
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
 
+/// A registration's stream that could not be read is read again after this long.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -166,7 +169,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let (media, ports) = start_media(config, Arc::clone(&inbox))?;
     let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
     let mut entropy = Entropy::new();
-    let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"));
+    let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
     let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
@@ -255,9 +258,13 @@ fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn(StreamName
     Box::new(move |stream| {
         let (log, inbox) = (Arc::clone(&log), Arc::clone(&inbox));
         runtime.spawn(async move {
-            match read_whole(&log, &stream).await {
-                Ok(events) => inbox.tell(Notice::Restored(events)),
-                Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
+            // Until it is read its user cannot register: there is nothing better to do than to try again.
+            loop {
+                match read_whole(&log, &stream).await {
+                    Ok(events) => return inbox.tell(Notice::Restored(events)),
+                    Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
+                }
+                tokio::time::sleep(READ_AGAIN).await;
             }
         });
     })
@@ -367,9 +374,10 @@ fn exchange_settings(
     node: Node,
     tag_secret: u64,
     secret: SealKey,
-) -> ExchangeSettings {
+) -> Result<ExchangeSettings, ConfigError> {
     let t1 = Duration::from_millis(config.sip.t1_ms);
-    ExchangeSettings {
+    Ok(ExchangeSettings {
+        algorithms: config.sip.algorithms()?,
         endpoint: EndpointSettings {
             // RFC 3261's ratios hold for any T1.
             timers: TimerValues { t1, t2: t1 * 8, t4: t1 * 10 },
@@ -382,7 +390,7 @@ fn exchange_settings(
         edge_stream: StreamName::new("edge", format_args!("{}-0-{}", node.number, node.epoch)),
         domain: config.sip.domain.as_deref().map(Into::into),
         listeners: sip.to_vec(),
-    }
+    })
 }
 
 async fn make_first_account(

@@ -98,6 +98,7 @@ impl Bench {
     fn new() -> Self {
         let settings = ExchangeSettings {
             epoch: 1,
+            algorithms: domain::sip::digest::Algorithm::ALL.to_vec(),
             secret: SealKey::from_bytes([9; 32]),
             endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
             node: 1,

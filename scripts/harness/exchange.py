@@ -79,16 +79,21 @@ class Exchange:
         """One API request; JSON in and out, plain text where the answer is not JSON."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=data, method=method)
-        token = base64.b64encode(f"{ACCOUNT}:{SECRET}".encode()).decode()
-        request.add_header("Authorization", f"Basic {token}")
-        if data is not None:
-            request.add_header("Content-Type", "application/json")
+        for name, value in self.headers().items():
+            if data is not None or name != "Content-Type":
+                request.add_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 text = answer.read().decode()
                 return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
         except urllib.error.HTTPError as error:
             raise Refused(error.code, error.read().decode(errors="replace")) from None
+
+    @staticmethod
+    def headers():
+        """Headers of a request with a body."""
+        token = base64.b64encode(f"{ACCOUNT}:{SECRET}".encode()).decode()
+        return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
 
     def trunk(self, **fields):
         """Creates a trunk."""

@@ -1,4 +1,4 @@
-"""The two peers of the call benchmark: kamailio in memory, and kamailio with dialogs and accounting in PostgreSQL."""
+"""The peers of the benchmarks: kamailio in memory, and kamailio with its dialogs, accounting or bindings in PostgreSQL."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ class Kamailio:
     name = "kamailio"
     workers = 1
 
-    def __init__(self, folder, port, callee_port, durable=None, workers=None):
-        self.port, self.durable = port, durable
+    def __init__(self, folder, port, callee_port, durable=None, workers=None, config="kamailio.cfg", rows="acc"):
+        self.port, self.durable, self.rows = port, durable, rows
         run = os.path.join(folder, "run")
         os.makedirs(run)
         # -A defines are text; settings that hold a number or a string are written by us into a file kamailio includes.
@@ -26,7 +26,7 @@ class Kamailio:
                        f'#!subst "/CALLEE/127.0.0.1:{callee_port}/"\n')
             if durable:
                 file.write(f'#!define WITH_DURABLE\n#!subst "!DATABASE!{durable.url()}!"\n')
-        shutil.copy(os.path.join(HERE, "kamailio.cfg"), folder)
+        shutil.copy(os.path.join(HERE, config), os.path.join(folder, "kamailio.cfg"))
         command = ["kamailio", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "16", "-f", os.path.join(folder, "kamailio.cfg"),
                    "-Y", run, "-DD", "-E"]
         self.output = open(os.path.join(folder, "kamailio.log"), "wb")
@@ -42,8 +42,9 @@ class Kamailio:
         """Kamailio's work is done when the last answer has left."""
 
     def written(self):
-        """Accounting rows on disk: two a call (INVITE and BYE) prove that the durable peer did its work."""
-        return {"accounting_rows": int(self.durable.psql("-c", "select count(*) from acc"))} if self.durable else {}
+        """Rows on disk prove that the durable peer did its work: two of accounting a call (INVITE and BYE), one a binding."""
+        name = "accounting_rows" if self.rows == "acc" else f"{self.rows}_rows"
+        return {name: int(self.durable.psql("-c", f"select count(*) from {self.rows}"))} if self.durable else {}
 
     def stop(self):
         """Ends it and its database."""
@@ -61,6 +62,21 @@ def durable(folder, port, callee_port, database_port, workers):
         for table in ("standard", "acc", "dialog"):
             database.psql("-f", os.path.join(SCHEMA, f"{table}-create.sql"))
         return Kamailio(folder, port, callee_port, durable=database, workers=workers)
+    except Exception:
+        database.stop()
+        raise
+
+
+def registrar(folder, port, database_port=None, workers=None):
+    """Kamailio as a registrar in memory; with a database port, with `usrloc db_mode=1` in a PostgreSQL cluster of its own."""
+    if database_port is None:
+        return Kamailio(folder, port, port, workers=workers, config="registrar.cfg")
+    database = postgres.Postgres(os.path.join(folder, "postgres"), database_port)
+    try:
+        database.psql("-c", "create database kamailio", database="postgres")
+        for table in ("standard", "usrloc"):
+            database.psql("-f", os.path.join(SCHEMA, f"{table}-create.sql"))
+        return Kamailio(folder, port, port, durable=database, workers=workers, config="registrar.cfg", rows="location")
     except Exception:
         database.stop()
         raise

@@ -152,6 +152,51 @@ def caller_answers(code="200", reason="OK", direction="none", version="1"):
         {contact}{body("caller", direction, version)}""", ' retrans="500"' if direction != "none" else "")
 
 
+# What a device says that registers: `service` is its user, `domain` the user's.
+
+
+def register(cseq="1", contact="device", proven=""):
+    """REGISTER. `contact`: device (ten minutes), gone (0 seconds), all (*), or none to ask what there is; with `proven` it
+    carries credentials."""
+    here = "<sip:[service]@[local_ip]:[local_port]>"
+    contacts = {"device": f"Contact: {here};expires=600\n", "gone": f"Contact: {here};expires=0\n",
+                "all": "Contact: *\nExpires: 0\n", "none": "", "brief": f"Contact: {here};expires=5\n"}
+    return send(f"""
+        REGISTER sip:[domain] SIP/2.0
+        {VIA}[branch]
+        From: <sip:[service]@[domain]>;tag=device-[pid]-[call_number]
+        To: <sip:[service]@[domain]>
+        Call-ID: [call_id]
+        CSeq: {cseq} REGISTER
+        {contacts[contact]}{"[authentication]" if proven else ""}
+        Max-Forwards: 70
+        User-Agent: sipp
+        Content-Length: 0
+        """, ' retrans="500"').replace("\n\nMax-Forwards", "\nMax-Forwards")
+
+
+def challenged():
+    """401 of the user's domain."""
+    return f'<recv response="401" auth="true">{checks(has("realm=.pbx.example"))}</recv>'
+
+
+def registers(contact="device"):
+    """A REGISTER, the challenge, and the REGISTER with credentials."""
+    return f'{register("1", contact)}\n{challenged()}\n{register("2", contact, "proven")}'
+
+
+def bound(*seconds):
+    """200 with the device's contact, which holds that long at most; without a time, with no contact."""
+    if not seconds:
+        return f'<recv response="200">{checks(lacks("Contact:"))}</recv>'
+    return f'<recv response="200">{checks(keep(f"<sip:[^>]*>;expires={seconds[0]}", "Contact", "seen"))}</recv>'
+
+
+def within_limits():
+    """The response says how long the shortest registration is."""
+    return checks(keep("60", "Min-Expires", "seen"))
+
+
 # What a caller expects.
 
 

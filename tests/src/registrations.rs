@@ -4,7 +4,7 @@ use crate::calls::{ACCOUNT, Keys, submit};
 use domain::address::{Flow, Transport};
 use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
-use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Revision, StreamName};
+use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Position, Revision, StreamName};
 use domain::registration::{
     Aor, BindingAdded, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Registrar, RegistrarAway,
     RegistrationCommand, RegistrationEvent, RemovalCause,
@@ -156,6 +156,21 @@ impl RegistrationScript {
             submit(log, vec![append]);
         }
         self
+    }
+}
+
+/// A registrar that carries out whatever it is told, and records nothing: for tests of who may tell it.
+pub struct ObligingRegistrar;
+
+impl Registrar for ObligingRegistrar {
+    fn command(
+        &self,
+        _: AccountId,
+        _: Aor,
+        _: RegistrationCommand,
+    ) -> PortFuture<'_, Result<Result<Done, CommandRejection>, RegistrarAway>> {
+        let done = Done { binding: BindingId::from_bits(1), position: Position(1) };
+        Box::pin(std::future::ready(Ok(Ok(done))))
     }
 }
 

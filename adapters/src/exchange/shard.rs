@@ -375,7 +375,7 @@ impl Worker {
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
                 Notice::Restored(events) => {
-                    if let Err(error) = exchange.restore_registration(now, &events, &**keyring) {
+                    if let Err(error) = exchange.restore_registration(now, mint, &events, &**keyring) {
                         tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
                     }
                 }

@@ -3,6 +3,7 @@
 use super::route::Listener;
 use crate::codec::seal::SealKey;
 use crate::log::StreamName;
+use crate::sip::digest::Algorithm;
 use crate::sip::endpoint::EndpointSettings;
 
 /// What an exchange is told once.
@@ -14,6 +15,8 @@ pub struct ExchangeSettings {
     pub node: u16,
     /// Which start of the node this is: nonces of an earlier one are stale.
     pub epoch: u32,
+    /// What users are asked to prove their passwords by, the first choice first (RFC 8760 §2.3).
+    pub algorithms: Vec<Algorithm>,
     /// Kept for ever: proves nonces, and names registrations' streams without naming anybody.
     pub secret: SealKey,
     /// The stream of this shard's summaries; a fresh one each start.

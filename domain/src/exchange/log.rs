@@ -39,6 +39,8 @@ impl Exchange {
             appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
         }
         appends.extend(self.edge_outbox.take());
+        // What has become durable since may expire before anything that is waited for.
+        self.wake_for_expiry(now);
         appends
     }
 
@@ -105,7 +107,7 @@ impl Exchange {
                         self.touched.push(id);
                         self.forget_if_over(id);
                     }
-                    Writer::Registration(id) => self.registrar.touched.push(id),
+                    Writer::Registration(id) => self.registrar.landed(id),
                 }
                 Ok(())
             }
@@ -148,7 +150,7 @@ impl Exchange {
     }
 
     /// Streams of registrations that are not where we thought: they are to be read whole and given to
-    /// [`Exchange::restore_registration`]. Until then a REGISTER for them is answered with 503.
+    /// [`Exchange::restore_registration`]. Until then REGISTERs for them wait, or are answered with 503.
     pub fn take_unread(&mut self) -> Vec<StreamName> {
         std::mem::take(&mut self.unread)
     }

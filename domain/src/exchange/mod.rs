@@ -12,6 +12,7 @@ mod live;
 mod log;
 mod outbox;
 mod registrar;
+mod restore;
 mod route;
 mod streams;
 
@@ -87,7 +88,8 @@ impl Exchange {
     pub fn new(settings: ExchangeSettings, tables: Tables) -> Self {
         let edge_outbox = Outbox::new(settings.edge_stream.clone(), Uuid::nil(), settings.node);
         let secret = |purpose: &[u8]| *blake3::keyed_hash(settings.secret.expose(), purpose).as_bytes();
-        let challenger = Challenger::new(ChallengerSettings::new(secret(b"nonces"), settings.epoch));
+        let asks = ChallengerSettings::new(secret(b"nonces"), settings.epoch);
+        let challenger = Challenger::new(ChallengerSettings { algorithms: settings.algorithms.clone(), ..asks });
         Self {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             endpoint: Endpoint::new(settings.endpoint.clone()),

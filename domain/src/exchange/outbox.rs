@@ -136,6 +136,8 @@ impl Outbox {
         outbox.expected = Expected::Exactly(last.revision);
         outbox.next = last.revision.0 + 1;
         outbox.last_hash = last.hash();
+        outbox.newest = Some(last.id);
+        outbox.durable = Some(last.id);
         outbox
     }
 

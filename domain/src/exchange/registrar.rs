@@ -9,13 +9,13 @@ use super::Exchange;
 use super::held::{Bound, Effect};
 use super::outbox::Outbox;
 use crate::address::{EdgeRole, Flow};
+use crate::codec::Desk;
 use crate::codec::personal::Personal;
-use crate::codec::registration::{decode, encode};
+use crate::codec::registration::encode;
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::codec::{DecodeError, Desk};
 use crate::ids::{AccountId, BindingId, EventId, LegId, RegistrationId};
-use crate::log::{Life, Recorded, Revision, StreamName};
-use crate::ports::{Keyring, Mint};
+use crate::log::{Life, Revision, StreamName};
+use crate::ports::Mint;
 use crate::registration::{
     Aor, Bindings, CommandRejection, RegisterAnswered, RegisterReceived, RegisterRequest, Registration,
     RegistrationCommand, RegistrationEvent, Terms,
@@ -31,38 +31,61 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Addresses whose bindings are ended in one turn: the rest comes next.
-const EXPIRE_AT_ONCE: usize = 64;
+const EXPIRE_AT_ONCE: usize = 256;
 
-/// Bindings that have expired are looked for again after this long.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Bindings that have expired are looked for again after this long: those that were just ended are found until that is
+/// durable.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// So many REGISTERs of an address wait while its stream is read; more are refused with 503.
+pub(super) const MOST_WAITING: usize = 8;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registrar {
     /// Names streams without naming anybody.
     hash_key: [u8; 32],
-    node: u16,
+    pub(super) node: u16,
     pub(super) challenger: Challenger,
     /// What calls find: durable bindings alone.
     pub(super) bindings: Bindings,
-    live: HashMap<RegistrationId, Box<Live>>,
+    pub(super) live: HashMap<RegistrationId, Box<Live>>,
+    /// Streams that are being read, and the REGISTERs that are taken in when that is done; `None` where what is in them
+    /// cannot be understood.
+    pub(super) unread: HashMap<RegistrationId, Option<Vec<Pending>>>,
+    /// Where streams are that do not say whose they are: nothing but refusals, or the keys were erased.
+    pub(super) nameless: HashMap<RegistrationId, Outbox>,
     /// The registration that a REGISTER belongs to, by the leg that its transaction is known by.
-    asked: HashMap<LegId, (RegistrationId, TransactionId)>,
+    pub(super) asked: HashMap<LegId, (RegistrationId, TransactionId)>,
     pub(super) touched: Vec<RegistrationId>,
 }
 
 /// One address's stream. It stays in memory when its last binding is gone: its next event needs the hash of its last.
 #[derive(Debug)]
-struct Live {
+pub(super) struct Live {
     aor: Aor,
     account: AccountId,
     /// As decided; durable or about to be.
     registration: Registration,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     key: Option<(KeyRef, SealKey)>,
     cause: Option<EventId>,
     /// Why the REGISTER at hand is refused.
     reason: Option<Box<str>>,
+    /// The REGISTERs whose append is not durable yet: should the log say that the stream is elsewhere, they are taken in
+    /// again.
+    pub(super) pending: Vec<Pending>,
+}
+
+/// A REGISTER that somebody may send, not answered yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Absorbs what comes of it again; none where it was not taken in yet.
+    pub(super) transaction: Option<TransactionId>,
+    pub(super) flow: Flow,
+    pub(super) request: Message,
+    /// Its answer, where the log turned out to have it.
+    pub(super) answer: Option<Wire>,
 }
 
 /// Whether a request may go on, and as whom.
@@ -95,6 +118,8 @@ impl Registrar {
             challenger,
             bindings: Bindings::default(),
             live: HashMap::new(),
+            unread: HashMap::new(),
+            nameless: HashMap::new(),
             asked: HashMap::new(),
             touched: Vec::new(),
         }
@@ -145,22 +170,26 @@ impl Registrar {
         }
     }
 
-    /// The address's stream in memory, made where there is none yet.
-    fn live_of(&mut self, aor: &Aor, domain: &DomainEntry) -> (RegistrationId, &mut Live) {
-        let Self { hash_key, node, live, .. } = self;
+    /// The address's stream in memory, made where there is none yet; `Err` while it is being read.
+    fn live_of(&mut self, aor: &Aor, domain: &DomainEntry) -> Result<(RegistrationId, &mut Live), RegistrationId> {
+        let Self { hash_key, node, live, nameless, unread, .. } = self;
         let id = aor.id(hash_key, domain.id);
+        if unread.contains_key(&id) {
+            return Err(id);
+        }
         let live = live.entry(id).or_insert_with(|| {
-            Box::new(Live {
-                aor: aor.clone(),
-                account: domain.account,
-                registration: Registration::default(),
-                outbox: Outbox::new(aor.stream(hash_key, domain.id), id.uuid(), *node),
-                key: None,
-                cause: None,
-                reason: None,
-            })
+            let anew = || Outbox::new(aor.stream(hash_key, domain.id), id.uuid(), *node);
+            let outbox = nameless.remove(&id).unwrap_or_else(anew);
+            Box::new(Live::new(aor.clone(), domain.account, Registration::default(), outbox))
         });
-        (id, live)
+        Ok((id, live))
+    }
+
+    /// Forgets a stream that never had an event: nothing came of what was asked.
+    fn forget_blank(&mut self, id: RegistrationId) {
+        if self.live.get(&id).is_some_and(|live| live.outbox.last().is_none()) {
+            self.live.remove(&id);
+        }
     }
 
     /// The outbox of a stream, to take appends and outcomes.
@@ -168,11 +197,12 @@ impl Registrar {
         self.live.get_mut(&id).map(|live| &mut live.outbox)
     }
 
-    /// A stream whose place in the log is not known: it is read before anything more is written to it. The REGISTERs
-    /// that wait for it are given back, so that their retransmissions are taken as new ones.
-    pub(super) fn forget(&mut self, id: RegistrationId) -> Vec<TransactionId> {
-        self.live.remove(&id);
-        self.asked.values().filter(|(of, _)| *of == id).map(|(_, transaction)| *transaction).collect()
+    /// An append of a stream is durable.
+    pub(super) fn landed(&mut self, id: RegistrationId) {
+        if let Some(live) = self.live.get_mut(&id).filter(|live| live.outbox.is_idle()) {
+            live.pending = Vec::new();
+        }
+        self.touched.push(id);
     }
 
     /// Whether the leg is a REGISTER's, and its message if so recorded.
@@ -205,33 +235,13 @@ impl Registrar {
     pub(super) fn forget_leg(&mut self, leg: LegId) {
         self.asked.remove(&leg);
     }
-
-    /// Takes up an address's stream as the log has it.
-    pub(super) fn restore(&mut self, events: &[Recorded], keyring: &dyn Keyring) -> Result<(), DecodeError> {
-        let Some(last) = events.last() else { return Ok(()) };
-        let mut registration = Registration::default();
-        let mut aor = None;
-        for recorded in events {
-            let event = decode(recorded, keyring)?;
-            if let Some(device) = event.device() {
-                aor = Some(device.aor.clone());
-            }
-            registration.apply(recorded.at, &event);
-            if let Some(aor) = &aor {
-                self.bindings.apply(aor, recorded.at, &event);
-            }
-        }
-        // Nobody's any more: its keys were erased, or it never had a binding.
-        let (Some(aor), Some(account)) = (aor, registration.account()) else { return Ok(()) };
-        let id = RegistrationId::from_bits(last.correlation.as_u128());
-        let outbox = Outbox::restored(last, self.node);
-        let live = Live { aor, account, registration, outbox, key: None, cause: None, reason: None };
-        self.live.insert(id, Box::new(live));
-        Ok(())
-    }
 }
 
 impl Live {
+    pub(super) const fn new(aor: Aor, account: AccountId, registration: Registration, outbox: Outbox) -> Self {
+        Self { aor, account, registration, outbox, key: None, cause: None, reason: None, pending: Vec::new() }
+    }
+
     fn write_as(&mut self, desk: &mut Desk, id: EventId, at: WallTime, event: &RegistrationEvent) {
         // Without a key nothing is decided: see `Live::has_key`.
         let Some((reference, secret)) = &self.key else { return };
@@ -286,7 +296,7 @@ impl Exchange {
     }
 
     /// A REGISTER of somebody who may: one append with the message, what it changes and the answer.
-    fn take_register(
+    pub(super) fn take_register(
         &mut self,
         now: Now,
         mint: &mut dyn Mint,
@@ -296,14 +306,25 @@ impl Exchange {
         domain: &DomainEntry,
     ) {
         let Self { registrar, endpoint, desk, expire_at, .. } = self;
-        let (id, live) = registrar.live_of(&read.aor, domain);
+        let (id, live) = match registrar.live_of(&read.aor, domain) {
+            Ok(found) => found,
+            Err(id) => {
+                let refused = registrar.wait_for(id, Pending { transaction: None, flow, request, answer: None });
+                return refused
+                    .into_iter()
+                    .for_each(|refused| endpoint.answer_statelessly(refused.flow, &refused.request, 503));
+            }
+        };
         if live.outbox.is_frozen() || !live.has_key(mint) {
+            registrar.forget_blank(id);
             return endpoint.answer_statelessly(flow, &request, 503);
         }
         let leg = LegId::from_bits(mint.bits());
         let Ok(transaction) = endpoint.accept_request(mint, leg, flow, request.clone()) else {
+            registrar.forget_blank(id);
             return endpoint.answer_statelessly(flow, &request, 400);
         };
+        live.pending.push(Pending { transaction: Some(transaction), flow, request, answer: None });
         registrar.asked.insert(leg, (id, transaction));
         if let Some(Output::Received(incoming)) = endpoint.poll() {
             registrar.received(desk, now.wall, incoming);
@@ -330,9 +351,13 @@ impl Exchange {
     /// Bindings that nobody refreshed end.
     pub(super) fn expire_bindings(&mut self, now: Now, mint: &mut dyn Mint) {
         let Self { registrar, tables, desk, expire_at, .. } = self;
-        for aor in registrar.bindings.overdue(now.wall, EXPIRE_AT_ONCE) {
-            let Some(domain) = tables.domain(aor.domain()) else { continue };
-            let (id, live) = registrar.live_of(&aor, domain);
+        for aor in registrar.bindings.overdue(now.wall, EXPIRE_AT_ONCE + registrar.unread.len()) {
+            let Some(domain) = tables.domain(aor.domain()) else {
+                // Nobody calls users of a domain that is no more, and their bindings must not hold up others'.
+                registrar.bindings.put(&aor, Registration::default());
+                continue;
+            };
+            let Ok((id, live)) = registrar.live_of(&aor, domain) else { continue };
             if live.outbox.is_frozen() || !live.has_key(mint) {
                 continue;
             }
@@ -344,9 +369,17 @@ impl Exchange {
             }
         }
         *expire_at = None;
-        // Those that were just ended are still there until that is durable: they are looked at again a little later.
-        let next = registrar.bindings.next_expiry().map(|at| at.max(now.wall + LOOK_AGAIN));
-        wake_by(expire_at, next, now);
+        self.wake_for_expiry(now);
+    }
+
+    /// Makes sure that the bindings which calls find are looked at when the next one expires. What has expired already
+    /// is being ended, or cannot be yet: it is looked at again a little later.
+    pub(super) fn wake_for_expiry(&mut self, now: Now) {
+        if let Some(next) = self.registrar.bindings.next_expiry()
+            && (next > now.wall || self.expire_at.is_none())
+        {
+            wake_by(&mut self.expire_at, Some(next.max(now.wall + LOOK_AGAIN)), now);
+        }
     }
 
     /// Carries out a command of the API on an address of one of an account's domains.
@@ -366,13 +399,21 @@ impl Exchange {
         let Self { registrar, tables, desk, expire_at, .. } = self;
         let domain = tables.domain(aor.domain()).filter(|domain| domain.account == account);
         let domain = domain.ok_or(CommandRejection::NoDomain)?;
-        let (id, live) = registrar.live_of(aor, domain);
+        let Ok((id, live)) = registrar.live_of(aor, domain) else { return Ok(None) };
         if live.outbox.is_frozen() || !live.has_key(mint) {
+            registrar.forget_blank(id);
             return Ok(None);
         }
         let terms = Terms::of(aor, domain);
-        let events =
-            live.registration.decide(command, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()))?;
+        let decided =
+            live.registration.decide(command, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
+        let events = match decided {
+            Ok(events) => events,
+            Err(rejection) => {
+                registrar.forget_blank(id);
+                return Err(rejection);
+            }
+        };
         // The command's own event comes last.
         let binding = events.last().and_then(RegistrationEvent::binding);
         live.cause = None;
@@ -383,19 +424,9 @@ impl Exchange {
         Ok(binding.zip(last).map(|(binding, (stream, revision))| Decided { binding, stream, revision }))
     }
 
-    /// Takes up the bindings of an address as the log has them: all events of its stream, oldest first.
-    ///
-    /// # Errors
-    /// An event cannot be read.
-    pub fn restore_registration(
-        &mut self,
-        now: Now,
-        events: &[Recorded],
-        keyring: &dyn Keyring,
-    ) -> Result<(), DecodeError> {
-        self.registrar.restore(events, keyring)?;
-        wake_by(&mut self.expire_at, self.registrar.bindings.next_expiry(), now);
-        Ok(())
+    /// The bindings of an address that calls can find now.
+    pub fn bindings_of(&self, aor: &Aor) -> Option<&Registration> {
+        self.registrar.bindings.get(aor)
     }
 
     /// How many bindings calls can find.

@@ -21,12 +21,21 @@ pub struct Bindings {
 impl Bindings {
     /// Takes the next event of an address's stream, which happened at that time.
     pub fn apply(&mut self, aor: &Aor, at: WallTime, event: &RegistrationEvent) {
+        self.change(aor, |registration| registration.apply(at, event));
+    }
+
+    /// Sets the bindings of an address to what its whole stream says.
+    pub fn put(&mut self, aor: &Aor, whole: Registration) {
+        self.change(aor, |registration| *registration = whole);
+    }
+
+    fn change(&mut self, aor: &Aor, change: impl FnOnce(&mut Registration)) {
         let registration = self.registrations.entry(aor.clone()).or_default();
         if let Some(due) = registration.next_expiry() {
             self.due.remove(&(due, aor.clone()));
         }
         let (count, flows) = (registration.bindings.len(), flows_of(registration));
-        registration.apply(at, event);
+        change(registration);
         self.bindings = self.bindings + registration.bindings.len() - count;
         if let Some(due) = registration.next_expiry() {
             self.due.insert((due, aor.clone()));

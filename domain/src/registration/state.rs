@@ -94,6 +94,11 @@ impl Registration {
         self.bindings.iter().find(|binding| binding.id == id)
     }
 
+    /// How many there are, expired ones that were not removed yet among them.
+    pub const fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
     /// Whether there is none, not even one that has expired and was not removed yet: its stream may be closed.
     pub fn is_empty(&self) -> bool {
         self.bindings.is_empty()

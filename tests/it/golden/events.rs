@@ -1,7 +1,7 @@
 //! A file an event type and version: `LegAlerted.1.jsonl`, one event a line.
 
-use super::files;
 use super::samples::samples;
+use super::{files, write_if_asked};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::codec::session::{KINDS, VERSIONS, decode, encode, kind};
 use domain::ids::EventId;
@@ -91,6 +91,9 @@ fn complaint(name: &str, version: u16, golden: Option<&str>) -> Option<String> {
 
 #[test]
 fn every_event_is_written_in_the_shape_that_its_version_has() {
+    for (name, version) in VERSIONS {
+        write_if_asked("events", &format!("{name}.{version}.jsonl"), || written(name));
+    }
     let golden: HashMap<_, _> = files("events").into_iter().collect();
     let of = |name: &str, version: u16| golden.get(&format!("{name}.{version}")).map(String::as_str);
     let complaints: Vec<_> =

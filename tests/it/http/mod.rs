@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tests::calls::Keys;
-use tests::registrations::NoRegistrar;
+use tests::registrations::ObligingRegistrar;
 use tower::ServiceExt;
 
 /// An exchange's API with one account.
@@ -124,7 +124,7 @@ impl World {
         let feed = Arc::new(EventFeed::new(log.clone(), keys.clone()));
         let views = Arc::new(views);
         let registrations =
-            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
+            RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(ObligingRegistrar) };
         let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
         let events = EventState::new(app.clone(), feed);
         (api::whole_router(app, sessions, events, registrations), Some(folder))
@@ -132,7 +132,9 @@ impl World {
 
     /// Waits until the read models have seen this, so that an empty answer means something.
     async fn reads_up_to(&self, position: Position) {
-        self.get(&format!("/v1/sessions?at_least={position}")).await.ok();
+        for path in ["/v1/sessions", "/v1/registrations"] {
+            self.get(&format!("{path}?at_least={position}")).await.ok();
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

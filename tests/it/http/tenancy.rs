@@ -2,9 +2,11 @@
 
 use super::{Tenant, World, text};
 use axum::http::Method;
+use domain::ids::BindingId;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::calls::{CallScript, record};
+use tests::registrations::{DOMAIN, RegistrationScript};
 
 /// What one tenant has: a path with all its ids, and the route's template.
 struct Belongings {
@@ -16,6 +18,7 @@ struct Belongings {
     unused_domain: String,
     credential: String,
     session: String,
+    registration: String,
 }
 
 async fn belongings(world: &World, owner: &Tenant) -> Belongings {
@@ -26,8 +29,11 @@ async fn belongings(world: &World, owner: &Tenant) -> Belongings {
     let account = owner.id.clone();
     let call = CallScript::new(1).of(account.parse().unwrap()).completed();
     record(&world.log, &call);
+    let registered = RegistrationScript::of("alice").in_domain(account.parse().unwrap(), DOMAIN);
+    let registered = registered.added(1, 5060).record(&world.log);
     Belongings {
         session: call.session.to_string(),
+        registration: registered.id().to_string(),
         key: post(&format!("/v1/accounts/{account}/keys"), json!({"name": "second"})).await,
         number: post("/v1/numbers", json!({"number": "+15550000001", "target": {"sip": "sip:10.0.0.1"}})).await,
         trunk: post("/v1/trunks", json!({"name": "T", "kind": "pbx", "addresses": ["10.0.0.1"]})).await,
@@ -44,11 +50,14 @@ fn user(username: &str) -> Value {
 
 /// Method, template, path about the owner's things, and a body that would be accepted from the owner.
 fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)> {
-    let Belongings { account, key, number, trunk, domain, unused_domain, credential, session } = of;
+    let Belongings { account, key, number, trunk, domain, unused_domain, credential, session, registration } = of;
     let of_session = |rest: &str| format!("/v1/sessions/{session}{rest}");
     let name = json!({"name": "Mine"});
     let claim = json!({"number": "+15550000002", "target": {"sip": "sip:10.0.0.2"}});
     let retarget = json!({"target": {"sip": "sip:10.0.0.2"}});
+    let bind = json!({"aor": "alice@owner.example", "contact": "sip:alice@10.0.0.2"});
+    let binding = format!("/v1/registrations/alice@owner.example/bindings/{}", BindingId::from_bits(1));
+    let history = format!("/v1/registrations/{registration}/history");
     let add = json!({"name": "Mine", "kind": "pbx", "addresses": ["10.0.0.2"]});
     vec![
         ("post", "/v1/accounts", format!("/v1/accounts?account={account}"), name.clone()),
@@ -77,6 +86,10 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("get", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), Value::Null),
         ("patch", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), json!({"password": "another"})),
         ("delete", "/v1/credentials/{id}", format!("/v1/credentials/{credential}"), Value::Null),
+        ("post", "/v1/registrations", "/v1/registrations".to_owned(), bind),
+        ("get", "/v1/registrations", format!("/v1/registrations?account={account}"), Value::Null),
+        ("get", "/v1/registrations/{id}/history", history, Value::Null),
+        ("delete", "/v1/registrations/{aor}/bindings/{id}", binding, Value::Null),
         ("delete", "/v1/domains/{id}", format!("/v1/domains/{unused_domain}"), Value::Null),
         ("get", "/v1/sessions", format!("/v1/sessions?account={account}"), Value::Null),
         ("get", "/v1/sessions/{id}", of_session(""), Value::Null),
@@ -126,21 +139,26 @@ async fn the_owner_and_the_account_above_are_answered_on_the_same_paths() {
 }
 
 #[tokio::test]
-async fn what_lists_sessions_and_events_shows_a_stranger_nothing_of_another_tenant() {
+async fn what_lists_sessions_registrations_and_events_shows_a_stranger_nothing_of_another_tenant() {
     let world = World::whole().await;
     let (owner, sibling) = (world.tenant("Owner").await, world.tenant("Sibling").await);
     let child = world.ask(&owner, Method::POST, "/v1/accounts", json!({"name": "Child"})).await.created();
     let child = Tenant { id: text(&child["id"]), secret: text(&child["secret"]) };
-    let session = belongings(&world, &owner).await.session;
+    let Belongings { session, registration, .. } = belongings(&world, &owner).await;
     let head = domain::log::EventLog::head(&world.log);
-    for path in [format!("/v1/sessions?at_least={head}"), "/v1/events?limit=1000".to_owned()] {
+    let lists = [
+        (format!("/v1/sessions?at_least={head}"), &session),
+        (format!("/v1/registrations?at_least={head}"), &registration),
+        ("/v1/events?limit=1000".to_owned(), &session),
+    ];
+    for (path, shown) in lists {
         for stranger in [&sibling, &child] {
             let seen = world.ask(stranger, Method::GET, &path, Value::Null).await.ok();
             assert_eq!(seen["items"], json!([]), "{path}");
         }
         for insider in [&owner, &world.root] {
             let seen = world.ask(insider, Method::GET, &path, Value::Null).await.ok();
-            assert!(seen.to_string().contains(&session), "{path}: {seen}");
+            assert!(seen.to_string().contains(shown.as_str()), "{path}: {seen}");
         }
     }
 }

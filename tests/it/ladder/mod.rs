@@ -24,6 +24,7 @@ mod modify;
 mod paths;
 mod race;
 mod refuse;
+mod register;
 mod streams;
 mod users;
 
@@ -32,7 +33,7 @@ pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL, users::ALL]
+    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, register::ALL, streams::ALL, users::ALL]
         .into_iter()
         .flatten()
         .copied()

@@ -184,7 +184,7 @@ fn another_accounts_users_are_not_there() {
 fn a_gruu_rings_its_device_alone() {
     let mut world = World::with_users();
     let mut alice = alice(&mut world);
-    let [mut desk, mut mobile] =
+    let [mut desk, mobile] =
         [("desk", "198.51.100.62:43000"), ("mobile", "198.51.100.63:44000")].map(|(name, address)| {
             let mut device = phone(&mut world, name, address);
             let instance = format!(";+sip.instance=\"<urn:x:{name}>\"");

@@ -127,8 +127,16 @@ const OTHERS: [&str; 4] = [
      qop=\"auth,auth-int\", algorithm=SHA-256, opaque=\"\\\"o\\\"\", stale=true\r\nRetry-After: 5 (x);duration=6\r\n\r\n",
 ];
 
-/// What was said in a world, to the exchange and by it, and the others.
-pub(super) fn samples(world: &World) -> Vec<Sample> {
+/// What is said in the busy world, to the exchange and by it, and the others.
+pub(super) fn samples() -> Vec<Sample> {
+    let mut world = busy_world();
+    let samples = said_in(&world);
+    world.release_all();
+    world.assert_nothing_left();
+    samples
+}
+
+fn said_in(world: &World) -> Vec<Sample> {
     let (exchange, carrier): (SocketAddr, SocketAddr) = (EXCHANGE.parse().unwrap(), CARRIER.parse().unwrap());
     let heard = world.received().iter().map(|packet| (packet.local, packet.from, packet.bytes.clone()));
     // What the exchange said comes back from whom it said it to.

@@ -43,7 +43,7 @@ impl Drop for Culprit<'_> {
 
 #[test]
 fn whatever_arrives_can_be_read_or_refused() {
-    let samples = corpus::samples(&corpus::busy_world());
+    let samples = corpus::samples();
     let mut good = 0;
     for seed in 0..mutations() {
         let mut chance = Chance::new(seed);
@@ -69,7 +69,7 @@ fn assert_bounded(before: Census, after: Census, messages: u64) {
 
 #[test]
 fn whatever_arrives_an_exchange_with_calls_goes_on_and_forgets_it() {
-    let samples = corpus::samples(&corpus::busy_world());
+    let samples = corpus::samples();
     let stranger: SocketAddr = STRANGER.parse().unwrap();
     let (mut begun, mut heard, mut answered) = (0, 0, 0);
     for batch in 0..mutations() / 2 / BATCH {
@@ -108,7 +108,7 @@ fn whatever_arrives_an_exchange_with_calls_goes_on_and_forgets_it() {
 
 #[test]
 fn a_stranger_gets_one_answer_at_most_and_leaves_nothing_but_a_count() {
-    let samples = corpus::samples(&corpus::busy_world());
+    let samples = corpus::samples();
     let stranger: SocketAddr = STRANGER.parse().unwrap();
     let mut answers = 0;
     for batch in 0..mutations() / 2 / BATCH {

@@ -3,6 +3,7 @@
 mod automaton;
 mod death;
 mod freeze;
+mod register;
 mod sabotage;
 mod storm;
 

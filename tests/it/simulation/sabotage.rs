@@ -72,7 +72,7 @@ fn every_scenario_notices_every_broken_promise_that_touches_it() {
                 Sabotage::DurableBeforeStored
                 | Sabotage::SentBeforeLanded
                 | Sabotage::DroppedEvent
-                | Sabotage::LostWake => course.sessions > 0,
+                | Sabotage::LostWake => course.streams > 0,
                 Sabotage::ClosedUnreported => course.relays > 0,
             };
             assert_eq!(shows(scenario, sabotage), touched, "{sabotage:?} in {}", scenario.0);

@@ -2,12 +2,16 @@
 //! fold of a stream is what memory holds.
 
 use super::World;
+use super::surroundings::{committed, received};
+use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::Flow;
+use domain::codec::registration;
 use domain::codec::session::decode;
 use domain::ids::SessionId;
 use domain::log::{Direction, EventHash, EventLog, Filter, PortFuture, Position, Recorded, StreamName};
 use domain::ports::Keyring;
+use domain::registration::{Aor, Registration};
 use domain::session::Session;
 use domain::session::event::SessionEvent;
 use domain::session::leg::LegStatus;
@@ -17,18 +21,23 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// The result of a future of the log in memory, which never waits.
-fn now<T>(future: PortFuture<'_, T>) -> T {
+pub(super) fn now<T>(future: PortFuture<'_, T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("the log in memory waits"),
     }
 }
 
+/// Everything that a log has.
+pub(super) fn everything(log: &MemoryLog) -> Vec<Recorded> {
+    now(log.read_all(Position(0), Direction::Forwards, &Filter::default(), usize::MAX)).unwrap()
+}
+
 impl World {
     /// See the module. Fails with the ladder where something is amiss.
     #[track_caller]
     pub fn examine(&self) {
-        let all = now(self.log.read_all(Position(0), Direction::Forwards, &Filter::default(), usize::MAX)).unwrap();
+        let all = everything(&self.log);
         let mut streams: BTreeMap<StreamName, Vec<Recorded>> = BTreeMap::new();
         for event in all {
             streams.entry(event.stream.clone()).or_default().push(event);
@@ -41,10 +50,9 @@ impl World {
                 stories.insert(stream.clone(), decoded.collect());
             }
         }
-        let registered = streams.iter().filter(|(stream, _)| stream.category() == "registration");
-        let answers = registered.flat_map(|(_, events)| events);
-        let answers = answers.filter_map(|event| super::watch::answer(event, &self.mint as &dyn Keyring)).collect();
-        self.check_sent(&stories, &answers);
+        self.check_sent(&streams);
+        self.watch.check_bindings(&self.exchange);
+        self.check_bindings(&streams);
         for (session, landed) in self.exchange.sessions() {
             if landed {
                 let stream = StreamName::new("session", session.id.uuid());
@@ -70,19 +78,16 @@ impl World {
     }
 
     #[track_caller]
-    fn check_sent(&self, stories: &BTreeMap<StreamName, Vec<SessionEvent>>, answers: &HashSet<(Flow, Bytes)>) {
-        for event in stories.values().flatten() {
-            if let SessionEvent::SipMessageReceived(message) = event {
-                super::watch::assert_no_credentials(&message.wire.known().unwrap().bytes);
+    fn check_sent(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
+        for event in streams.values().flatten() {
+            if let Some(wire) = received(event, &self.mint) {
+                super::watch::assert_no_credentials(&wire.bytes);
             }
         }
-        let committed = stories.values().flatten().filter_map(|event| match event {
-            SessionEvent::SipMessageCommitted(message) => message.wire.known(),
-            _ => None,
-        });
-        let durable: HashSet<(Flow, &[u8])> = committed.map(|wire| (wire.flow, wire.bytes.as_ref())).collect();
+        let committed = streams.values().flatten().filter_map(|event| committed(event, &self.mint));
+        let durable: HashSet<(Flow, Bytes)> = committed.map(|wire| (wire.flow, wire.bytes)).collect();
         for (flow, bytes) in &self.sent {
-            if durable.contains(&(*flow, bytes.as_ref())) || answers.contains(&(*flow, bytes.clone())) {
+            if durable.contains(&(*flow, bytes.clone())) {
                 continue;
             }
             let message = Message::scan(bytes.clone()).unwrap();
@@ -92,6 +97,23 @@ impl World {
                 String::from_utf8_lossy(bytes),
                 self.ladder
             );
+        }
+    }
+
+    /// Calls find what the log says, as far as the exchange was told that it says so.
+    #[track_caller]
+    fn check_bindings(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
+        for (stream, events) in streams.iter().filter(|(stream, _)| stream.category() == Aor::CATEGORY) {
+            let Some(last) = self.watch.last_durable(stream) else { continue };
+            let (mut fold, mut aor) = (Registration::default(), None);
+            for recorded in events.iter().take_while(|event| event.revision <= last) {
+                let event = registration::decode(recorded, &self.mint as &dyn Keyring).unwrap();
+                aor = event.device().map(|device| device.aor.clone()).or(aor);
+                fold.apply(recorded.at, &event);
+            }
+            let Some(aor) = aor else { continue };
+            let fold = Some(&fold).filter(|fold| !fold.is_empty());
+            assert_eq!(self.exchange.bindings_of(&aor), fold, "log and memory differ\n{}", self.ladder);
         }
     }
 

@@ -42,7 +42,7 @@ pub struct Death;
 
 thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, hesitates: None, sabotage: None }) };
-    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, sessions: 0, relays: 0 }) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0 }) };
 }
 
 /// How much there was of what may go wrong.
@@ -50,8 +50,8 @@ thread_local! {
 pub struct Course {
     /// Effects that left.
     pub effects: usize,
-    /// Sessions that were begun in the log.
-    pub sessions: usize,
+    /// Streams of sessions and registrations that were begun in the log.
+    pub streams: usize,
     /// Orders to relay media.
     pub relays: usize,
 }

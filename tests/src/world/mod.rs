@@ -3,6 +3,8 @@
 mod autopsy;
 mod doubt;
 mod phone;
+mod registering;
+mod registrar;
 mod seed;
 mod surroundings;
 mod users;
@@ -10,6 +12,7 @@ mod watch;
 
 pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
+pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
 pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, PASSWORD, credential};
 pub use watch::Watch;
@@ -20,10 +23,11 @@ use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::seal::SealKey;
 use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
-use domain::log::{AppendError, Committed, Outcome, StreamName};
+use domain::log::{AppendError, Committed, Outcome, Position, Revision, StreamName};
 use domain::media::{MediaReport, MediaSource, PathId, PortPair};
-use domain::routing::Tables;
+use domain::routing::{Provisioned, Tables};
 use domain::session::event::{SessionEnded, SessionEvent, Target};
+use domain::sip::digest::Algorithm;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, Message, StreamFramer};
@@ -67,6 +71,9 @@ pub const OUT_TCP: &str = "198.51.100.13:5060";
 /// A carrier by UDP that `+44` goes out by, and that takes large requests by TCP.
 pub const OUT_LARGE: &str = "198.51.100.14:5060";
 
+/// The account that everything belongs to.
+pub const ACCOUNT: AccountId = AccountId::from_bits(1);
+
 /// See the module.
 pub struct World {
     now: Now,
@@ -101,6 +108,12 @@ pub struct World {
     lost_wake: Option<Moment>,
     /// Why streams are frozen; without a word in the test there is none.
     frozen: Vec<AppendError>,
+    /// Streams of registrations that are to be read.
+    unread: Vec<StreamName>,
+    /// Whether nobody reads them for now.
+    reads_held: bool,
+    /// Which start of the process it is.
+    epoch: u32,
     /// Whether it was seen that nothing is left.
     ended: bool,
     /// Where set, what phones send goes here instead of to the exchange: a network takes it from there.
@@ -136,25 +149,6 @@ impl Default for World {
 impl World {
     /// A world whose randomness comes from a seed.
     pub fn new(seed: u64) -> Self {
-        let listener = |address: &str, role, transport| {
-            let address = address.parse().unwrap();
-            Listener { address, role, transport }
-        };
-        let settings = ExchangeSettings {
-            epoch: 1,
-            secret: SealKey::from_bytes([9; 32]),
-            endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
-            node: 1,
-            edge_stream: StreamName::new("edge", "1-0-1"),
-            domain: Some("exchange.example".into()),
-            listeners: vec![
-                listener(EXCHANGE, EdgeRole::Carrier, Transport::Udp),
-                listener(PUBLIC, EdgeRole::Public, Transport::Udp),
-                listener(EXCHANGE_V6, EdgeRole::Carrier, Transport::Udp),
-                listener(EXCHANGE, EdgeRole::Carrier, Transport::Tcp),
-                listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
-            ],
-        };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
         let names = [
             (CARRIER, "carrier"),
@@ -170,10 +164,12 @@ impl World {
             (DESKS[0], "desk-1"),
             (DESKS[1], "desk-2"),
             (DESKS[2], "desk-3"),
+            (registering::DEVICES[0], "phone-1"),
+            (registering::DEVICES[1], "phone-2"),
         ];
         Self {
             now,
-            exchange: Exchange::new(settings, tables()),
+            exchange: Exchange::new(settings(1), tables()),
             log: Arc::new(MemoryLog::new()),
             mint: SeedMint::new(seed),
             outcomes: Arc::default(),
@@ -193,6 +189,9 @@ impl World {
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
             frozen: Vec::new(),
+            unread: Vec::new(),
+            reads_held: false,
+            epoch: 1,
             ended: false,
             network: None,
         }
@@ -206,7 +205,8 @@ impl World {
     /// From here on every call rings these instead: the addresses of a group at once, groups one after the other, each
     /// address for so many seconds.
     pub fn ring_instead(&mut self, groups: &[&[&str]], ring_timeout: u16) {
-        let target = |binding: None, group, address: &str| Target {
+        let target = |group, address: &str| Target {
+            binding: None,
             uri: format!("sip:desk@{address}"),
             to: format!("sip:desk@{address}"),
             local: EXCHANGE.parse().unwrap(),
@@ -466,8 +466,36 @@ fn mask_legs(text: &str) -> String {
 
 fn tables() -> Tables {
     let mut tables = Tables::default();
-    for provisioned in seed::provisioning(AccountId::from_bits(1), NumberId::from_bits(1), TrunkId::from_bits) {
+    for provisioned in seed::provisioning(ACCOUNT, NumberId::from_bits(1), TrunkId::from_bits) {
         tables.apply(&provisioned);
     }
+    for (position, event) in (1_000..).zip(registering::provisioning(ACCOUNT)) {
+        let at = WallTime::from_micros(0);
+        tables.apply(&Provisioned { position: Position(position), revision: Revision(0), at, event });
+    }
     tables
+}
+
+/// What the exchange of this start is set to.
+fn settings(epoch: u32) -> ExchangeSettings {
+    let listener = |address: &str, role, transport| {
+        let address = address.parse().unwrap();
+        Listener { address, role, transport }
+    };
+    ExchangeSettings {
+        epoch,
+        algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+        secret: SealKey::from_bytes([9; 32]),
+        endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
+        node: 1,
+        edge_stream: StreamName::new("edge", "1-0-1"),
+        domain: Some("exchange.example".into()),
+        listeners: vec![
+            listener(EXCHANGE, EdgeRole::Carrier, Transport::Udp),
+            listener(PUBLIC, EdgeRole::Public, Transport::Udp),
+            listener(EXCHANGE_V6, EdgeRole::Carrier, Transport::Udp),
+            listener(EXCHANGE, EdgeRole::Carrier, Transport::Tcp),
+            listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
+        ],
+    }
 }

@@ -66,6 +66,15 @@ impl Mint for SeedMint {
 /// Every key follows from its reference.
 impl Keyring for SeedMint {
     fn key(&self, reference: KeyRef) -> Option<SealKey> {
+        SeedKeys.key(reference)
+    }
+}
+
+/// The keys of every [`SeedMint`].
+pub(super) struct SeedKeys;
+
+impl Keyring for SeedKeys {
+    fn key(&self, reference: KeyRef) -> Option<SealKey> {
         Some(key(reference))
     }
 }

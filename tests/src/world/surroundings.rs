@@ -2,13 +2,16 @@
 
 use super::{Death, Outcomes, Sabotage, World, doubt};
 use domain::address::Transport;
+use domain::codec::registration;
 use domain::codec::session::decode;
 use domain::exchange::Effect;
 use domain::log::{
     Append, AppendError, Committed, Durable, EventLog, Expected, Outcome, Position, Recorded, Revision, StreamName,
 };
 use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
-use domain::session::event::SessionEvent;
+use domain::ports::Keyring;
+use domain::registration::{Aor, RegistrationEvent};
+use domain::session::event::{SessionEvent, Wire};
 use domain::time::{Moment, Now};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -25,7 +28,8 @@ impl World {
             let appends = self.exchange.appends(now, &mut self.mint);
             ahead = Duration::ZERO;
             let outcomes = std::mem::take(&mut *self.outcomes.0.lock().unwrap());
-            if effects.is_empty() && appends.is_empty() && outcomes.is_empty() && !self.commit_hesitantly() {
+            let read = self.read_unread();
+            if effects.is_empty() && appends.is_empty() && outcomes.is_empty() && !read && !self.commit_hesitantly() {
                 if !self.exchange.waits_for_log() {
                     return;
                 }
@@ -38,9 +42,12 @@ impl World {
             }
             for outcome in outcomes {
                 self.watch.landed(&outcome);
+                let registration = outcome.stream.category() == Aor::CATEGORY;
                 if let Err(error) = self.exchange.landed(outcome) {
-                    self.frozen.push(error);
+                    // A registration's stream is read, and goes on.
+                    self.frozen.extend((!registration).then_some(error));
                 }
+                self.watch.check_bindings(&self.exchange);
             }
         }
     }
@@ -65,8 +72,8 @@ impl World {
     }
 
     fn submit(&mut self, appends: Vec<Append>) {
-        let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() == "session";
-        doubt::note(|course| course.sessions += appends.iter().filter(begins).count());
+        let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() != "edge";
+        doubt::note(|course| course.streams += appends.iter().filter(begins).count());
         if self.fate.hesitates.is_some() {
             self.log.hold();
         }
@@ -98,12 +105,8 @@ impl World {
 
     /// What a shell would do that does not wait for the log.
     fn send_at_once(&mut self, append: &Append) {
-        let messages: Vec<_> = (0..append.events.len())
-            .filter_map(|index| match decode(&recorded(append, index), &self.mint) {
-                Ok(SessionEvent::SipMessageCommitted(message)) => message.wire.known().cloned(),
-                Ok(_) | Err(_) => None,
-            })
-            .collect();
+        let messages: Vec<_> =
+            (0..append.events.len()).filter_map(|index| committed(&recorded(append, index), &self.mint)).collect();
         for wire in messages {
             self.carry_out(Effect::Transmit { flow: wire.flow, bytes: wire.bytes });
         }
@@ -161,6 +164,34 @@ impl World {
             self.examine();
             std::panic::resume_unwind(Box::new(Death));
         }
+    }
+}
+
+/// The message that leaves when this event is durable.
+pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == Aor::CATEGORY {
+        return match registration::decode(recorded, keyring) {
+            Ok(RegistrationEvent::RegisterAnswered(answered)) => answered.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
+    match decode(recorded, keyring) {
+        Ok(SessionEvent::SipMessageCommitted(message)) => message.wire.known().cloned(),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The message that this event says has come.
+pub(super) fn received(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == Aor::CATEGORY {
+        return match registration::decode(recorded, keyring) {
+            Ok(RegistrationEvent::RegisterReceived(received)) => received.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
+    match decode(recorded, keyring) {
+        Ok(SessionEvent::SipMessageReceived(message)) => message.wire.known().cloned(),
+        Ok(_) | Err(_) => None,
     }
 }
 

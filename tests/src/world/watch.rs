@@ -1,26 +1,34 @@
 //! Checks from outside, at every effect: nothing leaves before the event that says so is durable, and the log alone
 //! tells what memory holds.
 
-use super::surroundings::recorded;
+use super::surroundings::{committed, received, recorded};
 use bytes::Bytes;
 use domain::address::Flow;
+use domain::codec::registration;
 use domain::codec::session::decode;
+use domain::exchange::Exchange;
 use domain::ids::LegId;
 use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Recorded, Revision, StreamName};
 use domain::media::PortPair;
 use domain::ports::Keyring;
-use domain::registration::RegistrationEvent;
-use domain::session::event::SessionEvent;
+use domain::registration::{Aor, Registration, RegistrationEvent};
+use domain::session::event::{SessionEvent, Wire};
 use domain::sip::wire::Message;
-use std::collections::{HashMap, HashSet};
+use domain::time::WallTime;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// An append of a registration.
+#[derive(Default)]
+struct Registering {
+    answers: Vec<Wire>,
+    events: Vec<(WallTime, RegistrationEvent)>,
+}
 
 /// See the module.
 #[derive(Default)]
 pub struct Watch {
     /// Submitted, not landed.
     waiting: HashMap<StreamName, Vec<SessionEvent>>,
-    /// Answers to REGISTER, submitted, not landed.
-    answers: HashMap<StreamName, Vec<(Flow, Bytes)>>,
     /// The last append by stream.
     flights: HashMap<StreamName, Append>,
     /// What is durable, by stream.
@@ -33,8 +41,26 @@ pub struct Watch {
     landed: HashMap<StreamName, Revision>,
     /// Streams that are not to be written any more.
     frozen: HashSet<StreamName>,
+    /// Answers to REGISTERs that are not durable yet, and what happens to bindings with them.
+    registering: HashMap<StreamName, Registering>,
+    /// Bindings, as the log said they are durable.
+    bindings: BTreeMap<Aor, Registration>,
+    /// Whose the streams of registrations are.
+    addresses: HashMap<StreamName, Aor>,
     /// Messages that left without a stream: stateless answers.
     pub stateless: usize,
+}
+
+impl Registering {
+    fn of(recorded: &[Recorded], keyring: &dyn Keyring) -> Self {
+        let events = recorded.iter().map(|event| (event.at, registration::decode(event, keyring).unwrap()));
+        recorded
+            .iter()
+            .filter_map(|event| received(event, keyring))
+            .for_each(|wire| assert_no_credentials(&wire.bytes));
+        let answers = recorded.iter().filter_map(|event| committed(event, keyring));
+        Self { answers: answers.collect(), events: events.collect() }
+    }
 }
 
 impl Watch {
@@ -48,9 +74,10 @@ impl Watch {
             }
             self.flights.insert(append.stream.clone(), append.clone());
             self.check_chain(append);
-            if append.stream.category() == "registration" {
-                let answers = (0..append.events.len()).filter_map(|index| answer(&recorded(append, index), keyring));
-                self.answers.insert(append.stream.clone(), answers.collect());
+            if append.stream.category() == Aor::CATEGORY {
+                let recorded: Vec<_> = (0..append.events.len()).map(|index| recorded(append, index)).collect();
+                let before = self.registering.insert(append.stream.clone(), Registering::of(&recorded, keyring));
+                assert!(before.is_none(), "two appends of {} in flight", append.stream);
             }
             if append.stream.category() != "session" {
                 continue;
@@ -83,13 +110,15 @@ impl Watch {
             Err(AppendError::Unavailable(_)) => return,
             Err(AppendError::WrongRevision { .. } | AppendError::Unknown(_) | AppendError::Invalid(_)) => {
                 self.waiting.remove(&outcome.stream);
-                self.answers.remove(&outcome.stream);
+                self.registering.remove(&outcome.stream);
                 self.frozen.insert(outcome.stream.clone());
                 return;
             }
         };
         self.landed.insert(outcome.stream.clone(), durable.last());
-        self.allowed.extend(self.answers.remove(&outcome.stream).into_iter().flatten());
+        if let Some(registering) = self.registering.remove(&outcome.stream) {
+            self.registered(&outcome.stream, registering);
+        }
         let Some(events) = self.waiting.remove(&outcome.stream) else { return };
         for event in &events {
             if let SessionEvent::SipMessageCommitted(message) = event {
@@ -125,7 +154,55 @@ impl Watch {
         }
     }
 
+    fn registered(&mut self, stream: &StreamName, registering: Registering) {
+        self.allowed.extend(registering.answers.into_iter().map(|wire| (wire.flow, wire.bytes)));
+        for (at, event) in registering.events {
+            if let Some(device) = event.device() {
+                self.addresses.insert(stream.clone(), device.aor.clone());
+            }
+            if let Some(aor) = self.addresses.get(stream) {
+                self.bindings.entry(aor.clone()).or_default().apply(at, &event);
+            }
+        }
+    }
+
+    /// Calls find those bindings that are durable, and no others.
+    #[track_caller]
+    pub fn check_bindings(&self, exchange: &Exchange) {
+        for (aor, durable) in &self.bindings {
+            let durable = Some(durable).filter(|durable| !durable.is_empty());
+            assert_eq!(exchange.bindings_of(aor), durable, "bindings of {aor} are not what is durable");
+        }
+        let count: usize = self.bindings.values().map(Registration::len).sum();
+        assert_eq!(exchange.binding_count(), count, "bindings without an event");
+    }
+
+    /// The process began anew: it knows nothing.
+    pub fn restarted(&mut self) {
+        let gone = |stream: &StreamName| stream.category() == Aor::CATEGORY;
+        self.chains.retain(|stream, _| !gone(stream));
+        self.landed.retain(|stream, _| !gone(stream));
+        self.registering.clear();
+        self.bindings.clear();
+    }
+
+    /// The exchange is told a stream as the log has it.
+    pub fn restored(&mut self, stream: &StreamName, events: &[Recorded], keyring: &dyn Keyring) {
+        let Some(last) = events.last() else { return };
+        self.frozen.remove(stream);
+        self.flights.remove(stream);
+        self.chains.insert(stream.clone(), (last.revision, last.hash()));
+        self.landed.insert(stream.clone(), last.revision);
+        if let Some(aor) = self.addresses.get(stream) {
+            self.bindings.remove(aor);
+        }
+        self.registered(stream, Registering::of(events, keyring));
+    }
+
     fn is_waiting(&self, bytes: &Bytes) -> bool {
+        if self.registering.values().flat_map(|append| &append.answers).any(|wire| wire.bytes == *bytes) {
+            return true;
+        }
         self.waiting.values().flatten().any(|event| match event {
             SessionEvent::SipMessageCommitted(message) => message.wire.known().is_some_and(|wire| wire.bytes == *bytes),
             _ => false,
@@ -155,28 +232,11 @@ impl Watch {
     /// Every session that began has its end in the log, as its last word but for repeats.
     #[track_caller]
     pub fn assert_sessions_ended(&self) {
-        assert!(self.waiting.is_empty(), "appends are still waiting");
+        assert!(self.waiting.is_empty() && self.registering.is_empty(), "appends are still waiting");
         for (stream, events) in &self.durable {
             let ends = events.iter().filter(|event| matches!(event, SessionEvent::SessionEnded(_))).count();
             assert_eq!(ends, 1, "{stream} has {ends} ends");
         }
-    }
-}
-
-/// The answer to a REGISTER that an event says will leave.
-pub(super) fn answer(event: &Recorded, keyring: &dyn Keyring) -> Option<(Flow, Bytes)> {
-    match domain::codec::registration::decode(event, keyring).unwrap() {
-        RegistrationEvent::RegisterAnswered(answered) => {
-            let wire = answered.wire.known().unwrap();
-            Some((wire.flow, wire.bytes.clone()))
-        }
-        RegistrationEvent::RegisterReceived(received) => {
-            assert_no_credentials(&received.wire.known().unwrap().bytes);
-            None
-        }
-        RegistrationEvent::BindingAdded(_)
-        | RegistrationEvent::BindingRefreshed(_)
-        | RegistrationEvent::BindingRemoved(_) => None,
     }
 }
 
