@@ -13,7 +13,7 @@ pub enum Credential {
     #[default]
     Unknown,
     /// There.
-    Active(ActiveCredential),
+    Active(Box<ActiveCredential>),
     /// Gone.
     Removed,
 }
@@ -153,14 +153,14 @@ impl Aggregate for Credential {
         match event {
             CredentialEvent::Added(CredentialAdded { id, account, domain, realm, username, secret, .. })
             | CredentialEvent::Changed(CredentialChanged { id, account, domain, realm, username, secret, .. }) => {
-                Self::Active(ActiveCredential {
+                Self::Active(Box::new(ActiveCredential {
                     id: *id,
                     account: *account,
                     domain: *domain,
                     realm: realm.clone(),
                     username: username.clone(),
                     secret: secret.clone(),
-                })
+                }))
             }
             CredentialEvent::Removed(_) => Self::Removed,
         }
