@@ -50,6 +50,9 @@ pub(super) struct Vault {
     _lock: Flock<File>,
 }
 
+/// A row as it is stored: first reference, count, the account's number, its wrapped key, the wrapped keys.
+type Stored = (i64, i64, i64, Vec<u8>, Vec<u8>);
+
 impl Vault {
     /// Opens the keyring at `path`, or makes it.
     pub fn open(path: &Path, master: &Master) -> Result<Self, KeyringError> {
@@ -164,7 +167,7 @@ impl Vault {
             "SELECT first, count, number, accounts.wrapped, keys.wrapped FROM keys
              JOIN accounts ON number = keys.account WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
         )?;
-        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, Vec<u8>, Vec<u8>)> {
+        let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Stored> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         };
         // References beyond what SQLite can hold were never given.
