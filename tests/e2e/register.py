@@ -45,9 +45,9 @@ class Stage:
     def device(self, scenario, user, transport="udp", password=None, domain=DOMAIN):
         """Runs one SIPp as a user's device; returns what is wrong."""
         self.count += 1
-        folder = os.path.join(self.folder, f"{self.count:02d}-{scenario}-{user}")
+        folder = os.path.join(self.folder, f"{self.count:02d}-{scenario.split('.')[0]}-{user}")
         os.makedirs(folder)
-        with open(os.path.join(HERE, "cases", f"{scenario}.device.xml"), encoding="utf-8") as file:
+        with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
             text = messages.expand(file.read())
         path, trace = os.path.join(folder, "device.xml"), os.path.join(folder, "device.messages")
         with open(path, "w", encoding="utf-8") as file:
@@ -106,7 +106,7 @@ def by_api(stage):
     api, aor = stage.exchange, f"alice@{DOMAIN}"
     made = api.request("POST", "/v1/registrations", {"aor": aor, "contact": "sip:alice@192.0.2.9"})
     wrong = stage.expect(("alice", "sip:alice@192.0.2.9", "api"))
-    wrong += stage.device("register_fetch", "alice")
+    wrong += stage.device("register_fetch.device.xml", "alice")
     api.request("DELETE", f"/v1/registrations/{aor}/bindings/{made['id']}")
     return wrong + stage.expect()
 
@@ -124,27 +124,27 @@ def steps(stage):
     """Every step by its name, in order."""
     alice, bob = stage.bound("alice"), stage.bound("bob", "tcp")
     return (
-        ("register and refresh by UDP", lambda: stage.device("register", "alice") + stage.expect(alice)),
-        ("register and refresh by TCP", lambda: stage.device("register", "bob", "tcp") + stage.expect(alice, bob)),
-        ("wrong password", lambda: stage.device("register_wrong", "alice", password="guessed") + stage.expect(alice, bob)),
-        ("wrong password by TCP", lambda: stage.device("register_wrong", "bob", "tcp", "guessed") + stage.expect(alice, bob)),
-        ("unknown domain", lambda: stage.device("register_unknown", "alice", domain="elsewhere.example")),
-        ("too brief", lambda: stage.device("register_brief", "alice") + stage.expect(alice, bob)),
+        ("register and refresh by UDP", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice)),
+        ("register and refresh by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
+        ("wrong password", lambda: stage.device("register_wrong.device.xml", "alice", password="guessed") + stage.expect(alice, bob)),
+        ("wrong password by TCP", lambda: stage.device("register_wrong.device.xml", "bob", "tcp", "guessed") + stage.expect(alice, bob)),
+        ("unknown domain", lambda: stage.device("register_unknown.device.xml", "alice", domain="elsewhere.example")),
+        ("too brief", lambda: stage.device("register_brief.device.xml", "alice") + stage.expect(alice, bob)),
         ("nothing remains", stage.remains),
         ("SIGTERM and start", lambda: stage.restart(kill=False) + stage.expect(alice, bob)),
-        ("fetched after SIGTERM", lambda: stage.device("register_fetch", "alice") + stage.device("register_fetch", "bob", "tcp")),
-        ("refreshed after SIGTERM", lambda: stage.device("register", "alice") + stage.expect(alice, bob)),
+        ("fetched after SIGTERM", lambda: stage.device("register_fetch.device.xml", "alice") + stage.device("register_fetch.device.xml", "bob", "tcp")),
+        ("refreshed after SIGTERM", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice, bob)),
         ("kill -9 and start", lambda: stage.restart(kill=True) + stage.expect(alice, bob)),
-        ("fetched after kill -9", lambda: stage.device("register_fetch", "alice") + stage.device("register_fetch", "bob", "tcp")),
-        ("refreshed after kill -9", lambda: stage.device("register", "bob", "tcp") + stage.expect(alice, bob)),
-        ("remove", lambda: stage.device("register_remove", "bob", "tcp") + stage.expect(alice)),
-        ("remove all", lambda: stage.device("register_all", "alice") + stage.expect()),
+        ("fetched after kill -9", lambda: stage.device("register_fetch.device.xml", "alice") + stage.device("register_fetch.device.xml", "bob", "tcp")),
+        ("refreshed after kill -9", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
+        ("remove", lambda: stage.device("register_remove.device.xml", "bob", "tcp") + stage.expect(alice)),
+        ("remove all", lambda: stage.device("register_all.device.xml", "alice") + stage.expect()),
         ("history", lambda: history(stage)),
         ("by API", lambda: by_api(stage)),
         # Its stream was closed when nothing was bound: the start does not read it, the first REGISTER does.
         ("kill -9 without bindings", lambda: stage.restart(kill=True) + stage.expect()),
-        ("registered again by UDP", lambda: stage.device("register", "alice") + stage.expect(alice)),
-        ("registered again by TCP", lambda: stage.device("register", "bob", "tcp") + stage.expect(alice, bob)),
+        ("registered again by UDP", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice)),
+        ("registered again by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
         ("nothing remains at the end", stage.remains),
     )
 

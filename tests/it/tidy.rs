@@ -323,12 +323,13 @@ fn no_file_speaks_of_one_machine() {
 
 #[test]
 fn every_sipp_scenario_is_part_of_a_case() {
-    let cases = fs::read_to_string(top().join("tests/e2e/run.py")).unwrap();
+    let programs = ["tests/e2e/run.py", "tests/e2e/register.py"];
+    let cases = programs.map(|program| fs::read_to_string(top().join(program)).unwrap()).concat();
     let files = files();
     let scenarios: Vec<_> = files.iter().filter_map(|file| file.path.strip_prefix("tests/e2e/cases/")).collect();
     assert!(scenarios.len() > 20, "the scenarios are elsewhere");
     let forgotten: Vec<_> = scenarios.iter().filter(|name| !cases.contains(&format!("\"{name}\""))).collect();
-    assert!(forgotten.is_empty(), "no case of tests/e2e/run.py uses {forgotten:?}");
+    assert!(forgotten.is_empty(), "no case of {programs:?} uses {forgotten:?}");
 }
 
 fn dead_links(file: &File) -> Vec<String> {
