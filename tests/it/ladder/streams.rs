@@ -313,6 +313,7 @@ fn a_stream_that_cannot_be_read_is_answered_where_it_can_be_and_counted() {
     world.stream(local, remote, b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(world.next_for(remote), None);
     assert_eq!(world.exchange.census().stateless_total, 3);
+    world.assert_nothing_left();
 }
 
 super::scenarios![
