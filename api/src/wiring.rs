@@ -23,9 +23,9 @@ use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
-use domain::log::{Direction, EventLog, PortFuture, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
-use domain::registration::{Aor, Registrar};
+use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
@@ -42,11 +42,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+mod registrations;
+
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
-
-/// A registration's stream that could not be read is read again after this long.
-const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -181,10 +180,10 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         media: media.orders(),
         inbox: Arc::clone(&inbox),
         keyring: keyring.clone(),
-        reread: reader_of(Arc::clone(&log), Arc::clone(&inbox)),
+        reread: registrations::reader_of(Arc::clone(&log), Arc::clone(&inbox)),
         gather: Duration::from_millis(config.sip.gather_ms),
     })?;
-    restore_registrations(&log, &inbox).await?;
+    registrations::restore_registrations(&log, &inbox).await?;
 
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
@@ -239,48 +238,6 @@ impl Running {
         self.shard.stop();
         self.media.shutdown();
         self.views.close().await;
-    }
-}
-
-/// Bindings live longer than the process: every address's stream that is open is taken up again.
-async fn restore_registrations(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
-    for stream in log.open_streams().await? {
-        if stream.category() == Aor::CATEGORY {
-            inbox.tell(Notice::Restored(read_whole(log, &stream).await?));
-        }
-    }
-    Ok(())
-}
-
-/// Reads a registration's stream anew for the shard, when that finds it elsewhere than it thought.
-fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn(StreamName) + Send> {
-    let runtime = tokio::runtime::Handle::current();
-    Box::new(move |stream| {
-        let (log, inbox) = (Arc::clone(&log), Arc::clone(&inbox));
-        runtime.spawn(async move {
-            // Until it is read its user cannot register: there is nothing better to do than to try again.
-            loop {
-                match read_whole(&log, &stream).await {
-                    Ok(events) => return inbox.tell(Notice::Restored(events)),
-                    Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
-                }
-                tokio::time::sleep(READ_AGAIN).await;
-            }
-        });
-    })
-}
-
-async fn read_whole(log: &Arc<dyn EventLog>, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
-    const PAGE: usize = 1_000;
-    let mut events = Vec::new();
-    loop {
-        let from = Revision(events.len() as u64);
-        let page = log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
-        let whole = page.len() < PAGE;
-        events.extend(page);
-        if whole {
-            return Ok(events);
-        }
     }
 }
 

@@ -43,9 +43,11 @@ impl Registrar {
     fn find_answers(&mut self, id: RegistrationId, events: &[RegistrationEvent]) {
         let waiting = self.unread.get_mut(&id).into_iter().flatten().flatten();
         for pending in waiting {
+            // The log holds what came without what proves who sent it.
+            let came = pending.request.without_credentials();
             let is_it = |event: &RegistrationEvent| match event {
                 RegistrationEvent::RegisterReceived(received) => {
-                    received.wire.known().is_some_and(|wire| wire.bytes == *pending.request.bytes())
+                    received.wire.known().is_some_and(|wire| wire.bytes == came)
                 }
                 RegistrationEvent::RegisterAnswered(_)
                 | RegistrationEvent::BindingAdded(_)

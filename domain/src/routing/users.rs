@@ -156,5 +156,4 @@ fn named(tables: &Tables, contact: &Uri<'_>) -> (Destination, Transport) {
 }
 
 #[cfg(test)]
-#[path = "users_tests.rs"]
 mod tests;

@@ -126,7 +126,8 @@ fn a_stranger_gets_one_answer_at_most_and_leaves_nothing_but_a_count() {
             assert!(new.len() <= 1);
             for (flow, answer) in new {
                 assert_eq!(flow.remote.ip(), stranger.ip(), "nobody else is bothered");
-                assert!(answer.len() <= bytes.len() + 400, "{} bytes for {}", answer.len(), bytes.len());
+                // A challenge names two algorithms; nothing an answer holds beyond that grows with the request.
+                assert!(answer.len() <= bytes.len() + 600, "{} bytes for {}", answer.len(), bytes.len());
                 answers += 1;
             }
             drop(culprit);

@@ -81,3 +81,16 @@ fn a_log_that_is_away_delays_a_registration_and_loses_none() {
     assert_eq!(world.registered(), ["received", "added", "200"]);
     world.assert_nothing_left();
 }
+
+#[test]
+fn strangers_are_counted_in_the_edges_summary() {
+    let mut world = World::default();
+    for number in 0..3 {
+        let mut device = Device::of(&format!("u{number}"), &format!("198.51.100.70:{}", 6_000 + number));
+        let wanted = device.for_seconds(600);
+        device.send(&mut world, &wanted);
+        device.expect(&mut world, 401);
+    }
+    world.assert_nothing_left();
+    assert_eq!(world.edge_counts().get("answered-401"), Some(&3));
+}
