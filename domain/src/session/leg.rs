@@ -48,6 +48,10 @@ pub struct Leg {
     pub latched: Vec<Option<SocketAddr>>,
     /// The last SDP that came from the peer.
     pub heard: Option<Bytes>,
+    /// What the peer offered in the change that is on its way: it may say more before that is answered.
+    pub offered: Option<Bytes>,
+    /// The peer's Allow lists UPDATE.
+    pub takes_update: bool,
     /// The peer's SDP in force.
     pub agreed: Option<Bytes>,
     /// The last SDP we sent.
@@ -67,6 +71,8 @@ impl Leg {
             ports: Vec::new(),
             latched: Vec::new(),
             heard: None,
+            offered: None,
+            takes_update: false,
             agreed: None,
             told: None,
             version: 0,

@@ -20,17 +20,22 @@ use scenarios;
 
 mod basic;
 mod modify;
+mod pass;
 mod paths;
 mod race;
 mod refuse;
 mod streams;
+mod update;
 
 /// A scenario and its name.
 pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL].into_iter().flatten().copied()
+    [basic::ALL, modify::ALL, pass::ALL, paths::ALL, race::ALL, refuse::ALL, streams::ALL, update::ALL]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 #[test]

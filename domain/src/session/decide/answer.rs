@@ -1,5 +1,6 @@
 //! The callee rings or answers.
 
+use super::pass::passed_back;
 use crate::ids::LegId;
 use crate::session::event::{
     LegAlerted, LegAnswered, LegConfirmed, LegReleased, LegsBridged, ModeEntered, ReleaseCause, SessionEvent,
@@ -9,7 +10,7 @@ use crate::session::media::sdp_of;
 use crate::session::mode::Mode;
 use crate::session::order::{Context, Order};
 use crate::session::state::Session;
-use crate::sip::endpoint::{Body, SessionHeaders};
+use crate::sip::endpoint::Body;
 use crate::sip::wire::Message;
 
 impl Session {
@@ -22,7 +23,7 @@ impl Session {
         let status = response.status().unwrap_or(180);
         self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media }));
         let body = early_media.then(|| self.connect_media(context, caller.id, leg)).flatten();
-        let headers = SessionHeaders::default();
+        let headers = passed_back(response);
         context.order(Order::Answer { leg: caller.id, status, headers, body });
     }
 
@@ -37,7 +38,7 @@ impl Session {
     pub(super) fn on_accepted(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
         match status {
-            LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg),
+            LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
             LegStatus::Answered | LegStatus::Confirmed => {
                 self.on_offer_accepted(context, leg, sdp_of(response).is_some())
             }
@@ -49,7 +50,7 @@ impl Session {
         }
     }
 
-    fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+    fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(caller) = self.caller().map(|caller| caller.id) else { return };
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
         let body = match self.late_offer {
@@ -65,7 +66,8 @@ impl Session {
         self.record(context, SessionEvent::LegsBridged(LegsBridged { caller, callee: leg }));
         let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
         self.record(context, SessionEvent::ModeEntered(entered));
-        context.order(Order::Answer { leg: caller, status: 200, headers: SessionHeaders::default(), body: Some(body) });
+        let headers = passed_back(response);
+        context.order(Order::Answer { leg: caller, status: 200, headers, body: Some(body) });
     }
 
     /// The 2xx carries the offer: ports are set aside for both legs now, the answer comes with the caller's ACK.
