@@ -103,7 +103,7 @@ def cancel():
 
 def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
     """A caller's request within the dialog; with a direction it carries SDP and a Contact."""
-    contact = "Contact: <sip:caller-contact@[local_ip]:[local_port]>\n" if method == "INVITE" else ""
+    contact = "Contact: <sip:caller-contact@[local_ip]:[local_port]>\n" if method in ("INVITE", "UPDATE") else ""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
     return send(f"""
         {method} [next_url] SIP/2.0
@@ -115,6 +115,26 @@ def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
         CSeq: {cseq} {method}
         {contact}Max-Forwards: 70
         {body("caller", direction, cseq)}""", attributes)
+
+
+def info(cseq):
+    """A digit of the caller's within the dialog."""
+    return send(f"""
+        INFO [next_url] SIP/2.0
+        {VIA}[branch]
+        [routes]
+        From: {CALLER}
+        To: {DIALLED}[peer_tag_param]
+        Call-ID: [call_id]
+        CSeq: {cseq} INFO
+        Max-Forwards: 70
+        X-Private: caller-private
+        Content-Type: application/dtmf-relay
+        Content-Length: [len]
+
+        Signal=5
+        Duration=160
+        """, ' retrans="500"')
 
 
 def bye(cseq="2", branch="", retransmit="500"):
@@ -311,7 +331,7 @@ def acks_back():
         """)
 
 
-def reply(code, reason, direction="none", version="1", retransmit="0"):
+def reply(code, reason, direction="none", version="1", retransmit="0", extra=""):
     """The callee's answer to the first INVITE, whatever was received since."""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
     return send(f"""
@@ -324,7 +344,7 @@ def reply(code, reason, direction="none", version="1", retransmit="0"):
         Contact: <sip:callee-contact@[local_ip]:[local_port]>
         Server: callee-agent
         X-Private: callee-private
-        {body("callee", direction, version)}""", attributes)
+        {extra}{body("callee", direction, version)}""", attributes)
 
 
 def rings():
@@ -335,6 +355,30 @@ def rings():
 def answers(direction="sendrecv", retransmit="500"):
     """200 with SDP."""
     return reply("200", "OK", direction, "1", retransmit)
+
+
+def answers_and_takes_updates():
+    """200 with SDP that says that UPDATE is served."""
+    return reply("200", "OK", "sendrecv", "1", "500", "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n")
+
+
+def agrees(direction, version):
+    """The callee's answer to an UPDATE with an offer: sent once, nothing acknowledges it."""
+    return send(f"""
+        SIP/2.0 200 OK
+        [last_Via:]
+        [last_From:]
+        [last_To:]
+        [last_Call-ID:]
+        [last_CSeq:]
+        Contact: <sip:callee-contact@[local_ip]:[local_port]>
+        {body("callee", direction, version)}""")
+
+
+def got_digit():
+    """The caller's INFO, as it was."""
+    return '<recv request="INFO">' + checks(keep("application/dtmf-relay", "Content-Type", "seen"), has("Signal=5"),
+                                            has("Duration=160")) + "</recv>"
 
 
 def confirms(code="200", reason="OK", direction="none", version="1"):

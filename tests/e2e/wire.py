@@ -145,6 +145,8 @@ def sdp_faults(world, message, say):
         say(f"Content-Length {message.one('content-length')}, the body has {len(message.body)} bytes")
     if not message.body:
         return
+    if message.method in ("INFO", "MESSAGE"):
+        return
     if message.one("content-type").lower() != "application/sdp":
         say(f"a body of type '{message.one('content-type')}'")
     text = message.body.decode("utf-8", "replace")

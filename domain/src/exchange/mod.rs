@@ -339,6 +339,10 @@ impl Exchange {
                 self.endpoint.invite(moment, mint, *plan);
             }
             Order::Reinvite { leg, body } => self.endpoint.reinvite(moment, mint, leg, body.as_ref()),
+            Order::Request(plan) => self.endpoint.request(moment, mint, *plan),
+            Order::Respond { transaction, status, headers, body } => {
+                self.endpoint.respond_to(moment, mint, transaction, status, &headers, body.as_ref());
+            }
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),

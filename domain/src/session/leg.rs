@@ -65,6 +65,10 @@ pub struct Leg {
     pub heard: Option<Bytes>,
     /// SDP by fork until one of them answers, in order of appearance; at most [`MAX_FORKS`].
     pub early: Vec<EarlySdp>,
+    /// What the peer offered in the change that is on its way: it may say more before that is answered.
+    pub offered: Option<Bytes>,
+    /// The peer's Allow lists UPDATE.
+    pub takes_update: bool,
     /// The peer's SDP in force.
     pub agreed: Option<Bytes>,
     /// The last SDP we sent.
@@ -87,6 +91,8 @@ impl Leg {
             latched: Vec::new(),
             heard: None,
             early: Vec::new(),
+            offered: None,
+            takes_update: false,
             agreed: None,
             told: None,
             version: 0,

@@ -53,8 +53,16 @@ impl Session {
 
     /// Notes the SDP that a message from a leg's peer carries, if any.
     pub fn hear(&mut self, leg: LegId, message: &Message) {
+        // What an INFO or MESSAGE carries is not for us.
+        let describes = |method| matches!(method, "INVITE" | "ACK" | "UPDATE" | "PRACK");
+        if !message.cseq().is_ok_and(|cseq| describes(cseq.method)) {
+            return;
+        }
         let body = sdp_of(message);
         let Some(leg) = self.leg_mut(leg) else { return };
+        if message.has(HeaderName::Allow) {
+            leg.takes_update = message.values(HeaderName::Allow).any(|method| method == "UPDATE");
+        }
         let early = leg.role == LegRole::Callee && leg.is_early();
         let tag = || message.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
         match (message.status(), body) {
@@ -69,6 +77,20 @@ impl Session {
     pub(super) fn agree(&mut self, leg: LegId) {
         if let Some(leg) = self.leg_mut(leg) {
             leg.agreed = leg.heard.clone();
+        }
+    }
+
+    /// Notes what a leg's peer offers.
+    pub(super) fn keep_offer(&mut self, leg: LegId) {
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.offered = leg.heard.clone();
+        }
+    }
+
+    /// Puts what the leg's peer offered into force, whatever it said since.
+    pub(super) fn agree_to_offer(&mut self, leg: LegId) {
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.agreed = leg.offered.take().or_else(|| leg.heard.clone());
         }
     }
 

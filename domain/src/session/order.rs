@@ -4,7 +4,8 @@ use super::event::SessionEvent;
 use crate::ids::LegId;
 use crate::media::MediaOrder;
 use crate::ports::Mint;
-use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
+use crate::sip::endpoint::{Body, InvitePlan, RequestPlan, SessionHeaders};
+use crate::sip::timer::TransactionId;
 use crate::time::Now;
 
 /// An order. It is carried out in the same turn; what it puts on the wire waits until the turn is durable.
@@ -28,6 +29,19 @@ pub enum Order {
         /// The leg.
         leg: LegId,
         /// SDP; none asks the peer for an offer.
+        body: Option<Body>,
+    },
+    /// Send a request within a leg's dialog, for another leg's.
+    Request(Box<RequestPlan>),
+    /// Respond to a request other than INVITE that waits.
+    Respond {
+        /// Which.
+        transaction: TransactionId,
+        /// Status.
+        status: u16,
+        /// Headers that pass.
+        headers: SessionHeaders,
+        /// SDP.
         body: Option<Body>,
     },
     /// ACK the 2xx of a leg's INVITE.

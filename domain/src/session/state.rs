@@ -7,6 +7,7 @@ use super::order::{Context, Step};
 use crate::ids::{AccountId, LegId, SessionId};
 use crate::media::{PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
+use crate::sip::timer::TransactionId;
 use std::net::IpAddr;
 
 /// A re-INVITE on its way from one leg to the other.
@@ -18,6 +19,10 @@ pub struct PendingOffer {
     pub to: LegId,
     /// It came without SDP: the offer is in the 2xx and the answer in the ACK.
     pub late: bool,
+    /// It came by UPDATE: the request that waits. By INVITE without.
+    pub asked_by: Option<TransactionId>,
+    /// It went on by UPDATE.
+    pub by_update: bool,
     /// The asker gave up: what was agreed before is restored.
     pub cancelled: bool,
 }
@@ -231,6 +236,7 @@ impl Session {
     pub fn slim(&mut self) {
         for leg in &mut self.legs {
             leg.forget_media();
+            leg.offered = None;
             leg.ports = Vec::new();
         }
         self.targets = Vec::new();

@@ -67,6 +67,8 @@ pub enum Cancelling {
 pub struct OutgoingInvite {
     /// Its transaction.
     pub transaction: TransactionId,
+    /// Whether it carries an offer.
+    pub offers: bool,
     /// Whether it is to be cancelled.
     pub cancelling: Cancelling,
 }
@@ -138,6 +140,10 @@ pub struct Dialog {
     pub incoming: Option<TransactionId>,
     /// Our INVITE that waits for a final response.
     pub outgoing: Option<OutgoingInvite>,
+    /// Requests of the peer other than INVITE that wait for our final response.
+    pub waiting: Vec<TransactionId>,
+    /// The UPDATE among them.
+    pub updating: Option<TransactionId>,
     /// CSeq of our last INVITE.
     pub invite_cseq: u32,
     /// Our 2xx that waits for its ACK.
@@ -342,6 +348,8 @@ mod tests {
             routes: vec![],
             flow: flow(Transport::Udp),
             large_by_tcp: None,
+            updating: None,
+            waiting: Vec::new(),
             keeps_flow: false,
             local_cseq: 1,
             remote_cseq: None,

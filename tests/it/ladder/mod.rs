@@ -21,11 +21,13 @@ use scenarios;
 mod basic;
 mod fork;
 mod modify;
+mod pass;
 mod paths;
 mod race;
 mod refuse;
 mod register;
 mod streams;
+mod update;
 mod users;
 
 /// A scenario and its name.
@@ -33,10 +35,22 @@ pub(crate) type Scenario = (&'static str, fn());
 
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    [basic::ALL, fork::ALL, modify::ALL, paths::ALL, race::ALL, refuse::ALL, register::ALL, streams::ALL, users::ALL]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        basic::ALL,
+        fork::ALL,
+        modify::ALL,
+        pass::ALL,
+        paths::ALL,
+        race::ALL,
+        refuse::ALL,
+        register::ALL,
+        streams::ALL,
+        update::ALL,
+        users::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Phone {
     call_id: String,
     tag: String,
     cseq: u32,
+    /// CSeq of the last INVITE: its ACK's.
+    invited: u32,
     branch: u32,
     /// From and To of requests in the dialog, once known.
     local: String,
@@ -73,6 +75,7 @@ impl Phone {
             call_id: String::new(),
             tag: format!("t{line}"),
             cseq: 0,
+            invited: 0,
             branch: 0,
             local: String::new(),
             remote: String::new(),
@@ -161,6 +164,11 @@ impl Phone {
         self.call_id.clear();
     }
 
+    /// Knows the tag that the exchange will give before any response says it.
+    pub fn learn_tag(&mut self, tag: &str) {
+        self.remote = format!("{};tag={tag}", self.remote);
+    }
+
     /// INVITE within the dialog.
     pub fn reinvite(&mut self, world: &mut World, body: Option<&str>) {
         self.send_invite(world, body, "Max-Forwards: 70\r\n");
@@ -168,6 +176,7 @@ impl Phone {
 
     fn send_invite(&mut self, world: &mut World, body: Option<&str>, headers: &str) {
         self.cseq += 1;
+        self.invited = self.cseq;
         self.branch += 1;
         let headers = format!("{headers}Contact: {}\r\n{}", self.contact, self.extra);
         self.asked = (self.target.clone(), self.remote.clone());
@@ -189,7 +198,7 @@ impl Phone {
     /// ACK of a 2xx.
     pub fn ack(&mut self, world: &mut World, body: Option<&str>) {
         self.branch += 1;
-        let text = self.request("ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", body);
+        let text = self.request("ACK", self.invited, self.branch, "Max-Forwards: 70\r\n", body);
         world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
@@ -206,6 +215,16 @@ impl Phone {
         self.cseq += 1;
         self.branch += 1;
         let text = Bytes::from(self.request(method, self.cseq, self.branch, "Max-Forwards: 70\r\n", None));
+        world.send_to(self.exchange, self.from(), text.clone());
+        text
+    }
+
+    /// Any other request in the dialog, with further header lines and a body.
+    pub fn say_with(&mut self, world: &mut World, method: &str, headers: &str, body: &str) -> Bytes {
+        self.cseq += 1;
+        self.branch += 1;
+        let headers = format!("Max-Forwards: 70\r\n{headers}");
+        let text = Bytes::from(self.request(method, self.cseq, self.branch, &headers, Some(body)));
         world.send_to(self.exchange, self.from(), text.clone());
         text
     }
@@ -235,7 +254,8 @@ impl Phone {
         body: Option<&str>,
     ) -> String {
         let body = body.unwrap_or_default();
-        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let typed = body.is_empty() || headers.contains("Content-Type");
+        let content = if typed { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};branch=z9hG4bK-{port}-{branch};rport\r\n\
              From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{headers}{content}\

@@ -1,5 +1,6 @@
 //! A callee rings or answers.
 
+use super::pass::passed_back;
 use crate::ids::LegId;
 use crate::session::event::{
     LegAlerted, LegAnswered, LegConfirmed, LegReleased, LegsBridged, ModeEntered, ReleaseCause, SessionEvent,
@@ -9,7 +10,7 @@ use crate::session::media::sdp_of;
 use crate::session::mode::Mode;
 use crate::session::order::{Context, Order};
 use crate::session::state::Session;
-use crate::sip::endpoint::{Body, SessionHeaders};
+use crate::sip::endpoint::Body;
 use crate::sip::wire::Message;
 
 impl Session {
@@ -25,7 +26,7 @@ impl Session {
         let mine = self.early_leg.is_none_or(|early| early == leg);
         let body = (early_media && mine).then(|| self.connect_early_media(context, caller.id, leg)).flatten();
         if self.is_news(status, first && body.is_some(), mine) {
-            self.tell_progress(context, caller.id, status, body);
+            self.tell_progress(context, caller.id, status, passed_back(response), body);
         }
     }
 
@@ -74,7 +75,7 @@ impl Session {
     pub(super) fn on_accepted(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
         match status {
-            LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg),
+            LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
             LegStatus::Answered | LegStatus::Confirmed => {
                 self.on_offer_accepted(context, leg, sdp_of(response).is_some())
             }
@@ -86,7 +87,7 @@ impl Session {
         }
     }
 
-    fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+    fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(caller) = self.caller().map(|caller| caller.id) else { return };
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
         let body = match self.late_offer {
@@ -102,7 +103,8 @@ impl Session {
         self.record(context, SessionEvent::LegsBridged(LegsBridged { caller, callee: leg }));
         let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
         self.record(context, SessionEvent::ModeEntered(entered));
-        context.order(Order::Answer { leg: caller, status: 200, headers: SessionHeaders::default(), body: Some(body) });
+        let headers = passed_back(response);
+        context.order(Order::Answer { leg: caller, status: 200, headers, body: Some(body) });
         self.early_leg = None;
         self.give_up_callees(context);
     }

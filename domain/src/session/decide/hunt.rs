@@ -135,15 +135,22 @@ impl Session {
         if let Some(next) = self.legs.iter().find(sends).map(|leg| leg.id) {
             self.connect_early_media(context, caller, next);
         } else if self.legs.iter().any(|leg| leg.role == LegRole::Callee && leg.status == LegStatus::Alerting) {
-            self.tell_progress(context, caller, 180, None);
+            self.tell_progress(context, caller, 180, SessionHeaders::default(), None);
         }
     }
 
     /// Tells the caller that it rings.
-    pub(super) fn tell_progress(&mut self, context: &mut Context<'_>, caller: LegId, status: u16, body: Option<Body>) {
+    pub(super) fn tell_progress(
+        &mut self,
+        context: &mut Context<'_>,
+        caller: LegId,
+        status: u16,
+        headers: SessionHeaders,
+        body: Option<Body>,
+    ) {
         self.progress.status = Some(status);
         self.progress.ringing |= status == 180;
-        context.order(Order::Answer { leg: caller, status, headers: SessionHeaders::default(), body });
+        context.order(Order::Answer { leg: caller, status, headers, body });
     }
 }
 

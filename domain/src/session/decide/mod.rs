@@ -7,8 +7,10 @@ mod hunt;
 mod measure;
 mod modify;
 pub mod offer;
+mod pass;
 mod refuse;
 mod release;
+mod update;
 
 use super::order::Context;
 use super::state::Session;
@@ -29,6 +31,8 @@ impl Session {
             Fact::AckMissing => self.on_ack_missing(context, leg),
             Fact::HungUp => self.on_hung_up(context, leg),
             Fact::Reinvited(request) => self.on_reinvited(context, leg, request),
+            Fact::Requested(transaction, request) => self.on_requested(context, leg, *transaction, request),
+            Fact::Responded(asked_by, response) => self.on_responded(context, leg, *asked_by, response.as_ref()),
             Fact::ByeDone => self.on_gone(context, leg),
             Fact::Forgotten => {}
         }

@@ -1,4 +1,5 @@
-//! A re-INVITE from either side: carried to the other leg, answered by its answer.
+//! A re-INVITE from either side: carried to the other leg, answered by its answer. A 491 goes back to the asker as it is:
+//! who asked waits as RFC 3261 §14.1 says and asks again, for its role in its dialog tells how long.
 
 use crate::ids::LegId;
 use crate::sdp;
@@ -28,15 +29,17 @@ impl Session {
         };
         let change = if late { OfferChange::Late } else { self.change_of(leg) };
         self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
-        self.offer = Some(PendingOffer { from: leg, to: peer, late, cancelled: false });
+        self.keep_offer(leg);
+        let offer = PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false };
+        self.offer = Some(offer);
         context.order(Order::Reinvite { leg: peer, body });
     }
 
-    fn is_confirmed(&self, leg: LegId) -> bool {
+    pub(super) fn is_confirmed(&self, leg: LegId) -> bool {
         self.leg(leg).is_some_and(|leg| leg.status == LegStatus::Confirmed)
     }
 
-    fn offer_body(
+    pub(super) fn offer_body(
         &mut self,
         context: &mut Context<'_>,
         from: LegId,
@@ -52,7 +55,7 @@ impl Session {
         self.rewrite_heard(from, to).map(Some)
     }
 
-    fn change_of(&self, leg: LegId) -> OfferChange {
+    pub(super) fn change_of(&self, leg: LegId) -> OfferChange {
         let Some(leg) = self.leg(leg) else { return OfferChange::Media };
         let read = |body: &Option<bytes::Bytes>| body.as_ref().and_then(|body| sdp::describe(body).ok());
         match (read(&leg.agreed), read(&leg.heard)) {
@@ -70,6 +73,23 @@ impl Session {
         context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body });
     }
 
+    /// Answers who asked, by whatever it asked.
+    pub(super) fn answer_offer(
+        &mut self,
+        context: &mut Context<'_>,
+        offer: PendingOffer,
+        status: u16,
+        body: Option<Body>,
+    ) {
+        match offer.asked_by {
+            None => self.answer_reinvite(context, offer.from, status, body),
+            Some(transaction) => {
+                let headers = SessionHeaders::default();
+                context.order(Order::Respond { transaction, status, headers, body });
+            }
+        }
+    }
+
     /// The asked leg said yes.
     pub(super) fn on_offer_accepted(&mut self, context: &mut Context<'_>, leg: LegId, described: bool) {
         let Some(offer) = self.offer_to(leg) else {
@@ -82,15 +102,20 @@ impl Session {
             return self.pass_late_offer(context, offer);
         }
         context.order(Order::Acknowledge { leg, body: None });
-        let body = described.then(|| self.rewrite_heard(leg, offer.from).ok()).flatten();
+        self.conclude(context, offer, described);
+    }
+
+    /// The asked leg agreed; its answer is the asker's.
+    pub(super) fn conclude(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
+        let body = described.then(|| self.rewrite_heard(offer.to, offer.from).ok()).flatten();
         let Some(body) = body else {
             self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: 488 }));
-            return self.answer_reinvite(context, offer.from, 488, None);
+            return self.answer_offer(context, offer, 488, None);
         };
-        self.agree(offer.from);
-        self.agree(leg);
+        self.agree_to_offer(offer.from);
+        self.agree(offer.to);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
-        self.answer_reinvite(context, offer.from, 200, Some(body));
+        self.answer_offer(context, offer, 200, Some(body));
         self.relay_bridge(context);
     }
 
@@ -148,10 +173,10 @@ impl Session {
         }
         let status = super::refuse::mapped(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
-        self.answer_reinvite(context, offer.from, status, None);
+        self.answer_offer(context, offer, status, None);
     }
 
-    fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+    pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         context.order(Order::Bye { leg });
         self.release_leg(context, leg, ReleaseCause::DialogGone);

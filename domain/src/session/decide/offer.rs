@@ -12,7 +12,7 @@ use crate::sip::endpoint::{SessionHeaders, content_refusal};
 use crate::sip::wire::Message;
 
 /// Headers that pass from leg to leg: what the caller wants the callee to know, and nothing that reveals where it is.
-const PASSED: [&str; 3] = ["Subject", "Priority", "User-to-User"];
+const PASSED: [&str; 4] = ["Subject", "Priority", "User-to-User", "Recv-Info"];
 
 /// Who asks, as the edge and the routing tables know it.
 #[derive(Debug, Clone)]

@@ -11,7 +11,10 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Methods that we serve.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE";
+
+/// Methods that we serve outside dialogs.
+const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
 
 /// Bodies that we read; multiparts for the SDP in them.
 const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
@@ -74,7 +77,7 @@ impl Endpoint {
             .header(HeaderName::To, &dialog.remote)
             .header(HeaderName::CallId, &dialog.call_id)
             .header_fmt(HeaderName::CSeq, format_args!("{} {}", parts.cseq, parts.method.as_str()));
-        if parts.method == Method::Invite {
+        if matches!(parts.method, Method::Invite | Method::Update) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
         writer.header(HeaderName::UserAgent, &self.settings.software);
@@ -95,6 +98,9 @@ impl Endpoint {
         let mut writer = Writer::answer(request, status, flow.remote, (status > 100).then_some(tag.as_str()));
         if invite && (101..300).contains(&status) {
             write_contact(writer.copy(request, HeaderName::RecordRoute), leg, flow);
+        }
+        if request.method() == Some(&Method::Update) && (200..300).contains(&status) {
+            write_contact(&mut writer, leg, flow);
         }
         write_capabilities(&mut writer, request, status);
         if status > 100 {
@@ -118,8 +124,10 @@ fn finish(writer: &mut Writer, headers: &SessionHeaders, body: Option<&Body>) ->
 pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16) {
     let invite = request.method() == Some(&Method::Invite);
     let options = request.method() == Some(&Method::Options);
-    if status == 405 || status == 501 || ((invite || options) && (200..300).contains(&status)) {
-        writer.header(HeaderName::Allow, ALLOW);
+    let update = request.method() == Some(&Method::Update);
+    if status == 405 || status == 501 || ((invite || options || update) && (200..300).contains(&status)) {
+        let outside = status == 405 && request.to().is_ok_and(|to| to.tag().is_none());
+        writer.header(HeaderName::Allow, if outside { ALLOW_OUTSIDE } else { ALLOW });
     }
     if options && status == 200 {
         writer.header_raw("Accept", ACCEPT);
@@ -137,9 +145,6 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         for option in request.values(HeaderName::Require) {
             writer.header(HeaderName::Unsupported, option);
         }
-    }
-    if status == 500 && invite {
-        writer.header(HeaderName::RetryAfter, "3");
     }
 }
 

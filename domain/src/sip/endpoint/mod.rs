@@ -10,14 +10,17 @@ mod forks;
 mod large;
 mod message;
 mod orders;
+mod relay;
 mod request;
 mod response;
 mod stateless;
 mod timers;
+mod update;
 
 pub use content::content_refusal;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use orders::InvitePlan;
+pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
 use super::dialog::{Dialog, DialogState, Sent};
 use super::timer::{LegTimer, Timer, TimerValues, Timers, TransactionId, TransactionTimer};
@@ -66,6 +69,11 @@ pub enum Fact {
     HungUp,
     /// The peer sent INVITE within the dialog.
     Reinvited(Message),
+    /// The peer sent a request within the dialog that we answer with what the other leg says: order its response by
+    /// the transaction.
+    Requested(TransactionId, Message),
+    /// What came of a request that was sent for another leg's: of which, and its final response; none where nothing came.
+    Responded(TransactionId, Option<Message>),
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
     /// The leg's last transaction ended: nothing about it remains.
@@ -229,6 +237,8 @@ struct ClientTransaction {
     interval: Duration,
     /// The BYE to a fork that lost: its end is not the leg's.
     fork: bool,
+    /// The request of another leg that this one was sent for.
+    asked_by: Option<TransactionId>,
 }
 
 impl ClientTransaction {

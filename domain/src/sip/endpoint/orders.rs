@@ -1,6 +1,7 @@
 //! What a session orders: requests it begins, responses it gives. The endpoint adds what the protocol demands.
 
 use super::message::{RequestParts, response_flow, write_sibling};
+use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::{
     Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Outgoing, Output,
@@ -151,6 +152,7 @@ impl Endpoint {
         let (leg, flow, cseq, invite) =
             (server.leg, server.flow, server.cseq, matches!(server.machine, ServerMachine::Invite(_)));
         let Some(request) = server.request.clone() else { return };
+        let headers = &with_retry(mint, &request, status, headers);
         let bytes = match self.write_response(leg, flow, &request, status, headers, body) {
             Ok(bytes) => bytes,
             Err(why) => return self.outputs.push_back(Output::Unbuildable { leg, why }),
@@ -160,6 +162,7 @@ impl Endpoint {
         self.send(leg, &sent, method, Some(status), cseq);
         if status >= 200 {
             self.forget_pending_invite(id);
+            self.waits_no_more(leg, id);
         }
         if let Some(server) = self.servers.get_mut(&id) {
             let success = invite && (200..300).contains(&status);
@@ -214,6 +217,8 @@ impl Endpoint {
             branches: 0,
             incoming: None,
             outgoing: None,
+            waiting: Vec::new(),
+            updating: None,
             invite_cseq: 0,
             answer: None,
             acked: None,
@@ -265,7 +270,7 @@ impl Endpoint {
         if let Some(transaction) = self.begin_client(now, mint, leg, &parts)
             && let Some(dialog) = self.dialogs.get_mut(&leg)
         {
-            dialog.outgoing = Some(OutgoingInvite { transaction, cancelling: Cancelling::No });
+            dialog.outgoing = Some(OutgoingInvite { transaction, offers: body.is_some(), cancelling: Cancelling::No });
         }
     }
 
@@ -325,6 +330,7 @@ impl Endpoint {
     /// Ends a confirmed dialog. While our 2xx waits for its ACK the BYE waits too (RFC 3261 §15).
     pub fn bye(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
         self.refuse_pending_invite(now, mint, leg, 487);
+        self.refuse_waiting(now, mint, leg);
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         if dialog.state != DialogState::Confirmed {
             return;
@@ -411,6 +417,7 @@ impl Endpoint {
             final_event: None,
             interval: Duration::ZERO,
             fork: false,
+            asked_by: None,
         };
         self.clients.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&key.leg) {
@@ -453,6 +460,8 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         branches: 0,
         incoming: None,
         outgoing: None,
+        waiting: Vec::new(),
+        updating: None,
         invite_cseq: 0,
         answer: None,
         acked: None,

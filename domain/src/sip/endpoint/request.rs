@@ -144,7 +144,7 @@ impl Endpoint {
         if request.header(HeaderName::Require).is_some() && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
         }
-        if *method == Method::Invite
+        if matches!(method, Method::Invite | Method::Update)
             && let Some(status) = content_refusal(&request)
         {
             return self.respond_other(now, mint, id, status);
@@ -153,6 +153,7 @@ impl Endpoint {
             Method::Bye => {
                 self.respond_other(now, mint, id, 200);
                 self.refuse_pending_invite(now, mint, leg, 487);
+                self.refuse_waiting(now, mint, leg);
                 self.drop_unacknowledged_answer(leg);
                 self.bound_pending_invite(now, leg);
                 self.end_dialog(leg);
@@ -160,6 +161,8 @@ impl Endpoint {
             }
             Method::Invite => self.receive_reinvite(now, mint, leg, id, flow, request),
             Method::Options => self.respond_other(now, mint, id, 200),
+            Method::Update => self.receive_update(now, mint, leg, id, flow, request),
+            Method::Info | Method::Message => self.receive_passing(now, mint, leg, id, request),
             known if is_known(known) => self.respond_other(now, mint, id, 405),
             _ => self.respond_other(now, mint, id, 501),
         }

@@ -135,10 +135,12 @@ impl Endpoint {
         response: Message,
     ) {
         let status = response.status().unwrap_or(0);
-        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
+        let Some((leg, asked_by)) = self.clients.get(&id).map(|client| (client.key.leg, client.asked_by)) else {
+            return;
+        };
         match state {
             client_other::State::Trying | client_other::State::Proceeding => {
-                let event = self.record(mint, leg, flow, response);
+                let event = self.record(mint, leg, flow, response.clone());
                 if status >= 200
                     && let Some(client) = self.clients.get_mut(&id)
                 {
@@ -148,7 +150,13 @@ impl Endpoint {
             }
             client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),
         }
+        if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
+            self.refresh_target(leg, flow, &response);
+        }
         self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
+        if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
+            self.learned(leg, Fact::Responded(asked_by, Some(response)));
+        }
     }
 
     /// Tells the session what became of a request other than INVITE.
@@ -192,13 +200,16 @@ impl Endpoint {
     pub(super) fn step_client_other(&mut self, now: Moment, id: TransactionId, input: client_other::Input) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
-        let (leg, method, fork) = (client.key.leg, client.method.clone(), client.fork);
+        let (leg, method, fork, asked_by) = (client.key.leg, client.method.clone(), client.fork, client.asked_by);
         let (next, actions) = client_other::step(state, input);
         client.machine = ClientMachine::Other(next);
         for action in actions {
             match action {
                 Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
-                Action::InformTimeout if !fork => self.other_finished(leg, &method),
+                Action::InformTimeout if !fork => {
+                    self.other_finished(leg, &method);
+                    asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
+                }
                 Action::Inform | Action::InformTimeout => {}
                 other => self.client_action(now, id, *other, false),
             }
