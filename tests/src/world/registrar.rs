@@ -4,7 +4,7 @@ use super::seed::SeedKeys;
 use super::{ACCOUNT, World, autopsy, settings, tables};
 use domain::exchange::{Decided, EdgeCount, EdgeSummarised, Exchange};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
-use domain::registration::{Aor, CommandRejection, Registration, RegistrationCommand, RegistrationEvent};
+use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -63,7 +63,7 @@ impl World {
 
     /// Contacts of a user that calls can find now.
     pub fn contacts_of(&self, aor: &str) -> Vec<String> {
-        let bindings = self.exchange.bindings_of(&aor.parse().unwrap()).map(Registration::clone).unwrap_or_default();
+        let bindings = self.exchange.bindings_of(&aor.parse().unwrap()).cloned().unwrap_or_default();
         bindings.bindings(self.now.wall).map(|binding| binding.device.contact.to_string()).collect()
     }
 
