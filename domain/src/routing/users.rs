@@ -9,7 +9,7 @@ use crate::address::Transport;
 use crate::ids::{AccountId, NumberId};
 use crate::media::MediaSource;
 use crate::number::{Host, SipTarget};
-use crate::registration::{Aor, Binding, Callee, instance_of_gruu};
+use crate::registration::{Aor, Binding, Callee, Registration, instance_of_gruu};
 use crate::sip::wire::{Host as UriHost, Uri, escape_user};
 use crate::trunk::{LargeRequests, RingTimeout};
 
@@ -41,14 +41,16 @@ pub(super) fn called(
         return Some(refuse(inbound, Refusal::NoSuchUser, Rule::User, None, vec![]));
     }
     let subject = Subject::Domain { id: domain.id, revision: domain.revision.0 };
-    let aor = Aor::of(uri).ok().filter(|aor| is_known(tables, registered, aor));
+    let aor = Aor::of(uri).ok().filter(|aor| is_known(tables, registered, domain, aor));
     let instance = instance_of_gruu(uri);
     let rule = if instance.is_some() { Rule::Gruu } else { Rule::User };
     let callees = Callees { domain, rule, subject, number: None };
     match (aor, instance) {
         (Some(aor), None) => Some(ring(tables, registered, inbound, inbound.account, &aor, &callees)),
         (Some(aor), Some(_)) => {
-            let groups = vec![registered.bindings.of_gruu(uri, registered.now).into_iter().collect()];
+            let device = registration_of(registered, domain, &aor)
+                .and_then(|_| registered.bindings.of_gruu(uri, registered.now));
+            let groups = vec![device.into_iter().collect()];
             Some(decide(tables, inbound, inbound.account, &aor, &callees, groups))
         }
         (None, None) if is_number => None,
@@ -67,15 +69,21 @@ pub(super) fn to_user(
 ) -> Result<Decision, Box<Refused>> {
     let aor = format!("sip:{user}@{}", callees.domain.name);
     let aor = Uri::parse(&aor).ok().and_then(|uri| Aor::of(&uri).ok());
-    match aor.filter(|aor| callees.domain.account == account && is_known(tables, registered, aor)) {
+    match aor.filter(|aor| callees.domain.account == account && is_known(tables, registered, callees.domain, aor)) {
         Some(aor) => ring(tables, registered, inbound, account, &aor, callees),
         None => refuse(inbound, Refusal::NoSuchUser, callees.rule, Some(callees.subject), vec![]),
     }
 }
 
 /// Whether there is such a user: somebody has its password, or is registered by it.
-fn is_known(tables: &Tables, registered: &Registered<'_>, aor: &Aor) -> bool {
-    tables.credential(aor.domain(), aor.user()).is_some() || registered.bindings.get(aor).is_some()
+fn is_known(tables: &Tables, registered: &Registered<'_>, domain: &DomainEntry, aor: &Aor) -> bool {
+    tables.credential(aor.domain(), aor.user()).is_some() || registration_of(registered, domain, aor).is_some()
+}
+
+/// A user's bindings, if they are of the account that has the domain now: those of a former owner's users ring nobody.
+/// [T1]
+fn registration_of<'r>(registered: &Registered<'r>, domain: &DomainEntry, aor: &Aor) -> Option<&'r Registration> {
+    registered.bindings.get(aor).filter(|registration| registration.account() == Some(domain.account))
 }
 
 fn ring(
@@ -86,7 +94,9 @@ fn ring(
     aor: &Aor,
     callees: &Callees<'_>,
 ) -> Result<Decision, Box<Refused>> {
-    let groups = registered.bindings.targets(aor, callees.domain.settings.hunt, registered.now);
+    let registration = registration_of(registered, callees.domain, aor);
+    let hunt = callees.domain.settings.hunt;
+    let groups = registration.map(|registration| registration.targets(hunt, registered.now)).unwrap_or_default();
     decide(tables, inbound, account, aor, callees, groups)
 }
 

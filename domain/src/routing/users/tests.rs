@@ -205,3 +205,19 @@ fn a_number_dialled_at_the_own_domain_is_a_number_unless_a_user_has_that_name() 
     let exchange = exchange.device("100@a.example", "sip:c@10.0.0.9", "1", Some("203.0.113.9:3"));
     assert_eq!(exchange.call("sip:100@a.example").unwrap().reason.rule, Rule::User);
 }
+
+#[test]
+fn what_a_former_owner_of_the_domain_registered_rings_nobody() {
+    let mut exchange =
+        Exchange::new("parallel").device("old@b.example", "sip:old@10.0.0.1", "1", Some("198.51.100.1:5060"));
+    let gone = exchange.call_at(1, THEIRS, "sip:old@b.example");
+    assert_eq!(refusal(gone), (Rule::User, Refusal::NoSuchUser), "the binding is of another account than the domain");
+    exchange.take(
+        "domain",
+        "DomainRemoved",
+        json!({"id": DomainId::from_bits(2), "account": THEIRS, "name": "b.example"}),
+    );
+    let data = json!({"id": DomainId::from_bits(3), "account": OURS, "name": "b.example", "settings": {}});
+    exchange.take("domain", "DomainAdded", data);
+    assert_eq!(order(&exchange.call("sip:old@b.example").unwrap()), [(0, "sip:old@10.0.0.1")]);
+}
