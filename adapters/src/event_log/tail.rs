@@ -67,8 +67,9 @@ impl Tail {
             let Some(oldest) = recent.appends.pop_front() else { break };
             recent.bytes -= weight(&oldest);
         }
-        drop(recent);
+        // Before anybody can read what was published: no reader is ever past the head.
         self.head.send_replace(head);
+        drop(recent);
     }
 
     /// At most `limit` matching events after a position; `None` where the tail no longer holds what comes next.
@@ -102,4 +103,50 @@ impl Tail {
 
 fn weight(stored: &Stored) -> usize {
     size_of(&stored.append) + stored.append.events.len() * std::mem::size_of::<domain::log::Draft>() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use domain::ids::EventId;
+    use domain::log::{Append, Draft, EventHash, Expected, Life, StreamName};
+    use domain::time::WallTime;
+
+    fn stored(position: u64) -> Arc<Stored> {
+        let event = Draft {
+            id: EventId::minted(1, 1, 0, position),
+            kind: "E",
+            version: 1,
+            at: WallTime::default(),
+            cause: None,
+            previous: EventHash::NONE,
+            data: Bytes::from_static(b"{}"),
+        };
+        let append = Append {
+            stream: StreamName::new("session", position),
+            expected: Expected::NoStream,
+            life: Life::Closed,
+            correlation: uuid::Uuid::nil(),
+            node: 1,
+            events: vec![event],
+        };
+        Arc::new(Stored { first: Position(position), append })
+    }
+
+    #[test]
+    fn no_reader_is_ever_past_the_head() {
+        const LAST: u64 = 20_000;
+        let tail = Tail::new(Position(0), 1 << 30);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=LAST).for_each(|position| tail.publish(vec![stored(position)])));
+            let mut after = Position(0);
+            while after < Position(LAST) {
+                if let Some(page) = tail.page(after, &Filter::default(), 64) {
+                    assert!(page.seen <= tail.head(), "{} was read, the head is {}", page.seen, tail.head());
+                    after = page.seen;
+                }
+            }
+        });
+    }
 }
