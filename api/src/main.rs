@@ -91,7 +91,8 @@ async fn serve(file: Option<PathBuf>, first: FirstAccountSettings, drain: Durati
 
 fn greet(running: &Running) {
     for listener in &running.sip {
-        println!("SIP   {:?} edge on udp {}", listener.role, listener.address);
+        let transport = listener.transport.via_name().to_lowercase();
+        println!("SIP   {:?} edge on {transport} {}", listener.role, listener.address);
     }
     println!("HTTP  http://{}/v1  (OpenAPI: /openapi.json)", running.http);
     if let FirstAccount::Made { account, secret: Some(secret) } = &running.first_account {
