@@ -10,11 +10,10 @@ use adapters::event_log::sqlite::{Settings, SqliteLog};
 use common::{Folder, append, submit};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use domain::log::EventLog;
-use std::time::Duration;
 
 fn appends(criterion: &mut Criterion) {
     let folder = Folder::new();
-    let settings = Settings { pace: Duration::ZERO, ..Settings::default() };
+    let settings = Settings::default();
     let log = SqliteLog::open(folder.path().join("log.db"), settings).unwrap();
     let segments = SegmentLog::open(folder.path().join("log"), segment::Settings::default()).unwrap();
     let memory = MemoryLog::new();

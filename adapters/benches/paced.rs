@@ -2,7 +2,7 @@
 //! the question is cost at a load, not speed.
 //!
 //! `cargo bench -p adapters --bench paced -- [FOLDER] [APPENDS_PER_SECOND] [SECONDS] [CASE]…`; FOLDER must be on a real disk.
-//! Seven appends are a call. A case is an engine and settings: `sqlite pace=8`, `segments pace=8 followers=3`.
+//! Seven appends are a call. A case is an engine and settings: `sqlite`, `segments followers=3`.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -27,8 +27,8 @@ use uuid::Uuid;
 const SHAPE: [usize; 7] = [6, 3, 3, 4, 2, 4, 3];
 /// Bytes of JSON an event: some 16 kB a call.
 const DATA: usize = 600;
-/// Turns of the load, as a shard's batches of input are.
-const TURN: Duration = Duration::from_millis(1);
+/// Turns of the load, as far apart as the SIP thread's (`sip.gather_ms`): they decide how many commits there are.
+const TURN: Duration = Duration::from_millis(8);
 /// Seconds between the fourth append of a call and its fifth.
 const HOLD: Duration = Duration::from_secs(2);
 
@@ -207,24 +207,15 @@ fn measure(path: &Path, engine: &Engine, rate: u64, seconds: u64, followers: usi
 }
 
 /// What is measured where no cases are given.
-const CASES: [&str; 8] = [
-    "sqlite pace=8",
-    "segments pace=8",
-    "sqlite pace=2",
-    "segments pace=2",
-    "sqlite pace=0",
-    "segments pace=0",
-    "sqlite pace=8 followers=3",
-    "segments pace=8 followers=3",
-];
+const CASES: [&str; 4] = ["sqlite", "segments", "sqlite followers=3", "segments followers=3"];
 
 enum Engine {
     Sqlite(sqlite::Settings),
     Segments(segment::Settings),
 }
 
-/// Engine and followers of a case such as `sqlite pace=4 page=8192 checkpoint=16 followers=1` or
-/// `segments pace=4 segment=64 index=16384` (milliseconds, bytes, MiB, appends).
+/// Engine and followers of a case such as `sqlite page=8192 checkpoint=16 followers=1` or
+/// `segments segment=64 index=16384` (bytes, MiB, appends).
 fn case(text: &str) -> (Engine, usize) {
     let mut parts = text.split_whitespace();
     let mut engine = match parts.next() {
@@ -238,10 +229,8 @@ fn case(text: &str) -> (Engine, usize) {
         let value: u32 = value.parse().unwrap();
         match (&mut engine, name) {
             (_, "followers") => followers = value as usize,
-            (Engine::Sqlite(settings), "pace") => settings.pace = Duration::from_millis(value.into()),
             (Engine::Sqlite(settings), "page") => settings.page_size = value,
             (Engine::Sqlite(settings), "checkpoint") => settings.checkpoint_bytes = (value as usize) << 20,
-            (Engine::Segments(settings), "pace") => settings.pace = Duration::from_millis(value.into()),
             (Engine::Segments(settings), "segment") => settings.segment_bytes = u64::from(value) << 20,
             (Engine::Segments(settings), "index") => settings.index_appends = value as usize,
             (_, other) => panic!("no setting is called {other}"),

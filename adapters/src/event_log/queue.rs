@@ -3,7 +3,6 @@
 use super::{lock, size_of};
 use domain::log::{Append, Committed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Appends of one call of `submit`.
 pub(super) struct Submission {
@@ -24,7 +23,7 @@ struct Waiting {
     submissions: Vec<Submission>,
     appends: usize,
     bytes: usize,
-    /// The log thread sleeps until something arrives; while it paces itself, nobody needs to wake it.
+    /// The log thread sleeps until something arrives; while it works, nobody needs to wake it.
     idle: bool,
     closed: bool,
 }
@@ -53,9 +52,9 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits until something is there and, if that is later, until `not_before`; takes everything. `None` once the
-    /// queue is closed and empty.
-    pub fn take(&self, not_before: Option<Instant>) -> Option<Vec<Submission>> {
+    /// Waits until something is there and takes everything. `None` once the queue is closed and empty. Nothing is
+    /// waited for beyond that: whoever submits decides what shares a commit.
+    pub fn take(&self) -> Option<Vec<Submission>> {
         let mut waiting = lock(&self.waiting);
         while waiting.submissions.is_empty() {
             if waiting.closed {
@@ -63,11 +62,6 @@ impl Queue {
             }
             waiting.idle = true;
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(span) = not_before.and_then(|until| until.checked_duration_since(Instant::now())) {
-            drop(waiting);
-            std::thread::sleep(span);
-            waiting = lock(&self.waiting);
         }
         waiting.idle = false;
         waiting.appends = 0;

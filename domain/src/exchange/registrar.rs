@@ -205,7 +205,7 @@ impl Registrar {
         self.touched.push(id);
     }
 
-    /// Whether the leg is a REGISTER's, and its message if so recorded.
+    /// A REGISTER came: its message without the credentials; nothing happens where the leg is none of a REGISTER's.
     pub(super) fn received(&mut self, desk: &mut Desk, at: WallTime, incoming: Incoming) {
         let Some(live) = self.asked.get(&incoming.leg).and_then(|(id, _)| self.live.get_mut(id)) else { return };
         let wire = Personal::Known(Wire { flow: incoming.flow, bytes: incoming.message.without_credentials() });
@@ -215,6 +215,7 @@ impl Registrar {
         live.cause = Some(incoming.event);
     }
 
+    /// The answer to a REGISTER will leave once it is durable.
     pub(super) fn commit(&mut self, desk: &mut Desk, at: WallTime, outgoing: Outgoing) {
         let Some((id, _)) = self.asked.get(&outgoing.leg).copied() else { return };
         let Some(live) = self.live.get_mut(&id) else { return };
@@ -344,7 +345,7 @@ impl Exchange {
                 (rejection.status(), rejection.headers())
             }
         };
-        endpoint.answer_request(now.moment, mint, transaction, status, &headers);
+        endpoint.respond_to(now.moment, mint, transaction, status, &headers, None);
         registrar.touched.push(id);
     }
 

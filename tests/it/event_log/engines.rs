@@ -7,7 +7,6 @@ use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{Settings, SqliteLog};
 use domain::log::EventLog;
 use std::sync::Arc;
-use std::time::Duration;
 
 struct InMemory(Arc<MemoryLog>);
 
@@ -52,14 +51,7 @@ async fn the_sqlite_log_keeps_the_contract() {
 /// No memory of the newest events, none of streams, a checkpoint after every commit: every answer is the file's.
 #[tokio::test]
 async fn the_sqlite_log_keeps_the_contract_when_it_remembers_nothing() {
-    let settings = Settings {
-        pace: Duration::ZERO,
-        tail_bytes: 0,
-        known_streams: 1,
-        checkpoint_bytes: 1,
-        readers: 1,
-        ..Settings::default()
-    };
+    let settings = Settings { tail_bytes: 0, known_streams: 1, checkpoint_bytes: 1, readers: 1, ..Settings::default() };
     contract::all(|| Box::new(OnDisk { folder: Folder::new(), settings: settings.clone() })).await;
 }
 

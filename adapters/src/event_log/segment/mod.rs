@@ -37,7 +37,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use writer::Writer;
 
 /// Size of a log's first segment; each is twice as large as the one before, up to [`Settings::segment_bytes`].
@@ -48,8 +47,6 @@ const LARGEST_SEGMENT: u64 = 1 << 30;
 /// How the log trades latency, memory and processor time.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Least time between the beginnings of two commits. What arrives at an idle log is committed at once.
-    pub pace: Duration,
     /// Appends that may wait; more are answered with [`AppendError::Unavailable`].
     pub queue_appends: usize,
     /// Bytes of JSON that may wait.
@@ -72,7 +69,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pace: Duration::ZERO,
             queue_appends: 16_384,
             queue_bytes: 64 << 20,
             tail_bytes: 4 << 20,

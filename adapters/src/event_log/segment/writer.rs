@@ -16,7 +16,6 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A commit gathers no more than this, bytes, but for a single append that is larger.
 const MAX_FRAME: usize = 8 << 20;
@@ -92,10 +91,8 @@ impl Writer {
         let mut frame = Frame::new(self.log.seed(), FIRST_FRAME);
         frame.clear(self.shared.tail.head().0 + 1);
         let mut group = Group { frame, tried: Vec::new(), fresh: Vec::new() };
-        let mut not_before = None;
         self.space.prepare(self.settings.size_of(self.active.header.number + 1));
-        while let Some(submissions) = self.queue.take(not_before) {
-            not_before = Instant::now().checked_add(self.settings.pace);
+        while let Some(submissions) = self.queue.take() {
             self.commit(&mut group, submissions)?;
         }
         self.give_to_index();

@@ -21,15 +21,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 pub use store::OpenError;
 use writer::Writer;
 
 /// How the log trades latency, memory and processor time.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Least time between the beginnings of two commits. What arrives at an idle log is committed at once.
-    pub pace: Duration,
     /// Appends that may wait; more are answered with [`AppendError::Unavailable`].
     pub queue_appends: usize,
     /// Bytes of JSON that may wait.
@@ -51,7 +48,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pace: Duration::ZERO,
             queue_appends: 16_384,
             queue_bytes: 64 << 20,
             tail_bytes: 4 << 20,

@@ -9,7 +9,6 @@ use super::{Settings, store};
 use domain::log::{AppendError, Outcome};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What the log thread needs.
 pub(super) struct Writer {
@@ -44,10 +43,8 @@ impl Writer {
     fn work(&self) -> rusqlite::Result<()> {
         let mut appender = Appender::new(&self.connection, self.tail.head(), self.settings.known_streams)?;
         let mut transaction = Transaction::new(&self.connection)?;
-        let mut not_before = None;
         let mut since_checkpoint = 0;
-        while let Some(submissions) = self.queue.take(not_before) {
-            not_before = Instant::now().checked_add(self.settings.pace);
+        while let Some(submissions) = self.queue.take() {
             let group = self.commit(&mut appender, &mut transaction, submissions)?;
             self.written.count(group.bytes);
             since_checkpoint += group.bytes + group.fresh.len() * self.settings.page_size as usize;

@@ -108,18 +108,6 @@ impl Endpoint {
         Ok(self.open_server(key, leg, flow, request, event, false))
     }
 
-    /// Gives a request that was taken in by [`Endpoint::accept_request`] its final response.
-    pub fn answer_request(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        transaction: TransactionId,
-        status: u16,
-        headers: &SessionHeaders,
-    ) {
-        self.respond(now, mint, transaction, status, headers, None);
-    }
-
     /// Forgets a request that was taken in: whatever comes of it again is new.
     pub fn abandon(&mut self, transaction: TransactionId) {
         self.end_server(transaction);

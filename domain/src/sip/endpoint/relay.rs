@@ -75,7 +75,8 @@ impl Endpoint {
         }
     }
 
-    /// Gives a request that waits ([`Fact::Requested`]) its final response; nothing happens where it has one.
+    /// Gives a request that waits ([`Fact::Requested`], [`Endpoint::accept_request`]) its final response; nothing happens
+    /// where it has one.
     pub fn respond_to(
         &mut self,
         now: Moment,
