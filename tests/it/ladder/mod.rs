@@ -27,6 +27,7 @@ mod race;
 mod refer;
 mod refuse;
 mod register;
+mod replaces;
 mod streams;
 mod update;
 mod users;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         refer::ALL,
         refuse::ALL,
         register::ALL,
+        replaces::ALL,
         streams::ALL,
         update::ALL,
         users::ALL,
