@@ -101,6 +101,10 @@ public_id!(
     BindingId, "RB"
 );
 public_id!(
+    /// An attended transfer: what joins two sessions.
+    TransferId, "TF"
+);
+public_id!(
     /// An API key of an account. The key's secret is never stored, only its hash.
     KeyId, "SK"
 );

@@ -20,4 +20,5 @@ pub mod sip;
 #[cfg(test)]
 pub mod spec;
 pub mod time;
+pub mod transfer;
 pub mod trunk;

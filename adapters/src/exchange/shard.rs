@@ -402,7 +402,7 @@ impl Worker {
                 }
                 Effect::Media(order) => orders.push(order),
                 // The exchange has done it.
-                Effect::Bind(_) => {}
+                Effect::Bind(_) | Effect::Proceed(..) => {}
             }
         }
         for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.pumps) {

@@ -7,7 +7,7 @@ use crate::address::{Flow, Transport};
 use crate::ids::EventId;
 use crate::ports::Keyring;
 use crate::registration::Device;
-use crate::session::event::{Parties, Target, Wire};
+use crate::session::event::{Carried, Parties, Target, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -65,6 +65,16 @@ fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
 }
 
 impl PersonalPart for Parties {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl PersonalPart for Carried {
     fn write(&self, out: &mut Vec<u8>) {
         write_json(self, out);
     }

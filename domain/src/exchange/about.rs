@@ -44,6 +44,8 @@ pub struct Census {
     pub flows: usize,
     /// Messages that belonged to no stream, ever.
     pub stateless_total: u64,
+    /// Transfers that join two sessions and have not ended.
+    pub transfers: usize,
     /// Streams that another writer took or whose state is unknown.
     pub frozen: usize,
 }

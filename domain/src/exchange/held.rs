@@ -1,10 +1,12 @@
 //! Effects that wait for the log.
 
 use crate::address::Flow;
+use crate::ids::TransferId;
 use crate::log::Durable;
 use crate::media::MediaOrder;
 use crate::registration::{Aor, RegistrationEvent};
 use crate::time::WallTime;
+use crate::transfer::TransferStep;
 use bytes::Bytes;
 
 /// Something that the outside can see.
@@ -19,6 +21,8 @@ pub enum Effect {
     },
     /// Order media.
     Media(MediaOrder),
+    /// Take the next step of a transfer. The exchange does it itself, as [`Effect::Bind`].
+    Proceed(TransferId, TransferStep),
     /// Let calls find what changed of an address's bindings. The exchange does it itself, before anything of the same
     /// append leaves; [`super::Exchange::effects`] never hands it out.
     Bind(Box<Bound>),

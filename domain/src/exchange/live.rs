@@ -11,6 +11,7 @@ use crate::session::Session;
 use crate::session::event::{SessionEvent, SipMessage, SipMessageRepeated, Way, Wire};
 use crate::sip::endpoint::{Incoming, Outgoing};
 use crate::time::WallTime;
+use std::collections::HashMap;
 
 impl Exchange {
     /// Every session in memory, and whether all that was decided about it is durable.
@@ -102,4 +103,14 @@ impl Live {
         let done = self.session.ended && self.repeats.is_empty() && self.outbox.is_idle();
         self.legs == 0 && (done || self.outbox.is_frozen())
     }
+}
+
+/// The session that a leg belongs to.
+pub(super) fn live_of<'a>(
+    legs: &HashMap<LegId, SessionId>,
+    sessions: &'a mut HashMap<SessionId, Box<Live>>,
+    leg: LegId,
+) -> Option<(SessionId, &'a mut Live)> {
+    let id = *legs.get(&leg)?;
+    Some((id, sessions.get_mut(&id)?))
 }

@@ -3,12 +3,13 @@
 use super::Exchange;
 use super::held::Effect;
 use super::outbox::Landed;
-use crate::ids::{RegistrationId, SessionId};
+use crate::ids::{RegistrationId, SessionId, TransferId};
 use crate::log::{Append, AppendError, Durable, Outcome, StreamName};
 use crate::ports::Mint;
 use crate::registration::Aor;
 use crate::sip::timer::Timer;
 use crate::time::{Moment, Now};
+use crate::transfer::TransferEvent;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -20,12 +21,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 enum Writer {
     Edge,
     Session(SessionId),
+    Transfer(TransferId),
     Registration(RegistrationId),
 }
 
 impl Exchange {
     /// What is to be submitted to the log now. At most one append per stream is out at a time.
     pub fn appends(&mut self, now: Now, mint: &mut dyn Mint) -> Vec<Append> {
+        self.proceed(now, mint);
         let mut appends = self.take_resubmissions(now.moment);
         for id in std::mem::take(&mut self.touched) {
             let Some(live) = self.sessions.get_mut(&id) else { continue };
@@ -37,6 +40,9 @@ impl Exchange {
         }
         for id in std::mem::take(&mut self.registrar.touched) {
             appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
+        }
+        for id in std::mem::take(&mut self.transfers.touched) {
+            appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
         }
         appends.extend(self.edge_outbox.take());
         // What has become durable since may expire before anything that is waited for.
@@ -82,6 +88,7 @@ impl Exchange {
         let id = Uuid::parse_str(stream.id()).ok()?.as_u128();
         Some(match stream.category() {
             Aor::CATEGORY => Writer::Registration(RegistrationId::from_bits(id)),
+            TransferEvent::CATEGORY => Writer::Transfer(TransferId::from_bits(id)),
             _ => Writer::Session(SessionId::from_bits(id)),
         })
     }
@@ -96,6 +103,7 @@ impl Exchange {
             Writer::Edge => Some(&mut self.edge_outbox),
             Writer::Session(id) => self.sessions.get_mut(&id).map(|live| &mut live.outbox),
             Writer::Registration(id) => self.registrar.outbox(id),
+            Writer::Transfer(id) => self.transfers.outbox(id),
         };
         let Some(outbox) = outbox else { return Ok(()) };
         match outbox.landed(result) {
@@ -108,6 +116,7 @@ impl Exchange {
                         self.forget_if_over(id);
                     }
                     Writer::Registration(id) => self.registrar.landed(id),
+                    Writer::Transfer(id) => self.transfers.touched.push(id),
                 }
                 Ok(())
             }
@@ -118,8 +127,13 @@ impl Exchange {
             Landed::Frozen(error) => {
                 match writer {
                     Writer::Edge => self.frozen += 1,
+                    Writer::Transfer(id) => {
+                        self.frozen += 1;
+                        self.transfers.stream_frozen(id);
+                    }
                     Writer::Session(id) => {
                         self.frozen += 1;
+                        self.transfers.frozen(id);
                         self.forget_if_over(id);
                     }
                     Writer::Registration(id) => {
@@ -139,6 +153,7 @@ impl Exchange {
         for effect in effects {
             match effect {
                 Effect::Bind(bound) => self.registrar.bindings.apply(&bound.aor, bound.at, &bound.event),
+                Effect::Proceed(id, step) => self.transfers.due.push((id, step)),
                 Effect::Transmit { .. } | Effect::Media(_) => self.effects.push(effect),
             }
         }

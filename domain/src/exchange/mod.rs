@@ -17,6 +17,7 @@ mod replace;
 mod restore;
 mod route;
 mod streams;
+mod transfers;
 
 pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
@@ -42,7 +43,7 @@ use crate::sip::timer::Timer;
 use crate::sip::wire::{HeaderName, Message, Uri, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
-use live::Live;
+use live::{Live, live_of};
 use registrar::Registrar;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ pub struct Exchange {
     endpoint: Endpoint,
     sessions: HashMap<SessionId, Box<Live>>,
     registrar: Registrar,
+    transfers: transfers::Transfers,
     legs: HashMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -97,6 +99,7 @@ impl Exchange {
             endpoint: Endpoint::new(settings.endpoint.clone()),
             settings,
             tables,
+            transfers: transfers::Transfers::default(),
             sessions: HashMap::new(),
             legs: HashMap::new(),
             touched: Vec::new(),
@@ -235,6 +238,7 @@ impl Exchange {
             flows: self.endpoint.flow_count(),
             stateless_total: self.edge.total(),
             frozen: self.frozen,
+            transfers: self.transfers.len(),
         }
     }
 
@@ -354,6 +358,8 @@ impl Exchange {
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
+            Order::BeginTransfer(transfer, begun) => self.begin_transfer(transfer, begun),
+            Order::EndTransfer(transfer, ended) => self.end_transfer(id, transfer, ended),
             Order::Media(order) => {
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.outbox.hold(Effect::Media(order));
@@ -481,14 +487,4 @@ impl Exchange {
         let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
         self.edge_outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encoded);
     }
-}
-
-/// The session that a leg belongs to.
-fn live_of<'a>(
-    legs: &HashMap<LegId, SessionId>,
-    sessions: &'a mut HashMap<SessionId, Box<Live>>,
-    leg: LegId,
-) -> Option<(SessionId, &'a mut Live)> {
-    let id = *legs.get(&leg)?;
-    Some((id, sessions.get_mut(&id)?))
 }

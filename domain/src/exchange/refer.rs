@@ -3,16 +3,17 @@
 
 use super::route::{chosen, identity_of, refusal, shown};
 use super::{Exchange, live_of};
-use crate::ids::LegId;
+use crate::ids::{LegId, TransferId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, Registered, Request, Rule, TrunkRow, choose};
 use crate::session::Session;
 use crate::session::event::{RouteChosen, RouteRefused};
 use crate::session::leg::FarEnd;
 use crate::session::order::Context;
-use crate::session::transfer::Referral;
+use crate::session::transfer::{Joined, Joins, Referral};
+use crate::sip::dialog::DialogState;
 use crate::sip::timer::TransactionId;
-use crate::sip::wire::{Host, Message, NameAddr, ReferTo, Uri, escape_user, wants_notice};
+use crate::sip::wire::{Host, Message, NameAddr, ReferTo, Replaces, Uri, escape_user, wants_notice};
 use crate::time::Now;
 use crate::trunk::ReferRule;
 
@@ -30,7 +31,8 @@ impl Exchange {
         request: &Message,
     ) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
-        let Some(referral) = self.referral(now, leg, transaction, request) else { return };
+        let transfer = TransferId::from_bits(mint.wide_bits());
+        let Some(referral) = self.referral(now, leg, (transaction, transfer), request) else { return };
         let Some((_, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
         live.session.on_referred(&mut context, leg, referral);
@@ -38,7 +40,29 @@ impl Exchange {
         self.carry_out(now, mint, id, steps);
     }
 
-    fn referral(&self, now: Now, leg: LegId, transaction: TransactionId, request: &Message) -> Option<Referral> {
+    /// What a Replaces in a Refer-To names. [X6]
+    fn joins(&self, session: &Session, transfer: TransferId, named: &str) -> Joins {
+        let Ok(replaces) = Replaces::parse(named) else {
+            return Joins::Never(400, "what is to be replaced cannot be read");
+        };
+        let Some(found) = self.named(&replaces, session.account) else { return Joins::Elsewhere(named.into()) };
+        let other = self.sessions.get(&found.session).map(|live| &live.session);
+        match other.and_then(|other| other.peer_of(found.leg)) {
+            _ if found.session == session.id => Joins::Never(403, "a call cannot be joined with itself"),
+            Some(moved) if found.state == DialogState::Confirmed && !replaces.early_only => {
+                Joins::Ours(Joined { transfer, session: found.session, replaced: found.leg, moved })
+            }
+            Some(_) | None => Joins::Never(480, "the other call is not answered, or over"),
+        }
+    }
+
+    fn referral(
+        &self,
+        now: Now,
+        leg: LegId,
+        (transaction, transfer): (TransactionId, TransferId),
+        request: &Message,
+    ) -> Option<Referral> {
         let session = &self.sessions.get(self.legs.get(&leg)?)?.session;
         let asks = session.leg(leg)?;
         let target = ReferTo::of(request);
@@ -49,6 +73,8 @@ impl Exchange {
             Err(_) => false,
         });
         let dialled = uri.as_ref().map(shown).unwrap_or_default().into();
+        let named = target.as_ref().ok().and_then(|target| target.replaces.as_deref());
+        let joins = named.map_or(Joins::Nothing, |named| self.joins(session, transfer, named));
         Some(Referral {
             transaction,
             id: request.cseq().map_or(0, |cseq| cseq.number),
@@ -58,6 +84,7 @@ impl Exchange {
             inside: routed.as_ref().is_some_and(|(_, inside)| *inside),
             route: routed.map(|(route, _)| route),
             dialled,
+            joins,
             target,
         })
     }

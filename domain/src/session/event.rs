@@ -1,9 +1,11 @@
 //! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
 
+mod join;
 mod media;
 mod replace;
 mod transfer;
 
+pub use join::{Carried, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked};
 pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
 pub use replace::{ReplacementAsked, ReplacementRefused};
 pub use transfer::{LegReplaced, TransferAsked, TransferCompleted, TransferFailed, TransferRefused};
@@ -62,6 +64,16 @@ pub enum SessionEvent {
     ReplacementAsked(ReplacementAsked),
     /// It does not get it, and why.
     ReplacementRefused(ReplacementRefused),
+    /// The transfer joins this session with another, and is one of its own stream.
+    TransferLinked(TransferLinked),
+    /// This session gives a leg to another, for a transfer.
+    LegGivenAway(LegGivenAway),
+    /// A leg that another session gave away is this one's from here on, its messages too.
+    LegTaken(LegTaken),
+    /// A leg that was taken goes back: the transfer came to nothing.
+    LegReturned(LegReturned),
+    /// A leg that was given away is this session's again.
+    LegRegained(LegRegained),
     /// A leg takes another's place in the call.
     LegReplaced(LegReplaced),
     /// The other party hears whom it was to be connected with.
@@ -409,6 +421,8 @@ pub enum ReleaseCause {
     Unusable,
     /// Its peer had the other party transferred, which succeeded.
     Transferred,
+    /// Another session has it: joined with a party there, or ended there.
+    Moved,
     /// Another took its place in the call.
     Replaced,
     /// The exchange ends it: shutdown or an operator.
@@ -438,6 +452,8 @@ pub enum EndCause {
     NoAnswer,
     /// Any other failure.
     Failed,
+    /// Answered, then its party joined with that of another session: see there.
+    Transferred,
     /// An answered leg was lost.
     Lost,
 }

@@ -1,7 +1,7 @@
 //! A leg as the session sees it: how far the call is on this side, and its media.
 
 use super::event::RefusalCause;
-use crate::ids::{DomainId, LegId, TrunkId};
+use crate::ids::{SessionId, DomainId, LegId, TrunkId};
 use crate::media::{MediaSource, PortPair};
 use crate::sip::dialog::MAX_FORKS;
 use bytes::Bytes;
@@ -29,6 +29,8 @@ pub enum LegStatus {
     Confirmed,
     /// We said BYE or CANCEL; the wire has not answered yet.
     Releasing,
+    /// Another session has it, for a transfer.
+    Away,
     /// Over on the wire.
     Gone,
 }
@@ -72,6 +74,8 @@ pub struct Leg {
     pub hunt: u32,
     /// Who is there.
     pub far: FarEnd,
+    /// The session that it was taken from, for a transfer.
+    pub taken_from: Option<SessionId>,
     /// The leg whose place its INVITE asks for.
     pub replaces: Option<LegId>,
     /// How it came to nothing: the status, and why.
@@ -110,6 +114,7 @@ impl Leg {
             target: 0,
             hunt: 0,
             far: FarEnd::default(),
+            taken_from: None,
             replaces: None,
             refused: None,
             media_source,
@@ -130,7 +135,7 @@ impl Leg {
     pub const fn is_live(&self) -> bool {
         match self.status {
             LegStatus::Inviting | LegStatus::Alerting | LegStatus::Answered | LegStatus::Confirmed => true,
-            LegStatus::Releasing | LegStatus::Gone => false,
+            LegStatus::Releasing | LegStatus::Away | LegStatus::Gone => false,
         }
     }
 

@@ -1,12 +1,13 @@
 //! What a session's decisions ask of the endpoint and of media.
 
 use super::event::SessionEvent;
-use crate::ids::LegId;
+use crate::ids::{LegId, TransferId};
 use crate::media::MediaOrder;
 use crate::ports::Mint;
 use crate::sip::endpoint::{Body, InvitePlan, RequestPlan, SessionHeaders};
 use crate::sip::timer::TransactionId;
 use crate::time::Now;
+use crate::transfer::{TransferBegun, TransferEnded};
 
 /// An order. It is carried out in the same turn; what it puts on the wire waits until the turn is durable.
 #[derive(Debug, Clone)]
@@ -80,6 +81,10 @@ pub enum Order {
         /// The leg.
         leg: LegId,
     },
+    /// Two sessions are to be joined.
+    BeginTransfer(TransferId, TransferBegun),
+    /// That is done, or came to nothing.
+    EndTransfer(TransferId, TransferEnded),
     /// Change media.
     Media(MediaOrder),
 }

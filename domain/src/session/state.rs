@@ -1,11 +1,11 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
-use super::event::{EndCause, RefusalCause, ReleaseCause, SessionEvent, Target};
+use super::event::{EndCause, LegTaken, RefusalCause, ReleaseCause, SessionEvent, Target};
 use super::leg::{FarEnd, Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
 use super::transfer::{Phase, Transfer};
-use crate::ids::{AccountId, LegId, SessionId};
+use crate::ids::{AccountId, LegId, SessionId, TransferId};
 use crate::media::{PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
 use crate::sip::timer::TransactionId;
@@ -57,6 +57,8 @@ pub struct Session {
     pub offer: Option<PendingOffer>,
     /// A transfer on its way.
     pub transfer: Option<Transfer>,
+    /// The transfer that joins this session with another.
+    pub joins: Option<TransferId>,
     /// How many transfers were begun.
     pub transfers: u32,
     /// Legs whose peers still hear what comes of their REFER.
@@ -71,6 +73,8 @@ pub struct Session {
     pub caller_identity: Box<str>,
     /// From value toward targets of a transfer.
     pub transferred_identity: Box<str>,
+    /// Headers of INVITEs to targets of a transfer.
+    pub transfer_headers: SessionHeaders,
     /// Headers of the INVITE that pass.
     pub headers: SessionHeaders,
     /// The address that SDP names for our ports.
@@ -121,6 +125,7 @@ impl Session {
             bridged: None,
             offer: None,
             transfer: None,
+            joins: None,
             transfers: 0,
             watchers: Vec::new(),
             dialled: "".into(),
@@ -128,6 +133,7 @@ impl Session {
             max_forwards: 70,
             caller_identity: "".into(),
             transferred_identity: "".into(),
+            transfer_headers: SessionHeaders::default(),
             headers: SessionHeaders::default(),
             media_address: None,
             paths: Vec::new(),
@@ -183,7 +189,7 @@ impl Session {
                 self.targets = chosen.targets.known().cloned().unwrap_or_default();
                 (self.next_target, self.group_from) = (0, 0);
                 if let Some(by) = chosen.asked_by {
-                    self.begin_transfer(by);
+                    self.begin_transfer(by, Phase::Hunting);
                 }
             }
             SessionEvent::RouteRefused(_) => {}
@@ -226,6 +232,24 @@ impl Session {
                 let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
                 self.legs.push(Leg { far, replaces: Some(asked.replaces), ..leg });
             }
+            SessionEvent::TransferLinked(linked) => {
+                self.joins = Some(linked.transfer);
+                self.begin_transfer(linked.leg, Phase::Awaiting);
+            }
+            SessionEvent::LegGivenAway(given) => self.set_status(given.leg, LegStatus::Away),
+            SessionEvent::LegTaken(taken) => self.take(taken),
+            SessionEvent::LegReturned(returned) => {
+                self.set_status(returned.leg, LegStatus::Gone);
+            }
+            SessionEvent::LegRegained(regained) => {
+                if let Some(leg) = self.leg_mut(regained.leg) {
+                    leg.status = LegStatus::Confirmed;
+                    // What it was told there was another description than what it is told here.
+                    if regained.version > leg.version {
+                        leg.version = regained.version + 1;
+                    }
+                }
+            }
             SessionEvent::LegReplaced(replaced) => self.replace(replaced.leg, replaced.by),
             SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
                 self.transfer = None;
@@ -264,8 +288,8 @@ impl Session {
         self.set_status(
             leg,
             match cause {
-                // The peer said it, or our final response did: nothing more is awaited.
-                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused => LegStatus::Gone,
+                // The peer said it, or our final response did, or another session sees to it: nothing more is awaited.
+                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::Moved => LegStatus::Gone,
                 // A BYE or CANCEL of ours is on its way.
                 ReleaseCause::OtherLeg
                 | ReleaseCause::AckMissing
@@ -278,10 +302,39 @@ impl Session {
         );
     }
 
-    fn begin_transfer(&mut self, by: LegId) {
+    fn begin_transfer(&mut self, by: LegId, phase: Phase) {
         self.transfers += 1;
         let Some(remaining) = self.peer_of(by) else { return };
-        self.transfer = Some(Transfer { by, remaining, told: 100, phase: Phase::Hunting });
+        self.transfer = Some(Transfer { by, remaining, told: 100, phase });
+    }
+
+    /// A leg of another session is here from now on, with what was agreed with it.
+    fn take(&mut self, taken: &LegTaken) {
+        let carried = taken.carried.known().cloned().unwrap_or_default();
+        let far = FarEnd {
+            trunk: taken.trunk,
+            domain: taken.domain,
+            device: taken.device,
+            to: carried.to.into(),
+            dialled: carried.dialled.into(),
+        };
+        let body = |text: String| (!text.is_empty()).then(|| bytes::Bytes::from(text));
+        let agreed = body(carried.agreed);
+        let leg = Leg::new(taken.leg, LegRole::Callee, taken.media_source);
+        self.legs.push(Leg {
+            far,
+            hunt: self.transfers,
+            status: LegStatus::Confirmed,
+            taken_from: Some(taken.from),
+            heard: agreed.clone(),
+            agreed,
+            told: body(carried.told),
+            version: taken.version,
+            ..leg
+        });
+        if let Some(transfer) = &mut self.transfer {
+            transfer.phase = Phase::Answered(taken.leg, 0);
+        }
     }
 
     /// Where a leg was in the call, another is from here on.
@@ -300,7 +353,7 @@ impl Session {
             leg.far = FarEnd::default();
         }
         self.targets = Vec::new();
-        self.headers = SessionHeaders::default();
+        (self.headers, self.transfer_headers) = (SessionHeaders::default(), SessionHeaders::default());
         (self.caller_identity, self.transferred_identity) = ("".into(), "".into());
         self.dialled = "".into();
     }

@@ -79,6 +79,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
                 data.insert("parties".into(), json!(parties));
             }
         }
+        SessionEvent::LegTaken(taken) => {
+            if let Some(carried) = taken.carried.known() {
+                data.insert("carried".into(), json!(carried));
+            }
+        }
         SessionEvent::RouteChosen(route) => {
             if let Some(targets) = route.targets.known() {
                 data.insert("targets".into(), json!(targets));
@@ -109,6 +114,10 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferRefused(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementRefused(_)
+        | SessionEvent::TransferLinked(_)
+        | SessionEvent::LegGivenAway(_)
+        | SessionEvent::LegReturned(_)
+        | SessionEvent::LegRegained(_)
         | SessionEvent::LegReplaced(_)
         | SessionEvent::TransferCompleted(_)
         | SessionEvent::TransferFailed(_)

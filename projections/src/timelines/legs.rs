@@ -13,7 +13,8 @@ pub struct LegLine {
     /// The leg; also our tag in its dialog.
     #[schema(value_type = String)]
     pub leg: LegId,
-    /// `caller`, `callee 1`, `callee 2` …, `newcomer 1` who asked for another's place …
+    /// `caller`, `callee 1`, `callee 2` …, `newcomer 1` who asked for another's place …, `joined 1` from another
+    /// session …
     pub role: String,
     /// The trunk it came or leaves by.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +48,10 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
                 let newcomers = legs.iter().filter(|leg| leg.role.starts_with("newcomer")).count();
                 legs.push(line(asked.leg, format!("newcomer {}", newcomers + 1), asked.trunk, None));
             }
+            SessionEvent::LegTaken(taken) => {
+                let others = legs.iter().filter(|leg| leg.role.starts_with("joined")).count();
+                legs.push(line(taken.leg, format!("joined {}", others + 1), taken.trunk, None));
+            }
             SessionEvent::LegAnswered(answered) => {
                 set(&mut legs, answered.leg, |leg| leg.outcome = Some("answered".to_owned()));
             }
@@ -73,6 +78,10 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementRefused(_)
+            | SessionEvent::TransferLinked(_)
+            | SessionEvent::LegGivenAway(_)
+            | SessionEvent::LegReturned(_)
+            | SessionEvent::LegRegained(_)
             | SessionEvent::LegReplaced(_)
             | SessionEvent::TransferCompleted(_)
             | SessionEvent::TransferFailed(_)
@@ -121,6 +130,11 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::TransferRefused(refused) => Some(refused.leg),
         SessionEvent::ReplacementAsked(asked) => Some(asked.leg),
         SessionEvent::ReplacementRefused(refused) => Some(refused.leg),
+        SessionEvent::TransferLinked(linked) => Some(linked.leg),
+        SessionEvent::LegGivenAway(given) => Some(given.leg),
+        SessionEvent::LegTaken(taken) => Some(taken.leg),
+        SessionEvent::LegReturned(returned) => Some(returned.leg),
+        SessionEvent::LegRegained(regained) => Some(regained.leg),
         SessionEvent::LegReplaced(replaced) => Some(replaced.leg),
         SessionEvent::TransferCompleted(completed) => Some(completed.leg),
         SessionEvent::TransferFailed(failed) => Some(failed.leg),

@@ -60,6 +60,17 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::ReplacementRefused(refused) => {
             format!("{} does not get it: {} ({})", who(refused.leg), refused.reason, refused.status)
         }
+        SessionEvent::TransferLinked(linked) => {
+            format!("{} asks to join this call with session {}, by {}", who(linked.leg), linked.with, linked.transfer)
+        }
+        SessionEvent::LegGivenAway(given) => {
+            format!("{} is given to session {}, by {}", who(given.leg), given.to, given.transfer)
+        }
+        SessionEvent::LegTaken(taken) => {
+            format!("{} comes from session {}, by {}", who(taken.leg), taken.from, taken.transfer)
+        }
+        SessionEvent::LegReturned(returned) => format!("{} goes back to session {}", who(returned.leg), returned.to),
+        SessionEvent::LegRegained(regained) => format!("{} is back from session {}", who(regained.leg), regained.from),
         SessionEvent::LegReplaced(replaced) => format!("{} takes the place of {}", who(replaced.by), who(replaced.leg)),
         SessionEvent::TransferCompleted(completed) => {
             format!("the transfer that {} asked for is completed", who(completed.leg))
@@ -154,6 +165,7 @@ fn release(cause: ReleaseCause) -> &'static str {
         ReleaseCause::DialogGone => "it no longer knows the call",
         ReleaseCause::Unusable => "its answer came too late or cannot be used",
         ReleaseCause::Transferred => "its transfer succeeded",
+        ReleaseCause::Moved => "another session has it",
         ReleaseCause::Replaced => "another took its place",
         ReleaseCause::Operator => "the exchange ends it",
     }

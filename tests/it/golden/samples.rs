@@ -2,10 +2,10 @@
 
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::personal::Personal;
-use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, TrunkId};
+use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegReplaced,
+    Carried, EndCause, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegReplaced,
     LegsBridged, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted,
     OfferChange, OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,
@@ -15,6 +15,8 @@ use domain::session::mode::Mode;
 
 const CALLER: LegId = LegId::from_bits(0xca11);
 const CALLEE: LegId = LegId::from_bits(0xca11ee);
+const SESSION: SessionId = SessionId::from_bits(0x5e55);
+const TRANSFER: TransferId = TransferId::from_bits(0x7f);
 const TRUNK: TrunkId = TrunkId::from_bits(0x7);
 
 /// Every sample, in the order of types.
@@ -188,6 +190,23 @@ fn transfers() -> Vec<SessionEvent> {
     };
     let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
     let of_user = ReplacementAsked { trunk: None, user, domain, late_offer: true, ..replacement.clone() };
+    let carried = Carried {
+        agreed: "v=0\r\n".into(),
+        told: "v=0\r\ns=-\r\n".into(),
+        to: "sip:+15550003333@carrier.example".into(),
+        dialled: "+15550003333".into(),
+    };
+    let taken = LegTaken {
+        leg: CALLEE,
+        from: SESSION,
+        transfer: TRANSFER,
+        trunk: Some(TRUNK),
+        domain: None,
+        device: false,
+        media_source: MediaSource::Latch,
+        version: 1,
+        carried: Personal::Known(carried),
+    };
     let failed = TransferFailed { leg: CALLER, status: 486, reason: "no target answered".into() };
     vec![
         asked(true),
@@ -196,6 +215,12 @@ fn transfers() -> Vec<SessionEvent> {
         SessionEvent::ReplacementAsked(replacement),
         SessionEvent::ReplacementAsked(of_user),
         SessionEvent::ReplacementRefused(ReplacementRefused { leg: CALLER, status: 486, reason: "it is answered".into() }),
+        SessionEvent::TransferLinked(TransferLinked { leg: CALLER, transfer: TRANSFER, with: SESSION }),
+        SessionEvent::LegGivenAway(LegGivenAway { leg: CALLEE, to: SESSION, transfer: TRANSFER }),
+        SessionEvent::LegTaken(taken.clone()),
+        SessionEvent::LegTaken(LegTaken { trunk: None, domain, device: true, ..taken }),
+        SessionEvent::LegReturned(LegReturned { leg: CALLEE, to: SESSION }),
+        SessionEvent::LegRegained(LegRegained { leg: CALLEE, from: SESSION, version: 2 }),
         SessionEvent::LegReplaced(LegReplaced { leg: CALLER, by: CALLEE }),
         SessionEvent::TransferCompleted(TransferCompleted { leg: CALLER }),
         SessionEvent::TransferFailed(failed),
@@ -212,6 +237,7 @@ fn ends() -> Vec<SessionEvent> {
         ReleaseCause::DialogGone,
         ReleaseCause::Unusable,
         ReleaseCause::Transferred,
+        ReleaseCause::Moved,
         ReleaseCause::Replaced,
         ReleaseCause::Operator,
     ];
@@ -223,6 +249,7 @@ fn ends() -> Vec<SessionEvent> {
         (EndCause::Busy, Some(486), None),
         (EndCause::NoAnswer, Some(480), None),
         (EndCause::Failed, Some(404), None),
+        (EndCause::Transferred, Some(200), Some(CALLER)),
         (EndCause::Lost, None, None),
     ];
     released.into_iter().chain(ends.map(ended)).collect()

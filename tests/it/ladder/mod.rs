@@ -18,6 +18,7 @@ macro_rules! scenarios {
 }
 use scenarios;
 
+mod attended;
 mod basic;
 mod fork;
 mod modify;
@@ -40,6 +41,7 @@ pub(crate) type Scenario = (&'static str, fn());
 /// Every scenario.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
     [
+        attended::ALL,
         basic::ALL,
         fork::ALL,
         modify::ALL,

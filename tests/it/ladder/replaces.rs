@@ -431,7 +431,7 @@ fn lines_that_the_newcomer_lacks_are_rejected_toward_the_other_party_alone() {
 fn a_user_replaces_within_its_account_and_knows_nothing_of_anothers() {
     let mut world = World::with_users();
     let (mut old, mut other) = answered(&mut world);
-    let mut ask = |world: &mut World, address: &str, domain: &str| {
+    let ask = |world: &mut World, address: &str, domain: &str| {
         let mut user = world.phone(address);
         user.exchange = PUBLIC.parse().unwrap();
         user.extra = format!("Replaces: {}\r\n", old.named());

@@ -156,7 +156,7 @@ impl World {
                     self.exchange.report(self.now, &mut self.mint, &report);
                 }
             }
-            Effect::Bind(_) => panic!("the exchange binds by itself"),
+            Effect::Bind(_) | Effect::Proceed(..) => panic!("the exchange does that by itself"),
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
         if doubt::count_effect() {

@@ -41,7 +41,7 @@ pub struct Session {
     duration_ms: Option<u64>,
     /// From offer to end, milliseconds.
     total_ms: Option<u64>,
-    /// `completed`, `cancelled`, `busy`, `no-answer`, `failed` or `lost`.
+    /// `completed`, `cancelled`, `busy`, `no-answer`, `failed`, `transferred` or `lost`.
     end_cause: Option<String>,
     /// The final status of the caller's INVITE.
     final_status: Option<u16>,

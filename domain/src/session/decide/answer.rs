@@ -82,7 +82,7 @@ impl Session {
                 self.on_target_answered(context, leg);
             }
             LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
-            LegStatus::Answered | LegStatus::Confirmed => {
+            LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away => {
                 self.on_offer_accepted(context, leg, sdp_of(response).is_some())
             }
             // It crossed our CANCEL: RFC 3261 §9.1 asks for ACK and BYE.

@@ -50,7 +50,7 @@ impl Session {
         };
         let (identity, headers) = match self.transfer {
             None => (&self.caller_identity, self.headers.clone()),
-            Some(_) => (&self.transferred_identity, SessionHeaders::default()),
+            Some(_) => (&self.transferred_identity, self.transfer_headers.clone()),
         };
         let call_id = format!("{:032x}", context.mint.wide_bits());
         let plan = InvitePlan {

@@ -4,6 +4,7 @@
 mod answer;
 mod cancel;
 mod hunt;
+mod join;
 mod measure;
 mod modify;
 pub mod offer;

@@ -15,7 +15,8 @@ use crate::sip::wire::Message;
 
 impl Session {
     pub(super) fn on_reinvited(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {
-        let peer = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer) && self.offer.is_none());
+        let here = self.given_away(leg).is_none();
+        let peer = self.peer_of(leg).filter(|peer| here && self.is_confirmed(*peer) && self.offer.is_none());
         let Some(peer) = peer else { return self.answer_reinvite(context, leg, 491, None) };
         let late = sdp_of(request).is_none();
         let body = match self.offer_body(context, leg, peer, late) {
@@ -193,6 +194,11 @@ impl Session {
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.taken_from(leg).is_some() {
+            context.order(Order::Bye { leg });
+            self.release_leg(context, leg, ReleaseCause::DialogGone);
+            return self.target_left(context, leg);
+        }
         if self.may_leave(leg) {
             context.order(Order::Bye { leg });
             return self.asker_left(context, leg, ReleaseCause::DialogGone);

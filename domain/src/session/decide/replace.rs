@@ -138,7 +138,9 @@ impl Session {
                     let body = self.rewrite_agreed(replaced, offer.to).ok();
                     context.order(Order::Acknowledge { leg: offer.to, body });
                 }
-                Some(LegStatus::Inviting | LegStatus::Alerting | LegStatus::Releasing | LegStatus::Gone) | None => {
+                Some(LegStatus::Inviting | LegStatus::Alerting | LegStatus::Releasing)
+                | Some(LegStatus::Away | LegStatus::Gone)
+                | None => {
                     context.order(Order::Cancel { leg: offer.to });
                     self.offer = Some(PendingOffer { from: replaced, cancelled: true, ..offer });
                 }

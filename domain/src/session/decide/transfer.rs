@@ -12,7 +12,7 @@ use crate::session::event::{
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, PendingOffer, Session};
-use crate::session::transfer::{Phase, Referral, Transfer};
+use crate::session::transfer::{Joins, Phase, Referral, Transfer};
 use crate::sip::endpoint::{Body, SessionHeaders};
 use crate::sip::wire::Message;
 use crate::trunk::ReferRule;
@@ -39,6 +39,9 @@ impl Session {
             return self.respond(context, referral.transaction, status);
         }
         self.accept_referral(context, leg, &referral);
+        if let Joins::Ours(joined) = referral.joins {
+            return self.begin_join(context, leg, joined);
+        }
         match outcome(referral.target.as_ref().err().copied(), &referral) {
             Ok(chosen) => self.begin_hunt(context, leg, referral, chosen),
             Err((status, reason)) => {
@@ -58,7 +61,8 @@ impl Session {
         }
         let peer = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer) && self.is_confirmed(leg));
         let refused = |status, reason: &str| Some((status, reason.into()));
-        let leaves = referral.route.as_ref().is_some_and(Result::is_ok) && !referral.inside;
+        let joins = matches!(referral.joins, Joins::Ours(_));
+        let leaves = !joins && referral.route.as_ref().is_some_and(Result::is_ok) && !referral.inside;
         match (referral.rule, peer) {
             (ReferRule::Refuse, _) => refused(403, "no transfers are allowed to who asks"),
             (ReferRule::Internal, _) if leaves => {
@@ -74,6 +78,9 @@ impl Session {
                 }
                 if self.transfers >= MAX_TRANSFERS {
                     return refused(403, "the call was transferred too often");
+                }
+                if joins {
+                    return None;
                 }
                 if self.leads_to(peer, referral) {
                     return refused(403, "the target is the party that is to be transferred");
@@ -113,6 +120,13 @@ impl Session {
     fn begin_hunt(&mut self, context: &mut Context<'_>, leg: LegId, referral: Referral, chosen: RouteChosen) {
         self.dialled = referral.dialled;
         self.transferred_identity = referral.identity;
+        self.transfer_headers = match referral.joins {
+            // RFC 5589 §7.3: who does not know of it must not ring anew.
+            Joins::Elsewhere(named) => {
+                SessionHeaders(vec![("Require".into(), "replaces".into()), ("Replaces".into(), named)])
+            }
+            Joins::Nothing | Joins::Ours(_) | Joins::Never(..) => SessionHeaders::default(),
+        };
         let chosen = RouteChosen { asked_by: Some(leg), ..chosen };
         self.record(context, SessionEvent::RouteChosen(chosen));
         self.tell(context, leg, 100);
@@ -122,7 +136,7 @@ impl Session {
     }
 
     /// Tells the peer of a leg what comes of its REFER.
-    fn tell(&self, context: &mut Context<'_>, leg: LegId, status: u16) {
+    pub(super) fn tell(&self, context: &mut Context<'_>, leg: LegId, status: u16) {
         if self.watchers.contains(&leg) {
             context.order(Order::Notify { leg, status });
         }
@@ -176,7 +190,7 @@ impl Session {
         self.give_up_callees(context);
     }
 
-    fn set_phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         if let Some(transfer) = &mut self.transfer {
             transfer.phase = phase;
         }
@@ -189,7 +203,11 @@ impl Session {
         if self.offer.is_some() || !self.is_confirmed(remaining) {
             return;
         }
-        match self.news_for(remaining, leg) {
+        let news = match self.taken_from(leg) {
+            Some(_) => self.offer_of_taken(context, leg, remaining).map(Some),
+            None => self.news_for(remaining, leg),
+        };
+        match news {
             Err(fault) => self.fail_transfer(context, fault.status(), "its media cannot be relayed"),
             Ok(None) => self.complete_transfer(context, leg),
             Ok(Some(body)) => {
@@ -224,11 +242,15 @@ impl Session {
     pub(super) fn on_own_offer_accepted(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
         context.order(Order::Acknowledge { leg: offer.to, body: None });
         self.offer = None;
+        let tries = self.transfer.map_or(0, |transfer| transfer.phase.tries());
         let usable = described && self.describe_heard(offer.to).is_ok();
         if usable {
             self.agree(offer.to);
         }
         match self.connecting(offer) {
+            Some(leg) if usable && leg == offer.from && self.taken_from(leg).is_some() => {
+                self.ask_taken(context, leg, offer.to, tries);
+            }
             Some(leg) if usable => self.complete_transfer(context, leg),
             Some(_) => self.fail_transfer(context, 488, "the other party's media cannot be relayed"),
             None => self.relay_bridge(context),
@@ -238,10 +260,7 @@ impl Session {
     /// The leg said no to a re-INVITE of ours.
     pub(super) fn on_own_offer_refused(&mut self, context: &mut Context<'_>, offer: PendingOffer, status: u16) {
         self.offer = None;
-        let tries = match self.transfer.map(|transfer| transfer.phase) {
-            Some(Phase::Connecting(_, tries)) => tries,
-            Some(Phase::Hunting | Phase::Answered(..) | Phase::BackingOff(..)) | None => 0,
-        };
+        let tries = self.transfer.map_or(0, |transfer| transfer.phase.tries());
         match self.connecting(offer) {
             Some(leg) if status == 491 && tries < MAX_RETRIES => {
                 self.set_phase(Phase::BackingOff(leg, tries + 1));
@@ -256,14 +275,20 @@ impl Session {
     fn connecting(&self, offer: PendingOffer) -> Option<LegId> {
         match self.transfer?.phase {
             Phase::Connecting(leg, _) if leg == offer.from => Some(leg),
-            Phase::Hunting | Phase::Answered(..) | Phase::BackingOff(..) | Phase::Connecting(..) => None,
+            Phase::Joining(leg, _) if leg == offer.to => Some(leg),
+            Phase::Hunting
+            | Phase::Awaiting
+            | Phase::Answered(..)
+            | Phase::BackingOff(..)
+            | Phase::Connecting(..)
+            | Phase::Joining(..) => None,
         }
     }
 
     /// The other party may be asked again.
     pub(super) fn on_retry(&mut self, leg: LegId) {
         if let Some(Transfer { remaining, phase: Phase::BackingOff(target, tries), .. }) = self.transfer
-            && remaining == leg
+            && (remaining == leg || target == leg)
         {
             self.set_phase(Phase::Answered(target, tries));
         }
@@ -277,6 +302,7 @@ impl Session {
         self.close_paths_of(context, by);
         self.record(context, SessionEvent::TransferCompleted(TransferCompleted { leg: by }));
         self.tell(context, by, 200);
+        self.end_join(context, true, 200);
         if self.leg(by).is_some_and(crate::session::leg::Leg::is_live) {
             context.order(Order::Bye { leg: by });
             self.release_leg(context, by, ReleaseCause::Transferred);
@@ -290,13 +316,15 @@ impl Session {
 
     /// The transfer comes to nothing: the call is the asker's again. If that has hung up, it is over.
     pub(super) fn fail_transfer(&mut self, context: &mut Context<'_>, status: u16, reason: &str) {
-        let Some(Transfer { by, remaining, phase, .. }) = self.transfer else { return };
+        let Some(ended @ Transfer { by, remaining, phase, .. }) = self.transfer else { return };
         let failed = TransferFailed { leg: by, status, reason: reason.into() };
         self.record(context, SessionEvent::TransferFailed(failed));
         self.tell(context, by, status);
         if let Some(target) = phase.answered() {
             self.let_target_go(context, target, by, remaining);
         }
+        self.return_taken(context, ended);
+        self.end_join(context, false, status);
         if !self.leg(by).is_some_and(crate::session::leg::Leg::is_live) {
             self.ending.get_or_insert(Ending { cause: EndCause::Completed, status: Some(200), by: Some(by) });
             self.release_all(context, ReleaseCause::OtherLeg);
@@ -305,7 +333,8 @@ impl Session {
 
     /// A target that answered in vain. What the other party was asked for its sake is taken back.
     fn let_target_go(&mut self, context: &mut Context<'_>, target: LegId, by: LegId, remaining: LegId) {
-        if self.leg(target).is_some_and(crate::session::leg::Leg::is_live) {
+        let taken = self.taken_from(target).is_some();
+        if !taken && self.leg(target).is_some_and(crate::session::leg::Leg::is_live) {
             context.order(Order::Bye { leg: target });
             self.release_leg(context, target, ReleaseCause::OtherLeg);
         }
@@ -318,10 +347,12 @@ impl Session {
 
     /// Every leg is about to go.
     pub(super) fn abandon_transfer(&mut self, context: &mut Context<'_>) {
-        let Some(Transfer { by, .. }) = self.transfer else { return };
+        let Some(ended @ Transfer { by, .. }) = self.transfer else { return };
         let failed = TransferFailed { leg: by, status: 487, reason: "the call ended".into() };
         self.record(context, SessionEvent::TransferFailed(failed));
         self.tell(context, by, 487);
+        self.return_taken(context, ended);
+        self.end_join(context, false, 487);
     }
 
     /// Whether the call goes on without this leg: its peer asked for a transfer, or somebody is to take its place, and the
@@ -363,8 +394,8 @@ fn outcome(fault: Option<crate::sip::wire::ReferFault>, referral: &Referral) -> 
     if let Some(fault) = fault {
         return Err((fault.status(), fault.to_string().into()));
     }
-    if referral.target.as_ref().is_ok_and(|target| target.replaces.is_some()) {
-        return Err((501, "calls cannot be replaced".into()));
+    if let Joins::Never(status, reason) = referral.joins {
+        return Err((status, reason.into()));
     }
     match &referral.route {
         Some(Ok(chosen)) => Ok(chosen.clone()),

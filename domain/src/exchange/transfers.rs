@@ -1,0 +1,213 @@
+//! Attended transfers on their way: each step is one session's decision, and the next is taken when that is durable. Nothing
+//! is asked of two sessions in one turn, so that a death between two steps leaves a log that says how far it was.
+
+use super::held::Effect;
+use super::outbox::Outbox;
+use super::{Exchange, Live};
+use crate::ids::{SessionId, TransferId};
+use crate::log::StreamName;
+use crate::ports::Mint;
+use crate::session::order::Context;
+use crate::sip::dialog::DialogState;
+use crate::time::Now;
+use crate::transfer::{TransferBegun, TransferEnded, TransferEvent, TransferStep};
+use std::collections::HashMap;
+
+/// A transfer in memory.
+#[derive(Debug)]
+struct InHand {
+    begun: TransferBegun,
+    ended: Option<TransferEnded>,
+    outbox: Outbox,
+}
+
+/// All that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    in_hand: HashMap<TransferId, Box<InHand>>,
+    /// Steps whose time has come.
+    pub(super) due: Vec<(TransferId, TransferStep)>,
+    /// Transfers that may have something to append.
+    pub(super) touched: Vec<TransferId>,
+}
+
+impl Transfers {
+    pub(super) fn outbox(&mut self, id: TransferId) -> Option<&mut Outbox> {
+        self.in_hand.get_mut(&id).map(|in_hand| &mut in_hand.outbox)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.in_hand.len()
+    }
+
+    /// A transfer's own stream is frozen: what waited for it goes on, though nobody will know.
+    pub(super) fn stream_frozen(&mut self, id: TransferId) {
+        let Some(in_hand) = self.in_hand.get(&id) else { return };
+        let next = if in_hand.ended.is_some() { TransferStep::Settle } else { TransferStep::Give };
+        self.due.push((id, next));
+    }
+
+    /// A session's stream is frozen: what waited for it goes on without.
+    pub(super) fn frozen(&mut self, session: SessionId) {
+        let lost = TransferEnded { completed: false, status: 500 };
+        for (id, in_hand) in &self.in_hand {
+            if in_hand.begun.taking == session {
+                self.due.push((*id, TransferStep::End(lost)));
+            } else if in_hand.begun.giving == session {
+                self.due.push((*id, TransferStep::Take));
+            }
+        }
+    }
+}
+
+impl Exchange {
+    /// A session accepted a REFER that joins two.
+    pub(super) fn begin_transfer(&mut self, id: TransferId, begun: TransferBegun) {
+        let stream = StreamName::new(TransferEvent::CATEGORY, id.uuid());
+        let outbox = Outbox::new(stream, id.uuid(), self.settings.node);
+        self.transfers.in_hand.insert(id, Box::new(InHand { begun, ended: None, outbox }));
+        self.when_durable(begun.taking, id, TransferStep::Begin);
+    }
+
+    /// A session is done with a transfer.
+    pub(super) fn end_transfer(&mut self, session: SessionId, id: TransferId, ended: TransferEnded) {
+        self.when_durable(session, id, TransferStep::End(ended));
+    }
+
+    /// The step is taken when all that was decided about the session so far is durable.
+    fn when_durable(&mut self, session: SessionId, id: TransferId, step: TransferStep) {
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.outbox.hold(Effect::Proceed(id, step));
+            self.touched.push(session);
+        }
+    }
+
+    /// Takes the steps that are due.
+    pub(super) fn proceed(&mut self, now: Now, mint: &mut dyn Mint) {
+        while !self.transfers.due.is_empty() {
+            for (id, step) in std::mem::take(&mut self.transfers.due) {
+                self.step(now, mint, id, step);
+            }
+            self.settle(now, mint);
+        }
+    }
+
+    fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
+        let Some(in_hand) = self.transfers.in_hand.get(&id) else { return };
+        let (begun, ended) = (in_hand.begun, in_hand.ended);
+        match (step, ended) {
+            (TransferStep::Begin, None) => {
+                self.write_transfer(now, mint, id, TransferEvent::TransferBegun(begun), TransferStep::Give);
+            }
+            (TransferStep::Give, None) => self.give_leg(now, mint, id, begun),
+            (TransferStep::Take, None) => self.take_leg(now, mint, id, begun),
+            (TransferStep::End(ended), None) => {
+                if let Some(in_hand) = self.transfers.in_hand.get_mut(&id) {
+                    in_hand.ended = Some(ended);
+                    in_hand.outbox.close();
+                }
+                self.write_transfer(now, mint, id, TransferEvent::TransferEnded(ended), TransferStep::Settle);
+            }
+            (TransferStep::Settle, Some(ended)) => self.settle_transfer(now, mint, id, begun, ended),
+            (TransferStep::Settle, None) => {}
+            // It ended before its turn came.
+            (TransferStep::Begin | TransferStep::Give | TransferStep::Take | TransferStep::End(_), Some(_)) => {}
+        }
+    }
+
+    fn write_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, event: TransferEvent, next: TransferStep) {
+        let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
+        if in_hand.outbox.is_frozen() {
+            // Nobody will know, but the calls go on.
+            return self.transfers.due.push((id, next));
+        }
+        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, event.encode());
+        in_hand.outbox.hold(Effect::Proceed(id, next));
+        self.transfers.touched.push(id);
+    }
+
+    /// A session decides; what follows is carried out.
+    fn decide<T>(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        session: SessionId,
+        decision: impl FnOnce(&mut Live, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let live = self.sessions.get_mut(&session)?;
+        live.begin_turn();
+        let mut context = Context::new(now, mint);
+        let result = decision(live, &mut context);
+        let steps = context.steps;
+        self.carry_out(now, mint, session, steps);
+        Some(result)
+    }
+
+    fn give_leg(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun) {
+        let given = self.decide(now, mint, begun.giving, |live, context| {
+            live.session.on_give(context, begun.moved, begun.taking, id)
+        });
+        match given {
+            Some(true) => self.when_durable(begun.giving, id, TransferStep::Take),
+            Some(false) | None => self.refuse_transfer(now, mint, id, begun, 480),
+        }
+    }
+
+    fn refuse_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun, status: u16) {
+        self.decide(now, mint, begun.taking, |live, context| live.session.on_not_given(context, id, status));
+    }
+
+    fn take_leg(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun) {
+        let giving = self.sessions.get(&begun.giving).filter(|live| !live.outbox.is_frozen());
+        let Some(leg) = giving.and_then(|live| live.session.given_away(begun.moved)).cloned() else {
+            return self.refuse_transfer(now, mint, id, begun, 480);
+        };
+        // Before what follows from it: its messages are the taking session's from here on.
+        self.move_leg(begun, begun.giving, begun.taking);
+        let taken = self.decide(now, mint, begun.taking, |live, context| {
+            live.session.on_take(context, &leg, begun.giving, id)
+        });
+        if taken != Some(true) {
+            self.move_leg(begun, begun.taking, begun.giving);
+        }
+    }
+
+    fn move_leg(&mut self, begun: TransferBegun, from: SessionId, to: SessionId) {
+        if self.legs.get(&begun.moved) != Some(&from) {
+            return;
+        }
+        self.legs.insert(begun.moved, to);
+        if let Some(live) = self.sessions.get_mut(&from) {
+            live.legs = live.legs.saturating_sub(1);
+        }
+        if let Some(live) = self.sessions.get_mut(&to) {
+            live.legs += 1;
+        }
+    }
+
+    /// The giving session has its leg back, if that is still there and was not joined; else it ends.
+    fn settle_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun, ended: TransferEnded) {
+        self.transfers.in_hand.remove(&id);
+        let dialog = self.endpoint.dialog(begun.moved);
+        let there = dialog.is_some_and(|dialog| dialog.state == DialogState::Confirmed);
+        let asked = dialog.is_some_and(|dialog| dialog.outgoing.is_some());
+        let taking = self.sessions.get(&begun.taking);
+        let version = taking.and_then(|live| live.session.leg(begun.moved)).map_or(0, |leg| leg.version);
+        let frozen = taking.is_some_and(|live| live.outbox.is_frozen());
+        let held = frozen && self.legs.get(&begun.moved) == Some(&begun.taking);
+        let back = there && !ended.completed && !held;
+        if back {
+            self.move_leg(begun, begun.taking, begun.giving);
+        }
+        self.decide(now, mint, begun.giving, |live, context| {
+            if live.session.given_away(begun.moved).is_none() {
+                return;
+            }
+            match back {
+                true => live.session.on_regained(context, begun.moved, (begun.taking, version), asked),
+                false => live.session.on_moved(context, begun.moved, ended.completed),
+            }
+        });
+        self.forget_if_over(begun.taking);
+    }
+}
