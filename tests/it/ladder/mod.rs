@@ -24,8 +24,12 @@ mod modify;
 mod pass;
 mod paths;
 mod race;
+mod refer;
+mod refer_race;
+mod refer_rules;
 mod refuse;
 mod register;
+mod replaces;
 mod streams;
 mod update;
 mod users;
@@ -42,8 +46,12 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         pass::ALL,
         paths::ALL,
         race::ALL,
+        refer::ALL,
+        refer_race::ALL,
+        refer_rules::ALL,
         refuse::ALL,
         register::ALL,
+        replaces::ALL,
         streams::ALL,
         update::ALL,
         users::ALL,

@@ -30,7 +30,8 @@ impl Session {
         let change = if late { OfferChange::Late } else { self.change_of(leg) };
         self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
         self.keep_offer(leg);
-        let offer = PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false };
+        let offer =
+            PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false, ours: false };
         self.offer = Some(offer);
         context.order(Order::Reinvite { leg: peer, body });
     }
@@ -98,6 +99,9 @@ impl Session {
         if offer.cancelled {
             return self.restore(context, offer);
         }
+        if offer.ours {
+            return self.on_own_offer_accepted(context, offer, described);
+        }
         if offer.late {
             return self.pass_late_offer(context, offer);
         }
@@ -107,16 +111,17 @@ impl Session {
 
     /// The asked leg agreed; its answer is the asker's.
     pub(super) fn conclude(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
-        let body = described.then(|| self.rewrite_heard(offer.to, offer.from).ok()).flatten();
+        let body = described.then(|| self.answer_heard(offer.to, offer.from).ok()).flatten();
         let Some(body) = body else {
             self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: 488 }));
-            return self.answer_offer(context, offer, 488, None);
+            self.answer_offer(context, offer, 488, None);
+            return self.newcomer_refused(context, offer, true);
         };
         self.agree_to_offer(offer.from);
         self.agree(offer.to);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
         self.answer_offer(context, offer, 200, Some(body));
-        self.relay_bridge(context);
+        self.take_place(context, offer.from);
     }
 
     /// The 2xx of the asked leg carries the offer: it goes to the asker, whose ACK will answer it.
@@ -127,12 +132,16 @@ impl Session {
             self.rewrite_heard(offer.to, offer.from)
         });
         match ready {
-            Ok(body) => self.answer_reinvite(context, offer.from, 200, Some(body)),
+            Ok(body) => {
+                self.answer_newcomer(context, offer.from);
+                self.answer_reinvite(context, offer.from, 200, Some(body));
+            }
             Err(fault) => {
                 context.order(Order::Acknowledge { leg: offer.to, body: None });
                 let status = fault.status();
                 self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
                 self.answer_reinvite(context, offer.from, status, None);
+                self.newcomer_refused(context, offer, false);
             }
         }
     }
@@ -157,7 +166,7 @@ impl Session {
         context.order(Order::Acknowledge { leg: offer.to, body: None });
         self.offer = None;
         if let Ok(body) = self.rewrite_agreed(offer.from, offer.to) {
-            context.order(Order::Reinvite { leg: offer.to, body: Some(body) });
+            self.offer_ourselves(context, offer.from, offer.to, body);
         }
     }
 
@@ -167,23 +176,34 @@ impl Session {
             return self.on_dialog_gone(context, leg);
         }
         let Some(offer) = self.offer_to(leg) else { return };
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.told_in_vain = true;
+        }
         if offer.cancelled {
             self.offer = None;
             return;
         }
+        if offer.ours {
+            return self.on_own_offer_refused(context, offer, status);
+        }
         let status = super::refuse::mapped(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
         self.answer_offer(context, offer, status, None);
+        self.newcomer_refused(context, offer, false);
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.may_leave(leg) {
+            context.order(Order::Bye { leg });
+            return self.asker_left(context, leg, ReleaseCause::DialogGone);
+        }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         context.order(Order::Bye { leg });
         self.release_leg(context, leg, ReleaseCause::DialogGone);
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    fn relay_bridge(&mut self, context: &mut Context<'_>) {
+    pub(super) fn relay_bridge(&mut self, context: &mut Context<'_>) {
         if let Some((caller, callee)) = self.bridged {
             self.relay(context, caller, callee);
         }
