@@ -70,7 +70,7 @@ pub fn stands_for(given: &[u8], now: &[u8]) -> bool {
 /// The formats of each m-line.
 fn formats(body: &[u8]) -> Vec<Vec<&[u8]>> {
     let lines = media_lines(body).filter(|line| line.starts_with(b"m="));
-    lines.map(|line| fields(line).skip(3).collect()).collect()
+    lines.map(|line| if is_rejected(line) { Vec::new() } else { fields(line).skip(3).collect() }).collect()
 }
 
 fn formats_within(given: &[u8], now: &[u8]) -> bool {
@@ -83,15 +83,18 @@ fn formats_within(given: &[u8], now: &[u8]) -> bool {
 /// stream with the first of its formats alone.
 fn essence(body: &[u8]) -> Vec<Vec<Vec<u8>>> {
     let mut sections = vec![Vec::new()];
-    let mut first: &[u8] = b"";
+    let (mut first, mut rejected): (&[u8], bool) = (b"", false);
     for line in media_lines(body) {
         let kept = match line {
             [b'm', b'=', ..] => {
-                let words: Vec<&[u8]> = fields(line).take(4).collect();
+                rejected = is_rejected(line);
+                let words: Vec<&[u8]> = fields(line).take(if rejected { 2 } else { 4 }).collect();
                 first = words.get(3).copied().unwrap_or_default();
                 sections.push(Vec::new());
                 Some(words.join(&b' '))
             }
+            // Of a stream that there is not nothing counts.
+            _ if rejected => None,
             [b's' | b't' | b'b' | b'i' | b'v', b'=', ..] => None,
             [b'a', b'=', value @ ..] => is_essential(value, first).then(|| line.to_vec()),
             _ => Some(line.to_vec()),
@@ -102,6 +105,33 @@ fn essence(body: &[u8]) -> Vec<Vec<Vec<u8>>> {
     }
     sections.iter_mut().for_each(|section| section.sort_unstable());
     sections
+}
+
+/// Whether an m-line has port 0.
+fn is_rejected(line: &[u8]) -> bool {
+    fields(line).nth(1) == Some(b"0")
+}
+
+/// An offer as it stands once its answer has rejected streams of it.
+pub fn less_rejected(offer: &[u8], answer: &[u8]) -> Vec<u8> {
+    let mut answered = media_lines(answer).filter(|line| line.starts_with(b"m="));
+    let mut out = Vec::with_capacity(offer.len());
+    let mut rest = offer;
+    while !rest.is_empty() {
+        let (line, after) = split_line(rest);
+        let whole = &rest[..rest.len() - after.len()];
+        rest = after;
+        let rejected = line.starts_with(b"m=") && answered.next().is_some_and(is_rejected);
+        match (rejected, fields(line).next()) {
+            (true, Some(kind)) => {
+                let format: Vec<&[u8]> = fields(line).skip(2).collect();
+                out.extend_from_slice(&[kind, b"0", &format.join(&b' ')].join(&b' '));
+                out.extend_from_slice(b"\r\n");
+            }
+            (true, None) | (false, _) => out.extend_from_slice(whole),
+        }
+    }
+    out
 }
 
 /// Whether an attribute says how media is to be sent to its end, in the format that is used.

@@ -33,7 +33,7 @@ mod survey;
 mod tests;
 
 pub use both_ways::both_ways;
-pub use compare::{Change, answers, change, same_media, stands_for};
+pub use compare::{Change, answers, change, less_rejected, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use fault::SdpFault;
 pub use lines::{cut, extend};

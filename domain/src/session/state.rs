@@ -276,7 +276,7 @@ impl Session {
 
     fn release(&mut self, leg: LegId, cause: ReleaseCause) {
         // A leg that lost has no part in what the others agree.
-        if self.offer.is_some_and(|offer| offer.from == leg || offer.to == leg) {
+        if self.offer.is_some_and(|offer| offer.to == leg || offer.from == leg && !offer.ours) {
             self.offer = None;
         }
         if cause == ReleaseCause::Unusable

@@ -4,9 +4,10 @@ use super::refer::{
     OUTSIDE, asks, failures, from_either_side, hears, holds, media_of, outside, picks_up, refers, refusals, relayed,
     rings, talking,
 };
-use super::{body, cancelled, gets_bye, hang_up, pass, refused};
+use super::{body, cancelled, gets_bye, hang_up, lines, pass, refused};
 use domain::session::event::{ReleaseCause, SessionEvent};
 use domain::sip::wire::Message;
+use std::time::Duration;
 use tests::world::{OUT, Phone, World};
 
 /// `by` held `other` and has it transferred to `target`, who answered: the INVITE that `other` got for it.
@@ -29,6 +30,17 @@ fn connected(world: &mut World, by: &mut Phone, other: &mut Phone, target: &mut 
     gets_bye(world, by);
     relayed(world, [&media_of(other), &media_of(target)]);
     hang_up(world, target, other);
+}
+
+/// `other` gets another INVITE within the time that RFC 3261 §14.1 sets: 2.1 to 4 s for who made the Call-ID, else 2 s.
+#[track_caller]
+fn asked_again(world: &mut World, other: &mut Phone) -> Message {
+    let (before, since) = (lines(world, "<- INVITE"), world.now().moment);
+    while lines(world, "<- INVITE") == before {
+        pass(world, 10);
+        assert!(world.now().moment.since(since) <= Duration::from_millis(4_010), "{}", world.ladder);
+    }
+    other.expect(world, "INVITE")
 }
 
 fn who_asked_hangs_up_as_we_do_and_the_others_talk_on() {
@@ -94,8 +106,7 @@ fn a_change_of_the_other_partys_own_that_meets_ours_is_waited_for() {
         other.respond(world, &change, 491, None);
         other.expect(world, "ACK");
         by.expect_silence(world);
-        pass(world, 4_100);
-        let again = other.expect(world, "INVITE");
+        let again = asked_again(world, other);
         connected(world, by, other, &mut target, &again);
     });
 }
@@ -107,8 +118,7 @@ fn a_party_that_always_meets_us_with_a_change_of_its_own_is_not_transferred() {
         for _ in 0..3 {
             other.respond(world, &change, 491, None);
             other.expect(world, "ACK");
-            pass(world, 4_100);
-            change = other.expect(world, "INVITE");
+            change = asked_again(world, other);
         }
         other.respond(world, &change, 491, None);
         other.expect(world, "ACK");
@@ -141,7 +151,7 @@ fn the_target_hangs_up_before_it_is_connected() {
 
 fn the_target_hangs_up_while_it_rings() {
     from_either_side(|world, by, other| {
-        let [mut first, mut second] = OUT.map(|address| world.phone(address));
+        let [mut first, second] = OUT.map(|address| world.phone(address));
         refers(world, by, OUTSIDE);
         let invite = rings(world, by, &mut first);
         first.say(world, "BYE");

@@ -1,6 +1,6 @@
 use super::{audio, described};
 use crate::sdp::samples::{CHROMIUM, LINPHONE, SIPP, T38};
-use crate::sdp::{Change, SdpFault, answers, change, same_media, stands_for};
+use crate::sdp::{Change, SdpFault, answers, change, less_rejected, same_media, stands_for};
 
 fn with(direction: &str) -> String {
     audio("c=IN IP4 192.0.2.9\r\n", direction)
@@ -92,4 +92,15 @@ fn an_answer_does_not_stand_for_another_direction_key_line_or_protocol() {
     }
     let key = |key: &str| answer(&format!("RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n"));
     assert!(stands_for(&key("a"), &key("a")) && !stands_for(&key("a"), &key("b")));
+}
+
+#[test]
+fn an_offer_stands_without_the_streams_that_its_answer_rejected() {
+    let offer = answer("RTP/AVP 0\r\nm=video 20002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n");
+    let taken = less_rejected(&offer, &answer("RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n"));
+    assert!(String::from_utf8_lossy(&taken).contains("\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96"));
+    // Of a stream that there is not no format and no attribute counts.
+    assert!(stands_for(&taken, &answer("RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\na=inactive\r\n")));
+    assert!(!stands_for(&taken, &offer) && !stands_for(&offer, &taken));
+    assert_eq!(less_rejected(&offer, &offer), offer);
 }

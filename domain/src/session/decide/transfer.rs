@@ -6,9 +6,10 @@ use crate::codec::personal::Personal;
 use crate::ids::LegId;
 use crate::sdp;
 use crate::session::event::{
-    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, OfferRefused, ReleaseCause, RouteChosen, SessionEvent,
-    TransferAsked, TransferCompleted, TransferFailed, TransferRefused,
+    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, OfferRefused, ReleaseCause, RouteChosen,
+    SessionEvent, TransferAsked, TransferCompleted, TransferFailed, TransferRefused,
 };
+use crate::session::leg::Leg;
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, PendingOffer, Session};
@@ -217,13 +218,18 @@ impl Session {
         }
     }
 
-    /// What `to` is to be told of what `from` said last; nothing where what it was told before stands.
+    /// What `to` is to be told of what `from` said last; nothing where what it was told before stands, apart from streams
+    /// that it does not take. What was refused does not stand.
     fn news_for(&mut self, to: LegId, from: LegId) -> Result<Option<Body>, MediaFault> {
         let before =
             self.leg(to).filter(|leg| !leg.told_in_vain).and_then(|leg| Some((leg.told.clone()?, leg.version)));
         let body = self.rewrite_heard(from, to)?;
+        let stands = |told: &[u8], leg: &Leg| {
+            let taken = leg.agreed.as_ref().map_or_else(|| told.to_vec(), |agreed| sdp::less_rejected(told, agreed));
+            sdp::stands_for(&taken, &body.bytes)
+        };
         Ok(match (before, self.leg_mut(to)) {
-            (Some((told, version)), Some(leg)) if sdp::stands_for(&told, &body.bytes) => {
+            (Some((told, version)), Some(leg)) if stands(&told, leg) => {
                 (leg.told, leg.version) = (Some(told), version);
                 None
             }
@@ -303,12 +309,12 @@ impl Session {
         self.record(context, SessionEvent::TransferCompleted(TransferCompleted { leg: by }));
         self.tell(context, by, 200);
         self.end_join(context, true, 200);
-        if self.leg(by).is_some_and(crate::session::leg::Leg::is_live) {
+        if self.leg(by).is_some_and(Leg::is_live) {
             context.order(Order::Bye { leg: by });
             self.release_leg(context, by, ReleaseCause::Transferred);
         }
         self.return_ports(context, by);
-        // What the other party made of it may be less than the target was offered.
+        // What the other party made of it may be less than the target was offered and took.
         if let Ok(Some(body)) = self.news_for(leg, remaining) {
             self.offer_ourselves(context, remaining, leg, body);
         }
@@ -325,7 +331,7 @@ impl Session {
         }
         self.return_taken(context, ended);
         self.end_join(context, false, status);
-        if !self.leg(by).is_some_and(crate::session::leg::Leg::is_live) {
+        if !self.leg(by).is_some_and(Leg::is_live) {
             self.ending.get_or_insert(Ending { cause: EndCause::Completed, status: Some(200), by: Some(by) });
             self.release_all(context, ReleaseCause::OtherLeg);
         }
@@ -334,7 +340,7 @@ impl Session {
     /// A target that answered in vain. What the other party was asked for its sake is taken back.
     fn let_target_go(&mut self, context: &mut Context<'_>, target: LegId, by: LegId, remaining: LegId) {
         let taken = self.taken_from(target).is_some();
-        if !taken && self.leg(target).is_some_and(crate::session::leg::Leg::is_live) {
+        if !taken && self.leg(target).is_some_and(Leg::is_live) {
             context.order(Order::Bye { leg: target });
             self.release_leg(context, target, ReleaseCause::OtherLeg);
         }
