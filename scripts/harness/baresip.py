@@ -5,6 +5,9 @@ import os
 import socket
 import subprocess
 
+import sound
+import tap
+
 from . import phone, processes
 
 CONFIG = """sip_listen 127.0.0.1:{port}
@@ -41,16 +44,19 @@ NAMES = {"CALL_INCOMING": "incoming", "CALL_RINGING": "ringing", "CALL_PROGRESS"
 class Baresip(phone.Phone):
     """One running baresip."""
 
-    def __init__(self, folder, name, password, domain, proxy, port, media, transport, voice, wav, control, expires=300):
-        super().__init__(name, voice)
+    def __init__(self, folder, name, password, domain, proxy, port, media, transport, wav, control, expires=300):
+        super().__init__(name)
         os.makedirs(folder)
         self.folder, self.port, self.transport = folder, port, transport
         self.trace = os.path.join(folder, "output")
         with open(os.path.join(folder, "config"), "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(port=port, wav=wav, media=media, last_media=media + 200, folder=folder, control=control))
+            file.write(CONFIG.format(port=port, wav=wav, media=media, last_media=media + 199, folder=folder, control=control))
+        # An account in this file would register before anybody listens to what becomes of that.
         with open(os.path.join(folder, "accounts"), "w", encoding="utf-8") as file:
-            file.write(f'<sip:{name}@{domain};transport={transport}>;auth_user={name};auth_pass={password};answermode=manual;'
-                       f'outbound="sip:{proxy};transport={transport}";regint={expires};audio_codecs=PCMU;ptime=20\n')
+            file.write("# none yet\n")
+        self.account = (f'<sip:{name}@{domain};transport={transport}>;auth_user={name};auth_pass={password};answermode=manual;'
+                        f'outbound="sip:{proxy};transport={transport}";regint={expires};audio_codecs=PCMU;ptime=20')
+        self.files, self.tap = {}, tap.Tap(os.path.join(folder, "media.pcap"), range(media, media + 200))
         with open(self.trace, "wb") as output:
             self.process = subprocess.Popen(["baresip", "-4", "-s", "-f", folder], cwd=folder, stdin=subprocess.DEVNULL,
                                             stdout=output, stderr=subprocess.STDOUT)
@@ -75,6 +81,8 @@ class Baresip(phone.Phone):
                     break
                 message, pending = json.loads(rest[:int(length)]), rest[int(length) + 1:]
                 if message.get("event"):
+                    if message["type"] == "CALL_DTMF_START":
+                        yield {"event": "digit", "call": message.get("id"), "digit": message.get("param")}
                     yield {"event": NAMES.get(message["type"], message["type"]), "call": message.get("id"),
                            "remote": message.get("peeruri"), "reason": message.get("param")}
                 else:
@@ -91,7 +99,8 @@ class Baresip(phone.Phone):
         return done["said"]
 
     def register(self):
-        """Waits for the registration that it begins with; returns the status that it got."""
+        """Takes up its account and registers; returns the status that it got."""
+        self.order("uanew", self.account)
         event = self.wait(("registered", "registration failed"))
         return 200 if event["event"] == "registered" else status_of(event["reason"])
 
@@ -123,6 +132,26 @@ class Baresip(phone.Phone):
         """Ends a call."""
         self.order("hangup")
 
+    @staticmethod
+    def status_of(event):
+        """The status by which a call ended, else its words."""
+        return status_of(event["reason"])
+
+    def send_digit(self, call, digit):
+        """Presses a key."""
+        self.order("sndcode", digit)
+        # A key is down until it is let go.
+        self.order("sndcode", "\x04")
+
+    def transferred(self, call):
+        """Waits until a transfer that we asked for has ended; returns the status. Where it succeeds the call ends with it."""
+        event = self.wait(("transfer failed", "over"), keep=True)
+        return 200 if event["event"] == "over" else status_of(event["reason"])
+
+    def left(self, call):
+        """Waits until a call that was transferred is over: that is left to the phone."""
+        self.over(call)
+
     def hold(self, call):
         """Puts the call on hold."""
         self.order("hold")
@@ -136,12 +165,18 @@ class Baresip(phone.Phone):
         self.order("transfer", uri)
 
     def recordings(self, kind):
-        """The files that hold what it said or heard: a new one for each change of the media."""
+        """What was recorded of that kind. Its own recorder hears nothing more once the media has changed."""
+        if kind == "arrived":
+            return [self.tap]
         part = {"said": "-enc.wav", "heard": "-dec.wav"}[kind]
-        return sorted(os.path.join(self.folder, file) for file in os.listdir(self.folder) if file.endswith(part))
+        for file in sorted(os.listdir(self.folder)):
+            if file.endswith(part):
+                self.files.setdefault(file, sound.Recording(os.path.join(self.folder, file)))
+        return [recording for file, recording in self.files.items() if file.endswith(part)]
 
     def finish(self):
         """Ends it; returns whether it ended by itself."""
+        self.tap.stop()
         self.control.close()
         return processes.stop(self.process, 10)
 

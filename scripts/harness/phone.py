@@ -4,7 +4,6 @@ Events are dictionaries with `event`: registered, unregistered, registration fai
 media, transfer; those of calls name their `call`.
 """
 
-import os
 import queue
 import threading
 import time
@@ -15,6 +14,8 @@ from . import processes
 
 # Longest wait for anything that the other end, or a busy machine, has to do.
 PATIENCE = 15.0
+# What is recorded of a phone: what it said, what it decoded, and what arrived (where a phone's own recorder can be trusted, that is the same).
+KINDS = ("said", "heard", "arrived")
 
 
 class Silent(TimeoutError):
@@ -22,10 +23,10 @@ class Silent(TimeoutError):
 
 
 class Phone:
-    """A telephone, a process of its own. `name` is its user, `voice` what it says."""
+    """A telephone, a process of its own. `name` is its user."""
 
-    def __init__(self, name, voice):
-        self.name, self.voice = name, voice
+    def __init__(self, name):
+        self.name = name
         self.process = None
         self.told = queue.SimpleQueue()
         self.events, self.seen = [], 0
@@ -81,24 +82,17 @@ class Phone:
         """Waits until a call is over; returns the event that tells why."""
         return self.wait("over", call=call)
 
-    @staticmethod
-    def length(path):
-        """Samples in a recording until now."""
-        start = sound.data_start(path)
-        return 0 if start is None else (os.path.getsize(path) - start) // 2
-
     def mark(self):
-        """How much was said and heard until now."""
-        return {(kind, path): self.length(path) for kind in ("said", "heard") for path in self.recordings(kind)}
+        """How much was recorded until now."""
+        return {recording: recording.length() for kind in KINDS for recording in self.recordings(kind)}
 
     def since(self, mark, kind="heard"):
         """What was recorded since a mark."""
-        parts = [sound.read_from(path, mark.get((kind, path), 0)) for path in self.recordings(kind)]
-        return sum(parts, sound.SILENCE)
+        return sum((recording.samples(mark.get(recording, 0)) for recording in self.recordings(kind)), sound.SILENCE)
 
     def passed(self, mark, kind):
         """How many seconds were recorded since a mark."""
-        return sum(max(0, self.length(path) - mark.get((kind, path), 0)) for path in self.recordings(kind)) / sound.RATE
+        return sum(recording.length() - mark.get(recording, 0) for recording in self.recordings(kind)) / sound.RATE
 
     def wait_recorded(self, mark, kind, seconds):
         """Until so many seconds were recorded since a mark; they pass as fast as the phone's audio clock does."""

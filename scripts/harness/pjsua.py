@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import sound
+
 from . import exchange, phone, processes
 
 PACKAGE = "pjsua2-python==2.15.1.post1"
@@ -24,16 +26,16 @@ def library():
 class Pjsua(phone.Phone):
     """One running phone."""
 
-    one_algorithm_only = False
-
-    def __init__(self, folder, name, password, domain, proxy, port, media, transport, voice, wav, expires=300):
-        super().__init__(name, voice)
+    def __init__(self, folder, name, password, domain, proxy, port, media, transport, wav, expires=300, control=None):
+        super().__init__(name)
         os.makedirs(folder)
         self.folder, self.port, self.transport = folder, port, transport
         self.trace = os.path.join(folder, "pjsua.log")
-        self.paths = {kind: os.path.join(folder, f"{kind}.wav") for kind in ("said", "heard")}
+        paths = {kind: os.path.join(folder, f"{kind}.wav") for kind in ("said", "heard")}
         settings = {"user": name, "password": password, "domain": domain, "proxy": proxy, "port": port, "media": media,
-                    "transport": transport, "voice": wav, "log": self.trace, "expires": expires, **self.paths}
+                    "transport": transport, "voice": wav, "log": self.trace, "expires": expires, **paths}
+        self.recorded = {kind: sound.Recording(path) for kind, path in paths.items()}
+        self.recorded["arrived"] = self.recorded["heard"]
         environment = dict(os.environ, PYTHONPATH=library())
         with open(os.path.join(folder, "output"), "wb") as output:
             self.process = subprocess.Popen([sys.executable, PROGRAM, json.dumps(settings)], cwd=folder, env=environment,
@@ -77,6 +79,25 @@ class Pjsua(phone.Phone):
         """Ends a call."""
         self.order("hangup", call=call)
 
+    @staticmethod
+    def status_of(event):
+        """The status by which a call ended."""
+        return event["status"]
+
+    def send_digit(self, call, digit):
+        """Presses a key."""
+        self.order("digit", call=call, digit=digit)
+
+    def transferred(self, call):
+        """Waits until a transfer that we asked for has ended; returns the status."""
+        return self.wait("transfer", call=call, final=True)["status"]
+
+    def left(self, call):
+        """Leaves a call that was transferred, unless it is over already."""
+        if not any(event["event"] == "over" and event["call"] == call for event in self.events):
+            self.hang_up(call)
+            self.over(call)
+
     def hold(self, call):
         """Puts a call on hold."""
         self.order("hold", call=call)
@@ -87,10 +108,6 @@ class Pjsua(phone.Phone):
         self.order("resume", call=call)
         self.wait("media", call=call, media="active")
 
-    def is_held(self, call):
-        """Waits until the other end has put us on hold."""
-        self.wait("media", call=call, media="held by them")
-
     def transfer(self, call, uri):
         """Asks the other end to call somebody else."""
         self.order("transfer", call=call, to=uri)
@@ -100,8 +117,8 @@ class Pjsua(phone.Phone):
         self.order("transfer attended", call=call, other=other)
 
     def recordings(self, kind):
-        """The files that hold what it said or heard."""
-        return [self.paths[kind]]
+        """What was recorded of that kind."""
+        return [self.recorded[kind]]
 
     def finish(self):
         """Ends it; returns whether it ended by itself."""

@@ -46,6 +46,10 @@ class Call(pj.Call):
                 line.startTransmit(self.phone.recorder)
             tell("media", call=info.id, media=MEDIA[media.status])
 
+    def onDtmfDigit(self, prm):
+        """A key was pressed at the other end."""
+        tell("digit", call=self.getId(), digit=prm.digit)
+
     def onCallTransferStatus(self, prm):
         """What became of a transfer that we asked for."""
         tell("transfer", call=self.getId(), status=prm.statusCode, reason=prm.reason, final=bool(prm.finalNotify))
@@ -60,6 +64,18 @@ class Call(pj.Call):
         """The library has put another call in this one's place."""
         tell("replaced", call=self.getId(), by=prm.newCallId)
         self.phone.calls[prm.newCallId] = Call(self.phone, prm.newCallId)
+
+
+class Log(pj.LogWriter):
+    """The library's log with every message, in a file."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.file = open(path, "w", encoding="utf-8", errors="replace", buffering=1)
+
+    def write(self, entry):
+        """One entry."""
+        self.file.write(entry.msg)
 
 
 class Account(pj.Account):
@@ -106,7 +122,9 @@ class Phone:
         config.logConfig.level = 5
         config.logConfig.consoleLevel = 0
         config.logConfig.msgLogging = 1
-        config.logConfig.filename = settings["log"]
+        # The library's own file is written in blocks: what was just sent would not be in it yet.
+        self.log = Log(settings["log"])
+        config.logConfig.writer = self.log
         config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
         config.medConfig.ecTailLen = 0
         config.medConfig.noVad = True
@@ -169,6 +187,8 @@ class Phone:
             call.answer(parameter(order.get("status", 200)))
         elif what == "hangup":
             call.hangup(parameter(order.get("status", 0)))
+        elif what == "digit":
+            call.dialDtmf(order["digit"])
         elif what == "hold":
             call.setHold(parameter())
         elif what == "resume":
