@@ -11,6 +11,7 @@ mod held;
 mod live;
 mod log;
 mod outbox;
+mod refer;
 mod registrar;
 mod restore;
 mod route;
@@ -299,6 +300,9 @@ impl Exchange {
         if matches!(fact, Fact::Forgotten) {
             return self.forget_leg(leg);
         }
+        if let Fact::Referred(transaction, request) = fact {
+            return self.refer(now, mint, leg, *transaction, request);
+        }
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
         live.session.observe(&mut context, leg, fact);
@@ -343,6 +347,9 @@ impl Exchange {
             Order::Respond { transaction, status, headers, body } => {
                 self.endpoint.respond_to(moment, mint, transaction, status, &headers, body.as_ref());
             }
+            Order::Watch { leg, id } => self.endpoint.watch(moment, leg, id),
+            Order::Notify { leg, status } => self.endpoint.notify(moment, mint, leg, status),
+            Order::Retry { leg } => self.endpoint.retry(moment, mint, leg),
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
@@ -383,7 +390,8 @@ impl Exchange {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
         // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
-        let own = identified.domain.filter(|_| routed.to_devices);
+        let of_user = identified.domain.as_ref().map(|(id, _)| *id);
+        let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
         let domain = own.unwrap_or_else(|| self.domain(flow));
         let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
         let leg = LegId::from_bits(mint.bits());
@@ -405,6 +413,7 @@ impl Exchange {
             edge: role,
             trunk: routed.trunk,
             user: identified.user,
+            domain: of_user,
             media_source: routed.media_source,
             parties,
             identity,

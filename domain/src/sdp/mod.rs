@@ -16,6 +16,7 @@
 //!
 //! **What it does not repair**: missing `s=` and `t=` lines stay missing.
 
+mod both_ways;
 mod compare;
 mod describe;
 mod fault;
@@ -30,6 +31,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use both_ways::both_ways;
 pub use compare::{Change, answers, change, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use fault::SdpFault;

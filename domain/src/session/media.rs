@@ -121,7 +121,7 @@ impl Session {
         }
     }
 
-    fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
+    pub(super) fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
         let address = self.media_address.ok_or(MediaFault::NoPorts)?;
         let leg = self.leg_mut(to).ok_or(MediaFault::Missing)?;
         let write = |version| {
@@ -137,6 +137,7 @@ impl Session {
         }
         let bytes = Bytes::from(written);
         leg.told = Some(bytes.clone());
+        leg.told_in_vain = false;
         Ok(Body { content_type: "application/sdp".into(), bytes })
     }
 
@@ -216,6 +217,19 @@ impl Session {
         slots.filter(|slot| **slot == Some(ports)).for_each(|slot| *slot = None);
     }
 
+    /// Closes the paths in which a leg still has a part that is in the call no more: a line that nobody took over.
+    pub(super) fn close_paths_of(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let ports = self.leg(leg).map(|leg| leg.ports.clone()).unwrap_or_default();
+        let left = |open: &[PortPair; 2]| open.iter().any(|pair| ports.contains(&Some(*pair)));
+        let stale: Vec<(usize, [PortPair; 2])> =
+            self.paths.iter().enumerate().filter_map(|(index, path)| Some((index, path.filter(left)?))).collect();
+        for (index, open) in stale {
+            let path = PathId { session: self.id, stream: u8::try_from(index).unwrap_or(u8::MAX) };
+            context.order(Order::Media(MediaOrder::Close { path }));
+            open.into_iter().for_each(|ports| self.disown(ports));
+        }
+    }
+
     /// Closes every path, and gives back the ports that are in none.
     pub(super) fn close_media(&mut self, context: &mut Context<'_>) {
         for (index, path) in self.paths.iter().enumerate() {
@@ -274,15 +288,17 @@ fn side(leg: &Leg, description: &Description, index: usize) -> Option<Side> {
     if stream.port == 0 {
         return None;
     }
+    // Who hung up gets nothing more, and is not waited for.
+    let here = leg.is_live();
     Some(Side {
         leg: leg.id,
         ports,
-        rtp: stream.rtp.filter(is_reachable),
-        rtcp: stream.rtcp.filter(is_reachable),
+        rtp: stream.rtp.filter(is_reachable).filter(|_| here),
+        rtcp: stream.rtcp.filter(is_reachable).filter(|_| here),
         source: leg.media_source,
         latched: leg.latched.get(index).copied().flatten(),
-        expects: stream.direction.sends(),
-        sends: stream.direction.receives(),
+        expects: here && stream.direction.sends(),
+        sends: here && stream.direction.receives(),
         clock_rates: stream.clock_rates.clone(),
     })
 }

@@ -8,5 +8,6 @@ mod media;
 pub mod mode;
 pub mod order;
 mod state;
+pub mod transfer;
 
 pub use state::{PendingOffer, Session};

@@ -1,9 +1,10 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
 use super::event::{EndCause, RefusalCause, ReleaseCause, SessionEvent, Target};
-use super::leg::{Leg, LegRole, LegStatus};
+use super::leg::{FarEnd, Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
+use super::transfer::{Phase, Transfer};
 use crate::ids::{AccountId, LegId, SessionId};
 use crate::media::{PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
@@ -25,6 +26,8 @@ pub struct PendingOffer {
     pub by_update: bool,
     /// The asker gave up: what was agreed before is restored.
     pub cancelled: bool,
+    /// Nobody asked: it is ours, to connect or to restore.
+    pub ours: bool,
 }
 
 /// See the module.
@@ -52,12 +55,22 @@ pub struct Session {
     pub bridged: Option<(LegId, LegId)>,
     /// A re-INVITE on its way.
     pub offer: Option<PendingOffer>,
+    /// A transfer on its way.
+    pub transfer: Option<Transfer>,
+    /// How many transfers were begun.
+    pub transfers: u32,
+    /// Legs whose peers still hear what comes of their REFER.
+    pub watchers: Vec<LegId>,
+    /// What was dialled: for the call, then for each transfer.
+    pub dialled: Box<str>,
     /// The INVITE came without SDP.
     pub late_offer: bool,
     /// Max-Forwards of what we send.
     pub max_forwards: u8,
     /// From value toward callees.
     pub caller_identity: Box<str>,
+    /// From value toward targets of a transfer.
+    pub transferred_identity: Box<str>,
     /// Headers of the INVITE that pass.
     pub headers: SessionHeaders,
     /// The address that SDP names for our ports.
@@ -107,9 +120,14 @@ impl Session {
             mode: None,
             bridged: None,
             offer: None,
+            transfer: None,
+            transfers: 0,
+            watchers: Vec::new(),
+            dialled: "".into(),
             late_offer: false,
             max_forwards: 70,
             caller_identity: "".into(),
+            transferred_identity: "".into(),
             headers: SessionHeaders::default(),
             media_address: None,
             paths: Vec::new(),
@@ -156,18 +174,33 @@ impl Session {
                 self.account = offered.account;
                 self.late_offer = offered.late_offer;
                 self.max_forwards = offered.max_forwards.saturating_sub(1);
-                self.legs.push(Leg::new(offered.leg, LegRole::Caller, offered.media_source));
+                let far = FarEnd { trunk: offered.trunk, domain: offered.domain, ..FarEnd::default() };
+                self.dialled =
+                    offered.parties.known().map(|parties| parties.called.as_str()).unwrap_or_default().into();
+                self.legs.push(Leg { far, ..Leg::new(offered.leg, LegRole::Caller, offered.media_source) });
             }
             SessionEvent::RouteChosen(chosen) => {
                 self.targets = chosen.targets.known().cloned().unwrap_or_default();
+                (self.next_target, self.group_from) = (0, 0);
+                if let Some(by) = chosen.asked_by {
+                    self.begin_transfer(by);
+                }
             }
             SessionEvent::RouteRefused(_) => {}
             SessionEvent::LegInvited(invited) => {
                 let target = usize::from(invited.target);
-                let source = self.targets.get(target).map(|target| target.media_source);
+                let chosen = self.targets.get(target);
+                let source = chosen.map(|target| target.media_source).unwrap_or_default();
+                let far = chosen.map_or_else(FarEnd::default, |target| FarEnd {
+                    trunk: target.trunk,
+                    domain: None,
+                    device: target.binding.is_some(),
+                    to: target.to.as_str().into(),
+                    dialled: self.dialled.clone(),
+                });
                 self.next_target = target + 1;
-                let leg = Leg::new(invited.leg, LegRole::Callee, source.unwrap_or_default());
-                self.legs.push(Leg { target, ..leg });
+                let leg = Leg::new(invited.leg, LegRole::Callee, source);
+                self.legs.push(Leg { target, far, hunt: self.transfers, ..leg });
             }
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
@@ -187,6 +220,12 @@ impl Session {
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
+            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) => {}
+            SessionEvent::LegReplaced(replaced) => self.replace(replaced.leg, replaced.by),
+            SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
+                self.transfer = None;
+                self.targets = Vec::new();
+            }
             media => self.evolve_media(media),
         }
     }
@@ -208,11 +247,11 @@ impl Session {
 
     fn release(&mut self, leg: LegId, cause: ReleaseCause) {
         // A leg that lost has no part in what the others agree.
-        if self.bridged.is_none() || self.peer_of(leg).is_some() {
+        if self.offer.is_some_and(|offer| offer.from == leg || offer.to == leg) {
             self.offer = None;
         }
         if cause == ReleaseCause::Unusable
-            && self.bridged.is_none()
+            && self.peer_of(leg).is_none()
             && let Some(leg) = self.leg_mut(leg)
         {
             leg.refused = Some((502, RefusalCause::BadSdp));
@@ -227,9 +266,23 @@ impl Session {
                 | ReleaseCause::AckMissing
                 | ReleaseCause::DialogGone
                 | ReleaseCause::Unusable
+                | ReleaseCause::Transferred
                 | ReleaseCause::Operator => LegStatus::Releasing,
             },
         );
+    }
+
+    fn begin_transfer(&mut self, by: LegId) {
+        self.transfers += 1;
+        let Some(remaining) = self.peer_of(by) else { return };
+        self.transfer = Some(Transfer { by, remaining, told: 100, phase: Phase::Hunting });
+    }
+
+    /// Where a leg was in the call, another is from here on.
+    fn replace(&mut self, leg: LegId, by: LegId) {
+        let new = |other| if other == leg { by } else { other };
+        self.bridged = self.bridged.map(|(caller, callee)| (new(caller), new(callee)));
+        self.targets = Vec::new();
     }
 
     /// Gives back what only a running call needs: the session stays for repeats of its last messages.
@@ -238,10 +291,12 @@ impl Session {
             leg.forget_media();
             leg.offered = None;
             leg.ports = Vec::new();
+            leg.far = FarEnd::default();
         }
         self.targets = Vec::new();
         self.headers = SessionHeaders::default();
-        self.caller_identity = "".into();
+        (self.caller_identity, self.transferred_identity) = ("".into(), "".into());
+        self.dialled = "".into();
     }
 }
 

@@ -79,6 +79,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
                 data.insert("targets".into(), json!(targets));
             }
         }
+        SessionEvent::TransferAsked(asked) => {
+            if let Some(target) = asked.target.known() {
+                data.insert("target".into(), json!(target));
+            }
+        }
         SessionEvent::MediaLatched(latched) => {
             if let Some(source) = latched.source.known() {
                 data.insert("source".into(), json!(source));
@@ -97,6 +102,10 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::TransferRefused(_)
+        | SessionEvent::LegReplaced(_)
+        | SessionEvent::TransferCompleted(_)
+        | SessionEvent::TransferFailed(_)
         | SessionEvent::MediaFellSilent(_)
         | SessionEvent::MediaHeard(_)
         | SessionEvent::MediaMeasured(_)

@@ -66,6 +66,11 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::OfferMade(_)
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
+            | SessionEvent::TransferAsked(_)
+            | SessionEvent::TransferRefused(_)
+            | SessionEvent::LegReplaced(_)
+            | SessionEvent::TransferCompleted(_)
+            | SessionEvent::TransferFailed(_)
             | SessionEvent::MediaLatched(_)
             | SessionEvent::MediaFellSilent(_)
             | SessionEvent::MediaHeard(_)
@@ -107,6 +112,11 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::OfferMade(made) => Some(made.leg),
         SessionEvent::OfferAccepted(accepted) => Some(accepted.leg),
         SessionEvent::OfferRefused(refused) => Some(refused.leg),
+        SessionEvent::TransferAsked(asked) => Some(asked.leg),
+        SessionEvent::TransferRefused(refused) => Some(refused.leg),
+        SessionEvent::LegReplaced(replaced) => Some(replaced.leg),
+        SessionEvent::TransferCompleted(completed) => Some(completed.leg),
+        SessionEvent::TransferFailed(failed) => Some(failed.leg),
         SessionEvent::MediaLatched(latched) => Some(latched.leg),
         SessionEvent::MediaFellSilent(silent) => Some(silent.leg),
         SessionEvent::MediaHeard(heard) => Some(heard.leg),

@@ -24,6 +24,7 @@ mod modify;
 mod pass;
 mod paths;
 mod race;
+mod refer;
 mod refuse;
 mod register;
 mod streams;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         pass::ALL,
         paths::ALL,
         race::ALL,
+        refer::ALL,
         refuse::ALL,
         register::ALL,
         streams::ALL,

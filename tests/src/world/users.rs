@@ -99,6 +99,12 @@ impl World {
         world
     }
 
+    /// The settings of a trunk are these from now on.
+    pub fn set_trunk(&mut self, id: u128, settings: Value) {
+        let (id, account) = (TrunkId::from_bits(id), AccountId::from_bits(1));
+        self.learn("trunk", "TrunkChanged", json!({ "id": id, "account": account, "settings": settings }));
+    }
+
     fn learn(&mut self, category: &str, kind: &str, data: Value) {
         let data = serde_json::to_vec(&data).unwrap();
         let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();

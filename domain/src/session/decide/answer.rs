@@ -16,6 +16,9 @@ use crate::sip::wire::Message;
 impl Session {
     pub(super) fn on_progress(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let (Some(caller), Some(callee)) = (self.caller().cloned(), self.leg(leg)) else { return };
+        if self.hunts_for_transfer() && callee.is_early() {
+            return self.on_target_progress(context, leg, response);
+        }
         if !callee.is_early() || !caller.is_early() {
             return;
         }
@@ -75,6 +78,9 @@ impl Session {
     pub(super) fn on_accepted(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
         match status {
+            LegStatus::Inviting | LegStatus::Alerting if self.hunts_for_transfer() => {
+                self.on_target_answered(context, leg);
+            }
             LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
             LegStatus::Answered | LegStatus::Confirmed => {
                 self.on_offer_accepted(context, leg, sdp_of(response).is_some())
@@ -118,7 +124,7 @@ impl Session {
     }
 
     /// The callee answered with nothing that can be relayed. Others may ring on.
-    fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+    pub(super) fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
         context.order(Order::Acknowledge { leg, body: None });
         context.order(Order::Bye { leg });
         let released = LegReleased { leg, cause: ReleaseCause::Unusable };

@@ -10,6 +10,7 @@ pub mod offer;
 mod pass;
 mod refuse;
 mod release;
+pub mod transfer;
 mod update;
 
 use super::order::Context;
@@ -34,7 +35,11 @@ impl Session {
             Fact::Requested(transaction, request) => self.on_requested(context, leg, *transaction, request),
             Fact::Responded(asked_by, response) => self.on_responded(context, leg, *asked_by, response.as_ref()),
             Fact::ByeDone => self.on_gone(context, leg),
-            Fact::Forgotten => {}
+            Fact::Unwatched => self.on_unwatched(context, leg),
+            Fact::MayRetry => self.on_retry(leg),
+            // Taken to `on_referred`, with what the tables say.
+            Fact::Referred(..) | Fact::Forgotten => {}
         }
+        self.connect_transfer(context);
     }
 }

@@ -30,7 +30,8 @@ impl Session {
         let change = if late { OfferChange::Late } else { self.change_of(leg) };
         self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
         self.keep_offer(leg);
-        let offer = PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false };
+        let offer =
+            PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false, ours: false };
         self.offer = Some(offer);
         context.order(Order::Reinvite { leg: peer, body });
     }
@@ -98,6 +99,9 @@ impl Session {
         if offer.cancelled {
             return self.restore(context, offer);
         }
+        if offer.ours {
+            return self.on_own_offer_accepted(context, offer, described);
+        }
         if offer.late {
             return self.pass_late_offer(context, offer);
         }
@@ -157,7 +161,7 @@ impl Session {
         context.order(Order::Acknowledge { leg: offer.to, body: None });
         self.offer = None;
         if let Ok(body) = self.rewrite_agreed(offer.from, offer.to) {
-            context.order(Order::Reinvite { leg: offer.to, body: Some(body) });
+            self.offer_ourselves(context, offer.from, offer.to, body);
         }
     }
 
@@ -167,9 +171,15 @@ impl Session {
             return self.on_dialog_gone(context, leg);
         }
         let Some(offer) = self.offer_to(leg) else { return };
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.told_in_vain = true;
+        }
         if offer.cancelled {
             self.offer = None;
             return;
+        }
+        if offer.ours {
+            return self.on_own_offer_refused(context, offer, status);
         }
         let status = super::refuse::mapped(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
@@ -177,13 +187,17 @@ impl Session {
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.may_leave(leg) {
+            context.order(Order::Bye { leg });
+            return self.asker_left(context, leg, ReleaseCause::DialogGone);
+        }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         context.order(Order::Bye { leg });
         self.release_leg(context, leg, ReleaseCause::DialogGone);
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    fn relay_bridge(&mut self, context: &mut Context<'_>) {
+    pub(super) fn relay_bridge(&mut self, context: &mut Context<'_>) {
         if let Some((caller, callee)) = self.bridged {
             self.relay(context, caller, callee);
         }

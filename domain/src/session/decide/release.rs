@@ -14,6 +14,9 @@ impl Session {
         if self.is_beside(leg) {
             return self.on_loser_hung_up(context, leg, status);
         }
+        if self.may_leave(leg) {
+            return self.asker_left(context, leg, ReleaseCause::Bye);
+        }
         let cause = match status {
             LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => EndCause::Completed,
@@ -28,7 +31,7 @@ impl Session {
     fn is_beside(&self, leg: LegId) -> bool {
         let Some(found) = self.leg(leg) else { return false };
         let others_ring = self.early_callees().any(|early| early != leg);
-        let lost = !found.is_early() && self.peer_of(leg).is_none();
+        let lost = (!found.is_early() || self.transfer.is_some()) && self.peer_of(leg).is_none();
         found.role == LegRole::Callee && self.ending.is_none() && (lost || found.is_early() && others_ring)
     }
 
@@ -41,6 +44,7 @@ impl Session {
             }
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => {
                 self.release_leg(context, leg, ReleaseCause::Bye);
+                self.target_left(context, leg);
                 self.end_if_all_gone(context);
             }
         }
@@ -83,6 +87,7 @@ impl Session {
 
     /// Ends every leg that is still live, each the way its state asks for.
     pub fn release_all(&mut self, context: &mut Context<'_>, cause: ReleaseCause) {
+        self.abandon_transfer(context);
         let cause_of_end = if self.mode.is_some() { EndCause::Completed } else { EndCause::Failed };
         self.ending.get_or_insert(Ending { cause: cause_of_end, status: None, by: None });
         let live: Vec<(LegId, LegStatus)> =
@@ -127,7 +132,7 @@ impl Session {
     pub(super) fn end_if_all_gone(&mut self, context: &mut Context<'_>) {
         let wire_done = self.legs.iter().all(|leg| leg.status == LegStatus::Gone);
         let media_done = self.paths.iter().all(Option::is_none);
-        if self.ended || !wire_done || !media_done {
+        if self.ended || !wire_done || !media_done || !self.watchers.is_empty() {
             return;
         }
         self.record_measures(context);

@@ -35,7 +35,8 @@ impl Session {
         self.keep_offer(leg);
         let by_update = self.leg(peer).is_some_and(|peer| peer.takes_update);
         let asked_by = Some(asked_by);
-        self.offer = Some(PendingOffer { from: leg, to: peer, late: false, asked_by, by_update, cancelled: false });
+        self.offer =
+            Some(PendingOffer { from: leg, to: peer, late: false, asked_by, by_update, cancelled: false, ours: false });
         context.order(match asked_by.filter(|_| by_update) {
             Some(asked_by) => {
                 let headers = SessionHeaders::default();

@@ -9,7 +9,9 @@ mod flows;
 mod forks;
 mod large;
 mod message;
+mod notify;
 mod orders;
+mod refer;
 mod relay;
 mod request;
 mod response;
@@ -19,6 +21,7 @@ mod update;
 
 pub use content::content_refusal;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
+pub use notify::Subscription;
 pub use orders::InvitePlan;
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
@@ -74,6 +77,12 @@ pub enum Fact {
     Requested(TransactionId, Message),
     /// What came of a request that was sent for another leg's: of which, and its final response; none where nothing came.
     Responded(TransactionId, Option<Message>),
+    /// The peer sent REFER within the dialog: order its response by the transaction.
+    Referred(TransactionId, Message),
+    /// The peer hears nothing more of its REFER.
+    Unwatched,
+    /// An INVITE within the dialog may be tried again.
+    MayRetry,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
     /// The leg's last transaction ended: nothing about it remains.
@@ -393,10 +402,7 @@ impl Endpoint {
             if let Some(dialog) = self.dialogs.remove(&leg) {
                 self.flows.leave(dialog.flow, FlowUser::Leg(leg));
             }
-            for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
-            {
-                self.timers.stop(Timer::Leg(leg, timer));
-            }
+            LegTimer::ALL.iter().for_each(|timer| self.timers.stop(Timer::Leg(leg, *timer)));
             self.learned(leg, Fact::Forgotten);
         }
     }
@@ -404,7 +410,9 @@ impl Endpoint {
     fn end_dialog(&mut self, leg: LegId) {
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.state = DialogState::Over;
-            dialog.slim();
+            if dialog.subscription.is_none() {
+                dialog.slim();
+            }
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.forget_if_over(leg);

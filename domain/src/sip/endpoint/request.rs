@@ -1,6 +1,7 @@
 //! Requests that arrive: matched to transactions (RFC 3261 §17.2.3) and dialogs (§12.2.2), or answered without either.
 
 use super::content::content_refusal;
+use super::refer::requires_only_known;
 use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
@@ -105,7 +106,10 @@ impl Endpoint {
         (key, tag): (Box<str>, &str),
     ) {
         let found = LegId::from_tag(tag).filter(|leg| {
-            self.dialogs.get(leg).is_some_and(|dialog| dialog.state != DialogState::Over && dialog.matches(&request))
+            self.dialogs.get(leg).is_some_and(|dialog| {
+                let subscribed = *method == Method::Subscribe && dialog.subscription.is_some();
+                (dialog.state != DialogState::Over || subscribed) && dialog.matches(&request)
+            })
         });
         let Some(leg) = found else {
             return match method {
@@ -141,7 +145,7 @@ impl Endpoint {
         request: Message,
         method: &Method,
     ) {
-        if request.header(HeaderName::Require).is_some() && !matches!(method, Method::Cancel | Method::Ack) {
+        if !requires_only_known(method, &request) && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
         }
         if matches!(method, Method::Invite | Method::Update)
@@ -162,6 +166,8 @@ impl Endpoint {
             Method::Invite => self.receive_reinvite(now, mint, leg, id, flow, request),
             Method::Options => self.respond_other(now, mint, id, 200),
             Method::Update => self.receive_update(now, mint, leg, id, flow, request),
+            Method::Refer => self.receive_refer(now, mint, leg, id, request),
+            Method::Subscribe => self.receive_subscribe(now, mint, leg, id, flow, &request),
             Method::Info | Method::Message => self.receive_passing(now, mint, leg, id, request),
             known if is_known(known) => self.respond_other(now, mint, id, 405),
             _ => self.respond_other(now, mint, id, 501),
@@ -238,6 +244,7 @@ impl Endpoint {
             Method::Invite => self.receive_new_invite(flow, request),
             Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
             _ if request.header(HeaderName::Require).is_some() => self.answer_statelessly(flow, &request, 420),
+            Method::Subscribe => self.answer_statelessly(flow, &request, 489),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),
         }

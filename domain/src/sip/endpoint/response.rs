@@ -153,7 +153,11 @@ impl Endpoint {
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
         }
+        let notify = self.clients.get(&id).is_some_and(|client| client.method == Method::Notify);
         self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
+        if notify && status >= 200 {
+            self.notified(now, mint, leg, status);
+        }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
         }
@@ -208,6 +212,9 @@ impl Endpoint {
                 Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
                 Action::InformTimeout if !fork => {
                     self.other_finished(leg, &method);
+                    if method == Method::Notify {
+                        self.end_subscription(leg);
+                    }
                     asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
                 }
                 Action::Inform | Action::InformTimeout => {}
