@@ -5,7 +5,7 @@ use super::route::{chosen, identity_of, refusal, shown};
 use super::{Exchange, live_of};
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::routing::{Caller, DomainEntry, Registered, Request, Rule, choose};
+use crate::routing::{Caller, DomainEntry, Registered, Request, Rule, TrunkRow, choose};
 use crate::session::Session;
 use crate::session::event::{RouteChosen, RouteRefused};
 use crate::session::leg::FarEnd;
@@ -62,10 +62,12 @@ impl Exchange {
         })
     }
 
-    /// What the peer of a leg may ask for. What was configured when the call began does not count, what is now does.
+    /// What the peer of a leg may ask for: by its trunk or domain as it is set now, if that is of the account that pays.
+    /// A carrier of the account above says nothing in the name of this one.
     fn refer_rule(&self, session: &Session, far: &FarEnd) -> ReferRule {
         if let Some(trunk) = far.trunk {
-            let trunk = self.tables.trunk(trunk).filter(|trunk| trunk.settings.enabled);
+            let own = |trunk: &&TrunkRow| trunk.account == session.account && trunk.settings.enabled;
+            let trunk = self.tables.trunk(trunk).filter(own);
             return trunk.map_or(ReferRule::Refuse, |trunk| trunk.settings.refer);
         }
         let domain = self.domain_of_far(far).filter(|domain| domain.account == session.account);

@@ -25,6 +25,8 @@ mod pass;
 mod paths;
 mod race;
 mod refer;
+mod refer_race;
+mod refer_rules;
 mod refuse;
 mod register;
 mod streams;
@@ -44,6 +46,8 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         paths::ALL,
         race::ALL,
         refer::ALL,
+        refer_race::ALL,
+        refer_rules::ALL,
         refuse::ALL,
         register::ALL,
         streams::ALL,

@@ -27,11 +27,14 @@ impl Session {
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    /// Whether the call goes on without this callee: it lost, or others ring beside it.
+    /// Whether the call goes on without this leg: two others talk, or it lost, or others ring beside it.
     fn is_beside(&self, leg: LegId) -> bool {
         let Some(found) = self.leg(leg) else { return false };
+        if self.is_aside(leg) {
+            return self.ending.is_none();
+        }
         let others_ring = self.early_callees().any(|early| early != leg);
-        let lost = (!found.is_early() || self.transfer.is_some()) && self.peer_of(leg).is_none();
+        let lost = !found.is_early() && self.peer_of(leg).is_none();
         found.role == LegRole::Callee && self.ending.is_none() && (lost || found.is_early() && others_ring)
     }
 
@@ -76,11 +79,16 @@ impl Session {
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause }));
     }
 
+    /// Whether two others talk, and this leg is in the call no more, or not yet.
+    pub(super) fn is_aside(&self, leg: LegId) -> bool {
+        self.bridged.is_some() && self.peer_of(leg).is_none()
+    }
+
     /// A message of ours on this leg could not be built: the call cannot go on. A callee that is not in it is another
     /// matter: its INVITE counts as unanswered, and whatever else it is owed does not concern the others.
     pub fn on_unbuildable(&mut self, context: &mut Context<'_>, leg: LegId) {
         let callee = self.leg(leg).is_some_and(|leg| leg.role == LegRole::Callee);
-        if !callee || self.peer_of(leg).is_some() {
+        if !self.is_aside(leg) && (!callee || self.peer_of(leg).is_some()) {
             self.release_all(context, ReleaseCause::Unusable);
         }
     }

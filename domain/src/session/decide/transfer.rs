@@ -6,7 +6,7 @@ use crate::codec::personal::Personal;
 use crate::ids::LegId;
 use crate::sdp;
 use crate::session::event::{
-    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, ReleaseCause, RouteChosen, SessionEvent,
+    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, OfferRefused, ReleaseCause, RouteChosen, SessionEvent,
     TransferAsked, TransferCompleted, TransferFailed, TransferRefused,
 };
 use crate::session::media::{MediaFault, sdp_of};
@@ -339,7 +339,11 @@ impl Session {
                 context.order(Order::Cancel { leg: offer.to });
                 self.offer = Some(PendingOffer { cancelled: true, ..offer });
             }
-            Some(offer) => self.answer_offer(context, offer, 491, None),
+            Some(offer) => {
+                let refused = OfferRefused { leg: offer.from, status: 491 };
+                self.record(context, SessionEvent::OfferRefused(refused));
+                self.answer_offer(context, offer, 491, None);
+            }
             None => {}
         }
         self.relay_bridge(context);
