@@ -120,7 +120,7 @@ class Phone:
         config.uaConfig.mainThreadOnly = True
         config.uaConfig.maxCalls = 8
         config.logConfig.level = 5
-        config.logConfig.consoleLevel = 0
+        config.logConfig.consoleLevel = 5
         config.logConfig.msgLogging = 1
         # The library's own file is written in blocks: what was just sent would not be in it yet.
         self.log = Log(settings["log"])

@@ -104,8 +104,8 @@ fn users_with_passwords_transfer_inside_by_default_and_all_devices_of_the_target
         let mut world = World::with_users();
         let mut alice = registered(&mut world, "alice", "198.51.100.50:40000", A);
         let mut bob = registered(&mut world, "bob", "198.51.100.60:41000", A);
-        let [mut desk, mut mobile] = ["198.51.100.62:43000", "198.51.100.63:44000"]
-            .map(|address| registered(&mut world, "carol", address, A));
+        let [mut desk, mut mobile] =
+            ["198.51.100.62:43000", "198.51.100.63:44000"].map(|address| registered(&mut world, "carol", address, A));
         let offer = alice.sdp("sendrecv");
         alice.call_as(&mut world, &format!("alice@{A}"), &format!("sip:bob@{A}"), Some(&offer));
         let challenge = alice.expect(&mut world, "407");
@@ -155,7 +155,8 @@ fn users_known_by_address_alone_transfer_nothing_unless_their_domain_says_so() {
 
 fn a_refer_that_cannot_be_read_is_400_and_one_that_leads_nowhere_is_told_by_notify() {
     from_either_side(|world, by, other| {
-        for headers in ["X: y", "Refer-To: bob", "Refer-To: <sip:a@b>\r\nRefer-To: <sip:c@d>", "r: <sip:a@b>, <sip:c@d>"]
+        for headers in
+            ["X: y", "Refer-To: bob", "Refer-To: <sip:a@b>\r\nRefer-To: <sip:c@d>", "r: <sip:a@b>, <sip:c@d>"]
         {
             is_refused(world, by, other, headers, (400, "Refer-To"));
         }
@@ -177,7 +178,8 @@ fn a_refer_that_cannot_be_read_is_400_and_one_that_leads_nowhere_is_told_by_noti
 }
 
 fn tel_and_escaped_targets_are_called() {
-    for target in ["tel:+1-202-555-0199", "<sip:%2B12025550199@exchange.example?Subject=a%20b>", "\"B\" <sip:0012025550199@x>"]
+    for target in
+        ["tel:+1-202-555-0199", "<sip:%2B12025550199@exchange.example?Subject=a%20b>", "\"B\" <sip:0012025550199@x>"]
     {
         let mut world = World::default();
         let (mut carrier, mut pbx) = talking(&mut world);

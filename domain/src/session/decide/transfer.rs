@@ -6,8 +6,8 @@ use crate::codec::personal::Personal;
 use crate::ids::LegId;
 use crate::sdp;
 use crate::session::event::{
-    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, OfferRefused, ReleaseCause, RouteChosen, SessionEvent,
-    TransferAsked, TransferCompleted, TransferFailed, TransferRefused,
+    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegReplaced, OfferRefused, ReleaseCause, RouteChosen,
+    SessionEvent, TransferAsked, TransferCompleted, TransferFailed, TransferRefused,
 };
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
