@@ -44,6 +44,8 @@ NAMES = {"CALL_INCOMING": "incoming", "CALL_RINGING": "ringing", "CALL_PROGRESS"
 class Baresip(phone.Phone):
     """One running baresip."""
 
+    gives_up_with_a_transfer = True
+
     def __init__(self, folder, name, password, domain, proxy, port, media, transport, wav, control, expires=300):
         super().__init__(name)
         os.makedirs(folder)
@@ -58,7 +60,7 @@ class Baresip(phone.Phone):
                         f'outbound="sip:{proxy};transport={transport}";regint={expires};audio_codecs=PCMU;ptime=20')
         self.files, self.tap = {}, tap.Tap(os.path.join(folder, "media.pcap"), range(media, media + 200))
         with open(self.trace, "wb") as output:
-            self.process = subprocess.Popen(["baresip", "-4", "-s", "-f", folder], cwd=folder, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(processes.fastest(["baresip", "-4", "-s", "-f", folder], -10), cwd=folder, stdin=subprocess.DEVNULL,
                                             stdout=output, stderr=subprocess.STDOUT)
         self.control = processes.wait_until(lambda: connected(control), phone.PATIENCE, f"baresip ({self.trace})", self.process)
         self.listen(self.told_by(self.control))

@@ -25,6 +25,9 @@ class Silent(TimeoutError):
 class Phone:
     """A telephone, a process of its own. `name` is its user."""
 
+    # Whether it hangs up where a transfer that it asked for comes to nothing.
+    gives_up_with_a_transfer = False
+
     def __init__(self, name):
         self.name = name
         self.process = None

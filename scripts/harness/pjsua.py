@@ -38,7 +38,7 @@ class Pjsua(phone.Phone):
         self.recorded["arrived"] = self.recorded["heard"]
         environment = dict(os.environ, PYTHONPATH=library())
         with open(os.path.join(folder, "output"), "wb") as output:
-            self.process = subprocess.Popen([sys.executable, PROGRAM, json.dumps(settings)], cwd=folder, env=environment,
+            self.process = subprocess.Popen(processes.fastest([sys.executable, PROGRAM, json.dumps(settings)], -10), cwd=folder, env=environment,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
         self.listen(event for line in self.process.stdout for event in told(line))
         self.wait("ready")

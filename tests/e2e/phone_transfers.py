@@ -8,8 +8,14 @@ def connected(stage, one, other):
     return phone_calls.both_hear(stage, one, other, kind="arrived")
 
 
+def talking(stage, caller, callee):
+    """A call in which both were heard: who asks for a transfer, or a hold, the instant it answers meets the other's ACK (491)."""
+    talk = phone_calls.call(caller, callee, stage.uri(callee.name))
+    return talk, phone_calls.both_hear(stage, caller, callee)
+
+
 def told(transferor, call, status):
-    """Waits until the transferor is told how its transfer ended, and has left the call where it succeeded."""
+    """What is wrong with what the transferor is told of its transfer."""
     found = transferor.transferred(call)
     return [] if found == status else [f"{transferor.name} was told {found} of its transfer, {status} is owed"]
 
@@ -17,13 +23,13 @@ def told(transferor, call, status):
 def blind(stage, caller, callee, transferor):
     """The caller or the callee transfers the other one to carol, without asking her."""
     one, other, carol = stage.phone(caller), stage.phone(callee), stage.phone("carol")
-    talk = phone_calls.call(one, other, stage.uri(callee))
+    talk, wrong = talking(stage, one, other)
     mover, moved = (one, other) if transferor == caller else (other, one)
     mover.transfer(talk.of(mover), stage.uri("carol"))
     incoming = carol.incoming()
     carol.answer(incoming)
     carol.established(incoming)
-    wrong = told(mover, talk.of(mover), 200)
+    wrong += told(mover, talk.of(mover), 200)
     mover.left(talk.of(mover))
     wrong += connected(stage, moved, carol)
     carol.hang_up(incoming)
@@ -32,13 +38,17 @@ def blind(stage, caller, callee, transferor):
 
 
 def refused(stage, caller, callee, transferor):
-    """Carol is busy: the transferor is told so, and both talk on."""
+    """Carol is busy: the transferor is told so, and both talk on, unless it is a phone that hangs up then."""
     one, other, carol = stage.phone(caller), stage.phone(callee), stage.phone("carol")
-    talk = phone_calls.call(one, other, stage.uri(callee))
+    talk, wrong = talking(stage, one, other)
     mover = one if transferor == caller else other
     mover.transfer(talk.of(mover), stage.uri("carol"))
     carol.decline(carol.incoming(), 486)
-    wrong = told(mover, talk.of(mover), 486)
+    wrong += told(mover, talk.of(mover), 486)
+    if mover.gives_up_with_a_transfer:
+        for phone, call, _ in talk.sides():
+            phone.over(call)
+        return wrong
     wrong += connected(stage, one, other)
     talk.hang_up(other)
     return wrong
@@ -47,10 +57,10 @@ def refused(stage, caller, callee, transferor):
 def attended(stage, first, second):
     """Alice talks to bob, asks carol, and connects the two. `first` and `second` say who called whom before."""
     alice, bob, carol = (stage.phone(user) for user in ("alice", "bob", "carol"))
-    with_bob = phone_calls.call(stage.phones[first], stage.phones[second], stage.uri(second))
+    with_bob, wrong = talking(stage, stage.phones[first], stage.phones[second])
     alice.hold(with_bob.of(alice))
-    with_carol = phone_calls.call(alice, carol, stage.uri("carol"))
-    wrong = phone_calls.both_hear(stage, alice, carol)
+    with_carol, found = talking(stage, alice, carol)
+    wrong += found
     alice.transfer_attended(with_bob.of(alice), with_carol.of(alice))
     wrong += told(alice, with_bob.of(alice), 200)
     alice.left(with_bob.of(alice))

@@ -76,7 +76,11 @@ impl Incoming {
     /// What it asks to be proved, in its order; only what `rsip` can read.
     pub fn challenges(&self) -> Vec<WwwAuthenticate> {
         let values = headers(&self.message).filter_map(|header| match header {
-            Header::WwwAuthenticate(value) => value.typed().ok(),
+            // `rsip` has a name of its own for what RFC 8760 calls SHA-256.
+            Header::WwwAuthenticate(value) => {
+                let value = value.value().replace("algorithm=SHA-256", "algorithm=SHA256");
+                rsip::headers::WwwAuthenticate::from(value).typed().ok()
+            }
             _ => None,
         });
         values.collect()

@@ -113,12 +113,13 @@ impl Registration {
         let Account { domain: uri, user, password } = &self.account;
         let WwwAuthenticate { realm, nonce, .. } = challenge;
         let algorithm = challenge.algorithm.unwrap_or(Algorithm::Md5);
+        let name = if algorithm == Algorithm::Sha256 { "SHA-256" } else { "MD5" };
         let qop = challenge.qop.as_ref().map(|_| AuthQop::Auth { cnonce: message::token(), nc: 1 });
         let (username, method) = (user.as_str(), &Method::Register);
         let response = DigestGenerator { username, password, nonce, uri, realm, method, qop: qop.as_ref(), algorithm };
         let mut value = format!(
             "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\", \
-             algorithm={algorithm}",
+             algorithm={name}",
             response.compute()
         );
         if let Some(AuthQop::Auth { cnonce, nc }) = &qop {
