@@ -83,6 +83,8 @@ session_codec! {
     OfferRefused,
     TransferAsked(target),
     TransferRefused,
+    ReplacementAsked(parties),
+    ReplacementRefused,
     LegReplaced,
     TransferCompleted,
     TransferFailed,

@@ -13,6 +13,7 @@ mod log;
 mod outbox;
 mod refer;
 mod registrar;
+mod replace;
 mod restore;
 mod route;
 mod streams;
@@ -38,7 +39,7 @@ use crate::session::order::{Context, Order, Step};
 use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
-use crate::sip::wire::{Message, Uri, validate_request, validate_response};
+use crate::sip::wire::{HeaderName, Message, Uri, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::Live;
@@ -376,6 +377,9 @@ impl Exchange {
                 return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
             }
         };
+        if request.has(HeaderName::Replaces) {
+            return self.replace(now, mint, flow, &request, &identified);
+        }
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
         let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };

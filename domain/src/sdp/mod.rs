@@ -21,6 +21,7 @@ mod compare;
 mod describe;
 mod fault;
 mod hide;
+mod lines;
 mod media_line;
 mod multipart;
 mod rewrite;
@@ -35,6 +36,7 @@ pub use both_ways::both_ways;
 pub use compare::{Change, answers, change, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use fault::SdpFault;
+pub use lines::{cut, extend};
 pub use multipart::find;
 pub use rewrite::{Anchor, OurOrigin, reject_all, rewrite};
 

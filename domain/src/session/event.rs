@@ -1,9 +1,11 @@
 //! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
 
 mod media;
+mod replace;
 mod transfer;
 
 pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
+pub use replace::{ReplacementAsked, ReplacementRefused};
 pub use transfer::{LegReplaced, TransferAsked, TransferCompleted, TransferFailed, TransferRefused};
 
 use super::mode::Mode;
@@ -56,6 +58,10 @@ pub enum SessionEvent {
     TransferAsked(TransferAsked),
     /// It is not done, and why; its REFER is refused.
     TransferRefused(TransferRefused),
+    /// An INVITE with Replaces asks for a party's place in the call.
+    ReplacementAsked(ReplacementAsked),
+    /// It does not get it, and why.
+    ReplacementRefused(ReplacementRefused),
     /// A leg takes another's place in the call.
     LegReplaced(LegReplaced),
     /// The other party hears whom it was to be connected with.
@@ -403,6 +409,8 @@ pub enum ReleaseCause {
     Unusable,
     /// Its peer had the other party transferred, which succeeded.
     Transferred,
+    /// Another took its place in the call.
+    Replaced,
     /// The exchange ends it: shutdown or an operator.
     Operator,
 }

@@ -72,6 +72,8 @@ pub struct Leg {
     pub hunt: u32,
     /// Who is there.
     pub far: FarEnd,
+    /// The leg whose place its INVITE asks for.
+    pub replaces: Option<LegId>,
     /// How it came to nothing: the status, and why.
     pub refused: Option<(u16, RefusalCause)>,
     /// How its media is recognised.
@@ -108,6 +110,7 @@ impl Leg {
             target: 0,
             hunt: 0,
             far: FarEnd::default(),
+            replaces: None,
             refused: None,
             media_source,
             ports: Vec::new(),

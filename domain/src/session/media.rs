@@ -100,6 +100,17 @@ impl Session {
         self.rewrite(&heard, to)
     }
 
+    /// The same as the answer to what `to` offered last: with as many m-lines as that has, for `from` may have been told more
+    /// before (RFC 3264 §6).
+    pub(super) fn answer_heard(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
+        let heard = self.leg(from).and_then(|leg| leg.heard.clone()).ok_or(MediaFault::Missing)?;
+        let offered = self.leg(to).and_then(|leg| leg.offered.as_ref()).map(|offer| sdp::describe(offer)).transpose()?;
+        match offered {
+            Some(offered) => self.rewrite(sdp::cut(&heard, offered.streams.len()), to),
+            None => self.rewrite(&heard, to),
+        }
+    }
+
     /// What is in force on `from`, rewritten for `to`.
     pub(super) fn rewrite_agreed(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
         let agreed = self.leg(from).and_then(|leg| leg.agreed.clone()).ok_or(MediaFault::Missing)?;
@@ -124,6 +135,8 @@ impl Session {
     pub(super) fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
         let address = self.media_address.ok_or(MediaFault::NoPorts)?;
         let leg = self.leg_mut(to).ok_or(MediaFault::Missing)?;
+        let extended = leg.told.as_ref().map(|told| sdp::extend(source, told));
+        let source = extended.as_deref().unwrap_or(source);
         let write = |version| {
             let origin = OurOrigin { id: leg.origin(), version };
             sdp::rewrite(source, &Anchor { address, ports: &leg.ports, origin })
@@ -268,7 +281,7 @@ impl Session {
 }
 
 /// The SDP in a message's body.
-pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
+pub(crate) fn sdp_of(message: &Message) -> Option<Bytes> {
     let body = message.body_bytes();
     if body.is_empty() {
         return None;

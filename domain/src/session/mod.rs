@@ -10,4 +10,5 @@ pub mod order;
 mod state;
 pub mod transfer;
 
+pub(crate) use media::sdp_of;
 pub use state::{PendingOffer, Session};

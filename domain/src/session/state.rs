@@ -220,7 +220,12 @@ impl Session {
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
-            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) => {}
+            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {}
+            SessionEvent::ReplacementAsked(asked) => {
+                let far = FarEnd { trunk: asked.trunk, domain: asked.domain, ..FarEnd::default() };
+                let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
+                self.legs.push(Leg { far, replaces: Some(asked.replaces), ..leg });
+            }
             SessionEvent::LegReplaced(replaced) => self.replace(replaced.leg, replaced.by),
             SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
                 self.transfer = None;
@@ -267,6 +272,7 @@ impl Session {
                 | ReleaseCause::DialogGone
                 | ReleaseCause::Unusable
                 | ReleaseCause::Transferred
+                | ReleaseCause::Replaced
                 | ReleaseCause::Operator => LegStatus::Releasing,
             },
         );

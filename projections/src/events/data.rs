@@ -74,6 +74,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
                 data.insert("parties".into(), json!(parties));
             }
         }
+        SessionEvent::ReplacementAsked(asked) => {
+            if let Some(parties) = asked.parties.known() {
+                data.insert("parties".into(), json!(parties));
+            }
+        }
         SessionEvent::RouteChosen(route) => {
             if let Some(targets) = route.targets.known() {
                 data.insert("targets".into(), json!(targets));
@@ -103,6 +108,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
         | SessionEvent::TransferRefused(_)
+        | SessionEvent::ReplacementRefused(_)
         | SessionEvent::LegReplaced(_)
         | SessionEvent::TransferCompleted(_)
         | SessionEvent::TransferFailed(_)

@@ -172,6 +172,8 @@ impl Kept {
             | SessionEvent::OfferRefused(_)
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
+            | SessionEvent::ReplacementAsked(_)
+            | SessionEvent::ReplacementRefused(_)
             | SessionEvent::LegReplaced(_)
             | SessionEvent::TransferCompleted(_)
             | SessionEvent::TransferFailed(_)

@@ -165,6 +165,8 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::OfferRefused(_)
         | SessionEvent::TransferAsked(_)
         | SessionEvent::TransferRefused(_)
+        | SessionEvent::ReplacementAsked(_)
+        | SessionEvent::ReplacementRefused(_)
         | SessionEvent::LegReplaced(_)
         | SessionEvent::TransferCompleted(_)
         | SessionEvent::TransferFailed(_)

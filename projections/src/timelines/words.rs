@@ -54,6 +54,12 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::TransferRefused(refused) => {
             format!("the transfer is refused to {} with {}: {}", who(refused.leg), refused.status, refused.reason)
         }
+        SessionEvent::ReplacementAsked(asked) => {
+            format!("{} asks for the place of {}", who(asked.leg), who(asked.replaces))
+        }
+        SessionEvent::ReplacementRefused(refused) => {
+            format!("{} does not get it: {} ({})", who(refused.leg), refused.reason, refused.status)
+        }
         SessionEvent::LegReplaced(replaced) => format!("{} takes the place of {}", who(replaced.by), who(replaced.leg)),
         SessionEvent::TransferCompleted(completed) => {
             format!("the transfer that {} asked for is completed", who(completed.leg))
@@ -148,6 +154,7 @@ fn release(cause: ReleaseCause) -> &'static str {
         ReleaseCause::DialogGone => "it no longer knows the call",
         ReleaseCause::Unusable => "its answer came too late or cannot be used",
         ReleaseCause::Transferred => "its transfer succeeded",
+        ReleaseCause::Replaced => "another took its place",
         ReleaseCause::Operator => "the exchange ends it",
     }
 }

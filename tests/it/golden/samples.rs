@@ -7,7 +7,7 @@ use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
     EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegReplaced,
     LegsBridged, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted,
-    OfferChange, OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, RouteChosen, RouteRefused,
+    OfferChange, OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,
     TransferCompleted, TransferFailed, TransferRefused, Way, Wire,
 };
@@ -174,11 +174,28 @@ fn transfers() -> Vec<SessionEvent> {
         SessionEvent::TransferAsked(TransferAsked { leg: CALLER, notified, target })
     };
     let (status, reason) = (403, "no transfers are allowed to who asks".into());
+    let parties = Parties { caller: "+15550001111".into(), called: "+15550002222".into(), call_id: "c1@host".into() };
+    let replacement = ReplacementAsked {
+        leg: CALLER,
+        replaces: CALLEE,
+        edge: EdgeRole::Public,
+        trunk: Some(TRUNK),
+        user: None,
+        domain: None,
+        media_source: MediaSource::Sdp,
+        late_offer: false,
+        parties: Personal::Known(parties),
+    };
+    let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
+    let of_user = ReplacementAsked { trunk: None, user, domain, late_offer: true, ..replacement.clone() };
     let failed = TransferFailed { leg: CALLER, status: 486, reason: "no target answered".into() };
     vec![
         asked(true),
         asked(false),
         SessionEvent::TransferRefused(TransferRefused { leg: CALLER, status, reason }),
+        SessionEvent::ReplacementAsked(replacement),
+        SessionEvent::ReplacementAsked(of_user),
+        SessionEvent::ReplacementRefused(ReplacementRefused { leg: CALLER, status: 486, reason: "it is answered".into() }),
         SessionEvent::LegReplaced(LegReplaced { leg: CALLER, by: CALLEE }),
         SessionEvent::TransferCompleted(TransferCompleted { leg: CALLER }),
         SessionEvent::TransferFailed(failed),
@@ -195,6 +212,7 @@ fn ends() -> Vec<SessionEvent> {
         ReleaseCause::DialogGone,
         ReleaseCause::Unusable,
         ReleaseCause::Transferred,
+        ReleaseCause::Replaced,
         ReleaseCause::Operator,
     ];
     let released = causes.map(|cause| SessionEvent::LegReleased(LegReleased { leg: CALLER, cause }));

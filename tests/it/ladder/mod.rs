@@ -29,6 +29,7 @@ mod refer_race;
 mod refer_rules;
 mod refuse;
 mod register;
+mod replaces;
 mod streams;
 mod update;
 mod users;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         refer_rules::ALL,
         refuse::ALL,
         register::ALL,
+        replaces::ALL,
         streams::ALL,
         update::ALL,
         users::ALL,

@@ -138,6 +138,9 @@ impl Session {
         if answered {
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
         }
+        if let Some(offer) = self.offer.filter(|offer| offer.late && offer.from == leg && self.replaced_by(leg).is_some()) {
+            return self.on_newcomer_acknowledged(context, offer, request);
+        }
         let Some(peer) = self.peer_of(leg) else { return };
         if self.offer.is_some_and(|offer| offer.late && offer.from == leg) {
             return self.on_late_answer(context, leg, peer, sdp_of(request).is_some());

@@ -8,6 +8,10 @@ use crate::sip::endpoint::SessionHeaders;
 
 impl Session {
     pub(super) fn on_cancelled(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.replaced_by(leg).is_some() {
+            context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
+            return self.newcomer_left(context, leg, ReleaseCause::Cancel);
+        }
         match self.leg(leg).is_some_and(crate::session::leg::Leg::is_early) {
             true => self.cancel_session(context, leg),
             false => self.cancel_offer(context, leg),

@@ -10,6 +10,7 @@ pub mod offer;
 mod pass;
 mod refuse;
 mod release;
+mod replace;
 pub mod transfer;
 mod update;
 

@@ -111,16 +111,17 @@ impl Session {
 
     /// The asked leg agreed; its answer is the asker's.
     pub(super) fn conclude(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
-        let body = described.then(|| self.rewrite_heard(offer.to, offer.from).ok()).flatten();
+        let body = described.then(|| self.answer_heard(offer.to, offer.from).ok()).flatten();
         let Some(body) = body else {
             self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: 488 }));
-            return self.answer_offer(context, offer, 488, None);
+            self.answer_offer(context, offer, 488, None);
+            return self.newcomer_refused(context, offer, true);
         };
         self.agree_to_offer(offer.from);
         self.agree(offer.to);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
         self.answer_offer(context, offer, 200, Some(body));
-        self.relay_bridge(context);
+        self.take_place(context, offer.from);
     }
 
     /// The 2xx of the asked leg carries the offer: it goes to the asker, whose ACK will answer it.
@@ -131,12 +132,16 @@ impl Session {
             self.rewrite_heard(offer.to, offer.from)
         });
         match ready {
-            Ok(body) => self.answer_reinvite(context, offer.from, 200, Some(body)),
+            Ok(body) => {
+                self.answer_newcomer(context, offer.from);
+                self.answer_reinvite(context, offer.from, 200, Some(body));
+            }
             Err(fault) => {
                 context.order(Order::Acknowledge { leg: offer.to, body: None });
                 let status = fault.status();
                 self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
                 self.answer_reinvite(context, offer.from, status, None);
+                self.newcomer_refused(context, offer, false);
             }
         }
     }
@@ -184,6 +189,7 @@ impl Session {
         let status = super::refuse::mapped(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
         self.answer_offer(context, offer, status, None);
+        self.newcomer_refused(context, offer, false);
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {

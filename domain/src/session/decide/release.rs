@@ -14,6 +14,9 @@ impl Session {
         if self.is_beside(leg) {
             return self.on_loser_hung_up(context, leg, status);
         }
+        if self.replaced_by(leg).is_some() {
+            return self.newcomer_left(context, leg, ReleaseCause::Bye);
+        }
         if self.may_leave(leg) {
             return self.asker_left(context, leg, ReleaseCause::Bye);
         }
@@ -58,6 +61,10 @@ impl Session {
         if !self.leg(leg).is_some_and(crate::session::leg::Leg::is_answered) {
             return;
         }
+        if self.replaced_by(leg).is_some() {
+            context.order(Order::Bye { leg });
+            return self.newcomer_left(context, leg, ReleaseCause::AckMissing);
+        }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         self.complete_waiting_answer(context, leg);
         context.order(Order::Bye { leg });
@@ -87,6 +94,9 @@ impl Session {
     /// A message of ours on this leg could not be built: the call cannot go on. A callee that is not in it is another
     /// matter: its INVITE counts as unanswered, and whatever else it is owed does not concern the others.
     pub fn on_unbuildable(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.replaced_by(leg).is_some() {
+            return self.newcomer_left(context, leg, ReleaseCause::Unusable);
+        }
         let callee = self.leg(leg).is_some_and(|leg| leg.role == LegRole::Callee);
         if !self.is_aside(leg) && (!callee || self.peer_of(leg).is_some()) {
             self.release_all(context, ReleaseCause::Unusable);
@@ -98,23 +108,22 @@ impl Session {
         self.abandon_transfer(context);
         let cause_of_end = if self.mode.is_some() { EndCause::Completed } else { EndCause::Failed };
         self.ending.get_or_insert(Ending { cause: cause_of_end, status: None, by: None });
-        let live: Vec<(LegId, LegStatus)> =
-            self.legs.iter().filter(|leg| leg.is_live()).map(|leg| (leg.id, leg.status)).collect();
-        let caller = self.caller().map(|leg| leg.id);
-        for (leg, status) in live {
+        let live: Vec<(LegId, LegRole, LegStatus)> =
+            self.legs.iter().filter(|leg| leg.is_live()).map(|leg| (leg.id, leg.role, leg.status)).collect();
+        for (leg, role, status) in live {
             let early = matches!(status, LegStatus::Inviting | LegStatus::Alerting);
-            match (early, caller == Some(leg)) {
-                (true, true) => {
+            match (early, role) {
+                (true, LegRole::Caller) => {
                     let headers = SessionHeaders::default();
                     context.order(Order::Answer { leg, status: 480, headers, body: None });
                     self.release_leg(context, leg, ReleaseCause::Refused);
                 }
-                (true, false) => {
+                (true, LegRole::Callee) => {
                     context.order(Order::Cancel { leg });
                     self.release_leg(context, leg, cause);
                 }
-                (false, _) => {
-                    if status == LegStatus::Answered && caller != Some(leg) {
+                (false, role) => {
+                    if status == LegStatus::Answered && role == LegRole::Callee {
                         context.order(Order::Acknowledge { leg, body: None });
                     }
                     context.order(Order::Bye { leg });

@@ -324,10 +324,11 @@ impl Session {
         self.tell(context, by, 487);
     }
 
-    /// Whether the call goes on without this leg: its peer asked for a transfer, and the other party waits for that.
+    /// Whether the call goes on without this leg: its peer asked for a transfer, or somebody is to take its place, and the
+    /// other party waits for that.
     pub(super) fn may_leave(&self, leg: LegId) -> bool {
         let asked = self.transfer.is_some_and(|transfer| transfer.by == leg);
-        asked && !self.offer.is_some_and(|offer| offer.late)
+        self.is_being_replaced(leg) || asked && !self.offer.is_some_and(|offer| offer.late)
     }
 
     /// The asker is gone before its transfer came to an end: the other party waits for the target.

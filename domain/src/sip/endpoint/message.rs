@@ -2,6 +2,7 @@
 //! line breaks.
 
 use super::Endpoint;
+use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
@@ -80,6 +81,9 @@ impl Endpoint {
         if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
+        if parts.method == Method::Invite {
+            writer.header(HeaderName::Supported, SUPPORTED);
+        }
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)
     }
@@ -131,6 +135,9 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         let outside = status == 405 && request.to().is_ok_and(|to| to.tag().is_none());
         writer.header(HeaderName::Allow, if outside { ALLOW_OUTSIDE } else { ALLOW });
     }
+    if (invite || options) && (200..300).contains(&status) {
+        writer.header(HeaderName::Supported, SUPPORTED);
+    }
     if options && status == 200 {
         writer.header_raw("Accept", ACCEPT);
     }
@@ -147,7 +154,7 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         writer.header(HeaderName::AllowEvents, "refer");
     }
     if status == 420 {
-        for option in request.values(HeaderName::Require) {
+        for option in unsupported(request) {
             writer.header(HeaderName::Unsupported, option);
         }
     }

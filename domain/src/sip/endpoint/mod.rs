@@ -10,6 +10,7 @@ mod forks;
 mod large;
 mod message;
 mod notify;
+mod options;
 mod orders;
 mod refer;
 mod relay;

@@ -5,7 +5,7 @@ use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sip::dialog::Role;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
-use crate::sip::wire::{HeaderName, Message, Method};
+use crate::sip::wire::Message;
 use crate::time::Moment;
 use std::time::Duration;
 
@@ -37,11 +37,4 @@ impl Endpoint {
         let steps = least + mint.bits() % span;
         self.timers.set(Timer::Leg(leg, LegTimer::Retry), now + Duration::from_millis(steps * 10));
     }
-}
-
-/// Whether a request needs nothing that we have not: of REFER we know `norefersub` (RFC 4488).
-pub(super) fn requires_only_known(method: &Method, request: &Message) -> bool {
-    let mut options = request.values(HeaderName::Require).peekable();
-    options.peek().is_none()
-        || (*method == Method::Refer && options.all(|option| option.eq_ignore_ascii_case("norefersub")))
 }

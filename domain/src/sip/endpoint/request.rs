@@ -1,7 +1,7 @@
 //! Requests that arrive: matched to transactions (RFC 3261 §17.2.3) and dialogs (§12.2.2), or answered without either.
 
 use super::content::content_refusal;
-use super::refer::requires_only_known;
+use super::options::requires_too_much;
 use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
@@ -145,7 +145,7 @@ impl Endpoint {
         request: Message,
         method: &Method,
     ) {
-        if !requires_only_known(method, &request) && !matches!(method, Method::Cancel | Method::Ack) {
+        if requires_too_much(&request) && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
         }
         if matches!(method, Method::Invite | Method::Update)
@@ -251,7 +251,7 @@ impl Endpoint {
     }
 
     fn receive_new_invite(&mut self, flow: Flow, request: Message) {
-        if request.header(HeaderName::Require).is_some() {
+        if requires_too_much(&request) {
             return self.answer_statelessly(flow, &request, 420);
         }
         if request.max_forwards().is_ok_and(|hops| hops == Some(0)) {
