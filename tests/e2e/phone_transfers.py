@@ -30,6 +30,8 @@ def blind(stage, caller, callee, transferor):
     carol.answer(incoming)
     carol.established(incoming)
     wrong += told(mover, talk.of(mover), 200)
+    if wrong:
+        return wrong
     mover.left(talk.of(mover))
     wrong += connected(stage, moved, carol)
     carol.hang_up(incoming)
@@ -46,8 +48,8 @@ def refused(stage, caller, callee, transferor):
     carol.decline(carol.incoming(), 486)
     wrong += told(mover, talk.of(mover), 486)
     if mover.gives_up_with_a_transfer:
-        for phone, call, _ in talk.sides():
-            phone.over(call)
+        moved = other if mover is one else one
+        moved.over(talk.of(moved))
         return wrong
     wrong += connected(stage, one, other)
     talk.hang_up(other)
@@ -63,6 +65,8 @@ def attended(stage, first, second):
     wrong += found
     alice.transfer_attended(with_bob.of(alice), with_carol.of(alice))
     wrong += told(alice, with_bob.of(alice), 200)
+    if wrong:
+        return wrong
     alice.left(with_bob.of(alice))
     alice.left(with_carol.of(alice))
     wrong += connected(stage, bob, carol)
