@@ -109,7 +109,7 @@ def run(options, folder):
     """The load and the comparison; returns what is wrong."""
     stage = load.Load(folder, options.binary)
     try:
-        recorder = pcap.Recorder(os.path.join(folder, "sip.pcap"), stage.sip_port)
+        recorder = pcap.Recorder(os.path.join(folder, "sip.pcap"), f"udp and port {stage.sip_port}")
         failed, repeats = stage.run(options.calls, options.rate, options.hold)
         stage.settle()
         packets = recorder.stop()

@@ -57,9 +57,9 @@ def datagram(at_us, frame):
 class Recorder:
     """tcpdump on the loopback, for the time between start and `stop`."""
 
-    def __init__(self, path, port):
+    def __init__(self, path, wanted):
         self.path = path
-        command = ["tcpdump", "-i", "lo", "-w", path, "-U", "-s", "0", "-B", "262144", "-n", f"udp and port {port}"]
+        command = ["tcpdump", "-i", "lo", "-w", path, "-U", "--immediate-mode", "-s", "0", "-B", "65536", "-n", wanted]
         if os.geteuid() == 0:
             command += ["-Z", "root"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -69,11 +69,15 @@ class Recorder:
                 raise RuntimeError("tcpdump did not start: it needs root, or the right to capture")
             line = self.process.stderr.readline()
 
+    def end(self):
+        """Ends the recording; returns what tcpdump says about it."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=30)[1].decode(errors="replace")
+
     def stop(self):
         """Ends the recording; returns its packets. Fails where the kernel had to drop one."""
         time.sleep(0.5)
-        self.process.send_signal(signal.SIGINT)
-        text = self.process.communicate(timeout=30)[1].decode(errors="replace")
+        text = self.end()
         dropped = re.search(r"(\d+) packets? dropped by kernel", text)
         if not dropped or int(dropped[1]):
             raise RuntimeError(f"the capture is not complete: {text.strip()}")

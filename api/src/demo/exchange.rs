@@ -11,8 +11,10 @@ use std::pin::Pin;
 
 /// A running exchange, as an operator knows it.
 pub struct Exchange {
-    /// Where it receives SIP over UDP.
+    /// Where it receives SIP over UDP from carriers and PBXs, which it knows by address.
     pub sip: SocketAddr,
+    /// Where it receives SIP over UDP from phones, which register.
+    pub public: SocketAddr,
     /// Base of its HTTP API, without a slash at the end, e.g. `http://127.0.0.1:8080`.
     pub http: String,
     /// User name for the API.
@@ -30,9 +32,10 @@ impl Exchange {
     }
 
     /// Addresses and credentials, one line each.
-    pub fn facts(&self) -> [String; 4] {
+    pub fn facts(&self) -> [String; 5] {
         [
             format!("SIP (UDP)     {}", self.sip),
+            format!("for phones    {}", self.public),
             format!("HTTP API      {}/v1", self.http),
             format!("account sid   {}", self.account_sid),
             format!("auth token    {}", self.auth_token),
@@ -43,22 +46,23 @@ impl Exchange {
 /// Starts an exchange on free ports of 127.0.0.1 with its data in `folder` and an account of its own.
 pub async fn start_exchange(folder: &Path) -> Result<Exchange, DemoError> {
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = Listener { address: local(0), advertise: None, role: EdgeRole::Carrier, transport: Transport::Udp };
+    let listener = |role| Listener { address: local(0), advertise: None, role, transport: Transport::Udp };
     let config = Config {
         data: folder.join("data"),
         http: Http { listen: local(0) },
-        sip: Sip { listeners: vec![listener], ..Sip::default() },
+        sip: Sip { listeners: vec![listener(EdgeRole::Carrier), listener(EdgeRole::Public)], ..Sip::default() },
         ..Config::default()
     };
     let failed = |error: StartError| DemoError::Exchange(error.to_string());
     let running = wiring::start(&config, FirstAccountSettings::default()).await.map_err(failed)?;
-    let (FirstAccount::Made { account, secret: Some(secret) }, Some(sip)) =
-        (&running.first_account, running.sip.first())
+    let (FirstAccount::Made { account, secret: Some(secret) }, [sip, public, ..]) =
+        (&running.first_account, running.sip.as_slice())
     else {
         return Err(DemoError::Exchange("its data folder has been used before".to_owned()));
     };
     Ok(Exchange {
         sip: sip.address,
+        public: public.address,
         http: format!("http://{}", running.http),
         account_sid: account.to_string(),
         auth_token: secret.clone(),

@@ -38,6 +38,23 @@ pub async fn show(control: &Control, sent: [u64; 2], screen: &mut Screen) -> Res
     Ok(session)
 }
 
+/// Shows the ladder of the newest session, once that is another than `before`, and whether it tells of a transfer.
+pub async fn show_transfer(control: &Control, before: &str, screen: &mut Screen) -> Result<(), DemoError> {
+    let newest = |answer: &Value| answer["items"][0]["id"].as_str().filter(|id| *id != before).map(str::to_owned);
+    let session = control.wait_for("/sessions", "the second session", newest).await?;
+    let path = format!("/sessions/{session}");
+    control
+        .wait_for(&path, "that the session has ended", |session| (session["state"] == "ended").then_some(()))
+        .await?;
+    screen.note(&format!("session {session}"))?;
+    screen.note("")?;
+    screen.block(&control.text(&format!("{path}/ladder")).await?)?;
+    let timeline = control.get(&format!("{path}/timeline")).await?;
+    let is_told = entries(&timeline).iter().any(|entry| event(entry) == "TransferCompleted");
+    screen.check(is_told, "the log tells who asked for the transfer, and that it was completed")?;
+    Ok(())
+}
+
 /// `sent`: what the carrier's and the PBX's phone counted.
 fn show_packets(timeline: &Value, sent: [u64; 2], screen: &mut Screen) -> Result<(), DemoError> {
     let measured = entries(timeline).iter().find(|entry| event(entry) == "MediaMeasured");

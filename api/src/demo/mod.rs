@@ -1,9 +1,11 @@
-//! `strowger demo`: a real exchange on loopback, two phones that talk through it, and the call's history read back.
+//! `strowger demo`: a real exchange on loopback, three phones that talk through it, one of
+//! them registered, and the calls' history read back.
 //!
 //! The phones and the HTTP client know the exchange only by its addresses; a failed check fails the demo.
 
 pub mod audio;
 mod control;
+mod desk;
 mod exchange;
 mod history;
 pub mod phone;
@@ -90,7 +92,7 @@ pub enum DemoError {
     Checks(usize),
 }
 
-/// Runs the demo and prints it to standard output, in about 15 seconds. An error where any check failed.
+/// Runs the demo and prints it to standard output, in about 25 seconds. An error where any check failed.
 pub async fn run(options: Options) -> Result<(), DemoError> {
     let mut screen = Screen::stdout();
     let folder = make_folder(options.folder)?;
@@ -111,9 +113,15 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
 async fn play(exchange: &Exchange, folder: &Path, stays: bool, screen: &mut Screen) -> Result<usize, DemoError> {
     let carrier = phone("carrier", Voice::of_carrier()).await?;
     let pbx = phone("pbx", Voice::of_pbx()).await?;
-    screen.note(&format!("carrier phone at {}, PBX phone at {}", carrier.address(), pbx.address()))?;
-    let mut stage = Stage { exchange, carrier, pbx, folder, pace: Pace::default() };
+    let desk = phone("desk", Voice::of_desk()).await?;
+    let addresses = (carrier.address(), pbx.address(), desk.address());
+    screen.note(&format!(
+        "carrier phone at {}, PBX phone at {}, desk phone at {}",
+        addresses.0, addresses.1, addresses.2
+    ))?;
+    let mut stage = Stage { exchange, carrier, pbx, desk, folder, pace: Pace::default() };
     let session = story::tell(&mut stage, screen).await?;
+    desk::tell(&mut stage, &session, screen).await?;
     let (checks, failures) = (screen.checks(), screen.failures());
     screen.step("Result")?;
     screen.check(failures == 0, &format!("{} of {checks} checks passed", checks - failures))?;

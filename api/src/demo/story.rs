@@ -49,6 +49,8 @@ pub struct Stage<'a> {
     pub carrier: Phone,
     /// The phone that answers.
     pub pbx: Phone,
+    /// The phone that registers.
+    pub desk: Phone,
     /// Where recordings go.
     pub folder: &'a Path,
     /// How long it all takes.
@@ -60,7 +62,7 @@ pub async fn tell(stage: &mut Stage<'_>, screen: &mut Screen) -> Result<String, 
     let control = Control::new(stage.exchange);
     provision(stage, &control, screen).await?;
     let (carrier, pbx) = connect(stage, screen).await?;
-    let mut talk = Talk::new(carrier, pbx);
+    let mut talk = Talk::new(carrier, pbx, "pbx");
     screen.step("Both talk")?;
     talk.speak(stage.pace.talk, screen).await?;
     screen.step("The PBX puts the carrier on hold")?;
@@ -120,9 +122,11 @@ async fn connect(stage: &mut Stage<'_>, screen: &mut Screen) -> Result<(PhoneCal
 }
 
 /// The call from its answer on.
-struct Talk {
-    carrier: PhoneCall,
-    pbx: PhoneCall,
+pub(super) struct Talk {
+    pub(super) carrier: PhoneCall,
+    pub(super) pbx: PhoneCall,
+    /// Who talks with the carrier.
+    other: &'static str,
     /// What the carrier and the PBX heard from the beginning.
     heard: [Vec<i16>; 2],
     /// Their counters at the last [`Talk::take`].
@@ -130,16 +134,24 @@ struct Talk {
 }
 
 impl Talk {
-    fn new(carrier: PhoneCall, pbx: PhoneCall) -> Self {
-        Self { carrier, pbx, heard: [Vec::new(), Vec::new()], before: [Counters::default(); 2] }
+    pub(super) fn new(carrier: PhoneCall, pbx: PhoneCall, other: &'static str) -> Self {
+        Self { carrier, pbx, other, heard: [Vec::new(), Vec::new()], before: [Counters::default(); 2] }
     }
 
-    async fn speak(&mut self, frames: u64, screen: &mut Screen) -> Result<(), DemoError> {
+    /// Waits until what was said before has arrived, and counts from there.
+    pub(super) async fn begin(&mut self, screen: &mut Screen) -> Result<(), DemoError> {
+        self.pass(SETTLE, "the line settles", screen).await?;
+        let _ = self.take();
+        Ok(())
+    }
+
+    pub(super) async fn speak(&mut self, frames: u64, screen: &mut Screen) -> Result<(), DemoError> {
         self.pass(frames, "both talk", screen).await?;
         let complete = self.catch_up().await;
         let [carrier, pbx] = self.take();
-        check_heard("carrier heard pbx", &carrier, &pbx, complete[0], screen)?;
-        check_heard("pbx heard carrier", &pbx, &carrier, complete[1], screen)
+        let other = self.other;
+        check_heard(&format!("carrier heard {other}"), &carrier, &pbx, complete[0], screen)?;
+        check_heard(&format!("{other} heard carrier"), &pbx, &carrier, complete[1], screen)
     }
 
     async fn hold(&mut self, frames: u64, screen: &mut Screen) -> Result<(), DemoError> {
@@ -241,6 +253,6 @@ fn id(made: &Value) -> &str {
     made["id"].as_str().unwrap_or("-")
 }
 
-fn since(start: Instant) -> String {
+pub(super) fn since(start: Instant) -> String {
     format!("{:.1} ms", start.elapsed().as_secs_f64() * 1000.0)
 }

@@ -78,10 +78,12 @@ const EXPECTED: [u64; 2] = [55, 80];
 async fn tell(packets: [u64; 2], token: &str) -> Told {
     let (carrier, pbx) = (phone("carrier", Voice::of_carrier()), phone("pbx", Voice::of_pbx()));
     let (carrier, pbx) = (carrier.await.unwrap(), pbx.await.unwrap());
+    let desk = phone("desk", Voice::of_desk()).await.unwrap();
     let folder = std::env::temp_dir().join(format!("strowger-story-{}", pbx.address().port()));
     let folder = make_folder(Some(folder)).unwrap();
     let exchange = Exchange {
         sip: pbx.address(),
+        public: pbx.address(),
         http: api(packets).await,
         account_sid: "AC1".to_owned(),
         auth_token: token.to_owned(),
@@ -90,7 +92,7 @@ async fn tell(packets: [u64; 2], token: &str) -> Told {
     let paper = Paper::default();
     let mut screen = Screen::plain(Box::new(paper.clone()));
     let pace = Pace { talk: 30, hold: 20 };
-    let mut stage = Stage { exchange: &exchange, carrier, pbx, folder: &folder, pace };
+    let mut stage = Stage { exchange: &exchange, carrier, pbx, desk, folder: &folder, pace };
     let outcome = story::tell(&mut stage, &mut screen).await;
     Told { outcome, text: paper.text(), failures: screen.failures(), folder }
 }

@@ -49,6 +49,11 @@ impl Voice {
         Self::new(2, 190.0, 260)
     }
 
+    /// What one hears from the desk phone: between the two.
+    pub fn of_desk() -> Self {
+        Self::new(4, 150.0, 240)
+    }
+
     /// What a held party hears: slow and high.
     pub fn of_hold() -> Self {
         Self::new(3, 330.0, 480)

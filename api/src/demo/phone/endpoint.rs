@@ -3,6 +3,7 @@
 use super::call::{Audio, Call, Phase, Status, answer_outside_dialog};
 use super::dialog::Dialog;
 use super::message::{self, Incoming};
+use super::registration::{Account, Registration};
 use super::sdp::Direction;
 use super::transaction::{Datagram, T1};
 use rsip::message::HeadersExt;
@@ -54,6 +55,22 @@ pub enum Command {
         /// What we would like from now on.
         direction: Direction,
     },
+    /// Ask the other end to call someone else.
+    Transfer {
+        /// Which.
+        call_id: String,
+        /// Whom.
+        target: String,
+    },
+    /// Register.
+    Register {
+        /// As whom.
+        account: Account,
+        /// Where.
+        registrar: SocketAddr,
+        /// The status that ends it.
+        outcome: watch::Sender<Option<u16>>,
+    },
     /// Hang up, cancel or decline.
     HangUp {
         /// Which.
@@ -67,6 +84,7 @@ pub struct Endpoint {
     local: SocketAddr,
     t1: T1,
     calls: HashMap<String, Call>,
+    registration: Option<Registration>,
     rings: mpsc::Sender<Ring>,
     outbox: Vec<Datagram>,
 }
@@ -74,23 +92,26 @@ pub struct Endpoint {
 impl Endpoint {
     /// A phone at `local` that tells of callers through `rings`; while that is full, callers are busy.
     pub fn new(local: SocketAddr, t1: T1, rings: mpsc::Sender<Ring>) -> Self {
-        Self { local, t1, calls: HashMap::new(), rings, outbox: Vec::new() }
+        Self { local, t1, calls: HashMap::new(), registration: None, rings, outbox: Vec::new() }
     }
 
     /// What is to leave now.
     pub fn take_outbox(&mut self) -> Vec<Datagram> {
         let calls = self.calls.values_mut().flat_map(|call| call.outbox.drain(..));
-        self.outbox.drain(..).chain(calls).collect()
+        let registration = self.registration.iter_mut().flat_map(|registration| registration.outbox.drain(..));
+        self.outbox.drain(..).chain(calls).chain(registration).collect()
     }
 
     /// When [`Endpoint::wake`] has something to do.
     pub fn wake_at(&self) -> Option<Instant> {
-        self.calls.values().filter_map(Call::wake_at).min()
+        let registration = self.registration.as_ref().and_then(Registration::wake_at);
+        self.calls.values().filter_map(Call::wake_at).chain(registration).min()
     }
 
     /// Repeats what is due.
     pub fn wake(&mut self, now: Instant) {
         self.calls.values_mut().for_each(|call| call.wake(now));
+        self.registration.iter_mut().for_each(|registration| registration.wake(now));
     }
 
     /// Does what the phone's owner wants. Commands for calls that are forgotten do nothing.
@@ -103,6 +124,11 @@ impl Endpoint {
             }
             Command::Answer { call_id, audio } => self.with(&call_id, |call| call.answer(now, audio)),
             Command::Modify { call_id, direction } => self.with(&call_id, |call| call.modify(now, direction)),
+            Command::Transfer { call_id, target } => self.with(&call_id, |call| call.transfer(now, &target)),
+            Command::Register { account, registrar, outcome } => {
+                let addresses = (self.local, registrar);
+                self.registration = Some(Registration::begin(now, addresses, account, outcome, self.t1));
+            }
             Command::HangUp { call_id } => self.with(&call_id, |call| call.hang_up(now)),
         }
     }
@@ -125,7 +151,13 @@ impl Endpoint {
                 let datagram = answer_outside_dialog(request.method, &incoming, source, self.local);
                 self.outbox.push(datagram);
             }
-            (SipMessage::Request(_) | SipMessage::Response(_), None) => {}
+            (SipMessage::Response(response), None) => {
+                let ours = self.registration.as_mut().filter(|registration| registration.id() == incoming.call_id);
+                if let Some(registration) = ours {
+                    registration.receive(now, response.status_code.code(), &incoming);
+                }
+            }
+            (SipMessage::Request(_), None) => {}
         }
     }
 

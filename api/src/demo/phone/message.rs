@@ -1,13 +1,14 @@
 //! Reading and writing SIP messages with `rsip`: what the phone needs beyond that crate's types.
 
 use rsip::headers::ToTypedHeader;
+use rsip::headers::typed::WwwAuthenticate;
 use rsip::message::HeadersExt;
 use rsip::prelude::UntypedHeader;
 use rsip::{Header, Headers, Method, Request, Response, SipMessage, StatusCode, Uri, Version};
 use std::net::SocketAddr;
 
 /// What the phone does; sent with every INVITE, its 2xx, OPTIONS and 405.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY";
 const AGENT: &str = "Strowger-demo-phone";
 
 /// What names a transaction (RFC 3261 §17.1.3 and §17.2.3). An ACK has the INVITE's method here where it shares its branch.
@@ -70,6 +71,19 @@ impl Incoming {
             Header::Require(value) => Some(value.value()),
             _ => None,
         })
+    }
+
+    /// What it asks to be proved, in its order; only what `rsip` can read.
+    pub fn challenges(&self) -> Vec<WwwAuthenticate> {
+        let values = headers(&self.message).filter_map(|header| match header {
+            // `rsip` has a name of its own for what RFC 8760 calls SHA-256.
+            Header::WwwAuthenticate(value) => {
+                let value = value.value().replace("algorithm=SHA-256", "algorithm=SHA256");
+                rsip::headers::WwwAuthenticate::from(value).typed().ok()
+            }
+            _ => None,
+        });
+        values.collect()
     }
 
     /// The value of To.

@@ -8,6 +8,7 @@ mod endpoint;
 pub mod media;
 mod message;
 mod phone_call;
+mod registration;
 mod rtp;
 mod sdp;
 mod transaction;
@@ -21,13 +22,14 @@ use dialog::Dialog;
 use endpoint::{Command, Endpoint, Ring};
 use media::Media;
 pub use phone_call::PhoneCall;
+pub use registration::Account;
 pub use sdp::Direction;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 pub use transaction::T1;
 
 /// Longest wait for anything that the other end has to do.
@@ -76,11 +78,19 @@ pub enum PhoneError {
         /// How.
         ending: Ending,
     },
-    /// A re-INVITE was refused; the call goes on as before.
+    /// A re-INVITE or REFER was refused; the call goes on as before.
     #[error("the other end refused {what} with status {status}")]
     Refused {
         /// What was asked for.
         what: &'static str,
+        /// The status.
+        status: u16,
+    },
+    /// The registrar said no, or nothing (408).
+    #[error("the {phone} phone cannot register: status {status}")]
+    NotRegistered {
+        /// Whose.
+        phone: String,
         /// The status.
         status: u16,
     },
@@ -140,6 +150,22 @@ impl Phone {
         let audio = call.audio();
         call.command(Command::Place { dialog: Box::new(dialog), status, audio }).await?;
         Ok(call)
+    }
+
+    /// Registers, so that callers of the account's user reach this phone. Waits until the registrar has said yes.
+    pub async fn register(&self, account: Account, registrar: SocketAddr) -> Result<(), PhoneError> {
+        let (outcome, mut watched) = watch::channel(None);
+        let off = || PhoneError::Off(self.settings.name.clone());
+        self.commands.send(Command::Register { account, registrar, outcome }).await.map_err(|_| off())?;
+        let status = match timeout(PATIENCE, watched.wait_for(Option::is_some)).await {
+            Ok(Ok(status)) => status.unwrap_or_default(),
+            Ok(Err(_)) => return Err(off()),
+            Err(_) => 408,
+        };
+        match status {
+            200..300 => Ok(()),
+            status => Err(PhoneError::NotRegistered { phone: self.settings.name.clone(), status }),
+        }
     }
 
     /// Waits for a caller. The phone rings until [`PhoneCall::answer`] or [`PhoneCall::hang_up`].

@@ -89,6 +89,25 @@ impl PhoneCall {
         self.modify("resume", Direction::SendRecv).await
     }
 
+    /// Asks the other end to call `target` in our place. Waits until it talks to whom it was asked to call.
+    pub async fn transfer(&self, target: &str) -> Result<(), PhoneError> {
+        self.command(Command::Transfer { call_id: self.call_id.clone(), target: target.to_owned() }).await?;
+        let mut status = self.status.clone();
+        let is_told = |status: &Status| status.transfer.is_some_and(|told| told >= 200);
+        let told = match timeout(PATIENCE, status.wait_for(is_told)).await {
+            Ok(Ok(status)) => status.transfer.unwrap_or_default(),
+            Ok(Err(_)) => return Err(PhoneError::Off(self.phone.clone())),
+            Err(_) => {
+                let awaited = "the outcome of the transfer";
+                return Err(PhoneError::TimedOut { phone: self.phone.clone(), awaited, phase: self.status().phase });
+            }
+        };
+        match told {
+            200..300 => Ok(()),
+            status => Err(PhoneError::Refused { what: "the transfer", status }),
+        }
+    }
+
     /// Ends the call: BYE, CANCEL or 603 as its state asks for. Waits until it is over.
     pub async fn hang_up(&self) -> Result<Ending, PhoneError> {
         self.command(Command::HangUp { call_id: self.call_id.clone() }).await?;

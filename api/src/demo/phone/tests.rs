@@ -377,3 +377,95 @@ fn only_the_own_voice_counts_as_speech_of_a_call_that_is_not_on_hold() {
     let call = call::Call::place(Instant::now(), dialog, status, Audio { rtp, route }, T1::default());
     assert_eq!((routed.borrow().speech, call.outbox.len()), (Speech::Silence, 1));
 }
+
+fn reception() -> Account {
+    let domain = rsip::Uri::try_from("sip:desks.example").unwrap();
+    Account { domain, user: "reception".to_owned(), password: "s3cret".to_owned() }
+}
+
+/// Answers a REGISTER with a 401 of these challenges.
+async fn challenge(peer: &Bare, phone: &Phone, register: &str, challenges: &[&str]) {
+    let headers = challenges.iter().map(|challenge| format!("\r\nWWW-Authenticate: Digest {challenge}"));
+    peer.respond(phone, register, &format!("401 Unauthorized{}", headers.collect::<String>()), "").await;
+}
+
+#[tokio::test]
+async fn a_challenged_phone_proves_itself_by_the_first_algorithm_that_it_knows() {
+    use rsip::prelude::{ToTypedHeader, UntypedHeader};
+    let (desk, registrar) = (hasty("desk").await, Bare::new().await);
+    let answer = async {
+        let first = registrar.receive_one("REGISTER sip:desks.example SIP/2.0").await;
+        assert!(!first.contains("Authorization"));
+        assert_eq!(header(&first, "To"), "To: <sip:reception@desks.example>");
+        let challenges = [
+            r#"realm="desks.example", nonce="n1", algorithm=SHA-512-256, qop="auth""#,
+            r#"realm="desks.example", nonce="n1", algorithm=SHA-256, qop="auth", opaque="o""#,
+            r#"realm="desks.example", nonce="n1", algorithm=MD5, qop="auth""#,
+        ];
+        challenge(&registrar, &desk, &first, &challenges).await;
+        let second = loop {
+            let register = registrar.receive_one("REGISTER").await;
+            if register.contains("CSeq: 2 REGISTER") {
+                break register;
+            }
+        };
+        assert_eq!(header(&second, "Call-ID"), header(&first, "Call-ID"));
+        let value = header(&second, "Authorization").split_once(": ").unwrap().1;
+        assert!(value.contains(r#"opaque="o""#) && value.contains("nc=00000001"), "{value}");
+        let proof = rsip::headers::Authorization::new(value.replace("SHA-256", "SHA256")).typed().unwrap();
+        assert_eq!(proof.algorithm, Some(rsip::headers::auth::Algorithm::Sha256));
+        let judge = rsip::services::DigestGenerator::from(&proof, "s3cret", &rsip::Method::Register);
+        assert!(judge.verify(&proof.response), "{value}");
+        registrar.respond(&desk, &second, "200 OK", "").await;
+    };
+    let (registered, ()) = tokio::join!(desk.register(reception(), registrar.address()), answer);
+    registered.unwrap();
+}
+
+#[tokio::test]
+async fn a_phone_that_is_challenged_twice_or_never_answered_is_not_registered() {
+    let (desk, registrar) = (hasty("desk").await, Bare::new().await);
+    let refuse = async {
+        for number in ["CSeq: 1 ", "CSeq: 2 "] {
+            let register = loop {
+                let register = registrar.receive_one("REGISTER").await;
+                if register.contains(number) {
+                    break register;
+                }
+            };
+            challenge(&registrar, &desk, &register, &[r#"realm="desks.example", nonce="n", qop="auth""#]).await;
+        }
+    };
+    let (refused, ()) = tokio::join!(desk.register(reception(), registrar.address()), refuse);
+    assert!(matches!(refused, Err(PhoneError::NotRegistered { status: 401, .. })), "{refused:?}");
+    let silent = desk.register(reception(), registrar.address()).await;
+    assert!(matches!(silent, Err(PhoneError::NotRegistered { status: 408, .. })), "{silent:?}");
+}
+
+#[tokio::test]
+async fn news_of_a_transfer_counts_also_after_the_call() {
+    for (fragment, succeeds) in [("SIP/2.0 200 OK", true), ("SIP/2.0 486 Busy Here", false)] {
+        let (mut bob, peer) = (hasty("bob").await, Bare::new().await);
+        peer.send(&bob, &peer.request("INVITE", 1, "", SDP)).await;
+        let call = bob.next_call().await.unwrap();
+        let tell = async {
+            let answer = peer.receive_one("SIP/2.0 200").await;
+            let tag = header(&answer, "To").split_once(";tag=").unwrap().1;
+            let to = format!(";tag={tag}");
+            peer.send(&bob, &peer.request("ACK", 1, &to, "")).await;
+            let refer = peer.receive_one("REFER").await;
+            assert_eq!(header(&refer, "Refer-To"), "Refer-To: <sip:carol@desks.example>");
+            peer.respond(&bob, &refer, "202 Accepted", "").await;
+            peer.send(&bob, &peer.request("NOTIFY", 2, &to, "SIP/2.0 100 Trying")).await;
+            peer.send(&bob, &peer.request("BYE", 3, &to, "")).await;
+            peer.send(&bob, &peer.request("NOTIFY", 4, &to, fragment)).await;
+        };
+        let ask = async {
+            call.answer().await.unwrap();
+            call.transfer("sip:carol@desks.example").await
+        };
+        let ((), transferred) = tokio::join!(tell, ask);
+        assert_eq!(transferred.is_ok(), succeeds, "{transferred:?}");
+        assert_eq!(call.over().await.unwrap(), Ending::TheyHungUp);
+    }
+}

@@ -8,10 +8,10 @@ pub use uas::{answer_outside_dialog, reply};
 
 use super::dialog::Dialog;
 use super::media::{Route, Speech};
-use super::message::Incoming;
+use super::message::{Incoming, Key};
 use super::sdp::{Direction, Local, Remote};
 use super::transaction::{Client, Datagram, Due, Repeat, Server, T1};
-use rsip::{Method, SipMessage};
+use rsip::{Method, Request, SipMessage};
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -62,12 +62,14 @@ pub struct Status {
     pub modifications: u32,
     /// The status with which the last of them was refused.
     pub refusal: Option<u16>,
+    /// What we last heard of a transfer that we asked for.
+    pub transfer: Option<u16>,
 }
 
 impl Status {
     /// A call in `phase` about which nothing else is known.
     pub fn new(phase: Phase) -> Self {
-        Self { phase, direction: Direction::Inactive, modifications: 0, refusal: None }
+        Self { phase, direction: Direction::Inactive, modifications: 0, refusal: None, transfer: None }
     }
 }
 
@@ -230,6 +232,11 @@ impl Call {
 
     fn send(&mut self, now: Instant, method: Method, sdp: Option<String>) {
         let (key, request) = self.dialog.next_request(method, sdp);
+        self.send_request(now, key, request);
+    }
+
+    fn send_request(&mut self, now: Instant, key: Key, request: Request) {
+        let method = request.method;
         let repeat =
             if method == Method::Invite { Repeat::of_invite(now, self.t1) } else { Repeat::of_others(now, self.t1) };
         let datagram = self.dialog.datagram(&request);

@@ -6,7 +6,7 @@ use crate::demo::phone::dialog::Dialog;
 use crate::demo::phone::message::{self, Incoming, Key};
 use crate::demo::phone::sdp::{Direction, Local};
 use crate::demo::phone::transaction::{Client, Datagram, Repeat, T1};
-use rsip::Method;
+use rsip::{Header, Method};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -35,6 +35,21 @@ impl Call {
         self.wanted_before = std::mem::replace(&mut self.wanted, wanted);
         let offer = self.make_offer();
         self.send(now, Method::Invite, offer);
+    }
+
+    /// Asks the other end to call `target` in our place (RFC 3515).
+    pub fn transfer(&mut self, now: Instant, target: &str) {
+        if self.phase() != Phase::Talking {
+            return self.told(481);
+        }
+        let (key, mut request) = self.dialog.next_request(Method::Refer, None);
+        request.headers.push(Header::Other("Refer-To".into(), format!("<{target}>")));
+        self.send_request(now, key, request);
+    }
+
+    /// What we hear of a transfer.
+    pub(super) fn told(&self, news: u16) {
+        self.status.send_modify(|status| status.transfer = Some(news));
     }
 
     fn modified(&self, refusal: Option<u16>) {
@@ -95,6 +110,10 @@ impl Call {
             (Method::Bye, _) => {
                 self.clients.remove(index);
                 self.end(now, Ending::WeHungUp);
+            }
+            (Method::Refer, 300..) => {
+                self.clients.remove(index);
+                self.told(status);
             }
             (_, _) => {
                 self.clients.remove(index);
@@ -179,6 +198,7 @@ impl Call {
             (Method::Invite, Phase::Calling | Phase::Ringing) => self.end(now, Ending::Silence),
             (Method::Invite, _) => self.unmodified(408),
             (Method::Bye, _) => self.end(now, Ending::WeHungUp),
+            (Method::Refer, _) => self.told(408),
             (_, _) => {}
         }
     }

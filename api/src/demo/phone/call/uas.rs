@@ -95,7 +95,8 @@ impl Call {
         if method == Method::Cancel {
             return self.cancelled(now, request, source);
         }
-        if !self.dialog.owns(request) || self.is_over() {
+        // What comes of a transfer is told for as long as it takes, also after the call (RFC 5057 §4.2).
+        if !self.dialog.owns(request) || self.is_over() && method != Method::Notify {
             return self.respond(request, source, (481, "Call/Transaction Does Not Exist"), None, None);
         }
         if self.dialog.their_sequence.is_some_and(|last| request.sequence <= last) {
@@ -104,6 +105,7 @@ impl Call {
         self.dialog.their_sequence = Some(request.sequence);
         match method {
             Method::Invite => self.reinvited(now, request, source),
+            Method::Notify => self.notified(request, source),
             Method::Bye => {
                 self.respond(request, source, (200, "OK"), None, None);
                 self.decline(now, (487, "Request Terminated"), Ending::TheyHungUp);
@@ -139,6 +141,15 @@ impl Call {
         self.respond(cancel, source, status, None, None);
         if known {
             self.decline(now, (487, "Request Terminated"), Ending::Cancelled);
+        }
+    }
+
+    /// News of a transfer: the beginning of a response (RFC 3515 §2.4.5).
+    fn notified(&mut self, notify: &Incoming, source: SocketAddr) {
+        self.respond(notify, source, (200, "OK"), None, None);
+        let news = str::from_utf8(notify.message.body()).ok().and_then(|body| body.strip_prefix("SIP/2.0 "));
+        if let Some(status) = news.and_then(|news| news.get(..3)?.parse().ok()) {
+            self.told(status);
         }
     }
 
