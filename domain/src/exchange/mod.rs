@@ -344,6 +344,10 @@ impl Exchange {
                 self.endpoint.respond_to(moment, mint, transaction, status, &headers, body.as_ref());
             }
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
+            Order::Prack { leg, tag, body } => {
+                self.endpoint.acknowledge_provisional(moment, mint, leg, &tag, body.as_ref());
+            }
+            Order::WaitForGlare { leg } => self.endpoint.wait_for_glare(moment, mint, leg),
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
             Order::Media(order) => {

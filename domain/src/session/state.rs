@@ -27,6 +27,26 @@ pub struct PendingOffer {
     pub cancelled: bool,
 }
 
+/// The offer of a callee in a reliable provisional response, to an INVITE without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyOffer {
+    /// The callee's leg.
+    pub leg: LegId,
+    /// The early dialog: the response's To tag.
+    pub tag: Box<str>,
+}
+
+/// A re-INVITE of our own: nobody asked for it, and nobody but us asks again when it is answered with 491.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restoring {
+    /// The leg whose peer's SDP is in force.
+    pub from: LegId,
+    /// The leg that is asked.
+    pub to: LegId,
+    /// How often it may still be asked.
+    pub tries: u8,
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -52,7 +72,11 @@ pub struct Session {
     pub bridged: Option<(LegId, LegId)>,
     /// A re-INVITE on its way.
     pub offer: Option<PendingOffer>,
-    /// The INVITE came without SDP.
+    /// An offer that a callee made before its answer and that waits for the caller's answer.
+    pub early_offer: Option<EarlyOffer>,
+    /// A leg that changed for an asker who had given up: it is asked back.
+    pub restoring: Option<Restoring>,
+    /// The INVITE came without SDP, and the caller has not said any since.
     pub late_offer: bool,
     /// Max-Forwards of what we send.
     pub max_forwards: u8,
@@ -107,6 +131,8 @@ impl Session {
             mode: None,
             bridged: None,
             offer: None,
+            early_offer: None,
+            restoring: None,
             late_offer: false,
             max_forwards: 70,
             caller_identity: "".into(),
@@ -249,7 +275,7 @@ impl Session {
 const fn after_refusal(cause: RefusalCause) -> LegStatus {
     match cause {
         // Its CANCEL is on the way: the wire still has to answer.
-        RefusalCause::NoAnswer | RefusalCause::Cancelled => LegStatus::Releasing,
+        RefusalCause::NoAnswer | RefusalCause::Cancelled | RefusalCause::Unacknowledged => LegStatus::Releasing,
         RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
             LegStatus::Gone
         }

@@ -55,6 +55,25 @@ pub enum LegTimer {
     NoAnswer,
     /// 64·T1 after our CANCEL: no final response will come (RFC 3261 §9.1).
     CancelUnanswered,
+    /// Send our reliable provisional response again: no PRACK yet (RFC 3262 §3).
+    RepeatProvisional,
+    /// 64·T1 after our reliable provisional response: the PRACK is missing.
+    PrackMissing,
+    /// What was answered with 491 may be asked again (RFC 3261 §14.1).
+    Glare,
+}
+
+impl LegTimer {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::RepeatAnswer,
+        Self::AckMissing,
+        Self::NoAnswer,
+        Self::CancelUnanswered,
+        Self::RepeatProvisional,
+        Self::PrackMissing,
+        Self::Glare,
+    ];
 }
 
 /// Who wakes up, and why.

@@ -111,6 +111,7 @@ fn legs() -> Vec<SessionEvent> {
         refused(487, RefusalCause::Cancelled),
         refused(503, RefusalCause::NoPorts),
         refused(488, RefusalCause::BadSdp),
+        refused(481, RefusalCause::Unacknowledged),
         SessionEvent::LegsBridged(LegsBridged { caller: CALLER, callee: CALLEE }),
         SessionEvent::ModeEntered(ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: CALLEE }),
     ]

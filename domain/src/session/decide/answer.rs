@@ -19,7 +19,11 @@ impl Session {
         if !callee.is_early() || !caller.is_early() {
             return;
         }
+        if self.takes_early_offer(leg, response) {
+            return self.on_early_offer(context, caller.id, leg, response);
+        }
         let early_media = sdp_of(response).is_some() && !self.late_offer;
+        self.note_early_answer(leg, response);
         let status = response.status().unwrap_or(180);
         self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media }));
         let first = caller.told.is_none();
@@ -90,13 +94,14 @@ impl Session {
     fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(caller) = self.caller().map(|caller| caller.id) else { return };
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
+        let Ok(answer) = self.answer_for_callee(context, caller, leg) else { return self.give_up_answer(context, leg) };
         let body = match self.late_offer {
-            true => self.late_answer(context, caller, leg),
+            true => self.late_offer_body(context, caller, leg).ok(),
             false => self.connect_media(context, caller, leg),
         };
         let Some(body) = body else { return self.give_up_answer(context, leg) };
         if !self.late_offer {
-            context.order(Order::Acknowledge { leg, body: None });
+            context.order(Order::Acknowledge { leg, body: answer });
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
         }
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg: caller }));
@@ -107,14 +112,6 @@ impl Session {
         context.order(Order::Answer { leg: caller, status: 200, headers, body: Some(body) });
         self.early_leg = None;
         self.give_up_callees(context);
-    }
-
-    /// The 2xx carries the offer: ports are set aside for both legs now, the answer comes with the caller's ACK.
-    fn late_answer(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId) -> Option<Body> {
-        let described = self.describe_heard(callee).ok()?;
-        self.reserve(context, caller, &described).ok()?;
-        self.reserve(context, callee, &described).ok()?;
-        self.rewrite_heard(callee, caller).ok()
     }
 
     /// The callee answered with nothing that can be relayed. Others may ring on.

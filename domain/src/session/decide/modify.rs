@@ -92,9 +92,7 @@ impl Session {
 
     /// The asked leg said yes.
     pub(super) fn on_offer_accepted(&mut self, context: &mut Context<'_>, leg: LegId, described: bool) {
-        let Some(offer) = self.offer_to(leg) else {
-            return context.order(Order::Acknowledge { leg, body: None });
-        };
+        let Some(offer) = self.offer_to(leg) else { return self.on_own_accepted(context, leg, described) };
         if offer.cancelled {
             return self.restore(context, offer);
         }
@@ -116,7 +114,7 @@ impl Session {
         self.agree(offer.to);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
         self.answer_offer(context, offer, 200, Some(body));
-        self.relay_bridge(context);
+        self.relay_agreed(context);
     }
 
     /// The 2xx of the asked leg carries the offer: it goes to the asker, whose ACK will answer it.
@@ -149,16 +147,7 @@ impl Session {
             self.agree(from);
         }
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: from }));
-        self.relay_bridge(context);
-    }
-
-    /// The asker had given up, but the asked leg changed: it is asked back to what is in force.
-    fn restore(&mut self, context: &mut Context<'_>, offer: PendingOffer) {
-        context.order(Order::Acknowledge { leg: offer.to, body: None });
-        self.offer = None;
-        if let Ok(body) = self.rewrite_agreed(offer.from, offer.to) {
-            context.order(Order::Reinvite { leg: offer.to, body: Some(body) });
-        }
+        self.relay_agreed(context);
     }
 
     /// The asked leg said no; 481 and 408 mean that its dialog is gone (RFC 5057 §5.1).
@@ -166,7 +155,7 @@ impl Session {
         if matches!(status, 408 | 481) {
             return self.on_dialog_gone(context, leg);
         }
-        let Some(offer) = self.offer_to(leg) else { return };
+        let Some(offer) = self.offer_to(leg) else { return self.on_own_refused(context, leg, status) };
         if offer.cancelled {
             self.offer = None;
             return;
@@ -183,8 +172,10 @@ impl Session {
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    fn relay_bridge(&mut self, context: &mut Context<'_>) {
-        if let Some((caller, callee)) = self.bridged {
+    /// Relays what is in force between those who hear each other, before an answer too.
+    pub(super) fn relay_agreed(&mut self, context: &mut Context<'_>) {
+        let early = || Some((self.caller()?.id, self.early_leg?));
+        if let Some((caller, callee)) = self.bridged.or_else(early) {
             self.relay(context, caller, callee);
         }
     }

@@ -2,6 +2,7 @@
 //! line breaks.
 
 use super::Endpoint;
+use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Methods that we serve.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK";
 
 /// Methods that we serve outside dialogs.
 const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
@@ -129,6 +130,9 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         let outside = status == 405 && request.to().is_ok_and(|to| to.tag().is_none());
         writer.header(HeaderName::Allow, if outside { ALLOW_OUTSIDE } else { ALLOW });
     }
+    if (invite || options) && (200..300).contains(&status) {
+        writer.header(HeaderName::Supported, SUPPORTED);
+    }
     if options && status == 200 {
         writer.header_raw("Accept", ACCEPT);
     }
@@ -142,7 +146,7 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
         writer.header(HeaderName::Warning, "399 exchange \"Accept does not list application/sdp\"");
     }
     if status == 420 {
-        for option in request.values(HeaderName::Require) {
+        for option in unsupported(request) {
             writer.header(HeaderName::Unsupported, option);
         }
     }

@@ -8,9 +8,13 @@ mod content;
 mod flows;
 mod forks;
 mod large;
+mod glare;
 mod message;
+mod options;
 mod orders;
+mod prack;
 mod relay;
+mod reliable;
 mod request;
 mod response;
 mod stateless;
@@ -18,6 +22,7 @@ mod timers;
 mod update;
 
 pub use content::content_refusal;
+pub use options::RELIABLE;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use orders::InvitePlan;
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
@@ -32,6 +37,8 @@ use crate::ports::Mint;
 use crate::time::Moment;
 use bytes::Bytes;
 use flows::{FlowUser, FlowUsers};
+use prack::Heard;
+use reliable::Provisionals;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -74,6 +81,21 @@ pub enum Fact {
     Requested(TransactionId, Message),
     /// What came of a request that was sent for another leg's: of which, and its final response; none where nothing came.
     Responded(TransactionId, Option<Message>),
+    /// The PRACK to a provisional response of ours.
+    Pracked {
+        /// Offer and answer have been exchanged reliably.
+        settled: bool,
+        /// SDP in it answers the offer that we made reliably.
+        answers: bool,
+        /// The PRACK.
+        request: Message,
+    },
+    /// No PRACK came within 64·T1: the INVITE is to be refused.
+    PrackMissing,
+    /// Our PRACK was refused with this status; 408 where nothing came to it.
+    PrackRefused(u16),
+    /// What was answered with 491 may be asked again.
+    GlareOver,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
     /// The leg's last transaction ended: nothing about it remains.
@@ -261,6 +283,9 @@ pub struct Endpoint {
     client_keys: HashMap<ClientKey, TransactionId>,
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashSet<Box<str>>,
+    /// Of INVITEs without a final response: what we said reliably, and what we heard so.
+    provisionals: HashMap<LegId, Box<Provisionals>>,
+    heard: HashMap<LegId, Vec<Heard>>,
     transactions: u64,
     flows: FlowUsers,
     outputs: VecDeque<Output>,
@@ -278,6 +303,8 @@ impl Endpoint {
             clients: HashMap::new(),
             client_keys: HashMap::new(),
             pending_invites: HashSet::new(),
+            provisionals: HashMap::new(),
+            heard: HashMap::new(),
             transactions: 0,
             flows: FlowUsers::default(),
             outputs: VecDeque::new(),
@@ -393,8 +420,9 @@ impl Endpoint {
             if let Some(dialog) = self.dialogs.remove(&leg) {
                 self.flows.leave(dialog.flow, FlowUser::Leg(leg));
             }
-            for timer in [LegTimer::RepeatAnswer, LegTimer::AckMissing, LegTimer::NoAnswer, LegTimer::CancelUnanswered]
-            {
+            self.provisionals.remove(&leg);
+            self.heard.remove(&leg);
+            for timer in LegTimer::ALL {
                 self.timers.stop(Timer::Leg(leg, timer));
             }
             self.learned(leg, Fact::Forgotten);
@@ -407,6 +435,9 @@ impl Endpoint {
             dialog.slim();
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.timers.stop(Timer::Leg(leg, LegTimer::Glare));
+        self.provisionals_over(leg);
+        self.heard.remove(&leg);
         self.forget_if_over(leg);
     }
 }

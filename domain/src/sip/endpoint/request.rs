@@ -1,6 +1,7 @@
 //! Requests that arrive: matched to transactions (RFC 3261 §17.2.3) and dialogs (§12.2.2), or answered without either.
 
 use super::content::content_refusal;
+use super::options::requires_too_much;
 use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::ids::{EventId, LegId};
@@ -8,7 +9,7 @@ use crate::ports::Mint;
 use crate::sip::dialog::DialogState;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Class, server_invite, server_other};
-use crate::sip::wire::{HeaderName, Message, Method, Via};
+use crate::sip::wire::{Message, Method, Via};
 use crate::time::Moment;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -141,10 +142,10 @@ impl Endpoint {
         request: Message,
         method: &Method,
     ) {
-        if request.header(HeaderName::Require).is_some() && !matches!(method, Method::Cancel | Method::Ack) {
+        if requires_too_much(&request) && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
         }
-        if matches!(method, Method::Invite | Method::Update)
+        if matches!(method, Method::Invite | Method::Update | Method::Prack)
             && let Some(status) = content_refusal(&request)
         {
             return self.respond_other(now, mint, id, status);
@@ -162,6 +163,7 @@ impl Endpoint {
             Method::Invite => self.receive_reinvite(now, mint, leg, id, flow, request),
             Method::Options => self.respond_other(now, mint, id, 200),
             Method::Update => self.receive_update(now, mint, leg, id, flow, request),
+            Method::Prack => self.receive_prack(now, mint, leg, id, request),
             Method::Info | Method::Message => self.receive_passing(now, mint, leg, id, request),
             known if is_known(known) => self.respond_other(now, mint, id, 405),
             _ => self.respond_other(now, mint, id, 501),
@@ -231,20 +233,20 @@ impl Endpoint {
     fn receive_out_of_dialog(&mut self, flow: Flow, request: Message, method: &Method) {
         match method {
             Method::Ack => self.drop_silently(flow, Stateless::StrayAck),
-            Method::Bye => self.answer_statelessly(flow, &request, 481),
-            Method::Options if request.header(HeaderName::Require).is_none() => {
+            Method::Bye | Method::Prack => self.answer_statelessly(flow, &request, 481),
+            Method::Options if !requires_too_much(&request) => {
                 self.answer_statelessly(flow, &request, 200);
             }
             Method::Invite => self.receive_new_invite(flow, request),
             Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
-            _ if request.header(HeaderName::Require).is_some() => self.answer_statelessly(flow, &request, 420),
+            _ if requires_too_much(&request) => self.answer_statelessly(flow, &request, 420),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),
         }
     }
 
     fn receive_new_invite(&mut self, flow: Flow, request: Message) {
-        if request.header(HeaderName::Require).is_some() {
+        if requires_too_much(&request) {
             return self.answer_statelessly(flow, &request, 420);
         }
         if request.max_forwards().is_ok_and(|hops| hops == Some(0)) {

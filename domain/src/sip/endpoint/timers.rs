@@ -80,6 +80,9 @@ impl Endpoint {
             }
             LegTimer::NoAnswer => self.learned(leg, Fact::NoAnswer),
             LegTimer::CancelUnanswered => self.give_up_cancelled(leg),
+            LegTimer::RepeatProvisional => self.repeat_provisional(now, mint, leg),
+            LegTimer::PrackMissing => self.prack_missing(leg),
+            LegTimer::Glare => self.learned(leg, Fact::GlareOver),
         }
     }
 
