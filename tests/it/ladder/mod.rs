@@ -19,10 +19,12 @@ macro_rules! scenarios {
 use scenarios;
 
 mod basic;
+mod early;
 mod fork;
 mod modify;
 mod pass;
 mod paths;
+mod prack;
 mod race;
 mod refuse;
 mod register;
@@ -39,8 +41,10 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         basic::ALL,
         fork::ALL,
         modify::ALL,
+        early::ALL,
         pass::ALL,
         paths::ALL,
+        prack::ALL,
         race::ALL,
         refuse::ALL,
         register::ALL,

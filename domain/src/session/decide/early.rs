@@ -7,7 +7,7 @@ use crate::session::event::{
     EndCause, LegAlerted, LegConfirmed, LegReleased, OfferAccepted, OfferChange, OfferMade, RefusalCause, ReleaseCause,
     SessionEvent,
 };
-use crate::session::leg::{Leg, LegStatus};
+use crate::session::leg::{Leg, LegRole, LegStatus};
 use crate::session::media::{MediaFault, is_reliable, sdp_of};
 use crate::session::order::{Context, Order};
 use crate::session::state::{EarlyOffer, Ending, Session};
@@ -24,7 +24,8 @@ impl Session {
         let of_group = |target: &&crate::session::event::Target| {
             self.targets.get(self.group_from).is_some_and(|first| first.group == target.group)
         };
-        let alone = group == 1 && self.targets.get(self.group_from..).unwrap_or_default().iter().filter(of_group).count() == 1;
+        let alone =
+            group == 1 && self.targets.get(self.group_from..).unwrap_or_default().iter().filter(of_group).count() == 1;
         if let Some(leg) = self.leg_mut(leg) {
             leg.lacks_answer = late;
             leg.takes_reliable = !late || (caller && alone);
@@ -54,12 +55,16 @@ impl Session {
     pub(super) fn on_early_offer(&mut self, context: &mut Context<'_>, caller: LegId, leg: LegId, response: &Message) {
         let tag = response.to().ok().and_then(|to| to.tag().map(Box::from)).unwrap_or_default();
         let first = self.leg(leg).is_some_and(|leg| leg.early.first().is_some_and(|early| early.tag == tag));
-        if !first || self.early_offer.is_some() {
-            // Another fork, or the first one's is not answered: without a PRACK it gives up by itself.
+        if !first {
+            // Another fork of the same leg: without a PRACK it gives up by itself.
             return;
         }
         let status = response.status().unwrap_or(183);
         self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media: true }));
+        if self.early_offer.is_some() {
+            // The caller has one of a leg that failed: its answer is for this one.
+            return;
+        }
         let headers = super::pass::passed_back(response);
         if !self.late_offer {
             let answered = self.answer_early(context, caller, leg, &tag);
@@ -147,34 +152,50 @@ impl Session {
             leg.settled |= settled;
         }
         let Some(EarlyOffer { leg: callee, tag }) = self.early_offer.take() else { return };
-        let Some(answer) = answer.and_then(sdp_of) else {
+        let Some(answer) = answer else {
             // An offer without an answer: there is nothing that the callee's PRACK could say.
             self.give_up_callees(context);
             return self.refuse_caller(context, 488, 488);
         };
-        if let Some(leg) = self.leg_mut(caller) {
-            leg.heard = Some(answer);
-        }
+        self.hear_prack(caller, answer);
         self.agree(caller);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: callee }));
-        let status = self.leg(callee).map(|callee| callee.status);
-        match status {
-            Some(LegStatus::Inviting | LegStatus::Alerting) => {
-                let body = self.rewrite_heard(caller, callee).ok();
-                context.order(Order::Prack { leg: callee, tag, body });
-                self.early_leg = Some(callee);
-            }
-            // It did not wait for its PRACK.
-            Some(LegStatus::Answered) => {
-                let body = self.rewrite_heard(caller, callee).ok();
-                context.order(Order::Acknowledge { leg: callee, body });
-                self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg: callee }));
-            }
-            Some(LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone) | None => return,
+        let Some((callee, tag)) = self.answerable(callee, tag) else { return };
+        let early = self.leg(callee).is_some_and(Leg::is_early);
+        let body = match self.answer_for(context, caller, callee) {
+            Ok(body) => Some(body),
+            Err(fault) if early => return self.give_up_early(context, callee, fault.status()),
+            Err(_) => return self.release_all(context, ReleaseCause::Unusable),
+        };
+        if early {
+            context.order(Order::Prack { leg: callee, tag, body });
+            self.early_leg = Some(callee);
+        } else {
+            context.order(Order::Acknowledge { leg: callee, body });
+            self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg: callee }));
         }
         self.settle(callee);
         self.agree(callee);
         self.relay(context, caller, callee);
+    }
+
+    /// The leg whose offer the caller has answered, or one that offered when that had failed: it rings, or did not wait for
+    /// its PRACK. With it the To tag of what it said reliably.
+    fn answerable(&self, callee: LegId, tag: Box<str>) -> Option<(LegId, Box<str>)> {
+        let answered =
+            |leg: &&Leg| leg.role == LegRole::Callee && leg.lacks_answer && leg.status == LegStatus::Answered;
+        if let Some(leg) = self.legs.iter().find(answered) {
+            return Some((leg.id, tag));
+        }
+        if self.leg(callee).is_some_and(Leg::is_early) {
+            return Some((callee, tag));
+        }
+        self.legs.iter().filter(|leg| leg.role == LegRole::Callee && leg.is_early() && leg.lacks_answer).find_map(
+            |leg| {
+                let early = leg.early.first().filter(|early| early.reliable)?;
+                Some((leg.id, early.tag.clone()))
+            },
+        )
     }
 
     /// A callee's early offer cannot be relayed, or what the caller said does not answer it.
@@ -216,6 +237,13 @@ impl Session {
         let both = [leg, peer].into_iter().all(|leg| self.leg(leg).is_some_and(|leg| leg.settled));
         let heard = [Some(leg), Some(peer)].contains(&self.early_leg);
         self.leg(peer).filter(|peer| both && heard && peer.takes_update).map(|peer| peer.id)
+    }
+
+    /// Takes in the SDP of a PRACK that was found to belong to something.
+    pub(super) fn hear_prack(&mut self, leg: LegId, prack: &Message) {
+        if let (Some(leg), Some(sdp)) = (self.leg_mut(leg), sdp_of(prack)) {
+            leg.heard = Some(sdp);
+        }
     }
 
     /// What was offered before an answer and refused is not what the leg says.

@@ -12,13 +12,7 @@ use crate::sip::wire::{Message, Method};
 impl Session {
     /// The peer of `leg` offers a change; the request waits for its answer. `unready` says that the other leg cannot be
     /// asked.
-    pub(super) fn on_update(
-        &mut self,
-        context: &mut Context<'_>,
-        leg: LegId,
-        asked_by: TransactionId,
-        unready: u16,
-    ) {
+    pub(super) fn on_update(&mut self, context: &mut Context<'_>, leg: LegId, asked_by: TransactionId, unready: u16) {
         if let Some(offer) = self.offer {
             // RFC 3311 §5.2: 500 where an offer of this peer waits, 491 where one of ours does.
             let theirs = (offer.late && offer.to == leg) || (!offer.late && offer.from == leg);

@@ -7,8 +7,8 @@
 mod content;
 mod flows;
 mod forks;
-mod large;
 mod glare;
+mod large;
 mod message;
 mod options;
 mod orders;
@@ -22,8 +22,8 @@ mod timers;
 mod update;
 
 pub use content::content_refusal;
-pub use options::RELIABLE;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
+pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 

@@ -1,7 +1,7 @@
 //! What a session orders: requests it begins, responses it gives. The endpoint adds what the protocol demands.
 
-use super::options::RELIABLE;
 use super::message::{RequestParts, response_flow, write_sibling};
+use super::options::RELIABLE;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::{

@@ -106,15 +106,7 @@ impl Endpoint {
     }
 
     /// A PRACK in the early dialog of its response: by the tag, Contact and route set of that one (RFC 3262 §4).
-    fn send_prack(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        leg: LegId,
-        tag: &str,
-        rseq: u32,
-        body: Option<&Body>,
-    ) {
+    fn send_prack(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, tag: &str, rseq: u32, body: Option<&Body>) {
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         dialog.local_cseq += 1;
         let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());

@@ -80,7 +80,11 @@ impl Provisionals {
         let waits = self.unacknowledged.as_ref();
         match status {
             101..=199 if described || (self.demand == Demand::Required && (self.offered || self.told.is_some())) => {
-                if waits.is_some() { Course::Later } else { Course::Reliably }
+                if waits.is_some() {
+                    Course::Later
+                } else {
+                    Course::Reliably
+                }
             }
             101..=199 if self.demand == Demand::Required => Course::Never,
             200..=299 if updating || waits.is_some_and(|waits| waits.described) => Course::Later,
