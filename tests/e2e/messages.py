@@ -46,8 +46,9 @@ def body(side, direction, version=1):
 # What a caller sends.
 
 
-def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit="500"):
-    """The first INVITE; `direction` none makes it a late offer, `retransmit` 0 sends it once."""
+def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit="500", extra=""):
+    """The first INVITE; `direction` none makes it a late offer, `retransmit` 0 sends it once, `extra` is one more header."""
+    more = f"{extra.replace('_', ' ')}\n" if extra else ""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
     return send(f"""
         INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
@@ -60,7 +61,7 @@ def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit=
         Max-Forwards: {max_forwards}
         User-Agent: caller-agent
         X-Private: caller-private
-        {body("caller", direction)}""", attributes)
+        {more}{body("caller", direction)}""", attributes)
 
 
 def ack(direction="none"):
@@ -101,7 +102,12 @@ def cancel():
         """, ' retrans="500"')
 
 
-def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
+def prack(cseq, direction="none"):
+    """PRACK of the reliable provisional response that was just kept."""
+    return in_dialog("PRACK", cseq, direction, extra="RAck: [$rseq] 1 INVITE\n")
+
+
+def in_dialog(method, cseq, direction="none", branch="", retransmit="500", extra=""):
     """A caller's request within the dialog; with a direction it carries SDP and a Contact."""
     contact = "Contact: <sip:caller-contact@[local_ip]:[local_port]>\n" if method in ("INVITE", "UPDATE") else ""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
@@ -113,7 +119,7 @@ def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
         To: {DIALLED}[peer_tag_param]
         Call-ID: [call_id]
         CSeq: {cseq} {method}
-        {contact}Max-Forwards: 70
+        {contact}{extra}Max-Forwards: 70
         {body("caller", direction, cseq)}""", attributes)
 
 
@@ -240,6 +246,23 @@ def progress():
     return f'<recv response="183">{checks(has("m=audio"))}</recv>'
 
 
+def reliable(code, direction="none"):
+    """A provisional response that asks for a PRACK, with SDP or without; remembers its number, the dialog's target and route."""
+    media = lacks("m=audio") if direction == "none" else has("m=audio")
+    kept = checks(keep("100rel", "Require", "seen"), keep("[1-9][0-9]*", "RSeq", "rseq"), media)
+    return f'<recv response="{code}" rrs="true">{kept}</recv>'
+
+
+def pracked(cseq, direction="none"):
+    """The PRACK, and its 200."""
+    return f'{prack(cseq, direction)}\n<recv response="200">{expecting_method("PRACK")}</recv>'
+
+
+def answered_before():
+    """200 without SDP: the answer was given reliably."""
+    return f'<recv response="200" rrs="true">{checks(keep("INVITE", "CSeq", "seen"), lacks("m=audio"))}</recv>'
+
+
 def expecting(direction):
     """The answer's SDP has that direction."""
     return checks(has(f"a={direction}"))
@@ -293,13 +316,23 @@ def lacks(pattern):
     return f'<ereg regexp="{escaped(pattern)}" search_in="msg" check_it_inverse="true" assign_to="unseen"/>'
 
 
-def invited(direction="sendrecv"):
-    """The first INVITE at the callee; remembers the dialog for requests of the callee's own and for late answers."""
+def takes_reliably():
+    """The INVITE says that provisional responses may be sent reliably."""
+    return keep("100rel", "Supported", "seen")
+
+
+def invited_reliably(direction="sendrecv"):
+    """The first INVITE at a callee that may respond reliably."""
+    return invited(direction, takes_reliably())
+
+
+def invited(direction="sendrecv", *more):
+    """The first INVITE at the callee, with more checks; remembers the dialog for requests of the callee's own and for late answers."""
     media = lacks("m=audio") if direction == "none" else has("m=audio")
     return '<recv request="INVITE">' + checks(
         keep("sip:[^;>]+", "Contact", "target"), keep("SIP/2.0/(UDP|TCP).*", "Via", "via"),
         keep("<.*", "From", "from"), keep("<.*", "To", "to"),
-        '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media) + "</recv>"
+        '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media, *more) + "</recv>"
 
 
 def sends_back():
@@ -350,6 +383,17 @@ def reply(code, reason, direction="none", version="1", retransmit="0", extra="")
 def rings():
     """180 without SDP."""
     return reply("180", "Ringing")
+
+
+def reply_reliably(code, reason, direction="none", rseq="1"):
+    """The callee's provisional response that asks for a PRACK, repeated until that comes."""
+    return reply(code, reason, direction, "1", "500", f"Require: 100rel\nRSeq: {rseq}\n")
+
+
+def got_prack(rseq="1", direction="none"):
+    """The PRACK of that response, with SDP or without, and its 200."""
+    media = lacks("m=audio") if direction == "none" else has("m=audio")
+    return f'<recv request="PRACK">{checks(keep(f"{rseq} 1 INVITE", "RAck", "seen"), media)}</recv>\n{confirms()}'
 
 
 def answers(direction="sendrecv", retransmit="500"):
