@@ -36,15 +36,28 @@ pub struct EarlyOffer {
     pub tag: Box<str>,
 }
 
-/// A re-INVITE of our own: nobody asked for it, and nobody but us asks again when it is answered with 491.
+/// A re-INVITE of our own, which says what is in force to a leg that was told otherwise: nobody asked for it, and nobody
+/// but us asks again when it is answered with 491.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Restoring {
+pub struct OwnOffer {
     /// The leg whose peer's SDP is in force.
     pub from: LegId,
     /// The leg that is asked.
     pub to: LegId,
     /// How often it may still be asked.
     pub tries: u8,
+    /// It has gone and has no answer yet.
+    pub asked: bool,
+}
+
+impl OwnOffer {
+    /// It goes this often at most: a peer that always says 491 is not asked for ever.
+    const MAX_TRIES: u8 = 8;
+
+    /// What is in force on `from`, for `to`.
+    pub const fn new(from: LegId, to: LegId) -> Self {
+        Self { from, to, tries: Self::MAX_TRIES, asked: false }
+    }
 }
 
 /// See the module.
@@ -74,8 +87,8 @@ pub struct Session {
     pub offer: Option<PendingOffer>,
     /// An offer that a callee made before its answer and that waits for the caller's answer.
     pub early_offer: Option<EarlyOffer>,
-    /// A leg that changed for an asker who had given up: it is asked back.
-    pub restoring: Option<Restoring>,
+    /// A re-INVITE of our own that is on its way, or will be.
+    pub own_offer: Option<OwnOffer>,
     /// The INVITE came without SDP, and the caller has not said any since.
     pub late_offer: bool,
     /// Max-Forwards of what we send.
@@ -132,7 +145,7 @@ impl Session {
             bridged: None,
             offer: None,
             early_offer: None,
-            restoring: None,
+            own_offer: None,
             late_offer: false,
             max_forwards: 70,
             caller_identity: "".into(),

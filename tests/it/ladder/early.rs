@@ -1,5 +1,6 @@
 //! What is agreed before an answer: offers in reliable provisional responses, in PRACKs and in UPDATEs.
 
+use super::modify::waits;
 use super::prack::{REQUIRED, SUPPORTED, assert_reliable, called, says_reliably};
 use super::{body, cancelled, gets_bye, hang_up, lines, pass, refused};
 use domain::session::event::EndCause;
@@ -213,6 +214,41 @@ fn a_late_offer_of_a_target_that_fails_is_answered_for_the_next_by_the_ack() {
     }
 }
 
+fn where_another_callee_answers_than_was_heard_reliably_its_sdp_is_offered_after_the_answer() {
+    let mut world = World::default();
+    world.ring_instead(&[&DESKS[..2]], 20);
+    let mut caller = world.phone(CARRIER);
+    let offer = caller.sdp("sendrecv");
+    caller.call_with(&mut world, NUMBER, Some(&offer), SUPPORTED);
+    caller.expect(&mut world, "100");
+    let [mut first, mut second] = [DESKS[0], DESKS[1]].map(|address| world.phone(address));
+    let invites = [&mut first, &mut second].map(|desk| desk.expect(&mut world, "INVITE"));
+    let early = first.sdp("sendrecv");
+    first.respond(&mut world, &invites[0], 183, Some(&early));
+    let told = caller.expect(&mut world, "183");
+    let sdp = second.sdp("sendrecv").replace("RTP/AVP 0\r\na=rtpmap:0 PCMU", "RTP/AVP 8\r\na=rtpmap:8 PCMA");
+    second.respond(&mut world, &invites[1], 200, Some(&sdp));
+    second.expect(&mut world, "ACK");
+    cancelled(&mut world, &mut first, &invites[0]);
+    caller.expect_silence(&mut world);
+    caller.prack(&mut world, &told, None);
+    caller.expect(&mut world, "200 (2 PRACK)");
+    assert!(caller.expect(&mut world, "200 (1 INVITE)").body().is_empty());
+    caller.ack(&mut world, None);
+    let invite = caller.expect(&mut world, "INVITE");
+    assert!(body(&invite).contains("RTP/AVP 8\r\n") && body(&told).contains("RTP/AVP 0\r\n"));
+    // Glare: it is ours to ask again.
+    caller.respond(&mut world, &invite, 491, None);
+    caller.expect(&mut world, "ACK");
+    let (_, invite) = waits(&mut world, &mut caller);
+    let sdp = caller.sdp("sendrecv").replace("RTP/AVP 0\r\na=rtpmap:0 PCMU", "RTP/AVP 8\r\na=rtpmap:8 PCMA");
+    caller.respond(&mut world, &invite, 200, Some(&sdp));
+    caller.expect(&mut world, "ACK");
+    second.expect_silence(&mut world);
+    hang_up(&mut world, &mut caller, &mut second);
+    world.assert_nothing_left();
+}
+
 /// A call that rings, offer and answer exchanged reliably on both legs, both sides taking UPDATE.
 #[track_caller]
 fn settled(world: &mut World) -> (Phone, Phone, Message) {
@@ -375,6 +411,7 @@ super::scenarios![
     a_callee_that_answers_without_waiting_for_its_prack_is_answered_by_the_ack,
     after_a_late_offer_was_answered_the_next_target_gets_an_offer,
     a_late_offer_of_a_target_that_fails_is_answered_for_the_next_by_the_ack,
+    where_another_callee_answers_than_was_heard_reliably_its_sdp_is_offered_after_the_answer,
     what_was_agreed_reliably_may_be_changed_by_update_before_the_answer,
     an_early_change_that_is_refused_changes_nothing,
     an_early_change_is_overtaken_by_a_refusal_of_the_call,

@@ -260,7 +260,7 @@ fn asked_back(world: &mut World, caller: &mut Phone, callee: &mut Phone) {
 
 /// Milliseconds until the phone gets an INVITE.
 #[track_caller]
-fn waits(world: &mut World, phone: &mut Phone) -> (u64, Message) {
+pub(super) fn waits(world: &mut World, phone: &mut Phone) -> (u64, Message) {
     for waited in 0..=400 {
         if let Some(bytes) = world.next_for(phone.address) {
             return (waited * 10, Message::scan(bytes).unwrap());
@@ -337,6 +337,30 @@ fn what_the_peer_asks_meanwhile_goes_before_what_we_ask_again() {
     let sdp = callee.sdp("sendonly");
     callee.respond(&mut world, &again, 200, Some(&sdp));
     callee.expect(&mut world, "ACK");
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
+fn what_we_ask_of_our_own_accord_yields_to_what_is_asked_of_the_same_leg_and_is_not_overtaken() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    let (offer, answer) = (caller.sdp("sendonly"), callee.sdp("recvonly"));
+    change(&mut world, &mut caller, &mut callee, &offer, &answer);
+    pass(&mut world, 10_000);
+    callee.expect_silence(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    let (_, again) = waits(&mut world, &mut callee);
+    let offer = caller.sdp("sendrecv");
+    caller.reinvite(&mut world, Some(&offer));
+    caller.expect(&mut world, "100");
+    refused(&mut world, &mut caller, "491");
+    caller.say_with(&mut world, "UPDATE", "", &offer);
+    caller.expect(&mut world, "491");
+    let sdp = callee.sdp("recvonly");
+    callee.respond(&mut world, &again, 200, Some(&sdp));
+    callee.expect(&mut world, "ACK");
+    callee.expect_silence(&mut world);
     hang_up(&mut world, &mut caller, &mut callee);
     world.assert_nothing_left();
 }
@@ -474,6 +498,7 @@ super::scenarios![
     a_change_that_is_answered_after_its_cancel_is_taken_back,
     what_we_ask_of_our_own_accord_and_is_491_is_asked_again_in_due_time,
     what_we_ask_of_our_own_accord_is_not_asked_for_ever_nor_after_the_call,
+    what_we_ask_of_our_own_accord_yields_to_what_is_asked_of_the_same_leg_and_is_not_overtaken,
     what_the_peer_asks_meanwhile_goes_before_what_we_ask_again,
     a_change_that_is_answered_481_ends_both_legs,
     a_change_that_is_never_answered_ends_both_legs,

@@ -94,6 +94,7 @@ impl Session {
     fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(caller) = self.caller().map(|caller| caller.id) else { return };
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
+        let before = self.leg(caller).filter(|caller| caller.takes_reliable).and_then(|caller| caller.told.clone());
         let Ok(answer) = self.answer_for_callee(context, caller, leg) else { return self.give_up_answer(context, leg) };
         let body = match self.late_offer {
             true => self.late_offer_body(context, caller, leg).ok(),
@@ -109,7 +110,8 @@ impl Session {
         let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
         self.record(context, SessionEvent::ModeEntered(entered));
         let headers = passed_back(response);
-        context.order(Order::Answer { leg: caller, status: 200, headers, body: Some(body) });
+        let body = self.left_to_say(before, body, (caller, leg));
+        context.order(Order::Answer { leg: caller, status: 200, headers, body });
         self.early_leg = None;
         self.give_up_callees(context);
     }
@@ -128,6 +130,7 @@ impl Session {
         let answered = self.leg(leg).is_some_and(|leg| leg.status == LegStatus::Answered);
         if answered {
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
+            self.ask_when_confirmed(context, leg);
         }
         let Some(peer) = self.peer_of(leg) else { return };
         if self.offer.is_some_and(|offer| offer.late && offer.from == leg) {

@@ -10,9 +10,10 @@ use crate::session::event::{
 use crate::session::leg::{Leg, LegRole, LegStatus};
 use crate::session::media::{MediaFault, is_reliable, sdp_of};
 use crate::session::order::{Context, Order};
-use crate::session::state::{EarlyOffer, Ending, Session};
+use crate::session::state::{EarlyOffer, Ending, OwnOffer, Session};
 use crate::sip::endpoint::{Body, SessionHeaders};
 use crate::sip::wire::Message;
+use bytes::Bytes;
 
 impl Session {
     /// Notes what may come early of a leg that is about to be invited. An INVITE without an offer asks for one: it may come
@@ -196,6 +197,21 @@ impl Session {
                 Some((leg.id, early.tag.clone()))
             },
         )
+    }
+
+    /// What the 2xx to the caller still has to say. Once SDP went reliably it is the answer, and no other may follow
+    /// (RFC 3261 §13.2.1): where another callee's is in force now, it is offered as soon as the call is confirmed.
+    pub(super) fn left_to_say(
+        &mut self,
+        reliably_told: Option<Bytes>,
+        body: Body,
+        (caller, callee): (LegId, LegId),
+    ) -> Option<Body> {
+        let Some(told) = reliably_told else { return Some(body) };
+        if told != body.bytes {
+            self.own_offer = Some(OwnOffer::new(callee, caller));
+        }
+        None
     }
 
     /// A callee's early offer cannot be relayed, or what the caller said does not answer it.

@@ -16,7 +16,9 @@ use crate::sip::wire::Message;
 impl Session {
     pub(super) fn on_reinvited(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {
         let peer = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer) && self.offer.is_none());
-        let Some(peer) = peer else { return self.answer_reinvite(context, leg, 491, None) };
+        let Some(peer) = peer.filter(|peer| self.may_ask(*peer)) else {
+            return self.answer_reinvite(context, leg, 491, None);
+        };
         let late = sdp_of(request).is_none();
         let body = match self.offer_body(context, leg, peer, late) {
             Ok(body) => body,

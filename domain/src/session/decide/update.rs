@@ -27,6 +27,9 @@ impl Session {
             self.forget_early_offer(leg);
             return self.respond(context, asked_by, unready);
         };
+        if !self.may_ask(peer) {
+            return self.respond(context, asked_by, if unready == 488 { 488 } else { 491 });
+        }
         let body = match self.offer_body(context, leg, peer, false) {
             Ok(body) => body,
             Err(fault) => {
