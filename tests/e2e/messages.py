@@ -125,21 +125,30 @@ def in_dialog(method, cseq, direction="none", branch="", retransmit="500", extra
 
 def info(cseq):
     """A digit of the caller's within the dialog."""
+    return carrying("INFO", cseq, "application/dtmf-relay", "Signal=5\nDuration=160")
+
+
+def message(cseq):
+    """A line of text of the caller's within the dialog."""
+    return carrying("MESSAGE", cseq, "text/plain", "Are you still there?")
+
+
+def carrying(method, cseq, kind, text):
+    """A caller's request within the dialog with a body of its own."""
     return send(f"""
-        INFO [next_url] SIP/2.0
+        {method} [next_url] SIP/2.0
         {VIA}[branch]
         [routes]
         From: {CALLER}
         To: {DIALLED}[peer_tag_param]
         Call-ID: [call_id]
-        CSeq: {cseq} INFO
+        CSeq: {cseq} {method}
         Max-Forwards: 70
         X-Private: caller-private
-        Content-Type: application/dtmf-relay
+        Content-Type: {kind}
         Content-Length: [len]
 
-        Signal=5
-        Duration=160
+        {text}
         """, ' retrans="500"')
 
 
@@ -176,6 +185,37 @@ def caller_answers(code="200", reason="OK", direction="none", version="1"):
         [last_Call-ID:]
         [last_CSeq:]
         {contact}{body("caller", direction, version)}""", ' retrans="500"' if direction != "none" else "")
+
+
+def invite_as(user, cseq="1", proven=""):
+    """An INVITE of a user; with `proven` it carries credentials. Its branch is named by its number."""
+    return send(f"""
+        INVITE sip:[service]@[domain] SIP/2.0
+        {VIA}{BRANCH.format("as" + cseq)}
+        From: <sip:{user}@[domain]>;tag=callertag-[pid]-[call_number]
+        To: <sip:[service]@[domain]>
+        Call-ID: [call_id]
+        CSeq: {cseq} INVITE
+        Contact: <sip:caller-contact@[local_ip]:[local_port]>
+        {"[authentication]" if proven else ""}
+        Max-Forwards: 70
+        User-Agent: caller-agent
+        X-Private: caller-private
+        {body("caller", "sendrecv")}""").replace("\n\nMax-Forwards", "\nMax-Forwards")
+
+
+def as_challenged(user, cseq="1"):
+    """407 of the user's domain and its ACK."""
+    return f'<recv response="407" auth="true">{checks(has("realm=.pbx.example"))}</recv>' + send(f"""
+        ACK sip:[service]@[domain] SIP/2.0
+        {VIA}{BRANCH.format("as" + cseq)}
+        From: <sip:{user}@[domain]>;tag=callertag-[pid]-[call_number]
+        To: <sip:[service]@[domain]>[peer_tag_param]
+        Call-ID: [call_id]
+        CSeq: {cseq} ACK
+        Max-Forwards: 70
+        Content-Length: 0
+        """)
 
 
 # What a device says that registers: `service` is its user, `domain` the user's.
@@ -278,6 +318,11 @@ def allowing():
     return checks(keep("INVITE.*BYE|BYE.*INVITE", "Allow", "seen"))
 
 
+def later():
+    """The response says when to try again."""
+    return checks(keep("[0-9]+", "Retry-After", "seen"), keep("3 INVITE", "CSeq", "seen"))
+
+
 def naming(option):
     """The response names the extension that it does not know."""
     return checks(keep(option, "Unsupported", "seen"))
@@ -364,14 +409,19 @@ def acks_back():
         """)
 
 
-def reply(code, reason, direction="none", version="1", retransmit="0", extra=""):
+def fork(code, reason, number, direction="none", retransmit="0"):
+    """The answer of one of several phones that a proxy before them reached at once: its own tag, the INVITE's the same."""
+    return reply(code, reason, direction, "1", retransmit, "", number)
+
+
+def reply(code, reason, direction="none", version="1", retransmit="0", extra="", forked=""):
     """The callee's answer to the first INVITE, whatever was received since."""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
     return send(f"""
         SIP/2.0 {code} {reason.replace("_", " ")}
         Via: [$via]
         From: [$from]
-        To: [$to];{CALLEE_TAG}
+        To: [$to];{CALLEE_TAG}{forked}
         [last_Call-ID:]
         CSeq: 1 INVITE
         Contact: <sip:callee-contact@[local_ip]:[local_port]>
@@ -438,12 +488,17 @@ def confirms(code="200", reason="OK", direction="none", version="1"):
         {contact}{body("callee", direction, version)}""", ' retrans="500"' if direction != "none" else "")
 
 
-def callee_sends(method, cseq, direction="none"):
-    """A request of the callee's own within the dialog."""
+def got_text():
+    """The caller's MESSAGE, as it was."""
+    return '<recv request="MESSAGE">' + checks(keep("text/plain", "Content-Type", "seen"), has("Are you still there")) + "</recv>"
+
+
+def callee_sends(method, cseq, direction="none", branch=""):
+    """A request of the callee's own within the dialog. An INVITE that will be refused has a branch of a name, as has its ACK."""
     contact = "Contact: <sip:callee-contact@[local_ip]:[local_port]>\n" if method == "INVITE" else ""
     return send(f"""
         {method} [$target] SIP/2.0
-        {VIA}[branch]
+        {VIA}{BRANCH.format(branch) if branch else "[branch]"}
         From: [$to];{CALLEE_TAG}
         To: [$from]
         Call-ID: [call_id]
@@ -460,23 +515,24 @@ def got(method, direction="none"):
     return f'<recv request="{method}">{checks(media)}</recv>'
 
 
-def got_bye_and_keeps_it():
-    """A BYE that will be answered later."""
-    return '<recv request="BYE">' + checks(keep("SIP/2.0/(UDP|TCP).*", "Via", "bye_via"), keep("[0-9]+ BYE", "CSeq", "bye_cseq"),
-                                           keep("<.*", "From", "bye_from"), keep("<.*", "To", "bye_to")) + "</recv>"
+def got_and_keeps(method):
+    """A request that will be answered later."""
+    return f'<recv request="{method}">' + checks(
+        keep("SIP/2.0/(UDP|TCP).*", "Via", "kept_via"), keep(f"[0-9]+ {method}", "CSeq", "kept_cseq"),
+        keep("<.*", "From", "kept_from"), keep("<.*", "To", "kept_to")) + "</recv>"
 
 
-def answers_kept_bye():
+def answers_kept(code="200", reason="OK", retransmit="0"):
     """The late answer to it."""
-    return send("""
-        SIP/2.0 200 OK
-        Via: [$bye_via]
-        From: [$bye_from]
-        To: [$bye_to]
+    return send(f"""
+        SIP/2.0 {code} {reason.replace("_", " ")}
+        Via: [$kept_via]
+        From: [$kept_from]
+        To: [$kept_to]
         Call-ID: [call_id]
-        CSeq: [$bye_cseq]
+        CSeq: [$kept_cseq]
         Content-Length: 0
-        """)
+        """, f' retrans="{retransmit}"' if retransmit != "0" else "")
 
 
 def linger(milliseconds="300"):

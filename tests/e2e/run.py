@@ -26,10 +26,13 @@ import wire  # noqa: E402
 
 # RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
 T1_MS = 50
-SETTINGS = f"[sip]\nt1_ms = {T1_MS}\n"
+# SIPp speaks MD5 alone, and reads the first challenge only.
+SETTINGS = f'[sip]\nt1_ms = {T1_MS}\ndigest = ["MD5"]\n'
 GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
+IN_ORDER, AT_ONCE = "+15550000003", "+15550000004"
+DOMAIN, USERS = "pbx.example", {"alice": "alice-secret", "ordered": "unused-secret-1", "together": "unused-secret-2"}
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
 CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger"}
 MARKS = {
@@ -42,7 +45,7 @@ MARKS = {
 class Case:
     """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
     repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
-    `sees` judges the legs."""
+    `sees` judges the legs; `key` is the password of a caller that is a user."""
 
     name: str
     caller: str
@@ -53,6 +56,7 @@ class Case:
     sees: object = None
     doubled: bool = False
     tcp: tuple = ()
+    key: str = USERS["alice"]
 
     def transport(self, role):
         """What a role speaks."""
@@ -126,6 +130,20 @@ def same_refusal(legs):
     return [] if len(tags) == 1 else [f"the caller got 407s with {len(tags)} tags, one is owed"]
 
 
+def one_dialog(legs):
+    """However many phones there are, the caller sees one (RFC 3261 section 16.7 is the exchange's own affair)."""
+    tags = {message.tag("to") for message in legs["caller"] if not message.sent and message.status > 100}
+    return [] if len(tags) == 1 else [f"the caller saw {len(tags)} To tags, one is owed"]
+
+
+def loser_hung_up(legs):
+    """Both answers were acknowledged and both dialogs ended; the caller saw one."""
+    ended = [message.tag("to")[-1] for message in legs["callee"] if not message.sent and message.method == "BYE"]
+    acked = [message.tag("to")[-1] for message in legs["callee"] if not message.sent and message.method == "ACK"]
+    wrong = [] if ended == ["2", "1"] else [f"BYE went to phones {ended}, to the second and then to the first is owed"]
+    return wrong + ([] if acked == ["1", "2"] else [f"ACK went to phones {acked}"]) + one_dialog(legs)
+
+
 def not_before(legs):
     """A CANCEL never goes to a carrier that answered nothing (RFC 3261 section 9.1)."""
     wrong = count(legs, "carrier_a", False, "CANCEL")
@@ -158,6 +176,17 @@ CASES = (
     Case("183 repeated until its PRACK, the 200 held", "lost_prack.caller.xml", {"callee": "answers_early.callee.xml"},
          plain=("caller",), sees=repeats_provisional),
     Case("TCP: PRACK on both legs", "prack_both.caller.xml", {"callee": "prack.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("MESSAGE by the caller", "message.caller.xml", {"callee": "message.callee.xml"}),
+    Case("forked 18x", "forked.caller.xml", {"callee": "forked.callee.xml"}, sees=one_dialog),
+    Case("two 200s", "two_answers.caller.xml", {"callee": "two_answers.callee.xml"}, sees=loser_hung_up),
+    Case("overlapping re-INVITE", "overlap.caller.xml", {"callee": "overlap.callee.xml"}),
+    Case("glare", "glare.caller.xml", {"callee": "glare.callee.xml"}),
+    Case("BYE against re-INVITE", "bye_against_invite.caller.xml", {"callee": "bye_against_invite.callee.xml"}),
+    Case("devices in order of q", "calls.xml", {"callee": "refused.callee.xml", "carrier_a": "answers.xml"}, IN_ORDER),
+    Case("devices at once", "calls.xml", {"carrier_a": "cancel.callee.xml", "carrier_b": "answers_later.xml"}, AT_ONCE),
+    Case("INVITE with a password", "user.caller.xml", {"callee": "answers.xml"}, place="public"),
+    Case("INVITE with a wrong password", "user_wrong.caller.xml", {}, place="public", key="guessed"),
+    Case("replayed nonce", tcp_peer.caller_that_replays, {"callee": "busy.callee.xml"}, place="public", tcp=("caller",)),
     Case("doubled INVITE", "doubled_invite.caller.xml", {"callee": "merged.callee.xml"}, sees=one_call),
     Case("every request of the caller doubled", "calls.xml", {"callee": "answers.xml"}, sees=one_call, doubled=True),
     Case("200 lost towards the caller", "lost_answer_at_caller.caller.xml", {"callee": "answers.xml"}, plain=("caller",),
@@ -234,19 +263,34 @@ class Stage:
                   prefixes=["+1799"], ring_timeout=2)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
         api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
+        self.provision_users(at)
         api.wait_caught_up()
+
+    def provision_users(self, at):
+        """A domain, its users, and where those are that numbers lead to."""
+        api = self.exchange
+        api.request("POST", "/v1/domains", {"name": DOMAIN})
+        for username, password in USERS.items():
+            api.request("POST", "/v1/credentials", {"domain": DOMAIN, "username": username, "password": password})
+        for user, places in (("ordered", (("callee", 1.0), ("carrier_a", 0.5))), ("together", (("carrier_a", 0.7), ("carrier_b", 0.7)))):
+            for place, q in places:
+                api.request("POST", "/v1/registrations", {"aor": f"{user}@{DOMAIN}", "contact": f"sip:{user}@{at(place)}", "q": q})
+        api.number(IN_ORDER, f"sip:ordered@{DOMAIN}")
+        api.number(AT_ONCE, f"sip:together@{DOMAIN}")
 
     def phone(self, case, folder, role, scenario, media):
         """Starts one SIPp, or other peer, of a case."""
         if callable(scenario):
             port = self.ports[CALLS_FROM[case.place] if role == "caller" else role]
-            return tcp_peer.Peer(role, scenario, port, self.ports["carrier"], case.dialled)
+            towards = self.ports["carrier" if case.place == "carrier" else "public"]
+            return tcp_peer.Peer(role, scenario, port, towards, case.dialled)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
             text = messages.expand(file.read())
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", case.dialled, "-recv_timeout", "8000", "-trace_msg", "-message_file",
+        extra = ["-m", "1", "-mp", str(media), "-s", case.dialled, "-key", "domain", DOMAIN, "-au", "alice",
+                 "-ap", case.key, "-auth_uri", f"{case.dialled}@{DOMAIN}", "-recv_timeout", "8000", "-trace_msg", "-message_file",
                  os.path.join(folder, f"{role}.messages")]
         if role in case.plain:
             extra.append("-nr")

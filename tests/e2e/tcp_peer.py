@@ -1,5 +1,6 @@
-"""Peers by TCP whose connections end while the call runs, which no SIPp scenario can say."""
+"""Peers by TCP for what no SIPp scenario can say: connections that end while the call runs, credentials sent twice."""
 
+import hashlib
 import re
 import socket
 import threading
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import wire
 
 PATIENCE = 8
+DOMAIN = "pbx.example"
 SDP = ("v=0\r\no={0} 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {1} RTP/AVP 0\r\n"
        "a=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n")
 
@@ -192,3 +194,60 @@ def caller_that_comes_back(peer):
     connection = peer.connect(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     request(peer, connection, call, "BYE")
     connection.receive("200")
+
+
+def invite_as(peer, connection, cseq, proof=""):
+    """A user's INVITE, outside any dialog."""
+    connection.send(f"""
+        INVITE sip:{peer.dialled}@{DOMAIN} SIP/2.0
+        Via: SIP/2.0/TCP 127.0.0.1:{peer.port};branch=z9hG4bK-{peer.ident}-{cseq}
+        From: <sip:alice@{DOMAIN}>;tag=callertag-{peer.ident}
+        To: <sip:{peer.dialled}@{DOMAIN}>
+        Call-ID: proven-{peer.ident}-{cseq}@caller.example
+        CSeq: {cseq} INVITE
+        Max-Forwards: 70{proof}{peer.contact()}""", SDP.format("caller", 46000))
+
+
+def refused(peer, connection, cseq):
+    """The 407 to it, and its ACK; returns the challenge."""
+    response = connection.receive("407")
+    connection.send(f"""
+        ACK sip:{peer.dialled}@{DOMAIN} SIP/2.0
+        Via: SIP/2.0/TCP 127.0.0.1:{peer.port};branch=z9hG4bK-{peer.ident}-{cseq}
+        From: <sip:alice@{DOMAIN}>;tag=callertag-{peer.ident}
+        To: {response.one("to")}
+        Call-ID: proven-{peer.ident}-{cseq}@caller.example
+        CSeq: {cseq} ACK
+        Max-Forwards: 70""")
+    return response.one("proxy-authenticate")
+
+
+def proof_of(peer, challenge, password):
+    """Credentials for a challenge, the first that are made of its nonce (RFC 7616)."""
+    def md5(text):
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    nonce, uri = re.search(r'nonce="([^"]+)"', challenge)[1], f"sip:{peer.dialled}@{DOMAIN}"
+    response = md5(f"{md5(f'alice:{DOMAIN}:{password}')}:{nonce}:00000001:c0ffee:auth:{md5(f'INVITE:{uri}')}")
+    return (f'\nProxy-Authorization: Digest username="alice", realm="{DOMAIN}", nonce="{nonce}", uri="{uri}", qop=auth, '
+            f'nc=00000001, cnonce="c0ffee", algorithm=MD5, response="{response}"')
+
+
+def caller_that_replays(peer):
+    """Credentials that let one call through, overheard and sent again for another: the nonce is stale, nobody rings."""
+    connection = peer.connect(peer.socket())
+    invite_as(peer, connection, 1)
+    proof = proof_of(peer, refused(peer, connection, 1), "alice-secret")
+    invite_as(peer, connection, 2, proof)
+    connection.receive("486")
+    connection.send(f"""
+        ACK sip:{peer.dialled}@{DOMAIN} SIP/2.0
+        Via: SIP/2.0/TCP 127.0.0.1:{peer.port};branch=z9hG4bK-{peer.ident}-2
+        From: <sip:alice@{DOMAIN}>;tag=callertag-{peer.ident}
+        To: {peer.seen[-1].one("to")}
+        Call-ID: proven-{peer.ident}-2@caller.example
+        CSeq: 2 ACK
+        Max-Forwards: 70""")
+    invite_as(peer, connection, 3, proof)
+    challenge = refused(peer, connection, 3)
+    if "stale=true" not in challenge:
+        raise AssertionError(f"the nonce was used, stale=true was to come: {challenge}")

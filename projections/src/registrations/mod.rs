@@ -3,6 +3,7 @@
 mod project;
 mod query;
 mod row;
+mod write;
 
 pub use query::{HistoryPage, HistoryQuery, ListQuery, Page, RegistrationReader};
 pub use row::{BindingRow, Happening, HistoryRow};

@@ -1,14 +1,13 @@
 //! Events into rows. Refreshes come often and change little, so the last one that waits stands for those before it.
 
-use crate::names::name_of;
+use super::write;
 use crate::projector::{NoBeginning, Projection, Seen};
-use crate::store::sql_position;
 use domain::codec::DecodeError;
 use domain::codec::registration::{decode, decode_clear};
 use domain::ids::{BindingId, SessionId};
 use domain::log::{PortFuture, Position, Recorded};
 use domain::ports::Keyring;
-use domain::registration::{BindingAdded, BindingRefreshed, BindingRemoved, Device, RegistrationEvent};
+use domain::registration::{Device, RegistrationEvent};
 use domain::time::WallTime;
 use sqlx::SqliteConnection;
 use std::collections::HashMap;
@@ -26,15 +25,15 @@ pub(crate) struct Registrations {
 }
 
 /// What an event changes.
-struct Change {
-    position: Position,
-    at: WallTime,
-    registration: Vec<u8>,
+pub(super) struct Change {
+    pub position: Position,
+    pub at: WallTime,
+    pub registration: Vec<u8>,
     event: RegistrationEvent,
     /// How many refreshes it stands for.
-    count: i64,
+    pub count: i64,
     /// The first of these.
-    first: (Position, WallTime),
+    pub first: (Position, WallTime),
 }
 
 impl Registrations {
@@ -109,123 +108,24 @@ impl Projection for Registrations {
 
     fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
+            let (mut added, mut refreshed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
             for change in &self.changes {
                 match &change.event {
-                    RegistrationEvent::BindingAdded(added) => change.add(added, sql).await?,
-                    RegistrationEvent::BindingRefreshed(refreshed) => change.refresh(refreshed, sql).await?,
-                    RegistrationEvent::BindingRemoved(removed) => change.remove(removed, sql).await?,
+                    RegistrationEvent::BindingAdded(event) => added.push((change, event)),
+                    RegistrationEvent::BindingRefreshed(event) => refreshed.push((change, event)),
+                    RegistrationEvent::BindingRemoved(event) => removed.push((change, event)),
                     RegistrationEvent::RegisterReceived(_) | RegistrationEvent::RegisterAnswered(_) => {}
                 }
             }
-            Ok(())
+            // The order of every binding's life: ids of bindings are never used again.
+            write::add(&added, sql).await?;
+            write::refresh(&refreshed, sql).await?;
+            write::remove(&removed, sql).await
         })
     }
 
     fn written(&mut self) {
         self.changes.clear();
         self.waiting.clear();
-    }
-}
-
-fn id(binding: BindingId) -> Vec<u8> {
-    binding.bits().to_be_bytes().to_vec()
-}
-
-fn contact(device: Option<&Device>) -> Option<String> {
-    device.map(|device| device.contact.to_string())
-}
-
-fn address(device: Option<&Device>) -> Option<String> {
-    Some(device?.flow?.remote.to_string())
-}
-
-fn user_agent(device: Option<&Device>) -> Option<String> {
-    device?.user_agent.as_deref().map(str::to_owned)
-}
-
-fn instance(device: Option<&Device>) -> Option<String> {
-    device?.instance.as_deref().map(str::to_owned)
-}
-
-impl Change {
-    async fn add(&self, added: &BindingAdded, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let device = added.device.known();
-        sqlx::query(
-            "INSERT INTO registrations (added, position, binding, registration, account, domain, aor, contact, \
-             user_agent, instance, reg_id, q, transport, address, api, since, refreshed_at, refreshes, expires_at) \
-             VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, 0, ?16)",
-        )
-        .bind(sql_position(self.position))
-        .bind(id(added.binding))
-        .bind(&self.registration)
-        .bind(added.account.bits().to_be_bytes().to_vec())
-        .bind(added.domain.bits().to_be_bytes().to_vec())
-        .bind(device.map(|device| device.aor.to_string()))
-        .bind(contact(device))
-        .bind(user_agent(device))
-        .bind(instance(device))
-        .bind(added.reg_id.map(i64::from))
-        .bind(added.q.map(|q| i64::from(q.thousandths())))
-        .bind(added.transport.map(|transport| name_of(&transport)))
-        .bind(address(device))
-        .bind(added.api)
-        .bind(self.at.micros())
-        .bind(added.until.map(WallTime::micros))
-        .execute(&mut *sql)
-        .await?;
-        self.note("added", added.binding, sql).await
-    }
-
-    async fn refresh(&self, refreshed: &BindingRefreshed, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let device = refreshed.device.known();
-        let moved = "SELECT 1 FROM registrations WHERE binding = ? AND (contact IS NOT ? OR address IS NOT ?)";
-        let moved = sqlx::query(moved).bind(id(refreshed.binding)).bind(contact(device)).bind(address(device));
-        let moved = moved.fetch_optional(&mut *sql).await?.is_some();
-        sqlx::query(
-            "UPDATE registrations SET position = ?, contact = ?, user_agent = ?, instance = ?, reg_id = ?, q = ?, \
-             transport = ?, address = ?, refreshed_at = ?, refreshes = refreshes + ?, expires_at = ? WHERE binding = ?",
-        )
-        .bind(sql_position(self.position))
-        .bind(contact(device))
-        .bind(user_agent(device))
-        .bind(instance(device))
-        .bind(refreshed.reg_id.map(i64::from))
-        .bind(refreshed.q.map(|q| i64::from(q.thousandths())))
-        .bind(refreshed.transport.map(|transport| name_of(&transport)))
-        .bind(address(device))
-        .bind(self.at.micros())
-        .bind(self.count)
-        .bind(refreshed.until.micros())
-        .bind(id(refreshed.binding))
-        .execute(&mut *sql)
-        .await?;
-        if moved { self.note("moved", refreshed.binding, sql).await } else { Ok(()) }
-    }
-
-    async fn remove(&self, removed: &BindingRemoved, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE registrations SET position = ?, ended_at = ?, cause = ? WHERE binding = ?")
-            .bind(sql_position(self.position))
-            .bind(self.at.micros())
-            .bind(name_of(&removed.cause))
-            .bind(id(removed.binding))
-            .execute(&mut *sql)
-            .await?;
-        self.note("removed", removed.binding, sql).await
-    }
-
-    /// A row of history, out of the binding's row as it is now.
-    async fn note(&self, what: &str, binding: BindingId, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "INSERT INTO registration_history (position, registration, account, binding, at, what, cause, contact, \
-             user_agent, transport, address) SELECT ?, registration, account, binding, ?, ?, cause, contact, \
-             user_agent, transport, address FROM registrations WHERE binding = ?",
-        )
-        .bind(sql_position(self.first.0))
-        .bind(self.first.1.micros())
-        .bind(what)
-        .bind(id(binding))
-        .execute(&mut *sql)
-        .await
-        .map(|_| ())
     }
 }

@@ -182,3 +182,27 @@ async fn an_event_that_cannot_be_read_stops_the_rows_before_it() {
     let nobody = ListQuery { accounts: vec![AccountId::from_bits(1)], ..all() };
     assert!(list(&views, &nobody).await.is_empty());
 }
+
+#[tokio::test]
+async fn many_changes_of_one_write_become_the_rows_that_single_ones_would() {
+    const USERS: u128 = 150;
+    let world = World::new();
+    let mut scripts = Vec::new();
+    for user in 0..USERS {
+        let script = RegistrationScript::of(&format!("user{user}")).added(user + 1, 5070);
+        let script = script.after(1).refreshed(user + 1, 6000).after(1).refreshed(user + 1, 5070);
+        let script = if user % 2 == 0 { script } else { script.after(1).removed(user + 1, RemovalCause::Expired) };
+        scripts.push(script.record(&world.log));
+    }
+    let views = world.views("views.db").await;
+    let online = list(&views, &ListQuery { online: Some(true), limit: 200, ..all() }).await;
+    assert_eq!(online.len(), 75);
+    assert!(online.iter().all(|row| row.refreshes == 2 && row.address.as_deref() == Some("198.51.100.1:5070")));
+    for (user, script) in scripts.iter().enumerate() {
+        let mut wanted = vec!["moved 198.51.100.1:5070 -", "moved 198.51.100.1:6000 -", "added 198.51.100.1:5070 -"];
+        if user % 2 == 1 {
+            wanted.insert(0, "removed 198.51.100.1:5070 expired");
+        }
+        assert_eq!(told(&history(&views, script).await), wanted, "of user {user}");
+    }
+}
