@@ -102,11 +102,6 @@ def cancel():
         """, ' retrans="500"')
 
 
-def prack(cseq, direction="none"):
-    """PRACK of the reliable provisional response that was just kept."""
-    return in_dialog("PRACK", cseq, direction, extra="RAck: [$rseq] 1 INVITE\n")
-
-
 def in_dialog(method, cseq, direction="none", branch="", retransmit="500", extra=""):
     """A caller's request within the dialog; with a direction it carries SDP and a Contact."""
     contact = "Contact: <sip:caller-contact@[local_ip]:[local_port]>\n" if method in ("INVITE", "UPDATE") else ""
@@ -286,23 +281,6 @@ def progress():
     return f'<recv response="183">{checks(has("m=audio"))}</recv>'
 
 
-def reliable(code, direction="none"):
-    """A provisional response that asks for a PRACK, with SDP or without; remembers its number, the dialog's target and route."""
-    media = lacks("m=audio") if direction == "none" else has("m=audio")
-    kept = checks(keep("100rel", "Require", "seen"), keep("[1-9][0-9]*", "RSeq", "rseq"), media)
-    return f'<recv response="{code}" rrs="true">{kept}</recv>'
-
-
-def pracked(cseq, direction="none"):
-    """The PRACK, and its 200."""
-    return f'{prack(cseq, direction)}\n<recv response="200">{expecting_method("PRACK")}</recv>'
-
-
-def answered_before():
-    """200 without SDP: the answer was given reliably."""
-    return f'<recv response="200" rrs="true">{checks(keep("INVITE", "CSeq", "seen"), lacks("m=audio"))}</recv>'
-
-
 def expecting(direction):
     """The answer's SDP has that direction."""
     return checks(has(f"a={direction}"))
@@ -359,16 +337,6 @@ def has(pattern):
 def lacks(pattern):
     """The message must not match."""
     return f'<ereg regexp="{escaped(pattern)}" search_in="msg" check_it_inverse="true" assign_to="unseen"/>'
-
-
-def takes_reliably():
-    """The INVITE says that provisional responses may be sent reliably."""
-    return keep("100rel", "Supported", "seen")
-
-
-def invited_reliably(direction="sendrecv"):
-    """The first INVITE at a callee that may respond reliably."""
-    return invited(direction, takes_reliably())
 
 
 def invited(direction="sendrecv", *more):
@@ -435,38 +403,9 @@ def rings():
     return reply("180", "Ringing")
 
 
-def reply_reliably(code, reason, direction="none", rseq="1"):
-    """The callee's provisional response that asks for a PRACK, repeated until that comes."""
-    return reply(code, reason, direction, "1", "500", f"Require: 100rel\nRSeq: {rseq}\n")
-
-
-def got_prack(rseq="1", direction="none"):
-    """The PRACK of that response, with SDP or without, and its 200."""
-    media = lacks("m=audio") if direction == "none" else has("m=audio")
-    return f'<recv request="PRACK">{checks(keep(f"{rseq} 1 INVITE", "RAck", "seen"), media)}</recv>\n{confirms()}'
-
-
 def answers(direction="sendrecv", retransmit="500"):
     """200 with SDP."""
     return reply("200", "OK", direction, "1", retransmit)
-
-
-def answers_and_takes_updates():
-    """200 with SDP that says that UPDATE is served."""
-    return reply("200", "OK", "sendrecv", "1", "500", "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n")
-
-
-def agrees(direction, version):
-    """The callee's answer to an UPDATE with an offer: sent once, nothing acknowledges it."""
-    return send(f"""
-        SIP/2.0 200 OK
-        [last_Via:]
-        [last_From:]
-        [last_To:]
-        [last_Call-ID:]
-        [last_CSeq:]
-        Contact: <sip:callee-contact@[local_ip]:[local_port]>
-        {body("callee", direction, version)}""")
 
 
 def got_digit():
@@ -543,9 +482,11 @@ def linger(milliseconds="300"):
 PART = re.compile(r"\{\{(\w+)((?: [^ }]+)*)\}\}")
 
 
-def expand(text):
-    """A scenario file as SIPp's XML. SIPp refuses variables that are set and never read: they are named at the end."""
-    filled = PART.sub(lambda match: globals()[match[1]](*("" if word == "." else word for word in match[2].split())), text)
+def expand(text, more=None):
+    """A scenario file as SIPp's XML, with more parts than these. SIPp refuses variables that are set and never read: they are
+    named at the end."""
+    parts = {**globals(), **(more or {})}
+    filled = PART.sub(lambda match: parts[match[1]](*("" if word == "." else word for word in match[2].split())), text)
     used = sorted(set(re.findall(r'assign_to="(\w+)"', filled)))
     named = f'<Reference variables="{",".join(used)}"/>\n' if used else ""
     return filled.replace("</scenario>", f"{named}</scenario>")

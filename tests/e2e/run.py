@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
-import messages  # noqa: E402
+import reliable  # noqa: E402
 import tcp_peer  # noqa: E402
 import wire  # noqa: E402
 
@@ -285,7 +285,7 @@ class Stage:
             towards = self.ports["carrier" if case.place == "carrier" else "public"]
             return tcp_peer.Peer(role, scenario, port, towards, case.dialled)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = messages.expand(file.read())
+            text = reliable.expand(file.read())
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
