@@ -5,7 +5,7 @@ use super::numbers::AccountParams;
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
-use crate::extract::{Body, Id, Params, from_text};
+use crate::extract::{Body, Id, Params, from_text, null_is_a_value};
 use crate::paging::{AtLeast, Cursor, Limit, List, fresh};
 use crate::state::AppState;
 use adapters::provisioning::{Directory, Listed, Page};
@@ -16,7 +16,7 @@ use axum::response::Response;
 use domain::credential::AuthRule;
 use domain::domain_name::{ActiveDomain, DomainName, DomainPatch, DomainSettings, Hunt};
 use domain::ids::{AccountId, DomainId};
-use domain::trunk::TrunkAddress;
+use domain::trunk::{ReferRule, TrunkAddress};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -48,6 +48,8 @@ pub struct Domain {
     auth: AuthRule,
     #[schema(value_type = Vec<String>)]
     addresses: Vec<TrunkAddress>,
+    #[schema(value_type = Option<String>)]
+    refer: Option<ReferRule>,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -55,7 +57,7 @@ pub struct Domain {
 impl From<Listed<ActiveDomain>> for Domain {
     fn from(Listed { item, created_at }: Listed<ActiveDomain>) -> Self {
         let ActiveDomain { id, account, name, settings } = item;
-        let DomainSettings { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses } =
+        let DomainSettings { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } =
             settings;
         let created_at = created_at.to_string();
         Self {
@@ -69,6 +71,7 @@ impl From<Listed<ActiveDomain>> for Domain {
             hunt,
             auth,
             addresses,
+            refer,
             created_at,
         }
     }
@@ -109,6 +112,11 @@ pub struct NewDomain {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, example = json!(["192.0.2.0/24"]))]
     addresses: Option<Vec<TrunkAddress>>,
+    /// What its users may have transferred by REFER: `refuse` nothing, `internal` to numbers and users of the account,
+    /// `any` also out by the account's carriers. Without it `internal` where `auth` is `digest` or `both`, else `refuse`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^(refuse|internal|any)$")]
+    refer: Option<ReferRule>,
 }
 
 /// Changes to a domain; what is absent stays. Fields as in a new domain.
@@ -132,19 +140,26 @@ pub struct DomainChanges {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     addresses: Option<Vec<TrunkAddress>>,
+    /// `null` takes it back.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<String>)]
+    refer: Option<Option<ReferRule>>,
 }
 
 impl From<DomainChanges> for DomainPatch {
     fn from(changes: DomainChanges) -> Self {
-        let DomainChanges { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses } = changes;
-        Self { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses }
+        let DomainChanges { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } =
+            changes;
+        Self { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer }
     }
 }
 
 impl NewDomain {
     fn split(self) -> (DomainName, DomainSettings) {
-        let Self { name, min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses } = self;
-        let patch = DomainPatch { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses };
+        let Self { name, min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } = self;
+        let refer = Some(refer);
+        let patch =
+            DomainPatch { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer };
         (name, patch.onto(&DomainSettings::default()))
     }
 }

@@ -84,6 +84,16 @@ impl PersonalPart for Vec<Target> {
     }
 }
 
+impl PersonalPart for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
 impl PersonalPart for Device {
     fn write(&self, out: &mut Vec<u8>) {
         write_json(self, out);

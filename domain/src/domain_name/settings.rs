@@ -1,7 +1,7 @@
 //! What a domain is set to.
 
 use crate::credential::AuthRule;
-use crate::trunk::TrunkAddress;
+use crate::trunk::{ReferRule, TrunkAddress};
 use serde::{Deserialize, Serialize};
 
 /// In what order the devices of a user ring that gave themselves the same priority (`q`).
@@ -33,6 +33,9 @@ pub struct DomainSettings {
     pub auth: AuthRule,
     /// Sources that the rule `auth` knows; at most [`DomainSettings::MAX_ADDRESSES`].
     pub addresses: Vec<TrunkAddress>,
+    /// What its users may ask for by REFER; where it says nothing: [`DomainSettings::refer_rule`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refer: Option<ReferRule>,
 }
 
 impl Default for DomainSettings {
@@ -45,6 +48,7 @@ impl Default for DomainSettings {
             hunt: Hunt::Parallel,
             auth: AuthRule::Digest,
             addresses: vec![],
+            refer: None,
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct DomainPatch {
     pub auth: Option<AuthRule>,
     /// See [`DomainSettings::addresses`].
     pub addresses: Option<Vec<TrunkAddress>>,
+    /// See [`DomainSettings::refer`]; `Some(None)` takes it back.
+    pub refer: Option<Option<ReferRule>>,
 }
 
 impl DomainPatch {
@@ -80,6 +86,7 @@ impl DomainPatch {
             hunt: self.hunt.unwrap_or(old.hunt),
             auth: self.auth.unwrap_or(old.auth),
             addresses: self.addresses.unwrap_or(old.addresses),
+            refer: self.refer.unwrap_or(old.refer),
         }
     }
 }
@@ -154,6 +161,15 @@ impl DomainSettings {
         Ok(())
     }
 
+    /// What its users may ask for by REFER: what is set, or else to stay within the account where all of them prove
+    /// themselves by password, and nothing where an address alone may vouch for them.
+    pub fn refer_rule(&self) -> ReferRule {
+        self.refer.unwrap_or(match self.auth {
+            AuthRule::Digest | AuthRule::Both => ReferRule::Internal,
+            AuthRule::Address | AuthRule::Either => ReferRule::Refuse,
+        })
+    }
+
     /// Whether a source is one of its addresses.
     pub fn knows(&self, source: std::net::SocketAddr) -> bool {
         self.addresses.iter().any(|address| address.covers(source))
@@ -169,6 +185,15 @@ mod tests {
         let settings: DomainSettings = serde_json::from_str("{}").unwrap();
         assert_eq!(settings, DomainSettings::default());
         assert_eq!(settings.check(), Ok(()));
+    }
+
+    #[test]
+    fn users_that_prove_themselves_by_password_may_transfer_inside_unless_something_is_set() {
+        let rule = |auth, refer| DomainSettings { auth, refer, ..DomainSettings::default() }.refer_rule();
+        assert_eq!([AuthRule::Digest, AuthRule::Both].map(|auth| rule(auth, None)), [ReferRule::Internal; 2]);
+        assert_eq!([AuthRule::Address, AuthRule::Either].map(|auth| rule(auth, None)), [ReferRule::Refuse; 2]);
+        assert_eq!(rule(AuthRule::Digest, Some(ReferRule::Refuse)), ReferRule::Refuse);
+        assert_eq!(rule(AuthRule::Address, Some(ReferRule::Any)), ReferRule::Any);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::Exchange;
 use super::registrar::Admission;
 use crate::address::{EdgeRole, Flow};
-use crate::ids::{CredentialId, TrunkId};
+use crate::ids::{CredentialId, DomainId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
 use crate::sip::digest::{Asker, DigestSecret};
@@ -22,7 +22,7 @@ pub(super) struct Identified {
     /// The user's credential, where a user calls that has one.
     pub(super) user: Option<CredentialId>,
     /// The user's domain.
-    pub(super) domain: Option<Box<str>>,
+    pub(super) domain: Option<(DomainId, Box<str>)>,
 }
 
 /// The status and headers of a stateless answer.
@@ -83,7 +83,7 @@ impl Exchange {
                 Ok(Identified {
                     caller: Caller::User(domain.account),
                     user: credential.map(|credential| credential.id),
-                    domain: Some(domain.name.as_str().into()),
+                    domain: Some((domain.id, domain.name.as_str().into())),
                 })
             }
         }

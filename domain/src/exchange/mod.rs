@@ -11,7 +11,9 @@ mod held;
 mod live;
 mod log;
 mod outbox;
+mod refer;
 mod registrar;
+mod replace;
 mod restore;
 mod route;
 mod streams;
@@ -37,7 +39,7 @@ use crate::session::order::{Context, Order, Step};
 use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
-use crate::sip::wire::{Message, Uri, validate_request, validate_response};
+use crate::sip::wire::{HeaderName, Message, Uri, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::Live;
@@ -299,6 +301,9 @@ impl Exchange {
         if matches!(fact, Fact::Forgotten) {
             return self.forget_leg(leg);
         }
+        if let Fact::Referred(transaction, request) = fact {
+            return self.refer(now, mint, leg, *transaction, request);
+        }
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
         let mut context = Context::new(now, mint);
         live.session.observe(&mut context, leg, fact);
@@ -343,11 +348,13 @@ impl Exchange {
             Order::Respond { transaction, status, headers, body } => {
                 self.endpoint.respond_to(moment, mint, transaction, status, &headers, body.as_ref());
             }
+            Order::Watch { leg, id } => self.endpoint.watch(moment, leg, id),
+            Order::Notify { leg, status } => self.endpoint.notify(moment, mint, leg, status),
+            Order::Retry { leg } => self.endpoint.retry(moment, mint, leg),
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
             Order::Prack { leg, tag, body } => {
                 self.endpoint.acknowledge_provisional(moment, mint, leg, &tag, body.as_ref());
             }
-            Order::WaitForGlare { leg } => self.endpoint.wait_for_glare(moment, mint, leg),
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
             Order::Media(order) => {
@@ -373,6 +380,9 @@ impl Exchange {
                 return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
             }
         };
+        if request.has(HeaderName::Replaces) {
+            return self.replace(now, mint, flow, &request, &identified);
+        }
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
         let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
@@ -387,7 +397,8 @@ impl Exchange {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
         // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
-        let own = identified.domain.filter(|_| routed.to_devices);
+        let of_user = identified.domain.as_ref().map(|(id, _)| *id);
+        let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
         let domain = own.unwrap_or_else(|| self.domain(flow));
         let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
         let leg = LegId::from_bits(mint.bits());
@@ -409,6 +420,7 @@ impl Exchange {
             edge: role,
             trunk: routed.trunk,
             user: identified.user,
+            domain: of_user,
             media_source: routed.media_source,
             parties,
             identity,

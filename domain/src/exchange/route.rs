@@ -67,7 +67,7 @@ pub(super) fn route(
     }
 }
 
-fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<RouteChosen, RouteRefused> {
+pub(super) fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<RouteChosen, RouteRefused> {
     let rule = rule_name(decision.reason.rule);
     let mut targets: Vec<Target> =
         decision.attempts.into_iter().filter_map(|attempt| target(attempt, listeners, flow)).collect();
@@ -85,12 +85,13 @@ fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<Rout
         rule_version: decision.reason.subject.map_or(0, revision),
         number: decision.number,
         reason: sentence(decision.reason.rule).into(),
+        asked_by: None,
         passed_over: passed_over(&decision.reason),
         targets: Personal::Known(targets),
     })
 }
 
-fn refusal(refused: &Refused) -> RouteRefused {
+pub(super) fn refusal(refused: &Refused) -> RouteRefused {
     RouteRefused {
         status: refused.refusal.status(),
         rule: rule_name(refused.reason.rule),
@@ -210,7 +211,7 @@ pub(super) fn called(request: &Message) -> Option<String> {
 }
 
 /// A user part without escapes where there is one, else the URI.
-fn shown(uri: &Uri<'_>) -> String {
+pub(super) fn shown(uri: &Uri<'_>) -> String {
     let text = uri.as_str();
     uri.user_text().unwrap_or_else(|| text.split_once(':').map_or(text, |(_, rest)| rest).to_owned())
 }
@@ -218,7 +219,11 @@ fn shown(uri: &Uri<'_>) -> String {
 /// The From value toward a callee: the caller's display name and user at our domain, so that the callee can call back
 /// through us (R5). An anonymous caller stays so (RFC 3323 §4.1.1.3).
 pub(super) fn identity(request: &Message, domain: &str) -> Option<Box<str>> {
-    let from: NameAddr<'_> = request.from().ok()?;
+    request.from().ok().map(|from| identity_of(&from, domain))
+}
+
+/// The same for a caller that this address names.
+pub(super) fn identity_of(from: &NameAddr<'_>, domain: &str) -> Box<str> {
     let host = from.uri.host().map(|host| host.to_string()).unwrap_or_default();
     let address = match from.uri.user() {
         _ if host.eq_ignore_ascii_case("anonymous.invalid") => "sip:anonymous@anonymous.invalid".to_owned(),
@@ -226,10 +231,10 @@ pub(super) fn identity(request: &Message, domain: &str) -> Option<Box<str>> {
         None if from.uri.as_str().starts_with("tel:") => format!("sip:{}@{domain}", shown(&from.uri)),
         None => format!("sip:{domain}"),
     };
-    Some(match from.display {
+    match from.display {
         Some(display) => format!("\"{display}\" <{address}>").into(),
         None => format!("<{address}>").into(),
-    })
+    }
 }
 
 #[cfg(test)]

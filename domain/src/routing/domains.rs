@@ -50,6 +50,10 @@ impl Domains {
         self.domains.get(self.names.get(&*name)?)
     }
 
+    pub(super) fn get(&self, id: DomainId) -> Option<&DomainEntry> {
+        self.domains.get(&id)
+    }
+
     pub(super) fn credential(&self, domain: DomainId, username: &str) -> Option<&CredentialEntry> {
         self.credentials.get(&domain)?.get(username)
     }

@@ -8,7 +8,7 @@ use super::{CredentialEntry, DomainEntry, Provisioned, ProvisioningEvent};
 use crate::account::{AccountEvent, MAX_DEPTH};
 use crate::address::EdgeRole;
 use crate::credential::Username;
-use crate::ids::{AccountId, NumberId, TrunkId};
+use crate::ids::{AccountId, DomainId, NumberId, TrunkId};
 use crate::log::Revision;
 use crate::number::{NumberEvent, PhoneNumber, Target};
 use crate::trunk::{Prefix, TrunkEvent, TrunkKind, TrunkSettings};
@@ -209,6 +209,11 @@ impl Tables {
     /// The domain of this name, in any case, with or without a dot at its end.
     pub fn domain(&self, name: &str) -> Option<&DomainEntry> {
         self.domains.find(name)
+    }
+
+    /// A domain by its id.
+    pub fn domain_of(&self, id: DomainId) -> Option<&DomainEntry> {
+        self.domains.get(id)
     }
 
     /// The credential of a user of a domain.

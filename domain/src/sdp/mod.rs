@@ -16,10 +16,12 @@
 //!
 //! **What it does not repair**: missing `s=` and `t=` lines stay missing.
 
+mod both_ways;
 mod compare;
 mod describe;
 mod fault;
 mod hide;
+mod lines;
 mod media_line;
 mod multipart;
 mod rewrite;
@@ -30,9 +32,11 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use both_ways::both_ways;
 pub use compare::{Change, answers, change, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use fault::SdpFault;
+pub use lines::{cut, extend};
 pub use multipart::find;
 pub use rewrite::{Anchor, OurOrigin, reject_all, rewrite};
 

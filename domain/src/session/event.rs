@@ -1,10 +1,18 @@
 //! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
 
+mod media;
+mod replace;
+mod transfer;
+
+pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
+pub use replace::{ReplacementAsked, ReplacementRefused};
+pub use transfer::{LegReplaced, TransferAsked, TransferCompleted, TransferFailed, TransferRefused};
+
 use super::mode::Mode;
 use crate::address::{EdgeRole, Flow, Transport};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, BindingId, CredentialId, EventId, LegId, NumberId, TrunkId};
-use crate::media::{MediaSource, PortPair, SideStatistics};
+use crate::ids::{AccountId, BindingId, CredentialId, DomainId, EventId, LegId, NumberId, TrunkId};
+use crate::media::{MediaSource, PortPair};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -46,6 +54,20 @@ pub enum SessionEvent {
     OfferAccepted(OfferAccepted),
     /// The change was refused; the old media stays.
     OfferRefused(OfferRefused),
+    /// A peer asks by REFER that the other party be connected elsewhere.
+    TransferAsked(TransferAsked),
+    /// It is not done, and why; its REFER is refused.
+    TransferRefused(TransferRefused),
+    /// An INVITE with Replaces asks for a party's place in the call.
+    ReplacementAsked(ReplacementAsked),
+    /// It does not get it, and why.
+    ReplacementRefused(ReplacementRefused),
+    /// A leg takes another's place in the call.
+    LegReplaced(LegReplaced),
+    /// The other party hears whom it was to be connected with.
+    TransferCompleted(TransferCompleted),
+    /// It came to nothing; the call is as it was, if its parties still are there.
+    TransferFailed(TransferFailed),
     /// A latch pinned the source of a leg's media.
     MediaLatched(MediaLatched),
     /// Nothing more is heard from a leg that should send.
@@ -136,6 +158,9 @@ pub struct SessionOffered {
     /// The user who calls; `None` for a trunk, or one that only a source address vouches for and that has no credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<CredentialId>,
+    /// The domain whose user calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainId>,
     /// How the caller's media is recognised.
     pub media_source: MediaSource,
     /// Whether the INVITE came without SDP: the answer will carry the offer.
@@ -193,6 +218,9 @@ pub struct RouteChosen {
     pub number: Option<NumberId>,
     /// Why, in one sentence without personal data.
     pub reason: Box<str>,
+    /// The leg whose peer asked for it by REFER; `None` for the call itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<LegId>,
     /// What else was considered and why not, without personal data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
@@ -363,59 +391,6 @@ pub struct OfferRefused {
     pub status: u16,
 }
 
-/// See [`SessionEvent::MediaLatched`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MediaLatched {
-    /// The leg.
-    pub leg: LegId,
-    /// Index of the m-line.
-    pub stream: u8,
-    /// The pinned source.
-    #[serde(skip)]
-    pub source: Personal<SocketAddr>,
-}
-
-/// See [`SessionEvent::MediaFellSilent`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MediaFellSilent {
-    /// The leg.
-    pub leg: LegId,
-    /// Index of the m-line.
-    pub stream: u8,
-    /// For how long, milliseconds.
-    pub lasted_ms: u64,
-    /// Whether its RTCP still comes: alive, only quiet. Without it the leg is taken for lost.
-    pub rtcp_alive: bool,
-}
-
-/// See [`SessionEvent::MediaHeard`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MediaHeard {
-    /// The leg.
-    pub leg: LegId,
-    /// Index of the m-line.
-    pub stream: u8,
-}
-
-/// See [`SessionEvent::MediaMeasured`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MediaMeasured {
-    /// Index of the m-line.
-    pub stream: u8,
-    /// What each leg's peer sent.
-    pub sides: [LegMeasure; 2],
-}
-
-/// What one leg's peer sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LegMeasure {
-    /// The leg.
-    pub leg: LegId,
-    /// Counters.
-    #[serde(flatten)]
-    pub statistics: SideStatistics,
-}
-
 /// Why a leg ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -434,6 +409,10 @@ pub enum ReleaseCause {
     DialogGone,
     /// Its answer came too late or could not be used.
     Unusable,
+    /// Its peer had the other party transferred, which succeeded.
+    Transferred,
+    /// Another took its place in the call.
+    Replaced,
     /// The exchange ends it: shutdown or an operator.
     Operator,
 }

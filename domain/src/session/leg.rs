@@ -1,7 +1,7 @@
 //! A leg as the session sees it: how far the call is on this side, and its media.
 
 use super::event::RefusalCause;
-use crate::ids::LegId;
+use crate::ids::{DomainId, LegId, TrunkId};
 use crate::media::{MediaSource, PortPair};
 use crate::sip::dialog::MAX_FORKS;
 use bytes::Bytes;
@@ -33,6 +33,21 @@ pub enum LegStatus {
     Gone,
 }
 
+/// Who is at the other end of a leg, and on whose word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FarEnd {
+    /// The trunk it came or leaves by.
+    pub trunk: Option<TrunkId>,
+    /// The domain whose user called us.
+    pub domain: Option<DomainId>,
+    /// A registered device: a user of a domain, whose address of record `to` is.
+    pub device: bool,
+    /// The To URI of a leg that we began; empty for the caller's.
+    pub to: Box<str>,
+    /// What was dialled to reach it; empty for the caller's.
+    pub dialled: Box<str>,
+}
+
 /// What one fork of a callee's leg said before an answer.
 #[derive(Debug, Clone)]
 pub struct EarlySdp {
@@ -55,6 +70,12 @@ pub struct Leg {
     pub status: LegStatus,
     /// Which of the session's targets it was begun for; 0 for the caller's.
     pub target: usize,
+    /// For which of the session's routes it was begun: 0 is the call's own, each transfer has one more.
+    pub hunt: u32,
+    /// Who is there.
+    pub far: FarEnd,
+    /// The leg whose place its INVITE asks for.
+    pub replaces: Option<LegId>,
     /// How it came to nothing: the status, and why.
     pub refused: Option<(u16, RefusalCause)>,
     /// How its media is recognised.
@@ -81,18 +102,23 @@ pub struct Leg {
     pub agreed: Option<Bytes>,
     /// The last SDP we sent.
     pub told: Option<Bytes>,
+    /// That was refused: what the peer was told before is in force.
+    pub told_in_vain: bool,
     /// Version in our `o=` line; steps when what we tell changes.
     pub version: u64,
 }
 
 impl Leg {
     /// A leg that has just begun.
-    pub const fn new(id: LegId, role: LegRole, media_source: MediaSource) -> Self {
+    pub fn new(id: LegId, role: LegRole, media_source: MediaSource) -> Self {
         Self {
             id,
             role,
             status: LegStatus::Inviting,
             target: 0,
+            hunt: 0,
+            far: FarEnd::default(),
+            replaces: None,
             refused: None,
             media_source,
             ports: Vec::new(),
@@ -106,6 +132,7 @@ impl Leg {
             settled: false,
             agreed: None,
             told: None,
+            told_in_vain: false,
             version: 0,
         }
     }

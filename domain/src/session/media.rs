@@ -101,6 +101,18 @@ impl Session {
         self.rewrite(&heard, to)
     }
 
+    /// The same as the answer to what `to` offered last: with as many m-lines as that has, for `from` may have been told more
+    /// before (RFC 3264 §6).
+    pub(super) fn answer_heard(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
+        let heard = self.leg(from).and_then(|leg| leg.heard.clone()).ok_or(MediaFault::Missing)?;
+        let offered =
+            self.leg(to).and_then(|leg| leg.offered.as_ref()).map(|offer| sdp::describe(offer)).transpose()?;
+        match offered {
+            Some(offered) => self.rewrite(sdp::cut(&heard, offered.streams.len()), to),
+            None => self.rewrite(&heard, to),
+        }
+    }
+
     /// What is in force on `from`, rewritten for `to`.
     pub(super) fn rewrite_agreed(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
         let agreed = self.leg(from).and_then(|leg| leg.agreed.clone()).ok_or(MediaFault::Missing)?;
@@ -122,9 +134,11 @@ impl Session {
         }
     }
 
-    fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
+    pub(super) fn rewrite(&mut self, source: &[u8], to: LegId) -> Result<Body, MediaFault> {
         let address = self.media_address.ok_or(MediaFault::NoPorts)?;
         let leg = self.leg_mut(to).ok_or(MediaFault::Missing)?;
+        let extended = leg.told.as_ref().map(|told| sdp::extend(source, told));
+        let source = extended.as_deref().unwrap_or(source);
         let write = |version| {
             let origin = OurOrigin { id: leg.origin(), version };
             sdp::rewrite(source, &Anchor { address, ports: &leg.ports, origin })
@@ -138,6 +152,7 @@ impl Session {
         }
         let bytes = Bytes::from(written);
         leg.told = Some(bytes.clone());
+        leg.told_in_vain = false;
         Ok(Body { content_type: "application/sdp".into(), bytes })
     }
 
@@ -217,6 +232,19 @@ impl Session {
         slots.filter(|slot| **slot == Some(ports)).for_each(|slot| *slot = None);
     }
 
+    /// Closes the paths in which a leg still has a part that is in the call no more: a line that nobody took over.
+    pub(super) fn close_paths_of(&mut self, context: &mut Context<'_>, leg: LegId) {
+        let ports = self.leg(leg).map(|leg| leg.ports.clone()).unwrap_or_default();
+        let left = |open: &[PortPair; 2]| open.iter().any(|pair| ports.contains(&Some(*pair)));
+        let stale: Vec<(usize, [PortPair; 2])> =
+            self.paths.iter().enumerate().filter_map(|(index, path)| Some((index, path.filter(left)?))).collect();
+        for (index, open) in stale {
+            let path = PathId { session: self.id, stream: u8::try_from(index).unwrap_or(u8::MAX) };
+            context.order(Order::Media(MediaOrder::Close { path }));
+            open.into_iter().for_each(|ports| self.disown(ports));
+        }
+    }
+
     /// Closes every path, and gives back the ports that are in none.
     pub(super) fn close_media(&mut self, context: &mut Context<'_>) {
         for (index, path) in self.paths.iter().enumerate() {
@@ -260,7 +288,7 @@ pub(super) fn is_reliable(response: &Message) -> bool {
 }
 
 /// The SDP in a message's body.
-pub(super) fn sdp_of(message: &Message) -> Option<Bytes> {
+pub(crate) fn sdp_of(message: &Message) -> Option<Bytes> {
     let body = message.body_bytes();
     if body.is_empty() {
         return None;
@@ -280,15 +308,17 @@ fn side(leg: &Leg, description: &Description, index: usize) -> Option<Side> {
     if stream.port == 0 {
         return None;
     }
+    // Who hung up gets nothing more, and is not waited for.
+    let here = leg.is_live();
     Some(Side {
         leg: leg.id,
         ports,
-        rtp: stream.rtp.filter(is_reachable),
-        rtcp: stream.rtcp.filter(is_reachable),
+        rtp: stream.rtp.filter(is_reachable).filter(|_| here),
+        rtcp: stream.rtcp.filter(is_reachable).filter(|_| here),
         source: leg.media_source,
         latched: leg.latched.get(index).copied().flatten(),
-        expects: stream.direction.sends(),
-        sends: stream.direction.receives(),
+        expects: here && stream.direction.sends(),
+        sends: here && stream.direction.receives(),
         clock_rates: stream.clock_rates.clone(),
     })
 }

@@ -8,5 +8,7 @@ mod media;
 pub mod mode;
 pub mod order;
 mod state;
+pub mod transfer;
 
+pub(crate) use media::sdp_of;
 pub use state::{PendingOffer, Session};

@@ -44,6 +44,25 @@ pub enum Order {
         /// SDP.
         body: Option<Body>,
     },
+    /// From here on a leg's peer hears what comes of its REFER.
+    Watch {
+        /// The leg.
+        leg: LegId,
+        /// CSeq of the REFER.
+        id: u32,
+    },
+    /// Tell a leg's peer what comes of its REFER, if it still wants to hear.
+    Notify {
+        /// The leg.
+        leg: LegId,
+        /// The status so far.
+        status: u16,
+    },
+    /// Say when an INVITE within a leg's dialog may be tried again that met one of its peer (RFC 3261 §14.1).
+    Retry {
+        /// The leg.
+        leg: LegId,
+    },
     /// ACK the 2xx of a leg's INVITE.
     Acknowledge {
         /// The leg.
@@ -59,11 +78,6 @@ pub enum Order {
         tag: Box<str>,
         /// The answer.
         body: Option<Body>,
-    },
-    /// Wait before what was answered with 491 is asked again.
-    WaitForGlare {
-        /// The leg.
-        leg: LegId,
     },
     /// Cancel a leg's INVITE.
     Cancel {

@@ -1,9 +1,10 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
 use super::event::{EndCause, RefusalCause, ReleaseCause, SessionEvent, Target};
-use super::leg::{Leg, LegRole, LegStatus};
+use super::leg::{FarEnd, Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
+use super::transfer::{Phase, Transfer};
 use crate::ids::{AccountId, LegId, SessionId};
 use crate::media::{PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
@@ -25,6 +26,8 @@ pub struct PendingOffer {
     pub by_update: bool,
     /// The asker gave up: what was agreed before is restored.
     pub cancelled: bool,
+    /// Nobody asked: it is ours, to connect or to restore.
+    pub ours: bool,
 }
 
 /// The offer of a callee in a reliable provisional response, to an INVITE without one.
@@ -46,8 +49,6 @@ pub struct OwnOffer {
     pub to: LegId,
     /// How often it may still be asked.
     pub tries: u8,
-    /// It has gone and has no answer yet.
-    pub asked: bool,
 }
 
 impl OwnOffer {
@@ -56,7 +57,7 @@ impl OwnOffer {
 
     /// What is in force on `from`, for `to`.
     pub const fn new(from: LegId, to: LegId) -> Self {
-        Self { from, to, tries: Self::MAX_TRIES, asked: false }
+        Self { from, to, tries: Self::MAX_TRIES }
     }
 }
 
@@ -87,14 +88,24 @@ pub struct Session {
     pub offer: Option<PendingOffer>,
     /// An offer that a callee made before its answer and that waits for the caller's answer.
     pub early_offer: Option<EarlyOffer>,
-    /// A re-INVITE of our own that is on its way, or will be.
+    /// An offer of our own that waits to be made, or to be made again.
     pub own_offer: Option<OwnOffer>,
+    /// A transfer on its way.
+    pub transfer: Option<Transfer>,
+    /// How many transfers were begun.
+    pub transfers: u32,
+    /// Legs whose peers still hear what comes of their REFER.
+    pub watchers: Vec<LegId>,
+    /// What was dialled: for the call, then for each transfer.
+    pub dialled: Box<str>,
     /// The INVITE came without SDP, and the caller has not said any since.
     pub late_offer: bool,
     /// Max-Forwards of what we send.
     pub max_forwards: u8,
     /// From value toward callees.
     pub caller_identity: Box<str>,
+    /// From value toward targets of a transfer.
+    pub transferred_identity: Box<str>,
     /// Headers of the INVITE that pass.
     pub headers: SessionHeaders,
     /// The address that SDP names for our ports.
@@ -146,9 +157,14 @@ impl Session {
             offer: None,
             early_offer: None,
             own_offer: None,
+            transfer: None,
+            transfers: 0,
+            watchers: Vec::new(),
+            dialled: "".into(),
             late_offer: false,
             max_forwards: 70,
             caller_identity: "".into(),
+            transferred_identity: "".into(),
             headers: SessionHeaders::default(),
             media_address: None,
             paths: Vec::new(),
@@ -195,18 +211,33 @@ impl Session {
                 self.account = offered.account;
                 self.late_offer = offered.late_offer;
                 self.max_forwards = offered.max_forwards.saturating_sub(1);
-                self.legs.push(Leg::new(offered.leg, LegRole::Caller, offered.media_source));
+                let far = FarEnd { trunk: offered.trunk, domain: offered.domain, ..FarEnd::default() };
+                self.dialled =
+                    offered.parties.known().map(|parties| parties.called.as_str()).unwrap_or_default().into();
+                self.legs.push(Leg { far, ..Leg::new(offered.leg, LegRole::Caller, offered.media_source) });
             }
             SessionEvent::RouteChosen(chosen) => {
                 self.targets = chosen.targets.known().cloned().unwrap_or_default();
+                (self.next_target, self.group_from) = (0, 0);
+                if let Some(by) = chosen.asked_by {
+                    self.begin_transfer(by);
+                }
             }
             SessionEvent::RouteRefused(_) => {}
             SessionEvent::LegInvited(invited) => {
                 let target = usize::from(invited.target);
-                let source = self.targets.get(target).map(|target| target.media_source);
+                let chosen = self.targets.get(target);
+                let source = chosen.map(|target| target.media_source).unwrap_or_default();
+                let far = chosen.map_or_else(FarEnd::default, |target| FarEnd {
+                    trunk: target.trunk,
+                    domain: None,
+                    device: target.binding.is_some(),
+                    to: target.to.as_str().into(),
+                    dialled: self.dialled.clone(),
+                });
                 self.next_target = target + 1;
-                let leg = Leg::new(invited.leg, LegRole::Callee, source.unwrap_or_default());
-                self.legs.push(Leg { target, ..leg });
+                let leg = Leg::new(invited.leg, LegRole::Callee, source);
+                self.legs.push(Leg { target, far, hunt: self.transfers, ..leg });
             }
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
@@ -226,6 +257,18 @@ impl Session {
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
+            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {
+            }
+            SessionEvent::ReplacementAsked(asked) => {
+                let far = FarEnd { trunk: asked.trunk, domain: asked.domain, ..FarEnd::default() };
+                let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
+                self.legs.push(Leg { far, replaces: Some(asked.replaces), ..leg });
+            }
+            SessionEvent::LegReplaced(replaced) => self.replace(replaced.leg, replaced.by),
+            SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
+                self.transfer = None;
+                self.targets = Vec::new();
+            }
             media => self.evolve_media(media),
         }
     }
@@ -247,11 +290,11 @@ impl Session {
 
     fn release(&mut self, leg: LegId, cause: ReleaseCause) {
         // A leg that lost has no part in what the others agree.
-        if self.bridged.is_none() || self.peer_of(leg).is_some() {
+        if self.offer.is_some_and(|offer| offer.from == leg || offer.to == leg) {
             self.offer = None;
         }
         if cause == ReleaseCause::Unusable
-            && self.bridged.is_none()
+            && self.peer_of(leg).is_none()
             && let Some(leg) = self.leg_mut(leg)
         {
             leg.refused = Some((502, RefusalCause::BadSdp));
@@ -266,9 +309,24 @@ impl Session {
                 | ReleaseCause::AckMissing
                 | ReleaseCause::DialogGone
                 | ReleaseCause::Unusable
+                | ReleaseCause::Transferred
+                | ReleaseCause::Replaced
                 | ReleaseCause::Operator => LegStatus::Releasing,
             },
         );
+    }
+
+    fn begin_transfer(&mut self, by: LegId) {
+        self.transfers += 1;
+        let Some(remaining) = self.peer_of(by) else { return };
+        self.transfer = Some(Transfer { by, remaining, told: 100, phase: Phase::Hunting });
+    }
+
+    /// Where a leg was in the call, another is from here on.
+    fn replace(&mut self, leg: LegId, by: LegId) {
+        let new = |other| if other == leg { by } else { other };
+        self.bridged = self.bridged.map(|(caller, callee)| (new(caller), new(callee)));
+        self.targets = Vec::new();
     }
 
     /// Gives back what only a running call needs: the session stays for repeats of its last messages.
@@ -277,10 +335,12 @@ impl Session {
             leg.forget_media();
             leg.offered = None;
             leg.ports = Vec::new();
+            leg.far = FarEnd::default();
         }
         self.targets = Vec::new();
         self.headers = SessionHeaders::default();
-        self.caller_identity = "".into();
+        (self.caller_identity, self.transferred_identity) = ("".into(), "".into());
+        self.dialled = "".into();
     }
 }
 

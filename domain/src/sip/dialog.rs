@@ -1,6 +1,7 @@
 //! A dialog as one leg sees it: RFC 3261 §12. What belongs to the 2xx of an INVITE and its ACK lives here and not in a
 //! transaction (§13.2.2.4, §13.3.1.4).
 
+use super::endpoint::Subscription;
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::{Flow, Transport};
@@ -156,6 +157,8 @@ pub struct Dialog {
     pub ack_heard: Option<(u32, EventId)>,
     /// BYE is wanted but must wait for the ACK of our 2xx (RFC 3261 §15).
     pub bye_wanted: bool,
+    /// What the peer hears of its REFER.
+    pub subscription: Option<Box<Subscription>>,
     /// Transactions that still name this leg.
     pub transactions: u32,
     /// Early dialogs of other forks than the one that the fields above describe, which spoke last. At most
@@ -251,7 +254,10 @@ impl Dialog {
 
     /// Whether nothing more will happen in this dialog.
     pub fn is_forgettable(&self) -> bool {
-        self.state == DialogState::Over && self.transactions == 0 && self.answer.is_none()
+        self.state == DialogState::Over
+            && self.transactions == 0
+            && self.answer.is_none()
+            && self.subscription.is_none()
     }
 }
 
@@ -363,6 +369,7 @@ mod tests {
             acked: None,
             ack_heard: None,
             bye_wanted: false,
+            subscription: None,
             transactions: 1,
             forks: vec![],
             lost: vec![],

@@ -59,20 +59,23 @@ pub enum LegTimer {
     RepeatProvisional,
     /// 64·T1 after our reliable provisional response: the PRACK is missing.
     PrackMissing,
-    /// What was answered with 491 may be asked again (RFC 3261 §14.1).
-    Glare,
+    /// An INVITE that met one of the peer may be tried again (RFC 3261 §14.1).
+    Retry,
+    /// Nobody refreshed the subscription of a REFER (RFC 6665 §4.2.1).
+    Unwatched,
 }
 
 impl LegTimer {
-    /// Every one.
-    pub const ALL: [Self; 7] = [
+    /// All of them.
+    pub const ALL: [Self; 8] = [
         Self::RepeatAnswer,
         Self::AckMissing,
         Self::NoAnswer,
         Self::CancelUnanswered,
         Self::RepeatProvisional,
         Self::PrackMissing,
-        Self::Glare,
+        Self::Retry,
+        Self::Unwatched,
     ];
 }
 

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn every_event_is_stored_in_its_golden_form() {
         let (id, account) = (TrunkId::from_bits(1), AccountId::from_bits(2));
-        let json = r#"{"name":"Carrier","kind":"carrier","addresses":["192.0.2.0/24","192.0.2.7:5060"],"destination":"sip:127.0.0.1:5090","prefixes":["+1",""],"priority":1,"media_source":"latch","ring_timeout":30,"enabled":true,"large_requests":"tcp"}"#;
+        let json = r#"{"name":"Carrier","kind":"carrier","addresses":["192.0.2.0/24","192.0.2.7:5060"],"destination":"sip:127.0.0.1:5090","prefixes":["+1",""],"priority":1,"media_source":"latch","ring_timeout":30,"enabled":true,"large_requests":"tcp","refer":"internal"}"#;
         let settings: TrunkSettings = serde_json::from_str(json).unwrap();
         let ids = r#""id":"TK00000000000000000000000000000001","account":"AC00000000000000000000000000000002""#;
         let by = Some(KeyId::from_bits(3));

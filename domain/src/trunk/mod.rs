@@ -4,6 +4,7 @@ mod address;
 mod event;
 mod login;
 mod prefix;
+mod refer;
 mod settings;
 mod state;
 
@@ -11,6 +12,7 @@ pub use address::{MalformedAddress, Network, TrunkAddress};
 pub use event::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved};
 pub use login::{TrunkLogin, TrunkRegister};
 pub use prefix::{MalformedPrefix, Prefix};
+pub use refer::ReferRule;
 pub use settings::{
     LargeRequests, MalformedTimeout, RingTimeout, TrunkKind, TrunkPatch, TrunkSettings, UnusableSettings,
 };

@@ -1,7 +1,7 @@
 //! What a trunk is set to.
 
 use super::login::{by_address, is_by_address};
-use super::{Prefix, TrunkAddress, TrunkLogin, TrunkRegister};
+use super::{Prefix, ReferRule, TrunkAddress, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
 use crate::media::MediaSource;
@@ -73,6 +73,9 @@ pub struct TrunkSettings {
     /// How requests to it go that are too long for a datagram.
     #[serde(default)]
     pub large_requests: LargeRequests,
+    /// What its callers and callees may ask for by REFER.
+    #[serde(default)]
+    pub refer: ReferRule,
 }
 
 const fn enabled() -> bool {
@@ -108,6 +111,8 @@ pub struct TrunkPatch {
     pub register: Option<Option<TrunkRegister>>,
     /// See [`TrunkSettings::large_requests`].
     pub large_requests: Option<LargeRequests>,
+    /// See [`TrunkSettings::refer`].
+    pub refer: Option<ReferRule>,
 }
 
 impl TrunkPatch {
@@ -128,6 +133,7 @@ impl TrunkPatch {
             login: self.login.map_or(old.login, |login| login.map(Box::new)),
             register: self.register.map_or(old.register, |register| register.map(Box::new)),
             large_requests: self.large_requests.unwrap_or(old.large_requests),
+            refer: self.refer.unwrap_or(old.refer),
         }
     }
 }
@@ -285,7 +291,7 @@ mod tests {
         let settings = settings();
         assert_eq!((settings.priority, settings.ring_timeout.seconds(), settings.enabled), (0, 60, true));
         assert_eq!((settings.media_source, settings.destination), (MediaSource::Sdp, None));
-        assert_eq!(settings.large_requests, LargeRequests::Udp);
+        assert_eq!((settings.large_requests, settings.refer), (LargeRequests::Udp, ReferRule::Refuse));
     }
 
     #[test]

@@ -74,9 +74,19 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
                 data.insert("parties".into(), json!(parties));
             }
         }
+        SessionEvent::ReplacementAsked(asked) => {
+            if let Some(parties) = asked.parties.known() {
+                data.insert("parties".into(), json!(parties));
+            }
+        }
         SessionEvent::RouteChosen(route) => {
             if let Some(targets) = route.targets.known() {
                 data.insert("targets".into(), json!(targets));
+            }
+        }
+        SessionEvent::TransferAsked(asked) => {
+            if let Some(target) = asked.target.known() {
+                data.insert("target".into(), json!(target));
             }
         }
         SessionEvent::MediaLatched(latched) => {
@@ -97,6 +107,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::TransferRefused(_)
+        | SessionEvent::ReplacementRefused(_)
+        | SessionEvent::LegReplaced(_)
+        | SessionEvent::TransferCompleted(_)
+        | SessionEvent::TransferFailed(_)
         | SessionEvent::MediaFellSilent(_)
         | SessionEvent::MediaHeard(_)
         | SessionEvent::MediaMeasured(_)

@@ -125,7 +125,7 @@ fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
 
 fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
     match event {
-        SessionEvent::RouteChosen(route) => {
+        SessionEvent::RouteChosen(route) if route.asked_by.is_none() => {
             row.rule = Some(route.rule.to_string());
             row.number = route.number;
         }
@@ -133,7 +133,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
             row.rule = Some(route.rule.to_string());
             row.final_status = Some(route.status);
         }
-        SessionEvent::LegAlerted(_) => {
+        SessionEvent::LegAlerted(_) if row.answered_at.is_none() => {
             row.ringing_at.get_or_insert(at);
             row.state = row.state.max(State::Ringing);
         }
@@ -148,11 +148,13 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
             row.final_status = ended.status.or(row.final_status);
             row.state = State::Ended;
         }
-        // The beginning is in `begin`; the others say nothing that a row holds.
+        // The beginning is in `begin`; the others, and a transfer's route and ringing, say nothing that a row holds.
         SessionEvent::SessionOffered(_)
         | SessionEvent::SipMessageReceived(_)
         | SessionEvent::SipMessageCommitted(_)
         | SessionEvent::SipMessageRepeated(_)
+        | SessionEvent::RouteChosen(_)
+        | SessionEvent::LegAlerted(_)
         | SessionEvent::LegInvited(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)
@@ -161,6 +163,13 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::TransferAsked(_)
+        | SessionEvent::TransferRefused(_)
+        | SessionEvent::ReplacementAsked(_)
+        | SessionEvent::ReplacementRefused(_)
+        | SessionEvent::LegReplaced(_)
+        | SessionEvent::TransferCompleted(_)
+        | SessionEvent::TransferFailed(_)
         | SessionEvent::MediaLatched(_)
         | SessionEvent::MediaFellSilent(_)
         | SessionEvent::MediaHeard(_)

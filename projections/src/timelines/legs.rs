@@ -13,7 +13,7 @@ pub struct LegLine {
     /// The leg; also our tag in its dialog.
     #[schema(value_type = String)]
     pub leg: LegId,
-    /// `caller`, `callee 1`, `callee 2` …
+    /// `caller`, `callee 1`, `callee 2` …, `newcomer 1` who asked for another's place …
     pub role: String,
     /// The trunk it came or leaves by.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +39,13 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
                 legs.insert(0, line(offered.leg, "caller".to_owned(), offered.trunk, None));
             }
             SessionEvent::LegInvited(invited) => {
-                let callees = legs.iter().filter(|leg| leg.role != "caller").count();
+                let callees = legs.iter().filter(|leg| leg.role.starts_with("callee")).count();
                 let role = format!("callee {}", callees + 1);
                 legs.push(line(invited.leg, role, invited.trunk, Some(invited.target)));
+            }
+            SessionEvent::ReplacementAsked(asked) => {
+                let newcomers = legs.iter().filter(|leg| leg.role.starts_with("newcomer")).count();
+                legs.push(line(asked.leg, format!("newcomer {}", newcomers + 1), asked.trunk, None));
             }
             SessionEvent::LegAnswered(answered) => {
                 set(&mut legs, answered.leg, |leg| leg.outcome = Some("answered".to_owned()));
@@ -66,6 +70,12 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::OfferMade(_)
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
+            | SessionEvent::TransferAsked(_)
+            | SessionEvent::TransferRefused(_)
+            | SessionEvent::ReplacementRefused(_)
+            | SessionEvent::LegReplaced(_)
+            | SessionEvent::TransferCompleted(_)
+            | SessionEvent::TransferFailed(_)
             | SessionEvent::MediaLatched(_)
             | SessionEvent::MediaFellSilent(_)
             | SessionEvent::MediaHeard(_)
@@ -107,6 +117,13 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::OfferMade(made) => Some(made.leg),
         SessionEvent::OfferAccepted(accepted) => Some(accepted.leg),
         SessionEvent::OfferRefused(refused) => Some(refused.leg),
+        SessionEvent::TransferAsked(asked) => Some(asked.leg),
+        SessionEvent::TransferRefused(refused) => Some(refused.leg),
+        SessionEvent::ReplacementAsked(asked) => Some(asked.leg),
+        SessionEvent::ReplacementRefused(refused) => Some(refused.leg),
+        SessionEvent::LegReplaced(replaced) => Some(replaced.leg),
+        SessionEvent::TransferCompleted(completed) => Some(completed.leg),
+        SessionEvent::TransferFailed(failed) => Some(failed.leg),
         SessionEvent::MediaLatched(latched) => Some(latched.leg),
         SessionEvent::MediaFellSilent(silent) => Some(silent.leg),
         SessionEvent::MediaHeard(heard) => Some(heard.leg),

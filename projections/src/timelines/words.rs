@@ -47,6 +47,26 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::OfferRefused(refused) => {
             format!("what {} asked for is refused with {}; the old media stays", who(refused.leg), refused.status)
         }
+        SessionEvent::TransferAsked(asked) => {
+            let target = asked.target.known().map_or("an erased target", String::as_str);
+            format!("{} asks to have the other party transferred to {target}", who(asked.leg))
+        }
+        SessionEvent::TransferRefused(refused) => {
+            format!("the transfer is refused to {} with {}: {}", who(refused.leg), refused.status, refused.reason)
+        }
+        SessionEvent::ReplacementAsked(asked) => {
+            format!("{} asks for the place of {}", who(asked.leg), who(asked.replaces))
+        }
+        SessionEvent::ReplacementRefused(refused) => {
+            format!("{} does not get it: {} ({})", who(refused.leg), refused.reason, refused.status)
+        }
+        SessionEvent::LegReplaced(replaced) => format!("{} takes the place of {}", who(replaced.by), who(replaced.leg)),
+        SessionEvent::TransferCompleted(completed) => {
+            format!("the transfer that {} asked for is completed", who(completed.leg))
+        }
+        SessionEvent::TransferFailed(failed) => {
+            format!("the transfer that {} asked for failed with {}: {}", who(failed.leg), failed.status, failed.reason)
+        }
         SessionEvent::MediaLatched(latched) => media_latched(latched, legs),
         SessionEvent::MediaFellSilent(silent) => fell_silent(silent, legs),
         SessionEvent::MediaHeard(heard) => format!("{} is heard again (stream {})", who(heard.leg), heard.stream),
@@ -134,6 +154,8 @@ fn release(cause: ReleaseCause) -> &'static str {
         ReleaseCause::AckMissing => "it never acknowledged the answer",
         ReleaseCause::DialogGone => "it no longer knows the call",
         ReleaseCause::Unusable => "its answer came too late or cannot be used",
+        ReleaseCause::Transferred => "its transfer succeeded",
+        ReleaseCause::Replaced => "another took its place",
         ReleaseCause::Operator => "the exchange ends it",
     }
 }

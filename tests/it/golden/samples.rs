@@ -2,13 +2,14 @@
 
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::personal::Personal;
-use domain::ids::{AccountId, EventId, LegId, NumberId, TrunkId};
+use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegsBridged,
-    MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange,
-    OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, RouteChosen, RouteRefused, SessionEnded,
-    SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, Way, Wire,
+    EndCause, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegReplaced,
+    LegsBridged, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted,
+    OfferChange, OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked,
+    ReplacementRefused, RouteChosen, RouteRefused, SessionEnded, SessionEvent, SessionOffered, SipMessage,
+    SipMessageRepeated, Target, TransferAsked, TransferCompleted, TransferFailed, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
 
@@ -18,7 +19,7 @@ const TRUNK: TrunkId = TrunkId::from_bits(0x7);
 
 /// Every sample, in the order of types.
 pub(super) fn samples() -> Vec<SessionEvent> {
-    [messages(), offers(), routes(), legs(), media(), changes(), ends()].concat()
+    [messages(), offers(), routes(), legs(), media(), changes(), transfers(), ends()].concat()
 }
 
 fn message(status: Option<u16>, local: &str, remote: &str, bytes: &'static [u8]) -> SipMessage {
@@ -49,6 +50,7 @@ fn offers() -> Vec<SessionEvent> {
         edge: EdgeRole::Carrier,
         trunk: Some(TRUNK),
         user: None,
+        domain: None,
         media_source: MediaSource::Sdp,
         late_offer: false,
         max_forwards: 70,
@@ -60,7 +62,9 @@ fn offers() -> Vec<SessionEvent> {
         late_offer: true,
         ..offered.clone()
     };
-    vec![SessionEvent::SessionOffered(offered), SessionEvent::SessionOffered(late)]
+    let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
+    let of_user = SessionOffered { trunk: None, user, domain, ..offered.clone() };
+    [offered, late, of_user].map(SessionEvent::SessionOffered).to_vec()
 }
 
 fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
@@ -86,12 +90,15 @@ fn routes() -> Vec<SessionEvent> {
         rule_version: 4,
         number: Some(NumberId::from_bits(0x4711)),
         reason: "the number has a target of its own".into(),
+        asked_by: None,
         passed_over: vec![PassedOver { trunk: TRUNK, reason: "it is where the call came from".into() }],
         targets: vec![target(None, MediaSource::Sdp), target(Some(TRUNK), MediaSource::Latch)].into(),
     };
     let bare = RouteChosen { number: None, passed_over: Vec::new(), targets: Vec::new().into(), ..chosen.clone() };
+    let transfer = RouteChosen { asked_by: Some(CALLEE), ..bare.clone() };
     let refused = RouteRefused { status: 404, rule: "unknown".into(), reason: "nobody has this number".into() };
-    vec![SessionEvent::RouteChosen(chosen), SessionEvent::RouteChosen(bare), SessionEvent::RouteRefused(refused)]
+    let chosen = [chosen, bare, transfer].map(SessionEvent::RouteChosen);
+    chosen.into_iter().chain([SessionEvent::RouteRefused(refused)]).collect()
 }
 
 fn legs() -> Vec<SessionEvent> {
@@ -162,6 +169,44 @@ fn changes() -> Vec<SessionEvent> {
     made.into_iter().chain(ends).collect()
 }
 
+fn transfers() -> Vec<SessionEvent> {
+    let asked = |notified| {
+        let target = Personal::Known("sip:+15550003333@exchange.example".to_owned());
+        SessionEvent::TransferAsked(TransferAsked { leg: CALLER, notified, target })
+    };
+    let (status, reason) = (403, "no transfers are allowed to who asks".into());
+    let parties = Parties { caller: "+15550001111".into(), called: "+15550002222".into(), call_id: "c1@host".into() };
+    let replacement = ReplacementAsked {
+        leg: CALLER,
+        replaces: CALLEE,
+        edge: EdgeRole::Public,
+        trunk: Some(TRUNK),
+        user: None,
+        domain: None,
+        media_source: MediaSource::Sdp,
+        late_offer: false,
+        parties: Personal::Known(parties),
+    };
+    let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
+    let of_user = ReplacementAsked { trunk: None, user, domain, late_offer: true, ..replacement.clone() };
+    let failed = TransferFailed { leg: CALLER, status: 486, reason: "no target answered".into() };
+    vec![
+        asked(true),
+        asked(false),
+        SessionEvent::TransferRefused(TransferRefused { leg: CALLER, status, reason }),
+        SessionEvent::ReplacementAsked(replacement),
+        SessionEvent::ReplacementAsked(of_user),
+        SessionEvent::ReplacementRefused(ReplacementRefused {
+            leg: CALLER,
+            status: 486,
+            reason: "it is answered".into(),
+        }),
+        SessionEvent::LegReplaced(LegReplaced { leg: CALLER, by: CALLEE }),
+        SessionEvent::TransferCompleted(TransferCompleted { leg: CALLER }),
+        SessionEvent::TransferFailed(failed),
+    ]
+}
+
 fn ends() -> Vec<SessionEvent> {
     let causes = [
         ReleaseCause::Bye,
@@ -171,6 +216,8 @@ fn ends() -> Vec<SessionEvent> {
         ReleaseCause::AckMissing,
         ReleaseCause::DialogGone,
         ReleaseCause::Unusable,
+        ReleaseCause::Transferred,
+        ReleaseCause::Replaced,
         ReleaseCause::Operator,
     ];
     let released = causes.map(|cause| SessionEvent::LegReleased(LegReleased { leg: CALLER, cause }));

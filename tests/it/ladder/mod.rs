@@ -26,8 +26,12 @@ mod pass;
 mod paths;
 mod prack;
 mod race;
+mod refer;
+mod refer_race;
+mod refer_rules;
 mod refuse;
 mod register;
+mod replaces;
 mod streams;
 mod update;
 mod users;
@@ -46,8 +50,12 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         paths::ALL,
         prack::ALL,
         race::ALL,
+        refer::ALL,
+        refer_race::ALL,
+        refer_rules::ALL,
         refuse::ALL,
         register::ALL,
+        replaces::ALL,
         streams::ALL,
         update::ALL,
         users::ALL,

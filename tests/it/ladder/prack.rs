@@ -16,7 +16,7 @@ pub(super) fn called(world: &mut World, headers: &str) -> (Phone, Phone, Message
     caller.call_with(world, NUMBER, Some(&offer), headers);
     caller.expect(world, "100");
     let invite = callee.expect(world, "INVITE");
-    assert_eq!(invite.header(HeaderName::Supported), Some("100rel"));
+    assert!(invite.lists_option(HeaderName::Supported, "100rel"));
     assert!(!invite.has(HeaderName::Require));
     (caller, callee, invite)
 }

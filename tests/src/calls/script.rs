@@ -176,6 +176,7 @@ impl CallScript {
             edge: EdgeRole::Public,
             trunk: Some(PBX),
             user: None,
+            domain: None,
             media_source: MediaSource::Sdp,
             late_offer: false,
             max_forwards: 70,
@@ -209,6 +210,7 @@ impl CallScript {
             rule_version: 1,
             number: Some(NUMBER),
             reason: "prefix 1555 is served by two carriers, by priority".into(),
+            asked_by: None,
             passed_over: vec![PassedOver { trunk: PBX, reason: "it is where the call came from".into() }],
             targets: vec![target(5080, CARRIER_A), target(5090, CARRIER_B)].into(),
         };

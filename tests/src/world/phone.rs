@@ -172,6 +172,12 @@ impl Phone {
         self.remote = format!("{};tag={tag}", self.remote);
     }
 
+    /// Its dialog as the exchange names it: the value of a Replaces (RFC 3891 §6.1).
+    pub fn named(&self) -> String {
+        let tag = |address: &str| address.rsplit_once(";tag=").map_or("none", |(_, tag)| tag).to_owned();
+        format!("{};to-tag={};from-tag={}", self.call_id, tag(&self.remote), tag(&self.local))
+    }
+
     /// INVITE within the dialog.
     pub fn reinvite(&mut self, world: &mut World, body: Option<&str>) {
         self.send_invite(world, body, "Max-Forwards: 70\r\n");

@@ -99,6 +99,20 @@ impl World {
         world
     }
 
+    /// The settings of a trunk are these from now on.
+    pub fn set_trunk(&mut self, id: u128, settings: Value) {
+        let (id, account) = (TrunkId::from_bits(id), AccountId::from_bits(1));
+        self.learn("trunk", "TrunkChanged", json!({ "id": id, "account": account, "settings": settings }));
+    }
+
+    /// A domain whose users are known by address has this rule for transfers from now on.
+    pub fn set_domain(&mut self, id: u128, name: &str, addresses: &[&str], refer: &str) {
+        let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
+        let settings = json!({ "auth": "address", "addresses": addresses, "refer": refer });
+        let data = json!({ "id": id, "account": account, "name": name, "settings": settings });
+        self.learn("domain", "DomainChanged", data);
+    }
+
     fn learn(&mut self, category: &str, kind: &str, data: Value) {
         let data = serde_json::to_vec(&data).unwrap();
         let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();

@@ -9,8 +9,8 @@ use domain::ids::{AccountId, TrunkId};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
-    ActiveTrunk, LargeRequests, Prefix, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch, TrunkRegister,
-    TrunkSettings,
+    ActiveTrunk, LargeRequests, Prefix, ReferRule, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch,
+    TrunkRegister, TrunkSettings,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -72,6 +72,11 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = String, pattern = "^(udp|tcp)$", default = "udp")]
     large_requests: LargeRequests,
+    /// What its side of a call may have transferred by REFER: `refuse` nothing, `internal` to numbers and users of the
+    /// account, `any` also out by the account's carriers.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(refuse|internal|any)$", default = "refuse")]
+    refer: ReferRule,
 }
 
 /// A registration that we keep up at a carrier, so that its calls reach us.
@@ -138,6 +143,7 @@ impl NewTrunk {
             enabled: self.enabled,
             auth: self.auth,
             large_requests: self.large_requests,
+            refer: self.refer,
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
         })
@@ -177,6 +183,9 @@ pub struct TrunkChanges {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     large_requests: Option<LargeRequests>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    refer: Option<ReferRule>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     auth: Option<AuthRule>,
@@ -223,6 +232,7 @@ impl TrunkChanges {
             enabled: self.enabled,
             auth: self.auth,
             large_requests: self.large_requests,
+            refer: self.refer,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
         })
@@ -261,6 +271,8 @@ pub struct Trunk {
     register: Option<Register>,
     #[schema(value_type = String)]
     large_requests: LargeRequests,
+    #[schema(value_type = String)]
+    refer: ReferRule,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -282,6 +294,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             enabled: settings.enabled,
             auth: settings.auth,
             large_requests: settings.large_requests,
+            refer: settings.refer,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
             created_at: created_at.to_string(),

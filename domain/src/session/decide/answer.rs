@@ -16,6 +16,9 @@ use crate::sip::wire::Message;
 impl Session {
     pub(super) fn on_progress(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let (Some(caller), Some(callee)) = (self.caller().cloned(), self.leg(leg)) else { return };
+        if self.hunts_for_transfer() && callee.is_early() {
+            return self.on_target_progress(context, leg, response);
+        }
         if !callee.is_early() || !caller.is_early() {
             return;
         }
@@ -79,6 +82,9 @@ impl Session {
     pub(super) fn on_accepted(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
         match status {
+            LegStatus::Inviting | LegStatus::Alerting if self.hunts_for_transfer() => {
+                self.on_target_answered(context, leg);
+            }
             LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
             LegStatus::Answered | LegStatus::Confirmed => {
                 self.on_offer_accepted(context, leg, sdp_of(response).is_some())
@@ -117,7 +123,7 @@ impl Session {
     }
 
     /// The callee answered with nothing that can be relayed. Others may ring on.
-    fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
+    pub(super) fn give_up_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
         context.order(Order::Acknowledge { leg, body: None });
         context.order(Order::Bye { leg });
         let released = LegReleased { leg, cause: ReleaseCause::Unusable };
@@ -131,6 +137,11 @@ impl Session {
         if answered {
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
             self.ask_when_confirmed(context, leg);
+        }
+        if let Some(offer) =
+            self.offer.filter(|offer| offer.late && offer.from == leg && self.replaced_by(leg).is_some())
+        {
+            return self.on_newcomer_acknowledged(context, offer, request);
         }
         let Some(peer) = self.peer_of(leg) else { return };
         if self.offer.is_some_and(|offer| offer.late && offer.from == leg) {

@@ -9,6 +9,10 @@ use crate::sip::endpoint::SessionHeaders;
 
 impl Session {
     pub(super) fn on_cancelled(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.replaced_by(leg).is_some() {
+            context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
+            return self.newcomer_left(context, leg, ReleaseCause::Cancel);
+        }
         match self.leg(leg).map(|leg| leg.status) {
             // Answered: our 2xx waits for the PRACK to what went before, so that the INVITE can still be cancelled.
             Some(LegStatus::Inviting | LegStatus::Alerting | LegStatus::Answered) => self.cancel_session(context, leg),

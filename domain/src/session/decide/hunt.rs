@@ -49,12 +49,16 @@ impl Session {
                 return false;
             }
         };
+        let (identity, headers) = match self.transfer {
+            None => (&self.caller_identity, self.headers.clone()),
+            Some(_) => (&self.transferred_identity, SessionHeaders::default()),
+        };
         let call_id = format!("{:032x}", context.mint.wide_bits());
         let plan = InvitePlan {
             leg,
             call_id: call_id.into(),
             uri: target.uri.as_str().into(),
-            from: self.caller_identity.clone(),
+            from: identity.clone(),
             to: format!("<{}>", target.to).into(),
             flow: Flow { transport: target.transport, local: target.local, remote: target.destination },
             large_by_tcp: target.large_by_tcp,
@@ -62,7 +66,7 @@ impl Session {
             routes: target.routes.iter().map(|route| route.as_str().into()).collect(),
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
-            headers: self.headers.clone(),
+            headers,
             takes_reliable: self.takes_reliable(leg),
             body,
         };
@@ -71,6 +75,9 @@ impl Session {
     }
 
     fn offer_for(&mut self, context: &mut Context<'_>, caller: LegId, leg: LegId) -> Result<Option<Body>, MediaFault> {
+        if let Some(transfer) = self.transfer {
+            return self.offer_to_target(context, transfer.remaining, leg).map(Some);
+        }
         if self.late_offer {
             return Ok(None);
         }
@@ -93,11 +100,13 @@ impl Session {
     /// After a leg has failed: the others of its group ring on; after the last the next group is tried, if every failure
     /// lets it, or the caller is told. A 6xx ends it for all (RFC 3261 §16.7 step 5).
     pub(super) fn fail_over(&mut self, context: &mut Context<'_>) {
-        let waiting = self.caller().is_some_and(Leg::is_early);
+        let transfers = self.hunts_for_transfer();
+        let waiting = transfers || self.caller().is_some_and(Leg::is_early);
         if !waiting {
             return self.end_if_all_gone(context);
         }
-        let refused = || self.legs.iter().filter_map(|leg| Some((leg.target, leg.refused?)));
+        let of_hunt = || self.legs.iter().filter(|leg| leg.hunt == self.transfers);
+        let refused = || of_hunt().filter_map(|leg| Some((leg.target, leg.refused?)));
         let decisive = refused().any(|(_, (status, _))| status >= 600);
         if !decisive && self.early_callees().next().is_some() {
             return self.lose_early_media(context);
@@ -109,8 +118,12 @@ impl Session {
             return self.lose_early_media(context);
         }
         self.give_up_callees(context);
-        let heard = best(self.legs.iter().filter_map(|leg| leg.refused));
-        self.refuse_caller(context, super::refuse::mapped(heard), heard);
+        let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
+        let heard = best(of_hunt.filter_map(|leg| leg.refused));
+        match transfers {
+            true => self.fail_transfer(context, super::refuse::mapped(heard), "no target answered"),
+            false => self.refuse_caller(context, super::refuse::mapped(heard), heard),
+        }
     }
 
     /// Every callee's leg without an answer is cancelled: another one answered, or refused for all. Should it answer all

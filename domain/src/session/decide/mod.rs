@@ -12,6 +12,8 @@ pub mod offer;
 mod pass;
 mod refuse;
 mod release;
+mod replace;
+pub mod transfer;
 mod update;
 
 use super::order::Context;
@@ -40,9 +42,12 @@ impl Session {
             }
             Fact::PrackMissing => self.on_prack_missing(context, leg),
             Fact::PrackRefused(status) => self.on_prack_refused(context, leg, *status),
-            Fact::GlareOver => self.on_glare_over(context, leg),
             Fact::ByeDone => self.on_gone(context, leg),
-            Fact::Forgotten => {}
+            Fact::Unwatched => self.on_unwatched(context, leg),
+            Fact::MayRetry => self.on_retry(context, leg),
+            // Taken to `on_referred`, with what the tables say.
+            Fact::Referred(..) | Fact::Forgotten => {}
         }
+        self.connect_transfer(context);
     }
 }

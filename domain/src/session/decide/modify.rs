@@ -9,16 +9,16 @@ use crate::session::event::{
 use crate::session::leg::LegStatus;
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
-use crate::session::state::{Ending, PendingOffer, Session};
+use crate::session::state::{Ending, OwnOffer, PendingOffer, Session};
 use crate::sip::endpoint::{Body, SessionHeaders};
 use crate::sip::wire::Message;
 
 impl Session {
     pub(super) fn on_reinvited(&mut self, context: &mut Context<'_>, leg: LegId, request: &Message) {
         let peer = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer) && self.offer.is_none());
-        let Some(peer) = peer.filter(|peer| self.may_ask(*peer)) else {
-            return self.answer_reinvite(context, leg, 491, None);
-        };
+        let Some(peer) = peer else { return self.answer_reinvite(context, leg, 491, None) };
+        // What is asked of it now goes before what we would have asked again.
+        self.own_offer.take_if(|own| own.to == peer);
         let late = sdp_of(request).is_none();
         let body = match self.offer_body(context, leg, peer, late) {
             Ok(body) => body,
@@ -32,7 +32,8 @@ impl Session {
         let change = if late { OfferChange::Late } else { self.change_of(leg) };
         self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
         self.keep_offer(leg);
-        let offer = PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false };
+        let offer =
+            PendingOffer { from: leg, to: peer, late, asked_by: None, by_update: false, cancelled: false, ours: false };
         self.offer = Some(offer);
         context.order(Order::Reinvite { leg: peer, body });
     }
@@ -94,9 +95,14 @@ impl Session {
 
     /// The asked leg said yes.
     pub(super) fn on_offer_accepted(&mut self, context: &mut Context<'_>, leg: LegId, described: bool) {
-        let Some(offer) = self.offer_to(leg) else { return self.on_own_accepted(context, leg, described) };
+        let Some(offer) = self.offer_to(leg) else {
+            return context.order(Order::Acknowledge { leg, body: None });
+        };
         if offer.cancelled {
             return self.restore(context, offer);
+        }
+        if offer.ours {
+            return self.on_own_offer_accepted(context, offer, described);
         }
         if offer.late {
             return self.pass_late_offer(context, offer);
@@ -107,16 +113,17 @@ impl Session {
 
     /// The asked leg agreed; its answer is the asker's.
     pub(super) fn conclude(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
-        let body = described.then(|| self.rewrite_heard(offer.to, offer.from).ok()).flatten();
+        let body = described.then(|| self.answer_heard(offer.to, offer.from).ok()).flatten();
         let Some(body) = body else {
             self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: 488 }));
-            return self.answer_offer(context, offer, 488, None);
+            self.answer_offer(context, offer, 488, None);
+            return self.newcomer_refused(context, offer, true);
         };
         self.agree_to_offer(offer.from);
         self.agree(offer.to);
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: offer.from }));
         self.answer_offer(context, offer, 200, Some(body));
-        self.relay_agreed(context);
+        self.take_place(context, offer.from);
     }
 
     /// The 2xx of the asked leg carries the offer: it goes to the asker, whose ACK will answer it.
@@ -127,12 +134,16 @@ impl Session {
             self.rewrite_heard(offer.to, offer.from)
         });
         match ready {
-            Ok(body) => self.answer_reinvite(context, offer.from, 200, Some(body)),
+            Ok(body) => {
+                self.answer_newcomer(context, offer.from);
+                self.answer_reinvite(context, offer.from, 200, Some(body));
+            }
             Err(fault) => {
                 context.order(Order::Acknowledge { leg: offer.to, body: None });
                 let status = fault.status();
                 self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
                 self.answer_reinvite(context, offer.from, status, None);
+                self.newcomer_refused(context, offer, false);
             }
         }
     }
@@ -149,7 +160,14 @@ impl Session {
             self.agree(from);
         }
         self.record(context, SessionEvent::OfferAccepted(OfferAccepted { leg: from }));
-        self.relay_agreed(context);
+        self.relay_bridge(context);
+    }
+
+    /// The asker had given up, but the asked leg changed: it is asked back to what is in force.
+    fn restore(&mut self, context: &mut Context<'_>, offer: PendingOffer) {
+        context.order(Order::Acknowledge { leg: offer.to, body: None });
+        self.offer = None;
+        self.ask(context, OwnOffer::new(offer.from, offer.to));
     }
 
     /// The asked leg said no; 481 and 408 mean that its dialog is gone (RFC 5057 §5.1).
@@ -157,17 +175,28 @@ impl Session {
         if matches!(status, 408 | 481) {
             return self.on_dialog_gone(context, leg);
         }
-        let Some(offer) = self.offer_to(leg) else { return self.on_own_refused(context, leg, status) };
+        let Some(offer) = self.offer_to(leg) else { return };
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.told_in_vain = true;
+        }
         if offer.cancelled {
             self.offer = None;
             return;
         }
+        if offer.ours {
+            return self.on_own_offer_refused(context, offer, status);
+        }
         let status = super::refuse::mapped(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status }));
         self.answer_offer(context, offer, status, None);
+        self.newcomer_refused(context, offer, false);
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.may_leave(leg) {
+            context.order(Order::Bye { leg });
+            return self.asker_left(context, leg, ReleaseCause::DialogGone);
+        }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         context.order(Order::Bye { leg });
         self.release_leg(context, leg, ReleaseCause::DialogGone);
@@ -175,7 +204,7 @@ impl Session {
     }
 
     /// Relays what is in force between those who hear each other, before an answer too.
-    pub(super) fn relay_agreed(&mut self, context: &mut Context<'_>) {
+    pub(super) fn relay_bridge(&mut self, context: &mut Context<'_>) {
         let early = || Some((self.caller()?.id, self.early_leg?));
         if let Some((caller, callee)) = self.bridged.or_else(early) {
             self.relay(context, caller, callee);

@@ -2,7 +2,7 @@
 
 use crate::address::EdgeRole;
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, CredentialId, LegId, TrunkId};
+use crate::ids::{AccountId, CredentialId, DomainId, LegId, TrunkId};
 use crate::media::MediaSource;
 use crate::session::event::{Parties, RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use crate::session::media::sdp_of;
@@ -27,6 +27,8 @@ pub struct Offer {
     pub trunk: Option<TrunkId>,
     /// The user who calls.
     pub user: Option<CredentialId>,
+    /// The domain whose user calls.
+    pub domain: Option<DomainId>,
     /// How the caller's media is recognised.
     pub media_source: MediaSource,
     /// Who talks to whom.
@@ -50,6 +52,7 @@ impl Session {
             edge: offer.edge,
             trunk: offer.trunk,
             user: offer.user,
+            domain: offer.domain,
             media_source: offer.media_source,
             late_offer: sdp.is_none(),
             max_forwards,

@@ -14,6 +14,12 @@ impl Session {
         if self.is_beside(leg) {
             return self.on_loser_hung_up(context, leg, status);
         }
+        if self.replaced_by(leg).is_some() {
+            return self.newcomer_left(context, leg, ReleaseCause::Bye);
+        }
+        if self.may_leave(leg) {
+            return self.asker_left(context, leg, ReleaseCause::Bye);
+        }
         let cause = match status {
             LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => EndCause::Completed,
@@ -24,9 +30,12 @@ impl Session {
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    /// Whether the call goes on without this callee: it lost, or others ring beside it.
+    /// Whether the call goes on without this leg: two others talk, or it lost, or others ring beside it.
     fn is_beside(&self, leg: LegId) -> bool {
         let Some(found) = self.leg(leg) else { return false };
+        if self.is_aside(leg) {
+            return self.ending.is_none();
+        }
         let others_ring = self.early_callees().any(|early| early != leg);
         let lost = !found.is_early() && self.peer_of(leg).is_none();
         found.role == LegRole::Callee && self.ending.is_none() && (lost || found.is_early() && others_ring)
@@ -41,6 +50,7 @@ impl Session {
             }
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Gone => {
                 self.release_leg(context, leg, ReleaseCause::Bye);
+                self.target_left(context, leg);
                 self.end_if_all_gone(context);
             }
         }
@@ -50,6 +60,10 @@ impl Session {
     pub(super) fn on_ack_missing(&mut self, context: &mut Context<'_>, leg: LegId) {
         if !self.leg(leg).is_some_and(crate::session::leg::Leg::is_answered) {
             return;
+        }
+        if self.replaced_by(leg).is_some() {
+            context.order(Order::Bye { leg });
+            return self.newcomer_left(context, leg, ReleaseCause::AckMissing);
         }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
         self.complete_waiting_answer(context, leg);
@@ -72,36 +86,44 @@ impl Session {
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause }));
     }
 
+    /// Whether two others talk, and this leg is in the call no more, or not yet.
+    pub(super) fn is_aside(&self, leg: LegId) -> bool {
+        self.bridged.is_some() && self.peer_of(leg).is_none()
+    }
+
     /// A message of ours on this leg could not be built: the call cannot go on. A callee that is not in it is another
     /// matter: its INVITE counts as unanswered, and whatever else it is owed does not concern the others.
     pub fn on_unbuildable(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.replaced_by(leg).is_some() {
+            return self.newcomer_left(context, leg, ReleaseCause::Unusable);
+        }
         let callee = self.leg(leg).is_some_and(|leg| leg.role == LegRole::Callee);
-        if !callee || self.peer_of(leg).is_some() {
+        if !self.is_aside(leg) && (!callee || self.peer_of(leg).is_some()) {
             self.release_all(context, ReleaseCause::Unusable);
         }
     }
 
     /// Ends every leg that is still live, each the way its state asks for.
     pub fn release_all(&mut self, context: &mut Context<'_>, cause: ReleaseCause) {
+        self.abandon_transfer(context);
         let cause_of_end = if self.mode.is_some() { EndCause::Completed } else { EndCause::Failed };
         self.ending.get_or_insert(Ending { cause: cause_of_end, status: None, by: None });
-        let live: Vec<(LegId, LegStatus)> =
-            self.legs.iter().filter(|leg| leg.is_live()).map(|leg| (leg.id, leg.status)).collect();
-        let caller = self.caller().map(|leg| leg.id);
-        for (leg, status) in live {
+        let live: Vec<(LegId, LegRole, LegStatus)> =
+            self.legs.iter().filter(|leg| leg.is_live()).map(|leg| (leg.id, leg.role, leg.status)).collect();
+        for (leg, role, status) in live {
             let early = matches!(status, LegStatus::Inviting | LegStatus::Alerting);
-            match (early, caller == Some(leg)) {
-                (true, true) => {
+            match (early, role) {
+                (true, LegRole::Caller) => {
                     let headers = SessionHeaders::default();
                     context.order(Order::Answer { leg, status: 480, headers, body: None });
                     self.release_leg(context, leg, ReleaseCause::Refused);
                 }
-                (true, false) => {
+                (true, LegRole::Callee) => {
                     context.order(Order::Cancel { leg });
                     self.release_leg(context, leg, cause);
                 }
-                (false, _) => {
-                    if status == LegStatus::Answered && caller != Some(leg) {
+                (false, role) => {
+                    if status == LegStatus::Answered && role == LegRole::Callee {
                         context.order(Order::Acknowledge { leg, body: None });
                     }
                     context.order(Order::Bye { leg });
@@ -127,7 +149,7 @@ impl Session {
     pub(super) fn end_if_all_gone(&mut self, context: &mut Context<'_>) {
         let wire_done = self.legs.iter().all(|leg| leg.status == LegStatus::Gone);
         let media_done = self.paths.iter().all(Option::is_none);
-        if self.ended || !wire_done || !media_done {
+        if self.ended || !wire_done || !media_done || !self.watchers.is_empty() {
             return;
         }
         self.record_measures(context);

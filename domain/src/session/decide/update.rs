@@ -15,8 +15,9 @@ impl Session {
     pub(super) fn on_update(&mut self, context: &mut Context<'_>, leg: LegId, asked_by: TransactionId, unready: u16) {
         if let Some(offer) = self.offer {
             // RFC 3311 §5.2: 500 where an offer of this peer waits, 491 where one of ours does.
-            let theirs = (offer.late && offer.to == leg) || (!offer.late && offer.from == leg);
-            return self.respond(context, asked_by, if theirs { 500 } else { 491 });
+            let theirs = (offer.late && offer.to == leg) || (!offer.late && !offer.ours && offer.from == leg);
+            let status = if theirs { 500 } else { 491 };
+            return self.respond(context, asked_by, if unready == 488 { 488 } else { status });
         }
         let peer = match self.bridged {
             Some(_) => self.peer_of(leg).filter(|peer| self.is_confirmed(*peer)),
@@ -27,9 +28,7 @@ impl Session {
             self.forget_early_offer(leg);
             return self.respond(context, asked_by, unready);
         };
-        if !self.may_ask(peer) {
-            return self.respond(context, asked_by, if unready == 488 { 488 } else { 491 });
-        }
+        self.own_offer.take_if(|own| own.to == peer);
         let body = match self.offer_body(context, leg, peer, false) {
             Ok(body) => body,
             Err(fault) => {
@@ -45,7 +44,8 @@ impl Session {
         self.keep_offer(leg);
         let by_update = self.leg(peer).is_some_and(|peer| peer.takes_update);
         let asked_by = Some(asked_by);
-        self.offer = Some(PendingOffer { from: leg, to: peer, late: false, asked_by, by_update, cancelled: false });
+        self.offer =
+            Some(PendingOffer { from: leg, to: peer, late: false, asked_by, by_update, cancelled: false, ours: false });
         context.order(match asked_by.filter(|_| by_update) {
             Some(asked_by) => {
                 let headers = SessionHeaders::default();

@@ -2,7 +2,7 @@
 //! line breaks.
 
 use super::Endpoint;
-use super::options::{SUPPORTED, unsupported};
+use super::options::{ANNOUNCED, SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Methods that we serve.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, SUBSCRIBE";
 
 /// Methods that we serve outside dialogs.
 const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
@@ -78,8 +78,11 @@ impl Endpoint {
             .header(HeaderName::To, &dialog.remote)
             .header(HeaderName::CallId, &dialog.call_id)
             .header_fmt(HeaderName::CSeq, format_args!("{} {}", parts.cseq, parts.method.as_str()));
-        if matches!(parts.method, Method::Invite | Method::Update) {
+        if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
+        }
+        if parts.method == Method::Invite {
+            writer.header(HeaderName::Supported, ANNOUNCED);
         }
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)
@@ -100,7 +103,9 @@ impl Endpoint {
         if invite && (101..300).contains(&status) {
             write_contact(writer.copy(request, HeaderName::RecordRoute), leg, flow);
         }
-        if request.method() == Some(&Method::Update) && (200..300).contains(&status) {
+        // All of these say where we are (RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §4.2.1).
+        let located = [Method::Update, Method::Refer, Method::Subscribe];
+        if request.method().is_some_and(|method| located.contains(method)) && (200..300).contains(&status) {
             write_contact(&mut writer, leg, flow);
         }
         write_capabilities(&mut writer, request, status);
@@ -144,6 +149,9 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
     }
     if status == 406 && invite {
         writer.header(HeaderName::Warning, "399 exchange \"Accept does not list application/sdp\"");
+    }
+    if status == 489 {
+        writer.header(HeaderName::AllowEvents, "refer");
     }
     if status == 420 {
         for option in unsupported(request) {

@@ -7,12 +7,13 @@
 mod content;
 mod flows;
 mod forks;
-mod glare;
 mod large;
 mod message;
+mod notify;
 mod options;
 mod orders;
 mod prack;
+mod refer;
 mod relay;
 mod reliable;
 mod request;
@@ -23,6 +24,7 @@ mod update;
 
 pub use content::content_refusal;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
+pub use notify::Subscription;
 pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
@@ -94,8 +96,12 @@ pub enum Fact {
     PrackMissing,
     /// Our PRACK was refused with this status; 408 where nothing came to it.
     PrackRefused(u16),
-    /// What was answered with 491 may be asked again.
-    GlareOver,
+    /// The peer sent REFER within the dialog: order its response by the transaction.
+    Referred(TransactionId, Message),
+    /// The peer hears nothing more of its REFER.
+    Unwatched,
+    /// An INVITE within the dialog may be tried again.
+    MayRetry,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
     /// The leg's last transaction ended: nothing about it remains.
@@ -422,9 +428,7 @@ impl Endpoint {
             }
             self.provisionals.remove(&leg);
             self.heard.remove(&leg);
-            for timer in LegTimer::ALL {
-                self.timers.stop(Timer::Leg(leg, timer));
-            }
+            LegTimer::ALL.iter().for_each(|timer| self.timers.stop(Timer::Leg(leg, *timer)));
             self.learned(leg, Fact::Forgotten);
         }
     }
@@ -432,10 +436,12 @@ impl Endpoint {
     fn end_dialog(&mut self, leg: LegId) {
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.state = DialogState::Over;
-            dialog.slim();
+            if dialog.subscription.is_none() {
+                dialog.slim();
+            }
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
-        self.timers.stop(Timer::Leg(leg, LegTimer::Glare));
+        self.timers.stop(Timer::Leg(leg, LegTimer::Retry));
         self.provisionals_over(leg);
         self.heard.remove(&leg);
         self.forget_if_over(leg);

@@ -2,17 +2,34 @@
 
 use crate::sip::wire::{HeaderName, Message, Method};
 
+/// The option tag of calls that take another's place (RFC 3891 §4).
+const REPLACES: &str = "replaces";
+
+/// The option tag of a REFER without a subscription (RFC 4488 §4).
+const NO_SUBSCRIPTION: &str = "norefersub";
+
 /// The option tag of reliable provisional responses (RFC 3262).
 pub const RELIABLE: &str = "100rel";
 
-/// What we say in Supported.
-pub(super) const SUPPORTED: &str = RELIABLE;
+/// What we say in the Supported of a request; [`RELIABLE`] where it is so.
+pub(super) const ANNOUNCED: &str = REPLACES;
+
+/// What we say in the Supported of a response.
+pub(super) const SUPPORTED: &str = "replaces, 100rel";
 
 /// The extensions that a request requires and that we do not have, or not for its method: what its 420 lists.
 pub(super) fn unsupported(request: &Message) -> impl Iterator<Item = &str> {
-    let provisional = matches!(request.method(), Some(Method::Invite | Method::Prack | Method::Update));
-    let known = move |option: &&str| provisional && option.eq_ignore_ascii_case(RELIABLE);
-    request.values(HeaderName::Require).filter(move |option| !known(option))
+    let method = request.method();
+    request.values(HeaderName::Require).filter(move |option| !has(method, option))
+}
+
+fn has(method: Option<&Method>, option: &str) -> bool {
+    match method {
+        Some(Method::Invite) => [REPLACES, RELIABLE].iter().any(|known| option.eq_ignore_ascii_case(known)),
+        Some(Method::Prack | Method::Update) => option.eq_ignore_ascii_case(RELIABLE),
+        Some(Method::Refer) => option.eq_ignore_ascii_case(NO_SUBSCRIPTION),
+        Some(_) | None => false,
+    }
 }
 
 /// Whether a request requires what we do not have.
@@ -30,7 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn reliable_provisional_responses_may_be_required_of_what_has_some_or_is_about_them() {
+    fn replacing_may_be_required_of_an_invite_and_no_subscription_of_a_refer() {
+        assert!(lacks("INVITE", "Require: Replaces\r\n").is_empty());
+        assert!(lacks("REFER", "Require: norefersub\r\n").is_empty());
+        assert_eq!(lacks("OPTIONS", "Require: replaces\r\n"), ["replaces"]);
+        assert_eq!(lacks("INVITE", "Require: a, replaces\r\nRequire: norefersub\r\n"), ["a", "norefersub"]);
         for method in ["INVITE", "PRACK", "UPDATE"] {
             assert!(lacks(method, "Require: 100Rel\r\nRequire: 100rel\r\n").is_empty());
         }

@@ -106,7 +106,10 @@ impl Endpoint {
         (key, tag): (Box<str>, &str),
     ) {
         let found = LegId::from_tag(tag).filter(|leg| {
-            self.dialogs.get(leg).is_some_and(|dialog| dialog.state != DialogState::Over && dialog.matches(&request))
+            self.dialogs.get(leg).is_some_and(|dialog| {
+                let subscribed = *method == Method::Subscribe && dialog.subscription.is_some();
+                (dialog.state != DialogState::Over || subscribed) && dialog.matches(&request)
+            })
         });
         let Some(leg) = found else {
             return match method {
@@ -164,6 +167,8 @@ impl Endpoint {
             Method::Options => self.respond_other(now, mint, id, 200),
             Method::Update => self.receive_update(now, mint, leg, id, flow, request),
             Method::Prack => self.receive_prack(now, mint, leg, id, request),
+            Method::Refer => self.receive_refer(now, mint, leg, id, request),
+            Method::Subscribe => self.receive_subscribe(now, mint, leg, id, flow, &request),
             Method::Info | Method::Message => self.receive_passing(now, mint, leg, id, request),
             known if is_known(known) => self.respond_other(now, mint, id, 405),
             _ => self.respond_other(now, mint, id, 501),
@@ -240,6 +245,7 @@ impl Endpoint {
             Method::Invite => self.receive_new_invite(flow, request),
             Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
             _ if requires_too_much(&request) => self.answer_statelessly(flow, &request, 420),
+            Method::Subscribe => self.answer_statelessly(flow, &request, 489),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),
         }

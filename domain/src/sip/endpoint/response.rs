@@ -184,10 +184,12 @@ impl Endpoint {
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
         }
-        let refused = status >= 300 && self.clients.get(&id).is_some_and(|client| client.method == Method::Prack);
+        let method = self.clients.get(&id).map(|client| client.method.clone());
         self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
-        if refused {
-            self.prack_refused(leg, status);
+        match method {
+            Some(Method::Prack) if status >= 300 => self.prack_refused(leg, status),
+            Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
+            _ => {}
         }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
@@ -246,6 +248,9 @@ impl Endpoint {
                         self.prack_refused(leg, 408);
                     }
                     self.other_finished(leg, &method);
+                    if method == Method::Notify {
+                        self.end_subscription(leg);
+                    }
                     asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
                 }
                 Action::Inform | Action::InformTimeout => {}

@@ -82,7 +82,8 @@ impl Endpoint {
             LegTimer::CancelUnanswered => self.give_up_cancelled(leg),
             LegTimer::RepeatProvisional => self.repeat_provisional(now, mint, leg),
             LegTimer::PrackMissing => self.prack_missing(leg),
-            LegTimer::Glare => self.learned(leg, Fact::GlareOver),
+            LegTimer::Retry => self.learned(leg, Fact::MayRetry),
+            LegTimer::Unwatched => self.subscription_expires(now, mint, leg),
         }
     }
 

@@ -88,16 +88,7 @@ impl<'a> Uri<'a> {
     /// The user part with its escapes decoded, NUL and other controls too. `None` if there is none or the escapes
     /// are no UTF-8.
     pub fn user_text(&self) -> Option<String> {
-        let user = self.user()?;
-        let mut bytes = Vec::with_capacity(user.len());
-        let mut rest = user.bytes();
-        while let Some(byte) = rest.next() {
-            bytes.push(match byte {
-                b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
-                other => other,
-            });
-        }
-        String::from_utf8(bytes).ok()
+        unescaped(self.user()?)
     }
 
     /// The password as written (deprecated by RFC 3261 §19.1.1).
@@ -215,6 +206,19 @@ fn check_headers(headers: &str) -> Result<(), Malformed> {
         })
     };
     headers.split('&').all(whole).then_some(()).ok_or(bad("something after ? is no header"))
+}
+
+/// Text with its percent-escapes decoded; nothing where one is cut or they are no UTF-8.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn hex(digit: u8) -> Option<u8> {

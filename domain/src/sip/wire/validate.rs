@@ -2,7 +2,9 @@
 
 use super::message::{Message, StartLine};
 use super::scan::MAX_VIA_LINES;
-use super::{CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Scheme, Uri, Via, numbers, reason_phrase};
+use super::{
+    CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Replaces, Scheme, Uri, Via, numbers, reason_phrase,
+};
 
 /// Headers without which there is no transaction and no answer. Max-Forwards may be absent (RFC 3261 §16.3).
 const MANDATORY: [HeaderName; 5] =
@@ -159,6 +161,13 @@ fn check_values(message: &Message, method: Option<&Method>) -> Result<(), Fault>
                 }
             }
             (HeaderName::Contact, Some(_)) => contacts += check_addresses("Contact", value, false)?,
+            // RFC 3911 §4: no call can do both.
+            (HeaderName::Replaces, Some(Method::Invite)) if message.header_named("Join").is_some() => {
+                return Err(Fault::new(400, "Replaces and Join contradict each other"));
+            }
+            (HeaderName::Replaces, Some(Method::Invite)) => drop(Replaces::parse(value)?),
+            // RFC 3891 §3.
+            (HeaderName::Replaces, Some(_)) => return Err(Fault::new(400, "Replaces is for INVITE")),
             (HeaderName::Route, Some(_)) => drop(check_addresses("Route", value, true)?),
             (HeaderName::RecordRoute, Some(_)) => drop(check_addresses("Record-Route", value, true)?),
             (_, _) => {}

@@ -111,9 +111,10 @@ fn arrow(entry: &Entry, way: Way, columns: usize) -> Shape {
 /// What an arrow beside it says already gets no note.
 fn note(entry: &Entry) -> Option<Shape> {
     let about = match entry.event.as_str() {
-        "SessionOffered" | "RouteChosen" => About::Decision,
-        "RouteRefused" | "LegRefused" | "OfferRefused" => About::Failure,
-        "ModeEntered" | "OfferMade" | "SessionEnded" => About::State,
+        "SessionOffered" | "RouteChosen" | "TransferAsked" | "ReplacementAsked" => About::Decision,
+        "RouteRefused" | "LegRefused" | "OfferRefused" | "TransferRefused" | "TransferFailed"
+        | "ReplacementRefused" => About::Failure,
+        "ModeEntered" | "OfferMade" | "LegReplaced" | "TransferCompleted" | "SessionEnded" => About::State,
         "MediaReserved" | "MediaLatched" | "MediaFellSilent" | "MediaHeard" | "MediaMeasured" => About::Media,
         "LegReleased" if lost(entry) => About::Failure,
         _ => return None,
@@ -123,7 +124,7 @@ fn note(entry: &Entry) -> Option<Shape> {
 
 fn lost(entry: &Entry) -> bool {
     let cause = entry.data.as_ref().and_then(|data| data.get("cause")).and_then(|cause| cause.as_str());
-    !matches!(cause, Some("bye" | "cancel" | "refused" | "other-leg"))
+    !matches!(cause, Some("bye" | "cancel" | "refused" | "other-leg" | "transferred" | "replaced"))
 }
 
 /// Without control characters: what a peer wrote must not steer a terminal or break a document.

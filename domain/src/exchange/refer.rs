@@ -1,0 +1,126 @@
+//! From a REFER and the tables to what a session is told: who asks and what that one may, where the target is, and who the
+//! other party is to it. [X6]
+
+use super::route::{chosen, identity_of, refusal, shown};
+use super::{Exchange, live_of};
+use crate::ids::LegId;
+use crate::ports::Mint;
+use crate::routing::{Caller, DomainEntry, Registered, Request, Rule, TrunkRow, choose};
+use crate::session::Session;
+use crate::session::event::{RouteChosen, RouteRefused};
+use crate::session::leg::FarEnd;
+use crate::session::order::Context;
+use crate::session::transfer::Referral;
+use crate::sip::timer::TransactionId;
+use crate::sip::wire::{Host, Message, NameAddr, ReferTo, Uri, escape_user, wants_notice};
+use crate::time::Now;
+use crate::trunk::ReferRule;
+
+/// Where the target is, and whether that is within the account.
+type Routed = (Result<RouteChosen, RouteRefused>, bool);
+
+impl Exchange {
+    /// A REFER within a session's dialog.
+    pub(super) fn refer(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        transaction: TransactionId,
+        request: &Message,
+    ) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let Some(referral) = self.referral(now, leg, transaction, request) else { return };
+        let Some((_, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
+        let mut context = Context::new(now, mint);
+        live.session.on_referred(&mut context, leg, referral);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+    }
+
+    fn referral(&self, now: Now, leg: LegId, transaction: TransactionId, request: &Message) -> Option<Referral> {
+        let session = &self.sessions.get(self.legs.get(&leg)?)?.session;
+        let asks = session.leg(leg)?;
+        let target = ReferTo::of(request);
+        let uri = target.as_ref().ok().and_then(ReferTo::uri);
+        let routed = uri.as_ref().and_then(|uri| self.route_referred(now, session, leg, uri));
+        let to_devices = routed.as_ref().is_some_and(|(route, _)| match route {
+            Ok(chosen) => chosen.targets.known().is_some_and(|targets| targets.iter().all(|one| one.binding.is_some())),
+            Err(_) => false,
+        });
+        let dialled = uri.as_ref().map(shown).unwrap_or_default().into();
+        Some(Referral {
+            transaction,
+            id: request.cseq().map_or(0, |cseq| cseq.number),
+            notified: wants_notice(request),
+            rule: self.refer_rule(session, &asks.far),
+            identity: self.identity_of_other(session, leg, to_devices),
+            inside: routed.as_ref().is_some_and(|(_, inside)| *inside),
+            route: routed.map(|(route, _)| route),
+            dialled,
+            target,
+        })
+    }
+
+    /// What the peer of a leg may ask for: by its trunk or domain as it is set now, if that is of the account that pays.
+    /// A carrier of the account above says nothing in the name of this one.
+    fn refer_rule(&self, session: &Session, far: &FarEnd) -> ReferRule {
+        if let Some(trunk) = far.trunk {
+            let own = |trunk: &&TrunkRow| trunk.account == session.account && trunk.settings.enabled;
+            let trunk = self.tables.trunk(trunk).filter(own);
+            return trunk.map_or(ReferRule::Refuse, |trunk| trunk.settings.refer);
+        }
+        let domain = self.domain_of_far(far).filter(|domain| domain.account == session.account);
+        domain.map_or(ReferRule::Refuse, |domain| domain.settings.refer_rule())
+    }
+
+    /// The domain whose user is at the other end of a leg.
+    fn domain_of_far(&self, far: &FarEnd) -> Option<&DomainEntry> {
+        if let Some(domain) = far.domain {
+            return self.tables.domain_of(domain);
+        }
+        let uri = Uri::parse(&far.to).ok().filter(|_| far.device)?;
+        match uri.host()? {
+            Host::Name(name) => self.tables.domain(name),
+            Host::V4(_) | Host::V6(_) => None,
+        }
+    }
+
+    /// The target is called on behalf of the session's account, whoever asks.
+    fn route_referred(&self, now: Now, session: &Session, leg: LegId, uri: &Uri<'_>) -> Option<Routed> {
+        let flow = self.endpoint.dialog(leg)?.flow;
+        let called = shown(uri);
+        let caller = Caller::User(session.account);
+        let asked = Request { role: self.role_of(flow), source: flow.remote, caller, called: &called, uri: Some(*uri) };
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        Some(match choose(&self.tables, &registered, &asked) {
+            Ok(decision) => {
+                let inside = match decision.reason.rule {
+                    Rule::Number | Rule::Inside | Rule::User | Rule::Gruu => true,
+                    Rule::Source | Rule::Account | Rule::Carriers => false,
+                };
+                (chosen(decision, &self.settings.listeners, flow), inside)
+            }
+            Err(refused) => (Err(refusal(&refused)), true),
+        })
+    }
+
+    /// From value toward the target: the party that is transferred, as it called, or as it was called. [R5]
+    fn identity_of_other(&self, session: &Session, leg: LegId, to_devices: bool) -> Box<str> {
+        let other = session.peer_of(leg).and_then(|other| session.leg(other));
+        let own = other.filter(|_| to_devices).and_then(|other| self.domain_of_far(&other.far));
+        let flow = self.endpoint.dialog(leg).map(|dialog| dialog.flow);
+        let domain: Box<str> = match (own, flow) {
+            (Some(domain), _) => domain.name.as_str().into(),
+            (None, Some(flow)) => self.domain(flow),
+            (None, None) => self.settings.domain.clone().unwrap_or_default(),
+        };
+        let address: Box<str> = match other.map(|other| &other.far) {
+            None => format!("<sip:{domain}>").into(),
+            Some(far) if far.to.is_empty() => session.caller_identity.clone(),
+            Some(far) if far.device => format!("<{}>", far.to).into(),
+            Some(far) => format!("<sip:{}@{domain}>", escape_user(&far.dialled)).into(),
+        };
+        NameAddr::parse(&address).map_or_else(|_| format!("<sip:{domain}>").into(), |from| identity_of(&from, &domain))
+    }
+}
