@@ -46,8 +46,9 @@ def body(side, direction, version=1):
 # What a caller sends.
 
 
-def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit="500"):
-    """The first INVITE; `direction` none makes it a late offer, `retransmit` 0 sends it once."""
+def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit="500", extra=""):
+    """The first INVITE; `direction` none makes it a late offer, `retransmit` 0 sends it once, `extra` is one more header."""
+    more = f"{extra.replace('_', ' ')}\n" if extra else ""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
     return send(f"""
         INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
@@ -60,7 +61,7 @@ def invite(direction="sendrecv", max_forwards="70", branch="invite", retransmit=
         Max-Forwards: {max_forwards}
         User-Agent: caller-agent
         X-Private: caller-private
-        {body("caller", direction)}""", attributes)
+        {more}{body("caller", direction)}""", attributes)
 
 
 def ack(direction="none"):
@@ -101,7 +102,7 @@ def cancel():
         """, ' retrans="500"')
 
 
-def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
+def in_dialog(method, cseq, direction="none", branch="", retransmit="500", extra=""):
     """A caller's request within the dialog; with a direction it carries SDP and a Contact."""
     contact = "Contact: <sip:caller-contact@[local_ip]:[local_port]>\n" if method in ("INVITE", "UPDATE") else ""
     attributes = f' retrans="{retransmit}"' if retransmit != "0" else ""
@@ -113,7 +114,7 @@ def in_dialog(method, cseq, direction="none", branch="", retransmit="500"):
         To: {DIALLED}[peer_tag_param]
         Call-ID: [call_id]
         CSeq: {cseq} {method}
-        {contact}Max-Forwards: 70
+        {contact}{extra}Max-Forwards: 70
         {body("caller", direction, cseq)}""", attributes)
 
 
@@ -338,13 +339,13 @@ def lacks(pattern):
     return f'<ereg regexp="{escaped(pattern)}" search_in="msg" check_it_inverse="true" assign_to="unseen"/>'
 
 
-def invited(direction="sendrecv"):
-    """The first INVITE at the callee; remembers the dialog for requests of the callee's own and for late answers."""
+def invited(direction="sendrecv", *more):
+    """The first INVITE at the callee, with more checks; remembers the dialog for requests of the callee's own and for late answers."""
     media = lacks("m=audio") if direction == "none" else has("m=audio")
     return '<recv request="INVITE">' + checks(
         keep("sip:[^;>]+", "Contact", "target"), keep("SIP/2.0/(UDP|TCP).*", "Via", "via"),
         keep("<.*", "From", "from"), keep("<.*", "To", "to"),
-        '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media) + "</recv>"
+        '<ereg regexp="sip:[^ ]+" search_in="msg" check_it="true" assign_to="uri"/>', media, *more) + "</recv>"
 
 
 def sends_back():
@@ -405,24 +406,6 @@ def rings():
 def answers(direction="sendrecv", retransmit="500"):
     """200 with SDP."""
     return reply("200", "OK", direction, "1", retransmit)
-
-
-def answers_and_takes_updates():
-    """200 with SDP that says that UPDATE is served."""
-    return reply("200", "OK", "sendrecv", "1", "500", "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n")
-
-
-def agrees(direction, version):
-    """The callee's answer to an UPDATE with an offer: sent once, nothing acknowledges it."""
-    return send(f"""
-        SIP/2.0 200 OK
-        [last_Via:]
-        [last_From:]
-        [last_To:]
-        [last_Call-ID:]
-        [last_CSeq:]
-        Contact: <sip:callee-contact@[local_ip]:[local_port]>
-        {body("callee", direction, version)}""")
 
 
 def got_digit():
@@ -499,9 +482,11 @@ def linger(milliseconds="300"):
 PART = re.compile(r"\{\{(\w+)((?: [^ }]+)*)\}\}")
 
 
-def expand(text):
-    """A scenario file as SIPp's XML. SIPp refuses variables that are set and never read: they are named at the end."""
-    filled = PART.sub(lambda match: globals()[match[1]](*("" if word == "." else word for word in match[2].split())), text)
+def expand(text, more=None):
+    """A scenario file as SIPp's XML, with more parts than these. SIPp refuses variables that are set and never read: they are
+    named at the end."""
+    parts = {**globals(), **(more or {})}
+    filled = PART.sub(lambda match: parts[match[1]](*("" if word == "." else word for word in match[2].split())), text)
     used = sorted(set(re.findall(r'assign_to="(\w+)"', filled)))
     named = f'<Reference variables="{",".join(used)}"/>\n' if used else ""
     return filled.replace("</scenario>", f"{named}</scenario>")

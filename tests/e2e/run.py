@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
-import messages  # noqa: E402
+import reliable  # noqa: E402
 import tcp_peer  # noqa: E402
 import wire  # noqa: E402
 
@@ -107,6 +107,16 @@ def repeats_ack(legs):
     return [] if times >= 3 and kinds == 1 else [f"the callee got {times} ACK of {kinds} kinds, at least 3 of one are owed"]
 
 
+def repeats_provisional(legs):
+    """The 183 that was not acknowledged came again, byte for byte, and the 200 after its PRACK."""
+    times, kinds = (count(legs, "caller", False, "INVITE", 183, distinct) for distinct in (False, True))
+    wrong = [] if times >= 3 and kinds == 1 else [f"the caller got {times} 183 of {kinds} kinds, at least 3 of one are owed"]
+    order = [(message.method, message.status) for message in legs["caller"] if not message.sent]
+    if ("INVITE", 200) in order and order.index(("INVITE", 200)) < order.index(("PRACK", 200)):
+        wrong.append("the 200 did not wait for the PRACK")
+    return wrong
+
+
 def one_bye(legs):
     """The callee was hung up on once, though the caller's BYE came three times."""
     kinds = count(legs, "callee", False, "BYE", distinct=True)
@@ -158,6 +168,14 @@ CASES = (
     Case("INFO by the caller", "info.caller.xml", {"callee": "info.callee.xml"}),
     Case("UPDATE by the caller", "update.caller.xml", {"callee": "update.callee.xml"}),
     Case("UPDATE by the caller to who does not take it", "update.caller.xml", {"callee": "update_as_invite.callee.xml"}),
+    Case("PRACK on both legs", "prack_both.caller.xml", {"callee": "prack.callee.xml"}),
+    Case("PRACK on the callee's leg", "prack_unaware.caller.xml", {"callee": "prack.callee.xml"}),
+    Case("PRACK on the caller's leg", "prack.caller.xml", {"callee": "early_media.callee.xml"}),
+    Case("PRACK required by the caller", "prack_required.caller.xml", {"callee": "rings_long.callee.xml"}),
+    Case("PRACK with the answer to a late offer", "prack_late.caller.xml", {"callee": "prack_late.callee.xml"}),
+    Case("183 repeated until its PRACK, the 200 held", "lost_prack.caller.xml", {"callee": "answers_early.callee.xml"},
+         plain=("caller",), sees=repeats_provisional),
+    Case("TCP: PRACK on both legs", "prack_both.caller.xml", {"callee": "prack.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
     Case("MESSAGE by the caller", "message.caller.xml", {"callee": "message.callee.xml"}),
     Case("forked 18x", "forked.caller.xml", {"callee": "forked.callee.xml"}, sees=one_dialog),
     Case("two 200s", "two_answers.caller.xml", {"callee": "two_answers.callee.xml"}, sees=loser_hung_up),
@@ -267,7 +285,7 @@ class Stage:
             towards = self.ports["carrier" if case.place == "carrier" else "public"]
             return tcp_peer.Peer(role, scenario, port, towards, case.dialled)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = messages.expand(file.read())
+            text = reliable.expand(file.read())
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

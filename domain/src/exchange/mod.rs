@@ -356,6 +356,9 @@ impl Exchange {
             Order::Notify { leg, status } => self.endpoint.notify(moment, mint, leg, status),
             Order::Retry { leg } => self.endpoint.retry(moment, mint, leg),
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
+            Order::Prack { leg, tag, body } => {
+                self.endpoint.acknowledge_provisional(moment, mint, leg, &tag, body.as_ref());
+            }
             Order::Cancel { leg } => self.endpoint.cancel(moment, mint, leg),
             Order::Bye { leg } => self.endpoint.bye(moment, mint, leg),
             Order::BeginTransfer(transfer, begun) => self.begin_transfer(transfer, begun),

@@ -115,7 +115,14 @@ impl Exchange {
         }
     }
 
-    fn write_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, event: TransferEvent, next: TransferStep) {
+    fn write_transfer(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        id: TransferId,
+        event: TransferEvent,
+        next: TransferStep,
+    ) {
         let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
         if in_hand.outbox.is_frozen() {
             // Nobody will know, but the calls go on.
@@ -164,9 +171,8 @@ impl Exchange {
         };
         // Before what follows from it: its messages are the taking session's from here on.
         self.move_leg(begun, begun.giving, begun.taking);
-        let taken = self.decide(now, mint, begun.taking, |live, context| {
-            live.session.on_take(context, &leg, begun.giving, id)
-        });
+        let taken =
+            self.decide(now, mint, begun.taking, |live, context| live.session.on_take(context, &leg, begun.giving, id));
         if taken != Some(true) {
             self.move_leg(begun, begun.taking, begun.giving);
         }
@@ -186,7 +192,14 @@ impl Exchange {
     }
 
     /// The giving session has its leg back, if that is still there and was not joined; else it ends.
-    fn settle_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun, ended: TransferEnded) {
+    fn settle_transfer(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        id: TransferId,
+        begun: TransferBegun,
+        ended: TransferEnded,
+    ) {
         self.transfers.in_hand.remove(&id);
         let dialog = self.endpoint.dialog(begun.moved);
         let there = dialog.is_some_and(|dialog| dialog.state == DialogState::Confirmed);

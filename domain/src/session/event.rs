@@ -314,6 +314,8 @@ pub enum RefusalCause {
     NoPorts,
     /// Its SDP cannot be relayed.
     BadSdp,
+    /// What it said reliably before an answer could not be acknowledged: it refused our PRACK, or its offer has no answer.
+    Unacknowledged,
 }
 
 /// See [`SessionEvent::LegRefused`].

@@ -1,7 +1,7 @@
 //! A leg as the session sees it: how far the call is on this side, and its media.
 
 use super::event::RefusalCause;
-use crate::ids::{SessionId, DomainId, LegId, TrunkId};
+use crate::ids::{DomainId, LegId, SessionId, TrunkId};
 use crate::media::{MediaSource, PortPair};
 use crate::sip::dialog::MAX_FORKS;
 use bytes::Bytes;
@@ -55,8 +55,10 @@ pub struct FarEnd {
 pub struct EarlySdp {
     /// The fork's To tag; empty where it gives none.
     pub tag: Box<str>,
-    /// Its last SDP.
+    /// Its last SDP; once it came reliably, what is agreed with the fork.
     pub sdp: Bytes,
+    /// It came reliably: whatever its 2xx says more is ignored (RFC 3261 §13.2.1).
+    pub reliable: bool,
 }
 
 /// One leg.
@@ -94,6 +96,12 @@ pub struct Leg {
     pub offered: Option<Bytes>,
     /// The peer's Allow lists UPDATE.
     pub takes_update: bool,
+    /// The leg takes provisional responses reliably: the caller said so, or we did to the callee.
+    pub takes_reliable: bool,
+    /// Our INVITE went without SDP, and what the callee offers is not answered.
+    pub lacks_answer: bool,
+    /// Offer and answer have been exchanged reliably before a final response.
+    pub settled: bool,
     /// The peer's SDP in force.
     pub agreed: Option<Bytes>,
     /// The last SDP we sent.
@@ -124,6 +132,9 @@ impl Leg {
             early: Vec::new(),
             offered: None,
             takes_update: false,
+            takes_reliable: false,
+            lacks_answer: false,
+            settled: false,
             agreed: None,
             told: None,
             told_in_vain: false,
@@ -150,22 +161,32 @@ impl Leg {
     }
 
     /// Takes in the SDP of a provisional response. Until an answer the first fork that sends any is the one that counts.
-    pub fn hear_early(&mut self, tag: &str, sdp: Bytes) {
+    pub fn hear_early(&mut self, tag: &str, sdp: Bytes, reliable: bool) {
         let full = self.early.len() >= MAX_FORKS;
         match self.early.iter_mut().find(|early| *early.tag == *tag) {
-            Some(early) => early.sdp = sdp.clone(),
+            Some(early) if early.reliable => return,
+            Some(early) => (early.sdp, early.reliable) = (sdp.clone(), reliable),
             None if full => return,
-            None => self.early.push(EarlySdp { tag: tag.into(), sdp: sdp.clone() }),
+            None => self.early.push(EarlySdp { tag: tag.into(), sdp: sdp.clone(), reliable }),
         }
         if self.early.first().is_some_and(|first| *first.tag == *tag) {
             self.heard = Some(sdp);
         }
     }
 
-    /// Takes in a 2xx: its SDP, or where it has none what the same fork said before.
+    /// Takes in a 2xx: its SDP, or where it has none, or none that counts, what the same fork said before.
     pub fn hear_answer(&mut self, tag: &str, sdp: Option<Bytes>) {
-        let early = std::mem::take(&mut self.early);
-        self.heard = sdp.or_else(|| early.into_iter().find(|early| *early.tag == *tag).map(|early| early.sdp));
+        let early = std::mem::take(&mut self.early).into_iter().find(|early| *early.tag == *tag);
+        self.settled = early.as_ref().is_some_and(|early| early.reliable);
+        self.heard = sdp.filter(|_| !self.settled).or_else(|| early.map(|early| early.sdp));
+    }
+
+    /// Puts this SDP of the peer into force.
+    pub fn agree(&mut self, sdp: Option<Bytes>) {
+        if let (Some(early), Some(sdp)) = (self.early.first_mut(), &sdp) {
+            early.sdp = sdp.clone();
+        }
+        self.agreed = sdp;
     }
 
     /// Gives back what only a leg needs that may still carry media. Its ports are the session's to give back.

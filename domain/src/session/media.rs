@@ -7,7 +7,7 @@ use super::state::{PendingOffer, Session};
 use crate::ids::LegId;
 use crate::media::{MediaOrder, PathId, PortPair, Side};
 use crate::sdp::{self, Anchor, Description, OurOrigin, SdpFault};
-use crate::sip::endpoint::Body;
+use crate::sip::endpoint::{Body, RELIABLE};
 use crate::sip::wire::{HeaderName, Message};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -38,7 +38,8 @@ impl Session {
                 }
             }
             SessionEvent::OfferMade(_) => {}
-            SessionEvent::OfferAccepted(_) | SessionEvent::OfferRefused(_) => self.offer = None,
+            SessionEvent::OfferAccepted(_) => (self.offer, self.late_offer) = (None, false),
+            SessionEvent::OfferRefused(_) => self.offer = None,
             SessionEvent::MediaLatched(latched) => {
                 let source = latched.source.known().copied();
                 if let Some(slot) =
@@ -54,19 +55,18 @@ impl Session {
     /// Notes the SDP that a message from a leg's peer carries, if any.
     pub fn hear(&mut self, leg: LegId, message: &Message) {
         // What an INFO or MESSAGE carries is not for us.
-        let describes = |method| matches!(method, "INVITE" | "ACK" | "UPDATE" | "PRACK");
-        if !message.cseq().is_ok_and(|cseq| describes(cseq.method)) {
-            return;
-        }
+        let describes = |method| matches!(method, "INVITE" | "ACK" | "UPDATE");
+        let Some(cseq) = message.cseq().ok().filter(|cseq| describes(cseq.method)) else { return };
         let body = sdp_of(message);
         let Some(leg) = self.leg_mut(leg) else { return };
         if message.has(HeaderName::Allow) {
             leg.takes_update = message.values(HeaderName::Allow).any(|method| method == "UPDATE");
         }
-        let early = leg.role == LegRole::Callee && leg.is_early();
+        let early = leg.role == LegRole::Callee && leg.is_early() && cseq.method == "INVITE";
+        let reliable = leg.takes_reliable && is_reliable(message);
         let tag = || message.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
         match (message.status(), body) {
-            (Some(100..=199), Some(body)) if early => leg.hear_early(&tag(), body),
+            (Some(100..=199), Some(body)) if early => leg.hear_early(&tag(), body, reliable),
             (Some(200..=299), body) if early => leg.hear_answer(&tag(), body),
             (_, Some(body)) if leg.is_live() => leg.heard = Some(body),
             (_, Some(_) | None) => {}
@@ -76,7 +76,7 @@ impl Session {
     /// Puts what the leg's peer last said into force.
     pub(super) fn agree(&mut self, leg: LegId) {
         if let Some(leg) = self.leg_mut(leg) {
-            leg.agreed = leg.heard.clone();
+            leg.agree(leg.heard.clone());
         }
     }
 
@@ -90,7 +90,8 @@ impl Session {
     /// Puts what the leg's peer offered into force, whatever it said since.
     pub(super) fn agree_to_offer(&mut self, leg: LegId) {
         if let Some(leg) = self.leg_mut(leg) {
-            leg.agreed = leg.offered.take().or_else(|| leg.heard.clone());
+            let offered = leg.offered.take().or_else(|| leg.heard.clone());
+            leg.agree(offered);
         }
     }
 
@@ -104,7 +105,8 @@ impl Session {
     /// before (RFC 3264 §6).
     pub(super) fn answer_heard(&mut self, from: LegId, to: LegId) -> Result<Body, MediaFault> {
         let heard = self.leg(from).and_then(|leg| leg.heard.clone()).ok_or(MediaFault::Missing)?;
-        let offered = self.leg(to).and_then(|leg| leg.offered.as_ref()).map(|offer| sdp::describe(offer)).transpose()?;
+        let offered =
+            self.leg(to).and_then(|leg| leg.offered.as_ref()).map(|offer| sdp::describe(offer)).transpose()?;
         match offered {
             Some(offered) => self.rewrite(sdp::cut(&heard, offered.streams.len()), to),
             None => self.rewrite(&heard, to),
@@ -278,6 +280,11 @@ impl Session {
     pub(super) fn offer_to(&self, leg: LegId) -> Option<PendingOffer> {
         self.offer.filter(|offer| offer.to == leg)
     }
+}
+
+/// Whether a provisional response came reliably, from a peer that may send such.
+pub(super) fn is_reliable(response: &Message) -> bool {
+    response.lists_option(HeaderName::Require, RELIABLE) && response.rseq().is_ok_and(|rseq| rseq.is_some())
 }
 
 /// The SDP in a message's body.

@@ -71,6 +71,15 @@ pub enum Order {
         /// The answer to a late offer.
         body: Option<Body>,
     },
+    /// PRACK an offer that came in a reliable provisional response.
+    Prack {
+        /// The leg.
+        leg: LegId,
+        /// The To tag of the response.
+        tag: Box<str>,
+        /// The answer.
+        body: Option<Body>,
+    },
     /// Cancel a leg's INVITE.
     Cancel {
         /// The leg.

@@ -30,6 +30,37 @@ pub struct PendingOffer {
     pub ours: bool,
 }
 
+/// The offer of a callee in a reliable provisional response, to an INVITE without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyOffer {
+    /// The callee's leg.
+    pub leg: LegId,
+    /// The early dialog: the response's To tag.
+    pub tag: Box<str>,
+}
+
+/// A re-INVITE of our own, which says what is in force to a leg that was told otherwise: nobody asked for it, and nobody
+/// but us asks again when it is answered with 491.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnOffer {
+    /// The leg whose peer's SDP is in force.
+    pub from: LegId,
+    /// The leg that is asked.
+    pub to: LegId,
+    /// How often it may still be asked.
+    pub tries: u8,
+}
+
+impl OwnOffer {
+    /// It goes this often at most: a peer that always says 491 is not asked for ever.
+    const MAX_TRIES: u8 = 8;
+
+    /// What is in force on `from`, for `to`.
+    pub const fn new(from: LegId, to: LegId) -> Self {
+        Self { from, to, tries: Self::MAX_TRIES }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -55,6 +86,10 @@ pub struct Session {
     pub bridged: Option<(LegId, LegId)>,
     /// A re-INVITE on its way.
     pub offer: Option<PendingOffer>,
+    /// An offer that a callee made before its answer and that waits for the caller's answer.
+    pub early_offer: Option<EarlyOffer>,
+    /// An offer of our own that waits to be made, or to be made again.
+    pub own_offer: Option<OwnOffer>,
     /// A transfer on its way.
     pub transfer: Option<Transfer>,
     /// The transfer that joins this session with another.
@@ -65,7 +100,7 @@ pub struct Session {
     pub watchers: Vec<LegId>,
     /// What was dialled: for the call, then for each transfer.
     pub dialled: Box<str>,
-    /// The INVITE came without SDP.
+    /// The INVITE came without SDP, and the caller has not said any since.
     pub late_offer: bool,
     /// Max-Forwards of what we send.
     pub max_forwards: u8,
@@ -124,6 +159,8 @@ impl Session {
             mode: None,
             bridged: None,
             offer: None,
+            early_offer: None,
+            own_offer: None,
             transfer: None,
             joins: None,
             transfers: 0,
@@ -226,7 +263,8 @@ impl Session {
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
-            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {}
+            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {
+            }
             SessionEvent::ReplacementAsked(asked) => {
                 let far = FarEnd { trunk: asked.trunk, domain: asked.domain, ..FarEnd::default() };
                 let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
@@ -289,7 +327,9 @@ impl Session {
             leg,
             match cause {
                 // The peer said it, or our final response did, or another session sees to it: nothing more is awaited.
-                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::Moved => LegStatus::Gone,
+                ReleaseCause::Bye | ReleaseCause::Cancel | ReleaseCause::Refused | ReleaseCause::Moved => {
+                    LegStatus::Gone
+                }
                 // A BYE or CANCEL of ours is on its way.
                 ReleaseCause::OtherLeg
                 | ReleaseCause::AckMissing
@@ -363,7 +403,7 @@ impl Session {
 const fn after_refusal(cause: RefusalCause) -> LegStatus {
     match cause {
         // Its CANCEL is on the way: the wire still has to answer.
-        RefusalCause::NoAnswer | RefusalCause::Cancelled => LegStatus::Releasing,
+        RefusalCause::NoAnswer | RefusalCause::Cancelled | RefusalCause::Unacknowledged => LegStatus::Releasing,
         RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
             LegStatus::Gone
         }

@@ -52,7 +52,9 @@ impl Phase {
     pub const fn answered(self) -> Option<LegId> {
         match self {
             Self::Hunting | Self::Awaiting => None,
-            Self::Answered(leg, _) | Self::Connecting(leg, _) | Self::Joining(leg, _) | Self::BackingOff(leg, _) => Some(leg),
+            Self::Answered(leg, _) | Self::Connecting(leg, _) | Self::Joining(leg, _) | Self::BackingOff(leg, _) => {
+                Some(leg)
+            }
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct OutgoingInvite {
     pub transaction: TransactionId,
     /// Whether it carries an offer.
     pub offers: bool,
+    /// Whether it says that we take provisional responses reliably.
+    pub takes_reliable: bool,
     /// Whether it is to be cancelled.
     pub cancelling: Cancelling,
 }
@@ -184,7 +186,7 @@ impl Dialog {
     }
 
     /// From here on the dialog is the one with this fork: its own tag, Contact and route set, as far as they are known.
-    fn turn_to(&mut self, tag: &str) {
+    pub fn turn_to(&mut self, tag: &str) {
         if self.remote_tag.as_deref() == Some(tag) {
             return;
         }

@@ -55,6 +55,10 @@ pub enum LegTimer {
     NoAnswer,
     /// 64·T1 after our CANCEL: no final response will come (RFC 3261 §9.1).
     CancelUnanswered,
+    /// Send our reliable provisional response again: no PRACK yet (RFC 3262 §3).
+    RepeatProvisional,
+    /// 64·T1 after our reliable provisional response: the PRACK is missing.
+    PrackMissing,
     /// An INVITE that met one of the peer may be tried again (RFC 3261 §14.1).
     Retry,
     /// Nobody refreshed the subscription of a REFER (RFC 6665 §4.2.1).
@@ -63,8 +67,16 @@ pub enum LegTimer {
 
 impl LegTimer {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::RepeatAnswer, Self::AckMissing, Self::NoAnswer, Self::CancelUnanswered, Self::Retry, Self::Unwatched];
+    pub const ALL: [Self; 8] = [
+        Self::RepeatAnswer,
+        Self::AckMissing,
+        Self::NoAnswer,
+        Self::CancelUnanswered,
+        Self::RepeatProvisional,
+        Self::PrackMissing,
+        Self::Retry,
+        Self::Unwatched,
+    ];
 }
 
 /// Who wakes up, and why.

@@ -142,6 +142,7 @@ fn leg_refused(refused: &LegRefused, legs: &[LegLine]) -> String {
         RefusalCause::Cancelled => format!("{who} is given up"),
         RefusalCause::NoPorts => format!("{who} cannot be reached: no media ports are free"),
         RefusalCause::BadSdp => format!("{who} cannot be reached: its SDP cannot be relayed"),
+        RefusalCause::Unacknowledged => format!("{who} rang, but could not be acknowledged ({})", refused.status),
     }
 }
 

@@ -5,11 +5,12 @@ use domain::codec::personal::Personal;
 use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    Carried, EndCause, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked, LegAlerted, LegAnswered, LegConfirmed, LegInvited, LegMeasure, LegRefused, LegReleased, LegReplaced,
-    LegsBridged, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted,
-    OfferChange, OfferMade, OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
+    Carried, EndCause, LegAlerted, LegAnswered, LegConfirmed, LegGivenAway, LegInvited, LegMeasure, LegRefused,
+    LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
+    MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
+    Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,
-    TransferCompleted, TransferFailed, TransferRefused, Way, Wire,
+    TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
 
@@ -120,6 +121,7 @@ fn legs() -> Vec<SessionEvent> {
         refused(487, RefusalCause::Cancelled),
         refused(503, RefusalCause::NoPorts),
         refused(488, RefusalCause::BadSdp),
+        refused(481, RefusalCause::Unacknowledged),
         SessionEvent::LegsBridged(LegsBridged { caller: CALLER, callee: CALLEE }),
         SessionEvent::ModeEntered(ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: CALLEE }),
     ]
@@ -214,7 +216,11 @@ fn transfers() -> Vec<SessionEvent> {
         SessionEvent::TransferRefused(TransferRefused { leg: CALLER, status, reason }),
         SessionEvent::ReplacementAsked(replacement),
         SessionEvent::ReplacementAsked(of_user),
-        SessionEvent::ReplacementRefused(ReplacementRefused { leg: CALLER, status: 486, reason: "it is answered".into() }),
+        SessionEvent::ReplacementRefused(ReplacementRefused {
+            leg: CALLER,
+            status: 486,
+            reason: "it is answered".into(),
+        }),
         SessionEvent::TransferLinked(TransferLinked { leg: CALLER, transfer: TRANSFER, with: SESSION }),
         SessionEvent::LegGivenAway(LegGivenAway { leg: CALLEE, to: SESSION, transfer: TRANSFER }),
         SessionEvent::LegTaken(taken.clone()),

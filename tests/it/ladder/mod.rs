@@ -20,10 +20,12 @@ use scenarios;
 
 mod attended;
 mod basic;
+mod early;
 mod fork;
 mod modify;
 mod pass;
 mod paths;
+mod prack;
 mod race;
 mod refer;
 mod refer_race;
@@ -45,8 +47,10 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         basic::ALL,
         fork::ALL,
         modify::ALL,
+        early::ALL,
         pass::ALL,
         paths::ALL,
+        prack::ALL,
         race::ALL,
         refer::ALL,
         refer_race::ALL,

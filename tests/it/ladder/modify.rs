@@ -242,6 +242,129 @@ fn a_change_that_is_answered_after_its_cancel_is_taken_back() {
     world.assert_nothing_left();
 }
 
+/// A callee that was asked back after a change whose asker had given up, and says 491.
+#[track_caller]
+fn asked_back(world: &mut World, caller: &mut Phone, callee: &mut Phone) {
+    let offer = caller.sdp("inactive");
+    let invite = asked(world, caller, callee, Some(&offer));
+    caller.cancel(world);
+    caller.expect(world, "200");
+    refused(world, caller, "487");
+    let sdp = callee.sdp("inactive");
+    callee.respond(world, &invite, 200, Some(&sdp));
+    callee.expect(world, "ACK");
+    let back = callee.expect(world, "INVITE");
+    callee.respond(world, &back, 491, None);
+    callee.expect(world, "ACK");
+}
+
+/// Milliseconds until the phone gets an INVITE.
+#[track_caller]
+pub(super) fn waits(world: &mut World, phone: &mut Phone) -> (u64, Message) {
+    for waited in 0..=400 {
+        if let Some(bytes) = world.next_for(phone.address) {
+            return (waited * 10, Message::scan(bytes).unwrap());
+        }
+        pass(world, 10);
+    }
+    panic!("nothing came\n{}", world.ladder);
+}
+
+fn what_we_ask_of_our_own_accord_and_is_491_is_asked_again_in_due_time() {
+    // We made the Call-ID of the callee's leg, and not that of the caller's (RFC 3261 §14.1).
+    for (callee_asks, range) in [(false, 2_100..=4_000), (true, 0..=2_000)] {
+        let mut world = World::default();
+        let (mut caller, mut callee) = answered(&mut world);
+        let (by, other) = if callee_asks { (&mut callee, &mut caller) } else { (&mut caller, &mut callee) };
+        asked_back(&mut world, by, other);
+        for _ in 0..2 {
+            let (waited, again) = waits(&mut world, other);
+            assert!(range.contains(&waited), "{waited}");
+            assert!(body(&again).contains("a=sendrecv"));
+            other.respond(&mut world, &again, 491, None);
+            other.expect(&mut world, "ACK");
+        }
+        let (_, again) = waits(&mut world, other);
+        let sdp = other.sdp("sendrecv");
+        other.respond(&mut world, &again, 200, Some(&sdp));
+        other.expect(&mut world, "ACK");
+        by.expect_silence(&mut world);
+        pass(&mut world, 10_000);
+        other.expect_silence(&mut world);
+        hang_up(&mut world, by, other);
+        world.assert_nothing_left();
+    }
+}
+
+fn what_we_ask_of_our_own_accord_is_not_asked_for_ever_nor_after_the_call() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    for _ in 0..7 {
+        let (_, again) = waits(&mut world, &mut callee);
+        callee.respond(&mut world, &again, 491, None);
+        callee.expect(&mut world, "ACK");
+    }
+    pass(&mut world, 20_000);
+    callee.expect_silence(&mut world);
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    hang_up(&mut world, &mut callee, &mut caller);
+    pass(&mut world, 20_000);
+    callee.expect_silence(&mut world);
+    world.assert_nothing_left();
+}
+
+fn what_the_peer_asks_meanwhile_goes_before_what_we_ask_again() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    let (offer, answer) = (callee.sdp("sendonly"), caller.sdp("recvonly"));
+    let invite = asked(&mut world, &mut callee, &mut caller, Some(&offer));
+    caller.respond(&mut world, &invite, 100, None);
+    pass(&mut world, 4_100);
+    callee.expect_silence(&mut world);
+    caller.respond(&mut world, &invite, 200, Some(&answer));
+    caller.expect(&mut world, "ACK");
+    callee.expect(&mut world, "200 (1 INVITE)");
+    callee.ack(&mut world, None);
+    let (_, again) = waits(&mut world, &mut callee);
+    assert!(body(&again).contains("a=recvonly"), "what is in force now");
+    let sdp = callee.sdp("sendonly");
+    callee.respond(&mut world, &again, 200, Some(&sdp));
+    callee.expect(&mut world, "ACK");
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
+fn what_we_ask_of_our_own_accord_yields_to_what_is_asked_of_the_same_leg_and_is_not_overtaken() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    let (offer, answer) = (caller.sdp("sendonly"), callee.sdp("recvonly"));
+    change(&mut world, &mut caller, &mut callee, &offer, &answer);
+    pass(&mut world, 10_000);
+    callee.expect_silence(&mut world);
+    asked_back(&mut world, &mut caller, &mut callee);
+    let (_, again) = waits(&mut world, &mut callee);
+    let offer = caller.sdp("sendrecv");
+    caller.reinvite(&mut world, Some(&offer));
+    caller.expect(&mut world, "100");
+    refused(&mut world, &mut caller, "491");
+    caller.say_with(&mut world, "UPDATE", "", &offer);
+    caller.expect(&mut world, "491");
+    let sdp = callee.sdp("recvonly");
+    callee.respond(&mut world, &again, 200, Some(&sdp));
+    callee.expect(&mut world, "ACK");
+    callee.expect_silence(&mut world);
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
 fn a_change_that_is_answered_481_ends_both_legs() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -373,6 +496,10 @@ super::scenarios![
     a_second_change_before_the_first_is_answered_is_500_with_retry_after,
     a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on,
     a_change_that_is_answered_after_its_cancel_is_taken_back,
+    what_we_ask_of_our_own_accord_and_is_491_is_asked_again_in_due_time,
+    what_we_ask_of_our_own_accord_is_not_asked_for_ever_nor_after_the_call,
+    what_we_ask_of_our_own_accord_yields_to_what_is_asked_of_the_same_leg_and_is_not_overtaken,
+    what_the_peer_asks_meanwhile_goes_before_what_we_ask_again,
     a_change_that_is_answered_481_ends_both_legs,
     a_change_that_is_never_answered_ends_both_legs,
     a_bye_ends_a_pending_change_from_either_side,

@@ -234,9 +234,9 @@ fn an_invite_that_demands_an_extension_is_420() {
     let mut world = World::default();
     let mut caller = world.phone(CARRIER);
     let offer = caller.sdp("sendrecv");
-    caller.call_with(&mut world, NUMBER, Some(&offer), "Max-Forwards: 70\r\nRequire: 100rel\r\n");
+    caller.call_with(&mut world, NUMBER, Some(&offer), "Max-Forwards: 70\r\nRequire: 100rel, teleport\r\n");
     let response = refused(&mut world, &mut caller, "420");
-    assert_eq!(response.header(HeaderName::Unsupported), Some("100rel"));
+    assert_eq!(response.header(HeaderName::Unsupported), Some("teleport"));
     world.assert_nothing_left();
 }
 

@@ -1,7 +1,7 @@
 //! A phone that keeps the protocol's promises by itself: it retransmits, acknowledges, answers and hangs up.
 
 use bytes::Bytes;
-use domain::sip::wire::Message;
+use domain::sip::wire::{HeaderName, Message};
 use domain::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use tests::world::{Chance, NUMBER, Packet, Phone, World};
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
+/// What a reliable provisional response repeats under.
+const PROVISIONAL: &str = "provisional";
 
 /// What a phone does of its own accord.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(super) struct Automaton {
     repeats: Vec<Repeat>,
     answers: HashMap<String, Bytes>,
     acks: HashMap<u32, Bytes>,
+    /// The newest reliable provisional response that it acknowledged.
+    rseq: u32,
     wants_cancel: bool,
     proceeding: bool,
     answered: bool,
@@ -52,6 +56,7 @@ impl Automaton {
             repeats: Vec::new(),
             answers: HashMap::new(),
             acks: HashMap::new(),
+            rseq: 0,
             wants_cancel: false,
             proceeding: false,
             answered: false,
@@ -98,7 +103,11 @@ impl Automaton {
     pub(super) fn act(&mut self, world: &mut World, act: Act) {
         let sdp = self.phone.sdp("sendrecv");
         match act {
-            Act::Call => self.ask(world, |phone, world| phone.call(world, NUMBER, Some(&sdp))),
+            Act::Call => {
+                let says = ["", "Supported: 100rel\r\n", "Require: 100rel\r\n"][self.chance.below(3) as usize];
+                let headers = format!("Max-Forwards: 70\r\n{says}");
+                self.ask(world, |phone, world| phone.call_with(world, NUMBER, Some(&sdp), &headers));
+            }
             Act::Cancel if self.over || self.answered => {}
             Act::Cancel if self.proceeding => self.ask(world, |phone, world| phone.cancel(world)),
             Act::Cancel => self.wants_cancel = true,
@@ -113,6 +122,11 @@ impl Automaton {
         if self.answers.contains_key(&format!("final {key}")) {
             return;
         }
+        if status == 200 && self.repeats.iter().any(|repeat| repeat.key == PROVISIONAL) {
+            // RFC 3262 §3: not before the PRACK.
+            return self.plans.push((300, Act::Answer(request.clone(), status)));
+        }
+        self.stop(PROVISIONAL);
         let sdp = self.phone.sdp("sendrecv");
         self.phone.respond(world, request, status, (status == 200).then_some(&sdp));
         let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
@@ -147,7 +161,7 @@ impl Automaton {
         self.phone.hear(request);
         match method.as_str() {
             "INVITE" if first => {
-                self.phone.respond(world, request, 180, None);
+                self.ring(world, request);
                 let status = [200, 200, 200, 486, 503][self.chance.below(5) as usize];
                 self.plans.push((self.chance.below(25_000), Act::Answer(request.clone(), status)));
             }
@@ -156,10 +170,27 @@ impl Automaton {
                 self.phone.respond(world, request, 200, None);
                 self.plans.push((0, Act::Answer(invite_of(request), 487)));
             }
+            "PRACK" => {
+                self.stop(PROVISIONAL);
+                self.phone.respond(world, request, 200, None);
+            }
             _ => self.phone.respond(world, request, 200, None),
         }
         let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
         self.answers.insert(key, last);
+    }
+
+    /// 180, or early media, reliably now and then.
+    fn ring(&mut self, world: &mut World, request: &Message) {
+        let sdp = self.phone.sdp("sendrecv");
+        let early = self.chance.percent(50).then_some(&*sdp);
+        let status = if early.is_some() { 183 } else { 180 };
+        if request.lists_option(HeaderName::Supported, "100rel") && self.chance.percent(60) {
+            self.phone.respond_reliably(world, request, status, early, 1);
+            self.repeat_last(world, PROVISIONAL.to_owned());
+        } else {
+            self.phone.respond(world, request, status, early);
+        }
     }
 
     fn hear_response(&mut self, world: &mut World, response: &Message, status: u16) {
@@ -174,7 +205,15 @@ impl Automaton {
                 self.wants_cancel = false;
                 self.ask(world, |phone, world| phone.cancel(world));
             }
-            100..=199 => self.phone.hear(response),
+            100..=199 => {
+                self.phone.hear(response);
+                if let Ok(Some(rseq)) = response.rseq()
+                    && rseq > self.rseq
+                {
+                    self.rseq = rseq;
+                    self.ask(world, |phone, world| phone.prack(world, response, None));
+                }
+            }
             200..=299 => self.hear_answer(world, response, number),
             _ => {
                 self.over = true;

@@ -122,7 +122,7 @@ impl Storm {
 #[test]
 fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
     let seeds = 2_000;
-    let mut ends = BTreeMap::new();
+    let (mut ends, mut pracks) = (BTreeMap::new(), [0, 0]);
     for seed in 1..=seeds {
         let end = std::panic::catch_unwind(|| {
             let mut storm = Storm::new(seed);
@@ -131,13 +131,16 @@ fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
             storm.world.settle();
             storm.world.examine();
             storm.world.assert_nothing_left();
-            storm.world.ended().cause
+            let acknowledged = ["carrier <- 200 (2 PRACK)", "pbx -> 200 (2 PRACK)"];
+            (storm.world.ended().cause, acknowledged.map(|line| usize::from(storm.world.ladder.contains(line))))
         });
-        let end = end.unwrap_or_else(|_| panic!("seed {seed}: see above"));
+        let (end, acknowledged) = end.unwrap_or_else(|_| panic!("seed {seed}: see above"));
+        pracks = [0, 1].map(|side| pracks[side] + acknowledged[side]);
         *ends.entry(format!("{end:?}")).or_insert(0) += 1;
     }
     for end in ["Completed", "Cancelled", "Busy", "NoAnswer", "Failed"] {
         assert!(ends.contains_key(end), "the storms never end as {end}: {ends:?}");
     }
-    println!("{ends:?}");
+    assert!(pracks.iter().all(|pracks| *pracks > 200), "hardly a PRACK in all the storms: {pracks:?}");
+    println!("{ends:?} {pracks:?}");
 }

@@ -41,6 +41,8 @@ pub struct Phone {
     cseq: u32,
     /// CSeq of the last INVITE: its ACK's.
     invited: u32,
+    /// Branch of the last INVITE: that of its CANCEL and of the ACK to its refusal.
+    invite_branch: u32,
     branch: u32,
     /// From and To of requests in the dialog, once known.
     local: String,
@@ -76,6 +78,7 @@ impl Phone {
             tag: format!("t{line}"),
             cseq: 0,
             invited: 0,
+            invite_branch: 0,
             branch: 0,
             local: String::new(),
             remote: String::new(),
@@ -184,6 +187,7 @@ impl Phone {
         self.cseq += 1;
         self.invited = self.cseq;
         self.branch += 1;
+        self.invite_branch = self.branch;
         let headers = format!("{headers}Contact: {}\r\n{}", self.contact, self.extra);
         self.asked = (self.target.clone(), self.remote.clone());
         self.invite = self.request("INVITE", self.cseq, self.branch, &headers, body);
@@ -197,7 +201,8 @@ impl Phone {
 
     /// CANCEL of the last INVITE.
     pub fn cancel(&self, world: &mut World) {
-        let text = self.request_to(&self.asked, "CANCEL", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
+        let text =
+            self.request_to(&self.asked, "CANCEL", self.invited, self.invite_branch, "Max-Forwards: 70\r\n", None);
         world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
@@ -212,7 +217,7 @@ impl Phone {
     pub fn ack_refusal(&self, world: &mut World, response: &Message) {
         let to = response.header(HeaderName::To).unwrap().to_owned();
         let asked = (self.asked.0.clone(), to);
-        let text = self.request_to(&asked, "ACK", self.cseq, self.branch, "Max-Forwards: 70\r\n", None);
+        let text = self.request_to(&asked, "ACK", self.invited, self.invite_branch, "Max-Forwards: 70\r\n", None);
         world.send_to(self.exchange, self.from(), Bytes::from(text));
     }
 
@@ -223,6 +228,13 @@ impl Phone {
         let text = Bytes::from(self.request(method, self.cseq, self.branch, "Max-Forwards: 70\r\n", None));
         world.send_to(self.exchange, self.from(), text.clone());
         text
+    }
+
+    /// PRACK of a reliable provisional response.
+    pub fn prack(&mut self, world: &mut World, response: &Message, body: Option<&str>) {
+        let rack =
+            format!("{} {}", response.header(HeaderName::RSeq).unwrap(), response.header(HeaderName::CSeq).unwrap());
+        self.say_with(world, "PRACK", &format!("RAck: {rack}\r\n"), body.unwrap_or_default());
     }
 
     /// Any other request in the dialog, with further header lines and a body.
@@ -323,6 +335,21 @@ impl Phone {
     /// Responds to a request.
     pub fn respond(&self, world: &mut World, request: &Message, status: u16, body: Option<&str>) {
         self.respond_tagged(world, request, status, body, &self.tag);
+    }
+
+    /// Responds provisionally and reliably, by this RSeq.
+    pub fn respond_reliably(
+        &mut self,
+        world: &mut World,
+        request: &Message,
+        status: u16,
+        body: Option<&str>,
+        rseq: u32,
+    ) {
+        let extra = format!("{}Require: 100rel\r\nRSeq: {rseq}\r\n", self.extra);
+        let extra = std::mem::replace(&mut self.extra, extra);
+        self.respond(world, request, status, body);
+        self.extra = extra;
     }
 
     /// Responds as another fork would.

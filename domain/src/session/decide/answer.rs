@@ -22,7 +22,11 @@ impl Session {
         if !callee.is_early() || !caller.is_early() {
             return;
         }
+        if self.takes_early_offer(leg, response) {
+            return self.on_early_offer(context, caller.id, leg, response);
+        }
         let early_media = sdp_of(response).is_some() && !self.late_offer;
+        self.note_early_answer(leg, response);
         let status = response.status().unwrap_or(180);
         self.record(context, SessionEvent::LegAlerted(LegAlerted { leg, status, early_media }));
         let first = caller.told.is_none();
@@ -96,13 +100,15 @@ impl Session {
     fn on_answer(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
         let Some(caller) = self.caller().map(|caller| caller.id) else { return };
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg }));
+        let before = self.leg(caller).filter(|caller| caller.takes_reliable).and_then(|caller| caller.told.clone());
+        let Ok(answer) = self.answer_for_callee(context, caller, leg) else { return self.give_up_answer(context, leg) };
         let body = match self.late_offer {
-            true => self.late_answer(context, caller, leg),
+            true => self.late_offer_body(context, caller, leg).ok(),
             false => self.connect_media(context, caller, leg),
         };
         let Some(body) = body else { return self.give_up_answer(context, leg) };
         if !self.late_offer {
-            context.order(Order::Acknowledge { leg, body: None });
+            context.order(Order::Acknowledge { leg, body: answer });
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
         }
         self.record(context, SessionEvent::LegAnswered(LegAnswered { leg: caller }));
@@ -110,17 +116,10 @@ impl Session {
         let entered = ModeEntered { mode: Mode::Trunking, cause: "answer".into(), by: leg };
         self.record(context, SessionEvent::ModeEntered(entered));
         let headers = passed_back(response);
-        context.order(Order::Answer { leg: caller, status: 200, headers, body: Some(body) });
+        let body = self.left_to_say(before, body, (caller, leg));
+        context.order(Order::Answer { leg: caller, status: 200, headers, body });
         self.early_leg = None;
         self.give_up_callees(context);
-    }
-
-    /// The 2xx carries the offer: ports are set aside for both legs now, the answer comes with the caller's ACK.
-    fn late_answer(&mut self, context: &mut Context<'_>, caller: LegId, callee: LegId) -> Option<Body> {
-        let described = self.describe_heard(callee).ok()?;
-        self.reserve(context, caller, &described).ok()?;
-        self.reserve(context, callee, &described).ok()?;
-        self.rewrite_heard(callee, caller).ok()
     }
 
     /// The callee answered with nothing that can be relayed. Others may ring on.
@@ -137,8 +136,11 @@ impl Session {
         let answered = self.leg(leg).is_some_and(|leg| leg.status == LegStatus::Answered);
         if answered {
             self.record(context, SessionEvent::LegConfirmed(LegConfirmed { leg }));
+            self.ask_when_confirmed(context, leg);
         }
-        if let Some(offer) = self.offer.filter(|offer| offer.late && offer.from == leg && self.replaced_by(leg).is_some()) {
+        if let Some(offer) =
+            self.offer.filter(|offer| offer.late && offer.from == leg && self.replaced_by(leg).is_some())
+        {
             return self.on_newcomer_acknowledged(context, offer, request);
         }
         let Some(peer) = self.peer_of(leg) else { return };

@@ -2,6 +2,7 @@
 
 use crate::ids::LegId;
 use crate::session::event::{EndCause, LegReleased, OfferRefused, ReleaseCause, SessionEvent};
+use crate::session::leg::LegStatus;
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, Session};
 use crate::sip::endpoint::SessionHeaders;
@@ -12,9 +13,12 @@ impl Session {
             context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
             return self.newcomer_left(context, leg, ReleaseCause::Cancel);
         }
-        match self.leg(leg).is_some_and(crate::session::leg::Leg::is_early) {
-            true => self.cancel_session(context, leg),
-            false => self.cancel_offer(context, leg),
+        match self.leg(leg).map(|leg| leg.status) {
+            // Answered: our 2xx waits for the PRACK to what went before, so that the INVITE can still be cancelled.
+            Some(LegStatus::Inviting | LegStatus::Alerting | LegStatus::Answered) => self.cancel_session(context, leg),
+            Some(LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone) | None => {
+                self.cancel_offer(context, leg);
+            }
         }
     }
 

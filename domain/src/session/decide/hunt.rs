@@ -41,6 +41,7 @@ impl Session {
         let leg = LegId::from_bits(context.mint.bits());
         let invited = LegInvited { leg, target: place, trunk: target.trunk };
         self.record(context, SessionEvent::LegInvited(invited));
+        self.expect_early(leg);
         let body = match self.offer_for(context, caller, leg) {
             Ok(body) => body,
             Err(fault) => {
@@ -66,6 +67,7 @@ impl Session {
             max_forwards: self.max_forwards,
             ring_timeout: Duration::from_secs(u64::from(target.ring_timeout)),
             headers,
+            takes_reliable: self.takes_reliable(leg),
             body,
         };
         context.order(Order::Invite(Box::new(plan)));
@@ -171,7 +173,11 @@ impl Session {
 fn lets_hunt((status, cause): (u16, RefusalCause), target: Option<&Target>) -> bool {
     match cause {
         RefusalCause::Response => super::refuse::fails_over(status, target),
-        RefusalCause::TimedOut | RefusalCause::NoAnswer | RefusalCause::NoPorts | RefusalCause::Cancelled => true,
+        RefusalCause::TimedOut
+        | RefusalCause::NoAnswer
+        | RefusalCause::NoPorts
+        | RefusalCause::Cancelled
+        | RefusalCause::Unacknowledged => true,
         RefusalCause::BadSdp => false,
     }
 }
@@ -181,6 +187,8 @@ const fn verdict((status, cause): (u16, RefusalCause)) -> Option<u16> {
     match cause {
         RefusalCause::Response | RefusalCause::NoPorts | RefusalCause::BadSdp => Some(status),
         RefusalCause::TimedOut => Some(504),
+        RefusalCause::Unacknowledged if matches!(status, 408 | 481) => Some(504),
+        RefusalCause::Unacknowledged => Some(status),
         RefusalCause::NoAnswer => Some(480),
         RefusalCause::Cancelled => None,
     }

@@ -51,7 +51,8 @@ impl Session {
         if !waits {
             return false;
         }
-        let text = |body: &Option<bytes::Bytes>| body.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into();
+        let text =
+            |body: &Option<bytes::Bytes>| body.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into();
         let carried = Carried {
             agreed: text(&leg.agreed),
             told: text(&leg.told),

@@ -3,6 +3,8 @@
 
 mod answer;
 mod cancel;
+mod early;
+mod glare;
 mod hunt;
 mod join;
 mod measure;
@@ -36,9 +38,14 @@ impl Session {
             Fact::Reinvited(request) => self.on_reinvited(context, leg, request),
             Fact::Requested(transaction, request) => self.on_requested(context, leg, *transaction, request),
             Fact::Responded(asked_by, response) => self.on_responded(context, leg, *asked_by, response.as_ref()),
+            Fact::Pracked { settled, answers, request } => {
+                self.on_pracked(context, leg, *settled, answers.then_some(request));
+            }
+            Fact::PrackMissing => self.on_prack_missing(context, leg),
+            Fact::PrackRefused(status) => self.on_prack_refused(context, leg, *status),
             Fact::ByeDone => self.on_gone(context, leg),
             Fact::Unwatched => self.on_unwatched(context, leg),
-            Fact::MayRetry => self.on_retry(leg),
+            Fact::MayRetry => self.on_retry(context, leg),
             // Taken to `on_referred`, with what the tables say.
             Fact::Referred(..) | Fact::Forgotten => {}
         }

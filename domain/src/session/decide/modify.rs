@@ -9,7 +9,7 @@ use crate::session::event::{
 use crate::session::leg::LegStatus;
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
-use crate::session::state::{Ending, PendingOffer, Session};
+use crate::session::state::{Ending, OwnOffer, PendingOffer, Session};
 use crate::sip::endpoint::{Body, SessionHeaders};
 use crate::sip::wire::Message;
 
@@ -18,6 +18,8 @@ impl Session {
         let here = self.given_away(leg).is_none();
         let peer = self.peer_of(leg).filter(|peer| here && self.is_confirmed(*peer) && self.offer.is_none());
         let Some(peer) = peer else { return self.answer_reinvite(context, leg, 491, None) };
+        // What is asked of it now goes before what we would have asked again.
+        self.own_offer.take_if(|own| own.to == peer);
         let late = sdp_of(request).is_none();
         let body = match self.offer_body(context, leg, peer, late) {
             Ok(body) => body,
@@ -166,9 +168,7 @@ impl Session {
     fn restore(&mut self, context: &mut Context<'_>, offer: PendingOffer) {
         context.order(Order::Acknowledge { leg: offer.to, body: None });
         self.offer = None;
-        if let Ok(body) = self.rewrite_agreed(offer.from, offer.to) {
-            self.offer_ourselves(context, offer.from, offer.to, body);
-        }
+        self.ask(context, OwnOffer::new(offer.from, offer.to));
     }
 
     /// The asked leg said no; 481 and 408 mean that its dialog is gone (RFC 5057 §5.1).
@@ -209,8 +209,10 @@ impl Session {
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
+    /// Relays what is in force between those who hear each other, before an answer too.
     pub(super) fn relay_bridge(&mut self, context: &mut Context<'_>) {
-        if let Some((caller, callee)) = self.bridged {
+        let early = || Some((self.caller()?.id, self.early_leg?));
+        if let Some((caller, callee)) = self.bridged.or_else(early) {
             self.relay(context, caller, callee);
         }
     }

@@ -8,8 +8,8 @@ use crate::session::event::{Parties, RouteChosen, RouteRefused, SessionEvent, Se
 use crate::session::media::sdp_of;
 use crate::session::order::Context;
 use crate::session::state::Session;
-use crate::sip::endpoint::{SessionHeaders, content_refusal};
-use crate::sip::wire::Message;
+use crate::sip::endpoint::{RELIABLE, SessionHeaders, content_refusal};
+use crate::sip::wire::{HeaderName, Message};
 
 /// Headers that pass from leg to leg: what the caller wants the callee to know, and nothing that reveals where it is.
 const PASSED: [&str; 4] = ["Subject", "Priority", "User-to-User", "Recv-Info"];
@@ -60,6 +60,10 @@ impl Session {
         };
         self.record(context, SessionEvent::SessionOffered(offered));
         self.hear(offer.leg, request);
+        if let Some(caller) = self.leg_mut(offer.leg) {
+            let says = |name| request.lists_option(name, RELIABLE);
+            caller.takes_reliable = says(HeaderName::Supported) || says(HeaderName::Require);
+        }
         match offer.route {
             Ok(chosen) => {
                 self.record(context, SessionEvent::RouteChosen(chosen));

@@ -35,8 +35,14 @@ impl Session {
         request: &Message,
     ) {
         let Some(method) = request.method().cloned() else { return };
-        if method == Method::Update {
-            return self.on_update(context, leg, transaction);
+        match method {
+            Method::Update => return self.on_update(context, leg, transaction, 500),
+            // It cannot be said again: nothing that invites to that.
+            Method::Prack => {
+                self.hear_prack(leg, request);
+                return self.on_update(context, leg, transaction, 488);
+            }
+            _ => {}
         }
         let live = self.leg(leg).is_some_and(crate::session::leg::Leg::is_live);
         match self.counterpart(leg) {

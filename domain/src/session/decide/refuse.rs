@@ -15,7 +15,9 @@ impl Session {
                 self.leg_failed(context, leg, status, RefusalCause::Response);
                 self.fail_over(context);
             }
-            Some(LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away) => self.on_offer_refused(context, leg, status),
+            Some(LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away) => {
+                self.on_offer_refused(context, leg, status)
+            }
             Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
             None => {}
         }
@@ -27,7 +29,9 @@ impl Session {
                 self.leg_failed(context, leg, 408, RefusalCause::TimedOut);
                 self.fail_over(context);
             }
-            Some(LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away) => self.on_offer_refused(context, leg, 408),
+            Some(LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away) => {
+                self.on_offer_refused(context, leg, 408)
+            }
             Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
             None => {}
         }

@@ -22,11 +22,9 @@ impl Session {
         }
         let cause = match status {
             LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
-            LegStatus::Answered
-            | LegStatus::Confirmed
-            | LegStatus::Releasing
-            | LegStatus::Away
-            | LegStatus::Gone => EndCause::Completed,
+            LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone => {
+                EndCause::Completed
+            }
         };
         let final_status = if self.mode.is_some() { 200 } else { 487 };
         self.ending.get_or_insert(Ending { cause, status: Some(final_status), by: Some(leg) });
@@ -52,11 +50,7 @@ impl Session {
                 self.leg_failed(context, leg, 487, RefusalCause::Response);
                 self.fail_over(context);
             }
-            LegStatus::Answered
-            | LegStatus::Confirmed
-            | LegStatus::Releasing
-            | LegStatus::Away
-            | LegStatus::Gone => {
+            LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone => {
                 self.release_leg(context, leg, ReleaseCause::Bye);
                 self.target_left(context, leg);
                 self.end_if_all_gone(context);

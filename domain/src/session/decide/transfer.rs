@@ -247,7 +247,7 @@ impl Session {
     /// The leg said yes to a re-INVITE of ours.
     pub(super) fn on_own_offer_accepted(&mut self, context: &mut Context<'_>, offer: PendingOffer, described: bool) {
         context.order(Order::Acknowledge { leg: offer.to, body: None });
-        self.offer = None;
+        (self.offer, self.own_offer) = (None, None);
         let tries = self.transfer.map_or(0, |transfer| transfer.phase.tries());
         let usable = described && self.describe_heard(offer.to).is_ok();
         if usable {
@@ -273,7 +273,7 @@ impl Session {
                 context.order(Order::Retry { leg: offer.to });
             }
             Some(_) => self.fail_transfer(context, mapped(status), "the other party refuses the media"),
-            None => {}
+            None => self.ask_later(context, offer, status),
         }
     }
 
@@ -292,12 +292,14 @@ impl Session {
     }
 
     /// The other party may be asked again.
-    pub(super) fn on_retry(&mut self, leg: LegId) {
+    pub(super) fn on_retry(&mut self, context: &mut Context<'_>, leg: LegId) {
         if let Some(Transfer { remaining, phase: Phase::BackingOff(target, tries), .. }) = self.transfer
             && (remaining == leg || target == leg)
         {
-            self.set_phase(Phase::Answered(target, tries));
+            self.own_offer = None;
+            return self.set_phase(Phase::Answered(target, tries));
         }
+        self.ask_again(context, leg);
     }
 
     fn complete_transfer(&mut self, context: &mut Context<'_>, leg: LegId) {

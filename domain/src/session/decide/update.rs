@@ -10,23 +10,32 @@ use crate::sip::timer::TransactionId;
 use crate::sip::wire::{Message, Method};
 
 impl Session {
-    /// The peer of `leg` offers a change; the request waits for its answer.
-    pub(super) fn on_update(&mut self, context: &mut Context<'_>, leg: LegId, asked_by: TransactionId) {
+    /// The peer of `leg` offers a change; the request waits for its answer. `unready` says that the other leg cannot be
+    /// asked.
+    pub(super) fn on_update(&mut self, context: &mut Context<'_>, leg: LegId, asked_by: TransactionId, unready: u16) {
         if let Some(offer) = self.offer {
             // RFC 3311 §5.2: 500 where an offer of this peer waits, 491 where one of ours does.
-            let theirs = (offer.late && offer.to == leg) || (!offer.late && offer.from == leg);
-            return self.respond(context, asked_by, if theirs { 500 } else { 491 });
+            let theirs = (offer.late && offer.to == leg) || (!offer.late && !offer.ours && offer.from == leg);
+            let status = if theirs { 500 } else { 491 };
+            return self.respond(context, asked_by, if unready == 488 { 488 } else { status });
         }
-        // Nothing is open on this leg, but the other cannot be asked yet.
-        let Some(peer) = self.peer_of(leg).filter(|peer| self.is_confirmed(*peer)) else {
-            return self.respond(context, asked_by, 500);
+        let peer = match self.bridged {
+            Some(_) => self.peer_of(leg).filter(|peer| self.is_confirmed(*peer)),
+            None => self.early_peer(leg),
         };
+        // Nothing is open on this leg, but the other cannot be asked yet.
+        let Some(peer) = peer else {
+            self.forget_early_offer(leg);
+            return self.respond(context, asked_by, unready);
+        };
+        self.own_offer.take_if(|own| own.to == peer);
         let body = match self.offer_body(context, leg, peer, false) {
             Ok(body) => body,
             Err(fault) => {
                 let status = fault.status();
                 self.record(context, SessionEvent::OfferMade(OfferMade { leg, change: OfferChange::Media }));
                 self.record(context, SessionEvent::OfferRefused(OfferRefused { leg, status }));
+                self.forget_early_offer(leg);
                 return self.respond(context, asked_by, status);
             }
         };
@@ -61,7 +70,10 @@ impl Session {
         let told = super::pass::told(status);
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: told }));
         self.answer_offer(context, offer, told, None);
-        if matches!(status, 408 | 481) {
+        self.forget_early_offer(offer.from);
+        // A leg that rings has its INVITE's final response to come.
+        let answered = self.leg(offer.to).is_some_and(crate::session::leg::Leg::is_answered);
+        if answered && matches!(status, 408 | 481) {
             self.on_dialog_gone(context, offer.to);
         }
     }

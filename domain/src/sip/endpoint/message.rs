@@ -2,7 +2,7 @@
 //! line breaks.
 
 use super::Endpoint;
-use super::options::{SUPPORTED, unsupported};
+use super::options::{ANNOUNCED, SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Methods that we serve.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REFER, SUBSCRIBE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, SUBSCRIBE";
 
 /// Methods that we serve outside dialogs.
 const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
@@ -82,7 +82,7 @@ impl Endpoint {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
         if parts.method == Method::Invite {
-            writer.header(HeaderName::Supported, SUPPORTED);
+            writer.header(HeaderName::Supported, ANNOUNCED);
         }
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)

@@ -12,8 +12,10 @@ mod message;
 mod notify;
 mod options;
 mod orders;
+mod prack;
 mod refer;
 mod relay;
+mod reliable;
 mod request;
 mod response;
 mod stateless;
@@ -23,6 +25,7 @@ mod update;
 pub use content::content_refusal;
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use notify::Subscription;
+pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
@@ -36,6 +39,8 @@ use crate::ports::Mint;
 use crate::time::Moment;
 use bytes::Bytes;
 use flows::{FlowUser, FlowUsers};
+use prack::Heard;
+use reliable::Provisionals;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -78,6 +83,19 @@ pub enum Fact {
     Requested(TransactionId, Message),
     /// What came of a request that was sent for another leg's: of which, and its final response; none where nothing came.
     Responded(TransactionId, Option<Message>),
+    /// The PRACK to a provisional response of ours.
+    Pracked {
+        /// Offer and answer have been exchanged reliably.
+        settled: bool,
+        /// SDP in it answers the offer that we made reliably.
+        answers: bool,
+        /// The PRACK.
+        request: Message,
+    },
+    /// No PRACK came within 64·T1: the INVITE is to be refused.
+    PrackMissing,
+    /// Our PRACK was refused with this status; 408 where nothing came to it.
+    PrackRefused(u16),
     /// The peer sent REFER within the dialog: order its response by the transaction.
     Referred(TransactionId, Message),
     /// The peer hears nothing more of its REFER.
@@ -271,6 +289,9 @@ pub struct Endpoint {
     client_keys: HashMap<ClientKey, TransactionId>,
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashSet<Box<str>>,
+    /// Of INVITEs without a final response: what we said reliably, and what we heard so.
+    provisionals: HashMap<LegId, Box<Provisionals>>,
+    heard: HashMap<LegId, Vec<Heard>>,
     transactions: u64,
     flows: FlowUsers,
     outputs: VecDeque<Output>,
@@ -288,6 +309,8 @@ impl Endpoint {
             clients: HashMap::new(),
             client_keys: HashMap::new(),
             pending_invites: HashSet::new(),
+            provisionals: HashMap::new(),
+            heard: HashMap::new(),
             transactions: 0,
             flows: FlowUsers::default(),
             outputs: VecDeque::new(),
@@ -403,6 +426,8 @@ impl Endpoint {
             if let Some(dialog) = self.dialogs.remove(&leg) {
                 self.flows.leave(dialog.flow, FlowUser::Leg(leg));
             }
+            self.provisionals.remove(&leg);
+            self.heard.remove(&leg);
             LegTimer::ALL.iter().for_each(|timer| self.timers.stop(Timer::Leg(leg, *timer)));
             self.learned(leg, Fact::Forgotten);
         }
@@ -416,6 +441,9 @@ impl Endpoint {
             }
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.timers.stop(Timer::Leg(leg, LegTimer::Retry));
+        self.provisionals_over(leg);
+        self.heard.remove(&leg);
         self.forget_if_over(leg);
     }
 }

@@ -8,8 +8,14 @@ const REPLACES: &str = "replaces";
 /// The option tag of a REFER without a subscription (RFC 4488 §4).
 const NO_SUBSCRIPTION: &str = "norefersub";
 
-/// What we say in Supported.
-pub(super) const SUPPORTED: &str = REPLACES;
+/// The option tag of reliable provisional responses (RFC 3262).
+pub const RELIABLE: &str = "100rel";
+
+/// What we say in the Supported of a request; [`RELIABLE`] where it is so.
+pub(super) const ANNOUNCED: &str = REPLACES;
+
+/// What we say in the Supported of a response.
+pub(super) const SUPPORTED: &str = "replaces, 100rel";
 
 /// The extensions that a request requires and that we do not have, or not for its method: what its 420 lists.
 pub(super) fn unsupported(request: &Message) -> impl Iterator<Item = &str> {
@@ -19,7 +25,8 @@ pub(super) fn unsupported(request: &Message) -> impl Iterator<Item = &str> {
 
 fn has(method: Option<&Method>, option: &str) -> bool {
     match method {
-        Some(Method::Invite) => option.eq_ignore_ascii_case(REPLACES),
+        Some(Method::Invite) => [REPLACES, RELIABLE].iter().any(|known| option.eq_ignore_ascii_case(known)),
+        Some(Method::Prack | Method::Update) => option.eq_ignore_ascii_case(RELIABLE),
         Some(Method::Refer) => option.eq_ignore_ascii_case(NO_SUBSCRIPTION),
         Some(_) | None => false,
     }
@@ -45,6 +52,11 @@ mod tests {
         assert!(lacks("REFER", "Require: norefersub\r\n").is_empty());
         assert_eq!(lacks("OPTIONS", "Require: replaces\r\n"), ["replaces"]);
         assert_eq!(lacks("INVITE", "Require: a, replaces\r\nRequire: norefersub\r\n"), ["a", "norefersub"]);
+        for method in ["INVITE", "PRACK", "UPDATE"] {
+            assert!(lacks(method, "Require: 100Rel\r\nRequire: 100rel\r\n").is_empty());
+        }
+        assert_eq!(lacks("OPTIONS", "Require: 100rel\r\n"), ["100rel"]);
+        assert_eq!(lacks("INVITE", "Require: a, 100rel\r\nRequire: 100relx\r\n"), ["a", "100relx"]);
         assert!(lacks("BYE", "Require:\r\n").is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What a session orders: requests it begins, responses it gives. The endpoint adds what the protocol demands.
 
 use super::message::{RequestParts, response_flow, write_sibling};
+use super::options::RELIABLE;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::{
@@ -48,6 +49,8 @@ pub struct InvitePlan {
     pub ring_timeout: Duration,
     /// Headers that pass.
     pub headers: SessionHeaders,
+    /// Whether it says that we take provisional responses reliably.
+    pub takes_reliable: bool,
     /// The offer, if any.
     pub body: Option<Body>,
 }
@@ -68,6 +71,7 @@ impl Endpoint {
         let identity = invite_identity(&request);
         self.flows.join(dialog.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
+        self.expect_provisionals(leg, &request);
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
         if let (Some(identity), Some(server)) = (identity, self.servers.get_mut(&id)) {
@@ -113,20 +117,7 @@ impl Endpoint {
         self.end_server(transaction);
     }
 
-    /// Responds to the INVITE of the peer that waits on this leg; nothing happens where none does.
-    pub fn answer(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        leg: LegId,
-        status: u16,
-        headers: &SessionHeaders,
-        body: Option<&Body>,
-    ) {
-        let Some(id) = self.dialogs.get(&leg).and_then(|dialog| dialog.incoming) else { return };
-        self.respond(now, mint, id, status, headers, body);
-    }
-
+    /// Writes a response, sends it and moves its transaction on; what was sent.
     pub(super) fn respond(
         &mut self,
         now: Moment,
@@ -135,15 +126,18 @@ impl Endpoint {
         status: u16,
         headers: &SessionHeaders,
         body: Option<&Body>,
-    ) {
-        let Some(server) = self.servers.get(&id) else { return };
+    ) -> Option<Sent> {
+        let server = self.servers.get(&id)?;
         let (leg, flow, cseq, invite) =
             (server.leg, server.flow, server.cseq, matches!(server.machine, ServerMachine::Invite(_)));
-        let Some(request) = server.request.clone() else { return };
+        let request = server.request.clone()?;
         let headers = &with_retry(mint, &request, status, headers);
         let bytes = match self.write_response(leg, flow, &request, status, headers, body) {
             Ok(bytes) => bytes,
-            Err(why) => return self.outputs.push_back(Output::Unbuildable { leg, why }),
+            Err(why) => {
+                self.outputs.push_back(Output::Unbuildable { leg, why });
+                return None;
+            }
         };
         let sent = Sent { event: mint.event_id(), flow: response_flow(flow, &request), bytes };
         let method: Box<str> = request.method().map_or("", |method| method.as_str()).into();
@@ -161,8 +155,10 @@ impl Endpoint {
         }
         self.step_server_response(now, id, status);
         if invite && status >= 200 {
-            self.invite_answered(now, leg, id, status, sent, cseq);
+            self.provisionals_over(leg);
+            self.invite_answered(now, leg, id, status, sent.clone(), cseq);
         }
+        Some(sent)
     }
 
     /// A final response to an INVITE changes the dialog; a 2xx is repeated by the leg until its ACK comes.
@@ -219,7 +215,14 @@ impl Endpoint {
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
-        self.send_invite(now, mint, leg, plan.max_forwards, &plan.headers, plan.body.as_ref());
+        let mut headers = plan.headers;
+        if plan.takes_reliable {
+            headers.0.push(("Supported".into(), RELIABLE.into()));
+        }
+        self.send_invite(now, mint, leg, plan.max_forwards, &headers, plan.body.as_ref());
+        if let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()) {
+            invite.takes_reliable = plan.takes_reliable;
+        }
         match self.dialogs.get(&leg).is_some_and(|dialog| dialog.outgoing.is_some()) {
             true => self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout),
             // It could not be written: nobody will ever answer it.
@@ -259,7 +262,8 @@ impl Endpoint {
         if let Some(transaction) = self.begin_client(now, mint, leg, &parts)
             && let Some(dialog) = self.dialogs.get_mut(&leg)
         {
-            dialog.outgoing = Some(OutgoingInvite { transaction, offers: body.is_some(), cancelling: Cancelling::No });
+            let (offers, cancelling) = (body.is_some(), Cancelling::No);
+            dialog.outgoing = Some(OutgoingInvite { transaction, offers, takes_reliable: false, cancelling });
         }
     }
 
@@ -318,6 +322,9 @@ impl Endpoint {
 
     /// Ends a confirmed dialog. While our 2xx waits for its ACK the BYE waits too (RFC 3261 §15).
     pub fn bye(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
+        if self.refuse_held(now, mint, leg) {
+            return;
+        }
         self.refuse_pending_invite(now, mint, leg, 487);
         self.refuse_waiting(now, mint, leg);
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
@@ -377,14 +384,24 @@ impl Endpoint {
         match self.write_fitting(dialog, parts) {
             Ok((flow, bytes)) => {
                 let sent = Sent { event: mint.event_id(), flow, bytes };
-                let key = ClientKey { leg, branch: parts.branch, cancel: false };
-                Some(self.open_client(now, key, parts.method.clone(), parts.cseq, sent))
+                Some(self.open_request(now, leg, parts, sent))
             }
             Err(why) => {
                 self.outputs.push_back(Output::Unbuildable { leg, why });
                 None
             }
         }
+    }
+
+    pub(super) fn open_request(
+        &mut self,
+        now: Moment,
+        leg: LegId,
+        parts: &RequestParts<'_>,
+        sent: Sent,
+    ) -> TransactionId {
+        let key = ClientKey { leg, branch: parts.branch, cancel: false };
+        self.open_client(now, key, parts.method.clone(), parts.cseq, sent)
     }
 
     fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {

@@ -86,7 +86,11 @@ impl Endpoint {
         headers: &SessionHeaders,
         body: Option<&Body>,
     ) {
+        let leg = self.servers.get(&transaction).map(|server| server.leg);
         self.respond(now, mint, transaction, status, headers, body);
+        if let Some(leg) = leg {
+            self.proceed(now, mint, leg);
+        }
     }
 
     /// The dialog ends while requests of the peer wait (RFC 3261 §15.1.2).

@@ -9,7 +9,7 @@ use crate::ports::Mint;
 use crate::sip::dialog::DialogState;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Class, server_invite, server_other};
-use crate::sip::wire::{HeaderName, Message, Method, Via};
+use crate::sip::wire::{Message, Method, Via};
 use crate::time::Moment;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -148,7 +148,7 @@ impl Endpoint {
         if requires_too_much(&request) && !matches!(method, Method::Cancel | Method::Ack) {
             return self.respond_other(now, mint, id, 420);
         }
-        if matches!(method, Method::Invite | Method::Update)
+        if matches!(method, Method::Invite | Method::Update | Method::Prack)
             && let Some(status) = content_refusal(&request)
         {
             return self.respond_other(now, mint, id, status);
@@ -166,6 +166,7 @@ impl Endpoint {
             Method::Invite => self.receive_reinvite(now, mint, leg, id, flow, request),
             Method::Options => self.respond_other(now, mint, id, 200),
             Method::Update => self.receive_update(now, mint, leg, id, flow, request),
+            Method::Prack => self.receive_prack(now, mint, leg, id, request),
             Method::Refer => self.receive_refer(now, mint, leg, id, request),
             Method::Subscribe => self.receive_subscribe(now, mint, leg, id, flow, &request),
             Method::Info | Method::Message => self.receive_passing(now, mint, leg, id, request),
@@ -237,13 +238,13 @@ impl Endpoint {
     fn receive_out_of_dialog(&mut self, flow: Flow, request: Message, method: &Method) {
         match method {
             Method::Ack => self.drop_silently(flow, Stateless::StrayAck),
-            Method::Bye => self.answer_statelessly(flow, &request, 481),
-            Method::Options if request.header(HeaderName::Require).is_none() => {
+            Method::Bye | Method::Prack => self.answer_statelessly(flow, &request, 481),
+            Method::Options if !requires_too_much(&request) => {
                 self.answer_statelessly(flow, &request, 200);
             }
             Method::Invite => self.receive_new_invite(flow, request),
             Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
-            _ if request.header(HeaderName::Require).is_some() => self.answer_statelessly(flow, &request, 420),
+            _ if requires_too_much(&request) => self.answer_statelessly(flow, &request, 420),
             Method::Subscribe => self.answer_statelessly(flow, &request, 489),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),

@@ -1,5 +1,6 @@
 //! Responses that arrive: matched by our own branch (RFC 3261 §17.1.3), and the 2xx that outlive their transaction.
 
+use super::prack::Arrival;
 use super::{ClientKey, ClientMachine, Endpoint, Fact, FlowUser, Output, Stateless};
 use crate::address::Flow;
 use crate::ids::LegId;
@@ -50,7 +51,8 @@ impl Endpoint {
         let status = response.status().unwrap_or(0);
         let class = Class::of(status);
         match (state, class) {
-            (Calling | Proceeding, _) => self.receive_fresh(now, mint, id, flow, response),
+            (Calling | Proceeding, Class::Provisional) => self.receive_provisional(now, mint, id, flow, response),
+            (Calling | Proceeding, _) => self.receive_fresh(now, mint, id, flow, response, Arrival::Plain),
             (Accepted, Class::Success) => self.receive_further_success(now, mint, id, flow, response),
             (Completed, Class::Failure) => {
                 self.absorb_final(id);
@@ -60,8 +62,33 @@ impl Endpoint {
         }
     }
 
+    /// Reliable ones are heard in their order, and once.
+    fn receive_provisional(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        response: Message,
+    ) {
+        let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
+        match self.arrival(leg, &response) {
+            Arrival::Again(event) => self.outputs.push_back(Output::Absorbed { leg, event }),
+            Arrival::Ahead => self.drop_silently(flow, Stateless::StrayResponse),
+            fresh @ (Arrival::Plain | Arrival::Next) => self.receive_fresh(now, mint, id, flow, response, fresh),
+        }
+    }
+
     /// A response that the transaction did not have yet.
-    fn receive_fresh(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, flow: Flow, response: Message) {
+    fn receive_fresh(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        response: Message,
+        arrival: Arrival,
+    ) {
         let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
         let status = response.status().unwrap_or(0);
         let event = self.record(mint, leg, flow, response.clone());
@@ -90,6 +117,9 @@ impl Endpoint {
         match Class::of(status) {
             Class::Provisional => {
                 self.send_waiting_cancel(now, mint, leg);
+                if arrival == Arrival::Next {
+                    self.take_reliable(now, mint, leg, &response, event);
+                }
                 if status > 100 {
                     self.learned(leg, Fact::Progressed(response));
                 }
@@ -107,6 +137,7 @@ impl Endpoint {
         }
         dialog.outgoing = None;
         dialog.forks = Vec::new();
+        self.heard.remove(&leg);
         match (status < 300, early) {
             // What is over stays so: this answers an INVITE that the dialog's end overtook.
             (true, _) if dialog.state == DialogState::Over => {}
@@ -153,10 +184,12 @@ impl Endpoint {
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
         }
-        let notify = self.clients.get(&id).is_some_and(|client| client.method == Method::Notify);
+        let method = self.clients.get(&id).map(|client| client.method.clone());
         self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
-        if notify && status >= 200 {
-            self.notified(now, mint, leg, status);
+        match method {
+            Some(Method::Prack) if status >= 300 => self.prack_refused(leg, status),
+            Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
+            _ => {}
         }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
@@ -211,6 +244,9 @@ impl Endpoint {
             match action {
                 Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
                 Action::InformTimeout if !fork => {
+                    if method == Method::Prack {
+                        self.prack_refused(leg, 408);
+                    }
                     self.other_finished(leg, &method);
                     if method == Method::Notify {
                         self.end_subscription(leg);

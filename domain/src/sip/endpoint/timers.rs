@@ -80,6 +80,8 @@ impl Endpoint {
             }
             LegTimer::NoAnswer => self.learned(leg, Fact::NoAnswer),
             LegTimer::CancelUnanswered => self.give_up_cancelled(leg),
+            LegTimer::RepeatProvisional => self.repeat_provisional(now, mint, leg),
+            LegTimer::PrackMissing => self.prack_missing(leg),
             LegTimer::Retry => self.learned(leg, Fact::MayRetry),
             LegTimer::Unwatched => self.subscription_expires(now, mint, leg),
         }

@@ -24,7 +24,8 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get(&leg) else { return };
         let content_type = request.header(HeaderName::ContentType);
         let offers = content_type.is_some_and(|content_type| sdp::find(content_type, request.body()).is_some());
-        if let Some(status) = refusal(dialog, offers) {
+        let settled = self.has_settled_early(leg) || self.has_settled_fork(leg, &request);
+        if let Some(status) = refusal(dialog, offers, settled) {
             return self.respond_other(now, mint, id, status);
         }
         self.refresh_target(leg, flow, &request);
@@ -49,12 +50,13 @@ impl Endpoint {
 }
 
 /// RFC 3311 §5.2: 500 while an UPDATE or an offer of the peer is unanswered, 491 while an offer of ours is. An answer in a
-/// provisional response that was not sent reliably answers nothing.
-const fn refusal(dialog: &Dialog, offers: bool) -> Option<u16> {
+/// provisional response that was not sent reliably answers nothing; one that was, and whose PRACK came, leaves nothing of
+/// the INVITE open: `settled`.
+const fn refusal(dialog: &Dialog, offers: bool, settled: bool) -> Option<u16> {
     if dialog.updating.is_some() {
         return Some(500);
     }
-    if !offers {
+    if !offers || settled {
         return None;
     }
     match (&dialog.outgoing, dialog.incoming) {

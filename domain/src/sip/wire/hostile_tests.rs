@@ -29,9 +29,9 @@ const SEEDS: [&str; 3] = [
      expires=60\r\nRoute: <sip:p;lr>,<sip:q;lr>\r\nRecord-Route: <sip:r;lr>\r\nSupported: 100rel, timer\r\n\
      Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
     "REGISTER sip:b.example SIP/2.0\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\nf: tel:+49401;tag=2\nt: sip:b@b.example\n\
-     i: 2\nCSeq: 2 REGISTER\nm: *\nl: 0\n\n",
+     i: 2\nCSeq: 2 REGISTER\nRAck: 9 1 INVITE\nm: *\nl: 0\n\n",
     "SIP/2.0 200 Größe\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK3;rport=5;received=192.0.2.1\r\nFrom: <sip:a@b>;tag=3\r\n\
-     To: <sip:c@d>;tag=4\r\nCall-ID: 3\r\nCSeq: 3 BYE\r\nContact: <sip:a@b>, \"x\" <sip:c@d>\r\n\r\n",
+     To: <sip:c@d>;tag=4\r\nCall-ID: 3\r\nCSeq: 3 BYE\r\nRSeq: 9\r\nContact: <sip:a@b>, \"x\" <sip:c@d>\r\n\r\n",
 ];
 const PIECES: [&[u8]; 16] = [
     b"\r\n",
@@ -88,6 +88,10 @@ fn exercise(message: &Message) -> usize {
     }
     for via in message.vias().flatten() {
         read += usize::from(via.received().is_some()) + via.params.iter().count() + via.maddr().iter().count();
+    }
+    read += message.rseq().is_ok_and(|rseq| rseq != Some(0)) as usize;
+    if let Ok(rack) = message.rack() {
+        assert!(rack.rseq > 0 && rack.cseq.number < 1 << 31 && !rack.cseq.method.is_empty());
     }
     read + message.body().len() + message.body_bytes().len()
 }

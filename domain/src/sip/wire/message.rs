@@ -4,7 +4,7 @@ use super::chars;
 use super::list::Values;
 use super::numbers;
 use super::scan::MAX_VIA_LINES;
-use super::{CSeq, HeaderName, Malformed, Method, NameAddr, NameAddrs, Via, Vias};
+use super::{CSeq, HeaderName, Malformed, Method, NameAddr, NameAddrs, RAck, Via, Vias};
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -220,6 +220,21 @@ impl Message {
     /// The CSeq.
     pub fn cseq(&self) -> Result<CSeq<'_>, Malformed> {
         CSeq::parse(self.needed(HeaderName::CSeq, "CSeq")?)
+    }
+
+    /// The RSeq of a reliable provisional response; `None` where there is none.
+    pub fn rseq(&self) -> Result<Option<u32>, Malformed> {
+        self.header(HeaderName::RSeq).map(numbers::rseq).transpose()
+    }
+
+    /// The RAck of a PRACK.
+    pub fn rack(&self) -> Result<RAck<'_>, Malformed> {
+        RAck::parse(self.needed(HeaderName::RAck, "RAck")?)
+    }
+
+    /// Whether a header that is a list of option tags names this one (RFC 3261 §19.2, in any case: §7.3.1).
+    pub fn lists_option(&self, name: HeaderName, option: &str) -> bool {
+        self.values(name).any(|listed| listed.eq_ignore_ascii_case(option))
     }
 
     /// All Contacts; none for `*` ([`Message::is_wildcard_contact`]).

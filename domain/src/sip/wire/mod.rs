@@ -43,7 +43,7 @@ pub use list::{Elements, Values};
 pub use message::{Header, Message, Start};
 pub use method::Method;
 pub use name_addr::{NameAddr, NameAddrs};
-pub use numbers::CSeq;
+pub use numbers::{CSeq, RAck};
 pub use params::{Param, Params};
 pub use reason::reason_phrase;
 pub use refer::{EventType, ReferFault, ReferTo, wants_notice};

@@ -1,4 +1,4 @@
-//! Header values that are numbers or words: CSeq, Max-Forwards, Call-ID.
+//! Header values that are numbers or words: CSeq, RSeq, RAck, Max-Forwards, Call-ID.
 
 use super::{Malformed, chars};
 
@@ -27,6 +27,42 @@ impl<'a> CSeq<'a> {
         }
         Ok(Self { number, method })
     }
+}
+
+/// The RAck header (RFC 3262 §7.2): which reliable provisional response a PRACK is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RAck<'a> {
+    /// The response's RSeq.
+    pub rseq: u32,
+    /// The response's CSeq.
+    pub cseq: CSeq<'a>,
+}
+
+impl<'a> RAck<'a> {
+    /// Reads `776656 1 INVITE`.
+    ///
+    /// # Errors
+    /// A number that RSeq cannot be, or no CSeq after it.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let (digits, rest) = chars::split_class(text, chars::DIGIT);
+        let rseq = response_number("RAck", digits)?;
+        let cseq = chars::trim_start(rest);
+        if cseq.len() == rest.len() {
+            return Err(Malformed::new("RAck", "has no CSeq"));
+        }
+        let cseq = CSeq::parse(cseq).map_err(|_| Malformed::new("RAck", "has no CSeq"))?;
+        Ok(Self { rseq, cseq })
+    }
+}
+
+/// RSeq: 1 to 2^32 - 1 (RFC 3262 §7.1).
+pub(super) fn rseq(text: &str) -> Result<u32, Malformed> {
+    response_number("RSeq", text)
+}
+
+fn response_number(part: &'static str, text: &str) -> Result<u32, Malformed> {
+    let number = decimal(text.as_bytes()).and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or(Malformed::new(part, "is no number from 1 to 2^32 - 1"))
 }
 
 /// A decimal number of any length; what exceeds a `u64` is its maximum. `None` if there is anything but digits.
@@ -66,6 +102,40 @@ mod tests {
         assert_eq!(CSeq::parse("2147483647 ACK").map(|cseq| cseq.number), Ok(2_147_483_647));
         for text in ["2147483648 ACK", "36893488147419103232 REGISTER", "-1 ACK", "1", "1ACK", " ACK", "1 A B", ""] {
             assert!(CSeq::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_rseq_is_1_to_two_to_the_32_less_1() {
+        assert_eq!([rseq("1"), rseq("0988789"), rseq("4294967295")], [Ok(1), Ok(988_789), Ok(u32::MAX)]);
+        for text in ["0", "000", "4294967296", "99999999999999999999999", "-1", "+1", "1 ", "1;x", "0x1", "", "١"] {
+            assert!(rseq(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_rack_is_an_rseq_a_cseq_number_and_a_method() {
+        let read = RAck { rseq: 776_656, cseq: CSeq { number: 1, method: "INVITE" } };
+        assert_eq!(RAck::parse("776656 1 INVITE"), Ok(read));
+        assert_eq!(RAck::parse("00776656 \t01   INVITE"), Ok(read));
+        for text in [
+            "0 1 INVITE",
+            "4294967296 1 INVITE",
+            "1 2147483648 INVITE",
+            "1 1",
+            "1 INVITE",
+            "1 1INVITE",
+            "11 INVITE",
+            "1\u{a0}1 INVITE",
+            "-1 1 INVITE",
+            "1 -1 INVITE",
+            "1 1 INVITE 1",
+            "1,1 INVITE",
+            " 1 1 INVITE",
+            "1 1 INV<ITE",
+            "",
+        ] {
+            assert!(RAck::parse(text).is_err(), "{text}");
         }
     }
 

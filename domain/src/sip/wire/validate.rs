@@ -2,7 +2,9 @@
 
 use super::message::{Message, StartLine};
 use super::scan::MAX_VIA_LINES;
-use super::{CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Replaces, Scheme, Uri, Via, numbers, reason_phrase};
+use super::{
+    CSeq, Elements, HeaderName, Malformed, Method, NameAddr, Replaces, Scheme, Uri, Via, numbers, reason_phrase,
+};
 
 /// Headers without which there is no transaction and no answer. Max-Forwards may be absent (RFC 3261 §16.3).
 const MANDATORY: [HeaderName; 5] =

@@ -112,7 +112,8 @@ fn arrow(entry: &Entry, way: Way, columns: usize) -> Shape {
 fn note(entry: &Entry) -> Option<Shape> {
     let about = match entry.event.as_str() {
         "SessionOffered" | "RouteChosen" | "TransferAsked" | "ReplacementAsked" | "TransferLinked" => About::Decision,
-        "RouteRefused" | "LegRefused" | "OfferRefused" | "TransferRefused" | "TransferFailed" | "ReplacementRefused" => About::Failure,
+        "RouteRefused" | "LegRefused" | "OfferRefused" | "TransferRefused" | "TransferFailed"
+        | "ReplacementRefused" => About::Failure,
         "ModeEntered" | "OfferMade" | "LegReplaced" | "TransferCompleted" | "SessionEnded" => About::State,
         "LegGivenAway" | "LegTaken" | "LegReturned" | "LegRegained" => About::State,
         "MediaReserved" | "MediaLatched" | "MediaFellSilent" | "MediaHeard" | "MediaMeasured" => About::Media,
