@@ -12,7 +12,7 @@ async fn a_domain_is_added_shown_changed_and_removed() {
     let world = World::new().await;
     let whole = json!({
         "name": "pbx.example.com", "min_expires": 30, "max_expires": 600, "default_expires": 300, "max_bindings": 3,
-        "hunt": "sequential", "auth": "either", "addresses": ["192.0.2.0/24", "198.51.100.7:5060"],
+        "hunt": "sequential", "auth": "either", "addresses": ["192.0.2.0/24", "198.51.100.7:5060"], "refer": "any",
     });
     let added = world.post("/v1/domains", whole.clone()).await.created();
     for (field, value) in whole.as_object().unwrap() {
@@ -20,6 +20,8 @@ async fn a_domain_is_added_shown_changed_and_removed() {
     }
     let path = format!("/v1/domains/{}", text(&added["id"]));
     assert_eq!(world.get(&path).await.ok()["account"], json!(world.root.id));
+    let unset = world.patch(&path, json!({"refer": null})).await.ok();
+    assert_eq!(unset["refer"], json!(null));
     let changed = world.patch(&path, json!({"hunt": "parallel", "max_bindings": 5})).await.ok();
     let now = (&changed["hunt"], &changed["max_bindings"], &changed["min_expires"]);
     assert_eq!(now, (&json!("parallel"), &json!(5), &json!(30)));
@@ -37,7 +39,7 @@ async fn what_a_new_domain_does_not_say_has_its_default_and_its_name_is_in_lower
     let added = world.post("/v1/domains", domain("PBX.Example.COM.")).await.created();
     let defaults = json!({
         "name": "pbx.example.com", "min_expires": 60, "max_expires": 7200, "default_expires": 3600,
-        "max_bindings": 10, "hunt": "parallel", "auth": "digest", "addresses": [],
+        "max_bindings": 10, "hunt": "parallel", "auth": "digest", "addresses": [], "refer": null,
     });
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
@@ -103,6 +105,7 @@ async fn bad_values_are_told_with_their_field() {
         (with("max_bindings", json!(0)), "max_bindings"),
         (with("max_bindings", json!(-1)), "max_bindings"),
         (with("hunt", json!("random")), "hunt"),
+        (with("refer", json!("always")), "refer"),
         (with("auth", json!("none")), "auth"),
         (with("auth", json!("address")), "addresses"),
         (with("addresses", json!(["192.0.2.1", "nowhere"])), "addresses[1]"),

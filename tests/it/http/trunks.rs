@@ -16,6 +16,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
         "name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080", "192.0.2.0/24"],
         "destination": "sip:127.0.0.1:5090", "prefixes": ["+1"], "priority": 1,
         "media_source": "latch", "ring_timeout": 30, "enabled": true, "large_requests": "tcp",
+        "refer": "internal",
     });
     let added = world.post("/v1/trunks", whole.clone()).await.created();
     for (field, value) in whole.as_object().unwrap() {
@@ -36,7 +37,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
 async fn what_a_new_trunk_does_not_say_has_its_default() {
     let world = World::new().await;
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
-    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp"});
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse"});
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
     }

@@ -11,11 +11,11 @@ impl Session {
     /// The peer said BYE and has its 200.
     pub(super) fn on_hung_up(&mut self, context: &mut Context<'_>, leg: LegId) {
         let Some(status) = self.leg(leg).map(|leg| leg.status) else { return };
-        if self.is_beside(leg) {
-            return self.on_loser_hung_up(context, leg, status);
-        }
         if self.replaced_by(leg).is_some() {
             return self.newcomer_left(context, leg, ReleaseCause::Bye);
+        }
+        if self.is_beside(leg) {
+            return self.on_loser_hung_up(context, leg, status);
         }
         if self.may_leave(leg) {
             return self.asker_left(context, leg, ReleaseCause::Bye);
