@@ -7,6 +7,7 @@ use super::{Exchange, Live};
 use crate::ids::{SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
+use crate::session::leg::LegStatus;
 use crate::session::order::Context;
 use crate::sip::dialog::DialogState;
 use crate::time::Now;
@@ -202,10 +203,13 @@ impl Exchange {
     ) {
         self.transfers.in_hand.remove(&id);
         let dialog = self.endpoint.dialog(begun.moved);
-        let there = dialog.is_some_and(|dialog| dialog.state == DialogState::Confirmed);
+        let confirmed = dialog.is_some_and(|dialog| dialog.state == DialogState::Confirmed);
         let asked = dialog.is_some_and(|dialog| dialog.outgoing.is_some());
         let taking = self.sessions.get(&begun.taking);
-        let version = taking.and_then(|live| live.session.leg(begun.moved)).map_or(0, |leg| leg.version);
+        let leg = taking.and_then(|live| live.session.leg(begun.moved));
+        let version = leg.map_or(0, |leg| leg.version);
+        // A BYE that has no answer yet ends the leg as surely as one that has.
+        let there = confirmed && leg.is_none_or(|leg| leg.status != LegStatus::Releasing);
         let frozen = taking.is_some_and(|live| live.outbox.is_frozen());
         let held = frozen && self.legs.get(&begun.moved) == Some(&begun.taking);
         let back = there && !ended.completed && !held;
