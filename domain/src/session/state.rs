@@ -1,6 +1,6 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
-use super::event::{EndCause, LegTaken, RefusalCause, ReleaseCause, SessionEvent, Target};
+use super::event::{EndCause, LegInvited, LegRegained, LegTaken, RefusalCause, ReleaseCause, SessionEvent, Target};
 use super::leg::{FarEnd, Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
@@ -230,21 +230,7 @@ impl Session {
                 }
             }
             SessionEvent::RouteRefused(_) => {}
-            SessionEvent::LegInvited(invited) => {
-                let target = usize::from(invited.target);
-                let chosen = self.targets.get(target);
-                let source = chosen.map(|target| target.media_source).unwrap_or_default();
-                let far = chosen.map_or_else(FarEnd::default, |target| FarEnd {
-                    trunk: target.trunk,
-                    domain: None,
-                    device: target.binding.is_some(),
-                    to: target.to.as_str().into(),
-                    dialled: self.dialled.clone(),
-                });
-                self.next_target = target + 1;
-                let leg = Leg::new(invited.leg, LegRole::Callee, source);
-                self.legs.push(Leg { target, far, hunt: self.transfers, ..leg });
-            }
+            SessionEvent::LegInvited(invited) => self.invite(invited),
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
             SessionEvent::LegConfirmed(confirmed) => self.confirm(confirmed.leg),
@@ -279,21 +265,39 @@ impl Session {
             SessionEvent::LegReturned(returned) => {
                 self.set_status(returned.leg, LegStatus::Gone);
             }
-            SessionEvent::LegRegained(regained) => {
-                if let Some(leg) = self.leg_mut(regained.leg) {
-                    leg.status = LegStatus::Confirmed;
-                    // What it was told there was another description than what it is told here.
-                    if regained.version > leg.version {
-                        leg.version = regained.version + 1;
-                    }
-                }
-            }
+            SessionEvent::LegRegained(regained) => self.regain(regained),
             SessionEvent::LegReplaced(replaced) => self.replace(replaced.leg, replaced.by),
             SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
                 self.transfer = None;
                 self.targets = Vec::new();
             }
             media => self.evolve_media(media),
+        }
+    }
+
+    fn invite(&mut self, invited: &LegInvited) {
+        let target = usize::from(invited.target);
+        let chosen = self.targets.get(target);
+        let source = chosen.map(|target| target.media_source).unwrap_or_default();
+        let far = chosen.map_or_else(FarEnd::default, |target| FarEnd {
+            trunk: target.trunk,
+            domain: None,
+            device: target.binding.is_some(),
+            to: target.to.as_str().into(),
+            dialled: self.dialled.clone(),
+        });
+        self.next_target = target + 1;
+        let leg = Leg::new(invited.leg, LegRole::Callee, source);
+        self.legs.push(Leg { target, far, hunt: self.transfers, ..leg });
+    }
+
+    fn regain(&mut self, regained: &LegRegained) {
+        if let Some(leg) = self.leg_mut(regained.leg) {
+            leg.status = LegStatus::Confirmed;
+            // What it was told there was another description than what it is told here.
+            if regained.version > leg.version {
+                leg.version = regained.version + 1;
+            }
         }
     }
 
