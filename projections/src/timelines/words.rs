@@ -47,6 +47,25 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::OfferRefused(refused) => {
             format!("what {} asked for is refused with {}; the old media stays", who(refused.leg), refused.status)
         }
+        SessionEvent::MediaLatched(latched) => media_latched(latched, legs),
+        SessionEvent::MediaFellSilent(silent) => fell_silent(silent, legs),
+        SessionEvent::MediaHeard(heard) => format!("{} is heard again (stream {})", who(heard.leg), heard.stream),
+        SessionEvent::MediaMeasured(measured) => media_measured(measured, legs),
+        SessionEvent::LegReleased(released) => {
+            format!("{} is released: {}", who(released.leg), release(released.cause))
+        }
+        SessionEvent::SessionEnded(end) => {
+            let by = end.by.map_or_else(String::new, |leg| format!(", ended by {}", who(leg)));
+            format!("session ended: {}{by}", ended(end))
+        }
+        moved => moved_said(moved, legs),
+    }
+}
+
+/// Of transfers, and of legs that take another's place or change their session.
+fn moved_said(event: &SessionEvent, legs: &[LegLine]) -> String {
+    let who = |leg: LegId| role(legs, leg);
+    match event {
         SessionEvent::TransferAsked(asked) => {
             let target = asked.target.known().map_or("an erased target", String::as_str);
             format!("{} asks to have the other party transferred to {target}", who(asked.leg))
@@ -78,17 +97,8 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::TransferFailed(failed) => {
             format!("the transfer that {} asked for failed with {}: {}", who(failed.leg), failed.status, failed.reason)
         }
-        SessionEvent::MediaLatched(latched) => media_latched(latched, legs),
-        SessionEvent::MediaFellSilent(silent) => fell_silent(silent, legs),
-        SessionEvent::MediaHeard(heard) => format!("{} is heard again (stream {})", who(heard.leg), heard.stream),
-        SessionEvent::MediaMeasured(measured) => media_measured(measured, legs),
-        SessionEvent::LegReleased(released) => {
-            format!("{} is released: {}", who(released.leg), release(released.cause))
-        }
-        SessionEvent::SessionEnded(end) => {
-            let by = end.by.map_or_else(String::new, |leg| format!(", ended by {}", who(leg)));
-            format!("session ended: {}{by}", ended(end))
-        }
+        // `say` has the others.
+        _ => String::new(),
     }
 }
 
