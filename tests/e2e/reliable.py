@@ -27,7 +27,7 @@ def answered_before():
 
 def takes_reliably():
     """The INVITE says that provisional responses may be sent reliably."""
-    return messages.keep("100rel", "Supported", "seen")
+    return messages.has("Supported:[^\r\n]*100rel")
 
 
 def invited_reliably(direction="sendrecv"):
