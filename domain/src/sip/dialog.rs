@@ -155,7 +155,8 @@ pub struct Dialog {
     pub acked: Option<(u32, Sent)>,
     /// The last ACK to a 2xx of ours: its CSeq and event.
     pub ack_heard: Option<(u32, EventId)>,
-    /// BYE is wanted but must wait for the ACK of our 2xx (RFC 3261 §15).
+    /// BYE is wanted but must wait: for the ACK of our 2xx (RFC 3261 §15), or until the peer has heard how its REFER ended.
+    /// Many phones take a BYE before that for a failure.
     pub bye_wanted: bool,
     /// What the peer hears of its REFER.
     pub subscription: Option<Box<Subscription>>,
@@ -241,6 +242,11 @@ impl Dialog {
     pub fn next_branch(&mut self) -> u32 {
         self.branches += 1;
         self.branches
+    }
+
+    /// Whether the peer is about to hear how its REFER ended.
+    pub fn tells_the_end(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|subscription| subscription.ends.is_some())
     }
 
     /// Gives back what only requests of ours need: an ended dialog sends none. What a late fork needs stays

@@ -1,5 +1,6 @@
 //! Attended transfer (RFC 5589 §7): a PBX has two calls, and asks by REFER with Replaces that their other parties be joined.
 
+use super::refer::hears;
 use super::{answer, answered, body, gets_bye, hang_up, lines, pass, refused};
 use domain::ids::TransferId;
 use domain::log::{Revision, StreamName};
@@ -65,14 +66,6 @@ fn refer_to(named: &str) -> String {
 fn refer(world: &mut World, asker: &mut Phone, named: &str) {
     let headers = format!("{}\r\nContact: <sip:phone@{}>\r\n", refer_to(named), asker.address);
     asker.say_with(world, "REFER", &headers, "");
-}
-
-/// The asker hears this of its REFER.
-#[track_caller]
-fn hears(world: &mut World, by: &mut Phone, status: u16) {
-    let notify = by.expect(world, "NOTIFY");
-    assert!(body(&notify).starts_with(&format!("SIP/2.0 {status} ")), "{}\n{}", body(&notify), world.ladder);
-    by.respond(world, &notify, 200, None);
 }
 
 /// The REFER is accepted; gives the re-INVITE that the remaining party has.

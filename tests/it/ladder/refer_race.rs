@@ -61,6 +61,41 @@ fn who_asked_hangs_up_as_we_do_and_the_others_talk_on() {
     });
 }
 
+fn who_asked_is_hung_up_on_only_when_it_has_heard_how_its_refer_ended() {
+    from_either_side(|world, by, other| {
+        let mut target = outside(world);
+        refers(world, by, OUTSIDE);
+        hears(world, by, 100);
+        let invite = target.expect(world, "INVITE");
+        target.respond(world, &invite, 180, None);
+        let ringing = by.expect(world, "NOTIFY");
+        picks_up(world, &mut target, &invite);
+        // The final NOTIFY waits for the answer to this one, and the BYE for the answer to the final one.
+        by.expect_silence(world);
+        by.respond(world, &ringing, 200, None);
+        let last = by.expect(world, "NOTIFY");
+        assert!(body(&last).starts_with("SIP/2.0 200 "));
+        by.expect_silence(world);
+        by.respond(world, &last, 200, None);
+        gets_bye(world, by);
+        hang_up(world, other, &mut target);
+    });
+}
+
+fn who_leaves_the_last_notify_unanswered_is_hung_up_on_all_the_same() {
+    from_either_side(|world, by, other| {
+        let mut target = outside(world);
+        refers(world, by, OUTSIDE);
+        let invite = rings(world, by, &mut target);
+        picks_up(world, &mut target, &invite);
+        by.expect(world, "NOTIFY");
+        pass(world, 32_100);
+        (0..10).for_each(|_| assert!(body(&by.expect(world, "NOTIFY")).contains("200 OK")));
+        gets_bye(world, by);
+        hang_up(world, other, &mut target);
+    });
+}
+
 fn the_other_party_refuses_the_targets_media_and_the_call_is_given_back() {
     from_either_side(|world, by, other| {
         let mut target = outside(world);
@@ -394,6 +429,8 @@ fn who_asked_is_released_because_its_transfer_succeeded() {
 
 super::scenarios![
     who_asked_hangs_up_as_we_do_and_the_others_talk_on,
+    who_asked_is_hung_up_on_only_when_it_has_heard_how_its_refer_ended,
+    who_leaves_the_last_notify_unanswered_is_hung_up_on_all_the_same,
     the_other_party_refuses_the_targets_media_and_the_call_is_given_back,
     the_other_party_does_not_know_the_call_any_more,
     a_change_of_the_other_partys_own_that_meets_ours_is_waited_for,

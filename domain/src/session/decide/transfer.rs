@@ -15,7 +15,7 @@ use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, PendingOffer, Session};
 use crate::session::transfer::{Joins, Phase, Referral, Transfer};
 use crate::sip::endpoint::{Body, SessionHeaders};
-use crate::sip::wire::Message;
+use crate::sip::wire::{Message, NameAddr};
 use crate::trunk::ReferRule;
 
 /// The most transfers of one session.
@@ -96,7 +96,11 @@ impl Session {
     /// Whether all that would ring is where this leg's peer is already.
     fn leads_to(&self, leg: LegId, referral: &Referral) -> bool {
         let Some(far) = self.leg(leg).map(|leg| &leg.far) else { return false };
-        let here = if far.to.is_empty() { uri_of(&referral.identity) } else { &far.to };
+        let identity = NameAddr::parse(&referral.identity);
+        let here = match &identity {
+            Ok(identity) if far.to.is_empty() => identity.uri.as_str(),
+            Ok(_) | Err(_) => &far.to,
+        };
         let targets = match &referral.route {
             Some(Ok(chosen)) => chosen.targets.known().map_or(&[][..], Vec::as_slice),
             Some(Err(_)) | None => &[],
@@ -410,10 +414,4 @@ fn outcome(fault: Option<crate::sip::wire::ReferFault>, referral: &Referral) -> 
         Some(Err(refused)) => Err((refused.status, refused.reason.clone())),
         None => Err((404, "the target cannot be called".into())),
     }
-}
-
-/// The URI of an address `"name" <uri>`.
-fn uri_of(address: &str) -> &str {
-    let inner = address.rsplit_once('<').map_or(address, |(_, inner)| inner);
-    inner.split('>').next().unwrap_or(inner)
 }

@@ -121,7 +121,7 @@ impl Endpoint {
             (ClientMachine::Invite(_), _) => {
                 self.step_client_invite(now, id, client_invite::Input::TransportError);
             }
-            (ClientMachine::Other(_), _) => self.step_client_other(now, id, client_other::Input::TransportError),
+            (ClientMachine::Other(_), _) => self.step_client_other(now, mint, id, client_other::Input::TransportError),
         }
     }
 

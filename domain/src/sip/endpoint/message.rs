@@ -2,7 +2,7 @@
 //! line breaks.
 
 use super::Endpoint;
-use super::options::{ANNOUNCED, SUPPORTED, unsupported};
+use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
@@ -80,9 +80,6 @@ impl Endpoint {
             .header_fmt(HeaderName::CSeq, format_args!("{} {}", parts.cseq, parts.method.as_str()));
         if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
-        }
-        if parts.method == Method::Invite {
-            writer.header(HeaderName::Supported, ANNOUNCED);
         }
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)

@@ -98,7 +98,7 @@ impl Endpoint {
             body: Some(&body),
         };
         if self.begin_client(now, mint, leg, &parts).is_none() {
-            self.end_subscription(leg);
+            self.end_subscription(now, mint, leg);
         }
     }
 
@@ -109,12 +109,12 @@ impl Endpoint {
         match (status < 300, subscription.news, subscription.ends) {
             (true, true, _) => self.tell_news(now, mint, leg),
             (true, false, None) => {}
-            (true, false, Some(_)) | (false, _, _) => self.end_subscription(leg),
+            (true, false, Some(_)) | (false, _, _) => self.end_subscription(now, mint, leg),
         }
     }
 
     /// The peer hears nothing more of its REFER.
-    pub(super) fn end_subscription(&mut self, leg: LegId) {
+    pub(super) fn end_subscription(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         if dialog.subscription.take().is_none() {
             return;
@@ -124,6 +124,7 @@ impl Endpoint {
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::Unwatched));
         self.learned(leg, Fact::Unwatched);
+        self.send_waiting_bye(now, mint, leg);
         self.forget_if_over(leg);
     }
 

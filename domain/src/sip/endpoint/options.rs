@@ -11,11 +11,13 @@ const NO_SUBSCRIPTION: &str = "norefersub";
 /// The option tag of reliable provisional responses (RFC 3262).
 pub const RELIABLE: &str = "100rel";
 
-/// What we say in the Supported of a request; [`RELIABLE`] where it is so.
-pub(super) const ANNOUNCED: &str = REPLACES;
-
-/// What we say in the Supported of a response.
+/// What we say in Supported.
 pub(super) const SUPPORTED: &str = "replaces, 100rel";
+
+/// What an INVITE says in it, which does not always take provisional responses reliably.
+pub(super) const fn announced(takes_reliable: bool) -> &'static str {
+    if takes_reliable { SUPPORTED } else { REPLACES }
+}
 
 /// The extensions that a request requires and that we do not have, or not for its method: what its 420 lists.
 pub(super) fn unsupported(request: &Message) -> impl Iterator<Item = &str> {
@@ -52,11 +54,15 @@ mod tests {
         assert!(lacks("REFER", "Require: norefersub\r\n").is_empty());
         assert_eq!(lacks("OPTIONS", "Require: replaces\r\n"), ["replaces"]);
         assert_eq!(lacks("INVITE", "Require: a, replaces\r\nRequire: norefersub\r\n"), ["a", "norefersub"]);
+        assert!(lacks("BYE", "Require:\r\n").is_empty());
+    }
+
+    #[test]
+    fn reliable_provisional_responses_may_be_required_of_what_has_some_or_is_about_them() {
         for method in ["INVITE", "PRACK", "UPDATE"] {
             assert!(lacks(method, "Require: 100Rel\r\nRequire: 100rel\r\n").is_empty());
         }
         assert_eq!(lacks("OPTIONS", "Require: 100rel\r\n"), ["100rel"]);
         assert_eq!(lacks("INVITE", "Require: a, 100rel\r\nRequire: 100relx\r\n"), ["a", "100relx"]);
-        assert!(lacks("BYE", "Require:\r\n").is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! What a session orders: requests it begins, responses it gives. The endpoint adds what the protocol demands.
 
 use super::message::{RequestParts, response_flow, write_sibling};
-use super::options::RELIABLE;
+use super::options::announced;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::{
@@ -53,6 +53,14 @@ pub struct InvitePlan {
     pub takes_reliable: bool,
     /// The offer, if any.
     pub body: Option<Body>,
+}
+
+/// What is particular to one INVITE of ours.
+struct Invite<'a> {
+    max_forwards: u8,
+    headers: SessionHeaders,
+    takes_reliable: bool,
+    body: Option<&'a Body>,
 }
 
 impl Endpoint {
@@ -215,14 +223,9 @@ impl Endpoint {
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
-        let mut headers = plan.headers;
-        if plan.takes_reliable {
-            headers.0.push(("Supported".into(), RELIABLE.into()));
-        }
-        self.send_invite(now, mint, leg, plan.max_forwards, &headers, plan.body.as_ref());
-        if let Some(invite) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()) {
-            invite.takes_reliable = plan.takes_reliable;
-        }
+        let InvitePlan { max_forwards, headers, takes_reliable, body, .. } = plan;
+        let invite = Invite { max_forwards, headers, takes_reliable, body: body.as_ref() };
+        self.send_invite(now, mint, leg, invite);
         match self.dialogs.get(&leg).is_some_and(|dialog| dialog.outgoing.is_some()) {
             true => self.timers.set(Timer::Leg(leg, LegTimer::NoAnswer), now + plan.ring_timeout),
             // It could not be written: nobody will ever answer it.
@@ -235,35 +238,23 @@ impl Endpoint {
 
     /// Sends INVITE within a confirmed dialog.
     pub fn reinvite(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, body: Option<&Body>) {
-        self.send_invite(now, mint, leg, 70, &SessionHeaders::default(), body);
+        let headers = SessionHeaders::default();
+        self.send_invite(now, mint, leg, Invite { max_forwards: 70, headers, takes_reliable: false, body });
     }
 
-    /// Whether an INVITE may be sent on this leg now (RFC 3261 §14.1).
-    pub fn may_invite(&self, leg: LegId) -> bool {
-        self.dialogs.get(&leg).is_some_and(|dialog| {
-            dialog.state == DialogState::Confirmed && dialog.outgoing.is_none() && dialog.incoming.is_none()
-        })
-    }
-
-    fn send_invite(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        leg: LegId,
-        max_forwards: u8,
-        headers: &SessionHeaders,
-        body: Option<&Body>,
-    ) {
+    fn send_invite(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, invite: Invite<'_>) {
+        let Invite { max_forwards, mut headers, takes_reliable, body } = invite;
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         dialog.local_cseq += 1;
         dialog.invite_cseq = dialog.local_cseq;
         let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
-        let parts = RequestParts { method: Method::Invite, branch, cseq, max_forwards, headers, body };
+        headers.0.push(("Supported".into(), announced(takes_reliable).into()));
+        let parts = RequestParts { method: Method::Invite, branch, cseq, max_forwards, headers: &headers, body };
         if let Some(transaction) = self.begin_client(now, mint, leg, &parts)
             && let Some(dialog) = self.dialogs.get_mut(&leg)
         {
             let (offers, cancelling) = (body.is_some(), Cancelling::No);
-            dialog.outgoing = Some(OutgoingInvite { transaction, offers, takes_reliable: false, cancelling });
+            dialog.outgoing = Some(OutgoingInvite { transaction, offers, takes_reliable, cancelling });
         }
     }
 
@@ -331,7 +322,7 @@ impl Endpoint {
         if dialog.state != DialogState::Confirmed {
             return;
         }
-        if dialog.answer.is_some() {
+        if dialog.answer.is_some() || dialog.tells_the_end() {
             dialog.bye_wanted = true;
             return;
         }

@@ -185,7 +185,7 @@ impl Endpoint {
             self.refresh_target(leg, flow, &response);
         }
         let method = self.clients.get(&id).map(|client| client.method.clone());
-        self.step_client_other(now, id, client_other::Input::Response(Class::of(status)));
+        self.step_client_other(now, mint, id, client_other::Input::Response(Class::of(status)));
         match method {
             Some(Method::Prack) if status >= 300 => self.prack_refused(leg, status),
             Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
@@ -234,7 +234,13 @@ impl Endpoint {
         self.learned(leg, Fact::Unanswered);
     }
 
-    pub(super) fn step_client_other(&mut self, now: Moment, id: TransactionId, input: client_other::Input) {
+    pub(super) fn step_client_other(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        input: client_other::Input,
+    ) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
         let (leg, method, fork, asked_by) = (client.key.leg, client.method.clone(), client.fork, client.asked_by);
@@ -249,7 +255,7 @@ impl Endpoint {
                     }
                     self.other_finished(leg, &method);
                     if method == Method::Notify {
-                        self.end_subscription(leg);
+                        self.end_subscription(now, mint, leg);
                     }
                     asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
                 }

@@ -14,7 +14,7 @@ impl Endpoint {
     pub fn wake(&mut self, now: Moment, mint: &mut dyn Mint) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Transaction(id, which) => self.transaction_timer(now, id, which),
+                Timer::Transaction(id, which) => self.transaction_timer(now, mint, id, which),
                 Timer::Leg(leg, which) => self.leg_timer(now, mint, leg, which),
                 Timer::NoteRepeats(_) => return Some(timer),
             }
@@ -25,7 +25,7 @@ impl Endpoint {
         None
     }
 
-    fn transaction_timer(&mut self, now: Moment, id: TransactionId, which: TransactionTimer) {
+    fn transaction_timer(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, which: TransactionTimer) {
         if let Some(client) = self.clients.get(&id) {
             return match (client.machine, which) {
                 (ClientMachine::Invite(_), TransactionTimer::Retransmit) => {
@@ -38,13 +38,13 @@ impl Endpoint {
                     self.step_client_invite(now, id, client_invite::Input::Linger);
                 }
                 (ClientMachine::Other(_), TransactionTimer::Retransmit) => {
-                    self.step_client_other(now, id, client_other::Input::Retransmit);
+                    self.step_client_other(now, mint, id, client_other::Input::Retransmit);
                 }
                 (ClientMachine::Other(_), TransactionTimer::Timeout) => {
-                    self.step_client_other(now, id, client_other::Input::Timeout);
+                    self.step_client_other(now, mint, id, client_other::Input::Timeout);
                 }
                 (ClientMachine::Other(_), TransactionTimer::Linger) => {
-                    self.step_client_other(now, id, client_other::Input::Linger);
+                    self.step_client_other(now, mint, id, client_other::Input::Linger);
                 }
             };
         }
