@@ -2,6 +2,7 @@
 //! that no call waits for DNS. A and AAAA records; SRV and NAPTR (RFC 3263) come later.
 
 use crate::exchange::{Inbox, Notice};
+use domain::domain_name::{DomainEvent, DomainName};
 use domain::number::{NumberEvent, SipTarget, Target};
 use domain::routing::{HostKey, Provisioned, ProvisioningEvent};
 use domain::trunk::TrunkEvent;
@@ -19,25 +20,44 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// The most names that are kept fresh; more are looked up once.
 const MOST: usize = 10_000;
 
+/// What the task is told.
+#[derive(Debug)]
+enum News {
+    /// A trunk or number points there.
+    Wanted(HostKey),
+    /// A domain is served here, or no longer: what points at its users needs no DNS.
+    Own(DomainName, bool),
+}
+
+impl News {
+    fn of(event: &ProvisioningEvent) -> Option<Self> {
+        match event {
+            ProvisioningEvent::Domain(DomainEvent::Added(added)) => Some(Self::Own(added.name.clone(), true)),
+            ProvisioningEvent::Domain(DomainEvent::Removed(removed)) => Some(Self::Own(removed.name.clone(), false)),
+            other => target(other).and_then(HostKey::of).map(Self::Wanted),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Names {
-    wanted: mpsc::UnboundedSender<HostKey>,
+    news: mpsc::UnboundedSender<News>,
 }
 
 impl Names {
     /// Starts the task that looks names up; it ends with the last handle.
     pub fn start(inbox: Arc<Inbox>) -> Self {
-        let (wanted, names) = mpsc::unbounded_channel();
-        tokio::spawn(keep_fresh(names, inbox));
-        Self { wanted }
+        let (news, heard) = mpsc::unbounded_channel();
+        tokio::spawn(keep_fresh(heard, inbox));
+        Self { news }
     }
 
     /// Looks up the names in these events, soon.
     pub fn look_up(&self, events: &[Provisioned]) {
-        for key in events.iter().filter_map(|provisioned| target(&provisioned.event)).filter_map(HostKey::of) {
+        for news in events.iter().filter_map(|provisioned| News::of(&provisioned.event)) {
             // The task is gone only while the exchange stops.
-            let _ = self.wanted.send(key);
+            let _ = self.news.send(news);
         }
     }
 }
@@ -62,21 +82,26 @@ const fn of_number(target: &Target) -> &SipTarget {
     }
 }
 
-async fn keep_fresh(mut names: mpsc::UnboundedReceiver<HostKey>, inbox: Arc<Inbox>) {
+async fn keep_fresh(mut news: mpsc::UnboundedReceiver<News>, inbox: Arc<Inbox>) {
     let mut known: BTreeSet<HostKey> = BTreeSet::new();
+    let mut own: BTreeSet<DomainName> = BTreeSet::new();
     let mut refresh = tokio::time::interval(REFRESH);
     loop {
         tokio::select! {
-            name = names.recv() => {
-                let Some(name) = name else { return };
-                look_up(&name, &inbox).await;
-                if known.len() < MOST {
-                    known.insert(name);
+            heard = news.recv() => match heard {
+                None => return,
+                Some(News::Own(name, true)) => drop(own.insert(name)),
+                Some(News::Own(name, false)) => drop(own.remove(&name)),
+                Some(News::Wanted(name)) => {
+                    look_up(&name, &own, &inbox).await;
+                    if known.len() < MOST {
+                        known.insert(name);
+                    }
                 }
-            }
+            },
             _ = refresh.tick() => {
                 for name in &known {
-                    look_up(name, &inbox).await;
+                    look_up(name, &own, &inbox).await;
                 }
             }
         }
@@ -84,9 +109,10 @@ async fn keep_fresh(mut names: mpsc::UnboundedReceiver<HostKey>, inbox: Arc<Inbo
 }
 
 /// A name that does not resolve now keeps the addresses it had: DNS that is away must not end calls.
-async fn look_up(name: &HostKey, inbox: &Inbox) {
+async fn look_up(name: &HostKey, own: &BTreeSet<DomainName>, inbox: &Inbox) {
     match tokio::net::lookup_host((&*name.host, name.port.unwrap_or(SIP_PORT))).await {
         Ok(addresses) => inbox.tell(Notice::Resolved(name.clone(), addresses.collect())),
+        Err(_) if name.host.parse().is_ok_and(|name| own.contains(&name)) => {}
         Err(error) => tracing::warn!(host = %name.host, %error, "the name of a trunk or target does not resolve"),
     }
 }
