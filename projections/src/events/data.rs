@@ -103,6 +103,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegInvited(_)
         | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegChallenged(_)
         | SessionEvent::LegAnswered(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)

@@ -22,6 +22,7 @@ mod attended;
 mod basic;
 mod early;
 mod fork;
+mod login;
 mod modify;
 mod pass;
 mod paths;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         fork::ALL,
         modify::ALL,
         early::ALL,
+        login::ALL,
         pass::ALL,
         paths::ALL,
         prack::ALL,
