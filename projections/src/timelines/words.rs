@@ -4,8 +4,8 @@ use super::legs::{LegLine, role};
 use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
-    LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange, RefusalCause,
-    ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, Target,
+    LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
+    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, Target,
 };
 
 /// What happened, in a sentence.

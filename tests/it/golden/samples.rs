@@ -5,8 +5,8 @@ use domain::codec::personal::Personal;
 use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    Carried, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited, LegMeasure, LegRefused,
-    LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
+    Carried, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited, LegMeasure,
+    LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,

@@ -244,7 +244,7 @@ fn an_invite_that_went_again_is_repeated_and_given_up_as_any() {
     let repeats = std::iter::from_fn(|| world.next_for(first.address)).count();
     assert_eq!(repeats, 2, "{}", world.ladder);
     // The time to ring counts from the first INVITE on.
-    pass(&mut world, 20_000);
+    pass(&mut world, 18_400);
     first.ignore_all(&mut world);
     let invite = second.expect(&mut world, "INVITE");
     answer(&mut world, &mut pbx, &mut second, &invite);

@@ -113,10 +113,13 @@ impl World {
                 "ring_timeout": 20, "login": login(OUT_LOGIN),
             }));
         }
-        world.set_trunk(2, json!({
-            "name": "pbx", "kind": "pbx", "addresses": [super::PBX], "media_source": "latch", "ring_timeout": 20,
-            "login": login(OUT_LOGIN),
-        }));
+        world.set_trunk(
+            2,
+            json!({
+                "name": "pbx", "kind": "pbx", "addresses": [super::PBX], "media_source": "latch", "ring_timeout": 20,
+                "login": login(OUT_LOGIN),
+            }),
+        );
         world
     }
 

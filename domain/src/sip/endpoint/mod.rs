@@ -411,9 +411,7 @@ impl Endpoint {
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
             self.flows.leave(transaction.last.flow, FlowUser::Client(id));
-            if let Some(dialog) =
-                self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.ends_invite())
-            {
+            if let Some(dialog) = self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.ends_invite()) {
                 // Without it no fork's 2xx is matched any more.
                 dialog.lost = Vec::new();
             }

@@ -176,20 +176,20 @@ impl Endpoint {
         let Some((leg, asked_by)) = self.clients.get(&id).map(|client| (client.key.leg, client.asked_by)) else {
             return;
         };
-        let mut again = None;
-        match state {
+        let again = match state {
             client_other::State::Trying | client_other::State::Proceeding => {
                 let event = self.record(mint, leg, flow, response.clone());
-                again = self.answer_challenge(mint, id, &response);
+                let again = self.answer_challenge(mint, id, &response);
                 if status >= 200
                     && let Some(client) = self.clients.get_mut(&id)
                 {
                     client.final_event = Some(event);
                     client.forget_request();
                 }
+                again
             }
             client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),
-        }
+        };
         if let Some(again) = again {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.superseded = true;
