@@ -22,3 +22,4 @@ pub mod spec;
 pub mod time;
 pub mod transfer;
 pub mod trunk;
+pub mod uplink;

@@ -7,5 +7,6 @@ pub mod seal;
 pub mod secret;
 pub mod session;
 pub mod upcast;
+pub mod uplink;
 
 pub use part::{DecodeError, Desk, Encoded};
