@@ -88,3 +88,6 @@ fn decode_for(recorded: &Recorded, keyring: Option<&dyn Keyring>) -> Result<Upli
     let opener = Opener { id: *id, kind, version: *version, data, keyring, upcasters: &[], taken: &[] };
     decode_with(&opener).ok_or_else(|| opener.unknown())?
 }
+
+#[cfg(test)]
+mod tests;

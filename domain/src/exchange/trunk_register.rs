@@ -15,6 +15,9 @@ use crate::time::{Moment, Now};
 use crate::trunk::{TrunkKind, TrunkLogin, TrunkRegister, TrunkSettings};
 use crate::uplink::{Answer, Registering, UplinkEvent};
 
+/// Why nothing was asked.
+const NO_WAY: &str = "the registrar's host has no address, or no listener has its transport";
+
 /// A registration of ours.
 #[derive(Debug)]
 pub(super) struct Registration {
@@ -124,7 +127,9 @@ impl Exchange {
         let leg = LegId::from_bits(mint.bits());
         let plan = flow.map(|flow| registration.plan(leg, flow, expires));
         if let Some(registration) = self.registration_mut(id) {
-            (registration.at, registration.flow, registration.gave_up) = (None, flow.or(registration.flow), None);
+            registration.at = None;
+            registration.flow = flow.or(registration.flow);
+            registration.gave_up = flow.is_none().then(|| NO_WAY.into());
         }
         match plan {
             Some(plan) => {

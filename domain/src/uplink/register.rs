@@ -36,7 +36,7 @@ pub struct Answer<'a> {
     pub response: Option<&'a Message>,
     /// The user part of our Contact.
     pub contact: &'a str,
-    /// Why a challenge was not answered.
+    /// Why a challenge was not answered, or nothing was asked.
     pub gave_up: Option<&'a str>,
 }
 
@@ -76,7 +76,7 @@ impl Registering {
                 };
                 self.failed(now, Some(status), reason.into(), retry_after(response), bits)
             }
-            (_, _) => self.failed(now, None, "no answer".into(), None, bits),
+            (_, _) => self.failed(now, None, answer.gave_up.unwrap_or("no answer").into(), None, bits),
         }
     }
 

@@ -22,6 +22,7 @@ mod attended;
 mod basic;
 mod early;
 mod fork;
+mod health;
 mod login;
 mod modify;
 mod pass;
@@ -36,6 +37,7 @@ mod register;
 mod replaces;
 mod streams;
 mod update;
+mod uplinks;
 mod users;
 
 /// A scenario and its name.
@@ -49,6 +51,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         fork::ALL,
         modify::ALL,
         early::ALL,
+        health::ALL,
         login::ALL,
         pass::ALL,
         paths::ALL,
@@ -62,6 +65,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         replaces::ALL,
         streams::ALL,
         update::ALL,
+        uplinks::ALL,
         users::ALL,
     ]
     .into_iter()

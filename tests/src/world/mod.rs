@@ -7,6 +7,7 @@ mod registering;
 mod registrar;
 mod seed;
 mod surroundings;
+mod uplinks;
 mod users;
 mod watch;
 
