@@ -1,7 +1,7 @@
 //! Effects that wait for the log.
 
 use crate::address::Flow;
-use crate::ids::{TransferId, TrunkId};
+use crate::ids::{TransferId, TrunkId, UplinkId};
 use crate::log::Durable;
 use crate::media::MediaOrder;
 use crate::registration::{Aor, RegistrationEvent};
@@ -34,6 +34,8 @@ pub enum Effect {
 /// A change of how a trunk stands that is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stood {
+    /// Whose doing it is.
+    pub uplink: UplinkId,
     /// The trunk.
     pub trunk: TrunkId,
     /// When it happened.

@@ -166,7 +166,7 @@ impl Exchange {
             match effect {
                 Effect::Bind(bound) => self.registrar.bindings.apply(&bound.aor, bound.at, &bound.event),
                 Effect::Stand(stood) => {
-                    let down = self.uplinks.stand(&stood).reach.down_since.is_some();
+                    let down = self.uplinks.stand(&stood);
                     self.tables.set_down(stood.trunk, down);
                 }
                 Effect::Proceed(id, step) => self.transfers.due.push((id, step)),

@@ -18,7 +18,7 @@ use crate::session::event::{SipMessage, Wire};
 use crate::sip::endpoint::{Fact, Incoming, Outcome, Outgoing, Stateless};
 use crate::time::{Moment, Now, WallTime};
 use crate::trunk::{HealthRule, TrunkSettings};
-use crate::uplink::{Health, Reach, RegistrationState, Standing, UplinkBegun, UplinkEndCause, UplinkEnded, UplinkEvent};
+use crate::uplink::{Health, RegistrationState, Standing, UplinkBegun, UplinkEndCause, UplinkEnded, UplinkEvent};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ pub(super) struct Uplinks {
     pub(super) asked: HashMap<LegId, (UplinkId, Ask)>,
     due: BTreeSet<(Moment, UplinkId)>,
     pub(super) touched: Vec<UplinkId>,
-    /// What is durable of each trunk's uplink.
-    standings: HashMap<TrunkId, Standing>,
+    /// What is durable of each trunk's uplink, and which that is.
+    standings: HashMap<TrunkId, (UplinkId, Standing)>,
     /// Trunks by the user part of our Contact there.
     pub(super) contacts: HashMap<Box<str>, TrunkId>,
     /// When the trunks' settings are looked at for what they ask for.
@@ -62,6 +62,7 @@ pub(super) enum Ask {
 /// One uplink.
 #[derive(Debug)]
 pub(super) struct Live {
+    id: UplinkId,
     pub(super) trunk: TrunkId,
     account: AccountId,
     pub(super) outbox: Outbox,
@@ -152,11 +153,23 @@ impl Uplinks {
         live.is_some_and(|live| live.outbox.is_durable(event))
     }
 
-    /// What is durable now is what calls and the API are told.
-    pub(super) fn stand(&mut self, stood: &Stood) -> &Standing {
-        let standing = self.standings.entry(stood.trunk).or_default();
-        standing.apply(stood.at, &stood.event);
-        standing
+    /// What is durable now is what calls and the API are told; whether the trunk is down. The end of an uplink may become
+    /// so after the beginning of the next.
+    pub(super) fn stand(&mut self, stood: &Stood) -> bool {
+        let Stood { uplink, trunk, at, event } = stood;
+        let begins = matches!(event, UplinkEvent::UplinkBegun(_));
+        let known = self.standings.entry(*trunk).or_insert_with(|| (*uplink, Standing::default()));
+        if begins {
+            known.0 = *uplink;
+        }
+        if known.0 == *uplink {
+            known.1.apply(*at, event);
+        }
+        let down = known.1.reach.down_since.is_some();
+        if known.0 == *uplink && matches!(event, UplinkEvent::UplinkEnded(_)) {
+            self.standings.remove(trunk);
+        }
+        down
     }
 
     /// Forgets an uplink of which nothing is left to do.
@@ -204,8 +217,8 @@ impl Live {
     /// Records what changes; calls and the API are told when that is durable.
     pub(super) fn record(&mut self, desk: &mut Desk, mint: &mut dyn Mint, at: WallTime, event: UplinkEvent) {
         self.write_as(desk, mint.event_id(), at, &event);
-        let trunk = self.trunk;
-        self.outbox.hold(Effect::Stand(Box::new(Stood { trunk, at, event })));
+        let (uplink, trunk) = (self.id, self.trunk);
+        self.outbox.hold(Effect::Stand(Box::new(Stood { uplink, trunk, at, event })));
     }
 
     fn next_wake(&self, now: Now) -> Option<Moment> {
@@ -232,7 +245,7 @@ fn asks(settings: &TrunkSettings) -> bool {
 impl Exchange {
     /// How these trunks stand, as far as it is durable; of others nothing.
     pub fn standing(&self, trunk: TrunkId) -> Option<&Standing> {
-        self.uplinks.standings.get(&trunk)
+        self.uplinks.standings.get(&trunk).map(|(_, standing)| standing)
     }
 
     /// How many trunks we are registered at, and how many are down.
@@ -240,8 +253,8 @@ impl Exchange {
         let registered = |standing: &&Standing| {
             standing.registration.as_ref().is_some_and(|known| known.state == RegistrationState::Registered)
         };
-        let down = |standing: &&Standing| standing.reach != Reach::default() && standing.reach.down_since.is_some();
-        let all = || self.uplinks.standings.values();
+        let down = |standing: &&Standing| standing.reach.down_since.is_some();
+        let all = || self.uplinks.standings.values().map(|(_, standing)| standing);
         (all().filter(registered).count(), all().filter(down).count())
     }
 
@@ -308,6 +321,7 @@ impl Exchange {
         let health = row.settings.health;
         let watched = (health.rule != HealthRule::Off).then(|| Health::new(health));
         let mut live = Live {
+            id,
             trunk: row.id,
             account: row.account,
             outbox: Outbox::new(StreamName::new(UplinkEvent::CATEGORY, id.uuid()), id.uuid(), uplinks.node),
