@@ -20,6 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
+import asking  # noqa: E402
+import messages  # noqa: E402
 import reliable  # noqa: E402
 import tcp_peer  # noqa: E402
 import wire  # noqa: E402
@@ -32,6 +34,8 @@ GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions
 ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
 IN_ORDER, AT_ONCE = "+15550000003", "+15550000004"
+ASKED, ASKED_IN_VAIN = "+17660000001", "+17550000001"
+OUT_LOGIN = {"username": "strowger", "password": "open sesame"}
 DOMAIN, USERS = "pbx.example", {"alice": "alice-secret", "ordered": "unused-secret-1", "together": "unused-secret-2"}
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
 CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger"}
@@ -150,6 +154,26 @@ def not_before(legs):
     return ["the silent carrier got a CANCEL"] if wrong else []
 
 
+def proves_itself(legs):
+    """Each request that was challenged came again as it was, with the next number; the caller heard nothing of it."""
+    wrong = hears_no_challenge(legs)
+    for method in ("INVITE", "BYE"):
+        asked = [message for message in legs["carrier_a"] if not message.sent and message.is_request and message.method == method]
+        numbers = sorted({int(message.one("cseq").split()[0]) for message in asked})
+        if len(numbers) != 2 or numbers[1] != numbers[0] + 1 or len({message.one("call-id") for message in asked}) != 1:
+            wrong.append(f"the carrier got {method} with the numbers {numbers}")
+        if len({message.body for message in asked}) != 1:
+            wrong.append(f"the {method} that came again has another body")
+    return wrong
+
+
+def hears_no_challenge(legs):
+    """What a carrier asks is between it and the exchange."""
+    told = [message.start for message in legs["caller"] if not message.sent and (message.status in (401, 407)
+            or message.all("www-authenticate") or message.all("proxy-authenticate") or message.all("authorization"))]
+    return [f"the caller got '{start}'" for start in told]
+
+
 BOTH = ("caller", "callee")
 CASES = (
     Case("basic", "calls.xml", {"callee": "answers.xml"}),
@@ -159,6 +183,10 @@ CASES = (
     Case("failover on 503", "calls.xml", {"carrier_a": "failover.refuses.xml", "carrier_b": "answers.xml"}, FAILING_OVER, "pbx"),
     Case("failover on silence", "calls.xml", {"carrier_a": "failover.silent.xml", "carrier_b": "answers.xml"}, SILENT_OVER, "pbx",
          sees=not_before),
+    Case("a carrier asks who we are, for the INVITE and the BYE", "calls.xml", {"carrier_a": "asks.callee.xml"}, ASKED, "pbx",
+         sees=proves_itself),
+    Case("a carrier takes no password of ours", "calls.xml", {"carrier_a": "asks_in_vain.callee.xml", "carrier_b": "answers.xml"},
+         ASKED_IN_VAIN, "pbx", sees=hears_no_challenge),
     Case("no answer, the caller cancels", "cancel.caller.xml", {"callee": "cancel.callee.xml"}),
     Case("no answer, the exchange gives up", "ring_timeout.caller.xml", {"carrier_c": "cancel.callee.xml"}, RINGING_LONG, "pbx"),
     Case("CANCEL crosses the callee's 200", "cancel.caller.xml", {"callee": "cancel_crosses_answer.callee.xml"}),
@@ -261,6 +289,9 @@ class Stage:
                   prefixes=["+1777", "+1788"], priority=2)
         api.trunk(name="carrier-c", kind="carrier", addresses=[at("carrier_c")], destination=f"sip:{at('carrier_c')}",
                   prefixes=["+1799"], ring_timeout=2)
+        api.trunk(name="asks", kind="carrier", destination=f"sip:{at('carrier_a')}", prefixes=["+1766", "+1755"], priority=1,
+                  **OUT_LOGIN)
+        api.trunk(name="asks-not", kind="carrier", destination=f"sip:{at('carrier_b')}", prefixes=["+1755"], priority=2)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
         api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
         self.provision_users(at)
@@ -285,12 +316,12 @@ class Stage:
             towards = self.ports["carrier" if case.place == "carrier" else "public"]
             return tcp_peer.Peer(role, scenario, port, towards, case.dialled)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = reliable.expand(file.read())
+            text = messages.expand(file.read(), {**vars(reliable), **vars(asking)})
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         extra = ["-m", "1", "-mp", str(media), "-s", case.dialled, "-key", "domain", DOMAIN, "-au", "alice",
-                 "-ap", case.key, "-auth_uri", f"{case.dialled}@{DOMAIN}", "-recv_timeout", "8000", "-trace_msg", "-message_file",
+                 "-ap", case.key, "-key", "username", OUT_LOGIN["username"], "-key", "password", OUT_LOGIN["password"], "-auth_uri", f"{case.dialled}@{DOMAIN}", "-recv_timeout", "8000", "-trace_msg", "-message_file",
                  os.path.join(folder, f"{role}.messages")]
         if role in case.plain:
             extra.append("-nr")
