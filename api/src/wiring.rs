@@ -220,6 +220,11 @@ impl Running {
         self.gauges.live_sessions()
     }
 
+    /// At how many trunks we are registered.
+    pub fn registrations(&self) -> u64 {
+        self.gauges.registrations()
+    }
+
     /// Takes no new calls; the running ones go on.
     pub fn drain(&self) {
         self.readiness.set(false);

@@ -90,6 +90,11 @@ impl Gauges {
         self.live_sessions.load(Ordering::Relaxed)
     }
 
+    /// Trunks that we are registered at.
+    pub fn registrations(&self) -> u64 {
+        self.registered.load(Ordering::Relaxed)
+    }
+
     fn publish_tcp(&self, pumps: &[TcpPump]) {
         let (mut open, mut refused) = (0, 0);
         for figures in pumps.iter().map(TcpPump::figures) {
