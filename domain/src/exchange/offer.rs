@@ -82,7 +82,14 @@ impl Exchange {
     }
 
     /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.
-    pub(super) fn begin_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, offer: Offer, request: &Message) {
+    pub(super) fn begin_session(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        id: SessionId,
+        offer: Offer,
+        request: &Message,
+    ) {
         let Some(live) = self.sessions.get_mut(&id) else { return };
         if let Some(Output::Received(incoming)) = self.endpoint.poll() {
             live.received(&mut self.desk, now.wall, incoming);

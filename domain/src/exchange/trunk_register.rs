@@ -44,9 +44,10 @@ pub(super) struct Registration {
 impl Registration {
     pub(super) fn of(settings: &TrunkSettings, contact: Box<str>, mint: &mut dyn Mint, at: Moment) -> Option<Self> {
         let register = settings.register.as_deref()?.clone();
-        let login = settings.login.as_deref().and_then(|login| {
-            Some(Login::new(login.username.as_str(), login.password.known()?.as_str()))
-        });
+        let login = settings
+            .login
+            .as_deref()
+            .and_then(|login| Some(Login::new(login.username.as_str(), login.password.known()?.as_str())));
         Some(Self {
             state: Registering::new(register.expires),
             settings: register,

@@ -1,9 +1,9 @@
 //! What routing knows, in memory, folded from provisioning events.
 
+use super::choose::destinations;
 use super::domains::Domains;
 use super::resolved::{HostKey, Resolved};
 use super::sources::Sources;
-use super::choose::destinations;
 use super::targets::{TargetIndex, Targets};
 use super::{CredentialEntry, Destination, DomainEntry, Provisioned, ProvisioningEvent};
 use crate::account::{AccountEvent, MAX_DEPTH};

@@ -43,14 +43,7 @@ pub struct Answer<'a> {
 impl Registering {
     /// One that asks for so many seconds.
     pub fn new(asks: u32) -> Self {
-        Self {
-            asks,
-            until: None,
-            lost: false,
-            failures: 0,
-            too_brief: 0,
-            last_error: "".into(),
-        }
+        Self { asks, until: None, lost: false, failures: 0, too_brief: 0, last_error: "".into() }
     }
 
     /// What follows from an answer, and after how long to ask again. `bits` are drawn.
@@ -127,7 +120,7 @@ fn granted(response: &Message, contact: &str, asked: u32) -> u32 {
         NameAddr::parse(value).is_ok_and(|contact_of| contact_of.uri.user_text().is_some_and(|user| *user == *contact))
     };
     let own = response.values(HeaderName::Contact).find(ours);
-    let own = own.and_then(|value| NameAddr::parse(value).ok()?.param("expires")?.parse().ok());
+    let own = own.and_then(|value| NameAddr::parse(value).ok()?.params.value("expires")?.parse().ok());
     let seconds = own.or_else(|| response.header(HeaderName::Expires)?.trim().parse().ok());
     seconds.unwrap_or(asked).min(LONGEST)
 }
@@ -225,6 +218,10 @@ mod tests {
         let nothing = Answer { response: None, contact: "u1", gave_up: None };
         let (event, _) = registering.answered(now(0), nothing, 0);
         assert!(matches!(event, Some(UplinkEvent::UplinkRefused(refused)) if refused.status.is_none()));
-        assert!(hears(&mut registering, 0, 200, "Expires: 0\r\n").0.is_some_and(|event| matches!(event, UplinkEvent::UplinkRefused(_))));
+        assert!(
+            hears(&mut registering, 0, 200, "Expires: 0\r\n")
+                .0
+                .is_some_and(|event| matches!(event, UplinkEvent::UplinkRefused(_)))
+        );
     }
 }

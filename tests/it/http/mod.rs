@@ -113,7 +113,8 @@ impl World {
         let patience = if whole { PATIENCE } else { Duration::from_millis(20) };
         let standings = Arc::new(Told::default());
         let told = Arc::clone(&standings);
-        let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics: Arc::default(), patience };
+        let state =
+            AppState { provisioning, standings, readiness: readiness.clone(), metrics: Arc::default(), patience };
         let (router, history) = match whole {
             false => (api::router(state), None),
             true => Self::with_history(state, &log).await,

@@ -166,11 +166,7 @@ impl NewTrunk {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
-            health: TrunkHealth {
-                rule: self.health,
-                interval: self.health_interval,
-                failures: self.health_failures,
-            },
+            health: TrunkHealth { rule: self.health, interval: self.health_interval, failures: self.health_failures },
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
         })

@@ -62,8 +62,7 @@ impl Endpoint {
         self.flows.join(flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(pseudo_dialog(&plan)));
         let branch = self.dialogs.get_mut(&leg).map_or(1, |dialog| dialog.next_branch());
-        let parts =
-            RequestParts { method, branch, cseq, max_forwards: *max_forwards, headers, body: body.as_ref() };
+        let parts = RequestParts { method, branch, cseq, max_forwards: *max_forwards, headers, body: body.as_ref() };
         match self.begin_client(now, mint, leg, &parts) {
             Some(id) => {
                 if let Some(client) = self.clients.get_mut(&id) {
