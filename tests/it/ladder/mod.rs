@@ -174,6 +174,17 @@ pub(crate) fn pass(world: &mut World, millis: u64) {
     world.pass(Duration::from_millis(millis));
 }
 
+/// Time passes until something comes for a phone, so many milliseconds at most: this, and after how long it came.
+#[track_caller]
+pub(crate) fn comes(world: &mut World, phone: &mut Phone, what: &str, most: u64) -> (Message, u64) {
+    let mut passed = 0;
+    while !world.has_for(phone.from()) && passed < most {
+        pass(world, 100);
+        passed += 100;
+    }
+    (phone.expect(world, what), passed)
+}
+
 /// How many lines of the ladder contain this.
 pub(crate) fn lines(world: &World, what: &str) -> usize {
     world.ladder.lines().filter(|line| line.contains(what)).count()

@@ -1,6 +1,6 @@
 //! Trunks at which the exchange keeps itself registered.
 
-use super::{answer, gets_bye, hang_up, lines, pass, refused};
+use super::{answer, comes, gets_bye, hang_up, lines, pass, refused};
 use domain::sip::digest::Credentials;
 use domain::sip::wire::{HeaderName, Message};
 use domain::uplink::{RegistrationState, UplinkEvent};
@@ -24,8 +24,7 @@ fn registering() -> (World, Phone, Message) {
     let mut world = World::default();
     world.set_trunk(TRUNK, settings(OUT_LOGIN.1));
     let mut carrier = world.phone(OUT[0]);
-    pass(&mut world, 1_000);
-    let register = carrier.expect(&mut world, "REGISTER sip:198.51.100.11:5060");
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER sip:198.51.100.11:5060", 1_000);
     (world, carrier, register)
 }
 
@@ -94,10 +93,8 @@ fn a_trunk_is_registered_at_refreshed_and_left() {
     assert_eq!((count(&second), second.cseq().unwrap().number), (Some(1), 2));
     grants(&mut world, &mut carrier, &second, 60);
     assert_eq!(state(&world), Some(RegistrationState::Registered));
-    pass(&mut world, 14_900);
-    carrier.expect_silence(&mut world);
-    pass(&mut world, 15_200);
-    let third = carrier.expect(&mut world, "REGISTER");
+    let (third, after) = comes(&mut world, &mut carrier, "REGISTER", 30_100);
+    assert!((15_000..=30_100).contains(&after), "{after}");
     assert_eq!((count(&third), third.cseq().unwrap().number), (Some(2), 3));
     for name in [HeaderName::CallId, HeaderName::Contact, HeaderName::To] {
         assert_eq!(first.header(name), third.header(name));
@@ -117,10 +114,9 @@ fn a_registrar_that_refuses_the_password_is_asked_again_ever_later() {
         carrier.expect_silence(&mut world);
         assert_eq!(state(&world), Some(RegistrationState::Refused));
         assert!(last_error(&world).starts_with("401: the peer refused the credentials"), "{}", last_error(&world));
-        pass(&mut world, most / 2 - 100);
-        carrier.expect_silence(&mut world);
-        pass(&mut world, most / 2 + 200);
-        register = carrier.expect(&mut world, "REGISTER");
+        let (again, after) = comes(&mut world, &mut carrier, "REGISTER", most + 100);
+        assert!(after >= most / 2, "{after}");
+        register = again;
     }
     grants(&mut world, &mut carrier, &register, 600);
     assert_eq!((state(&world), last_error(&world).as_str()), (Some(RegistrationState::Registered), ""));
@@ -146,11 +142,9 @@ fn a_registrar_that_falls_silent_is_lost_and_comes_back() {
     assert_eq!(state(&world), Some(RegistrationState::Lost), "{:?}", world.uplinks());
     world.deafen(OUT[0], false);
     carrier.ignore_all(&mut world);
-    pass(&mut world, 60_000);
-    let register = carrier.expect(&mut world, "REGISTER");
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER", 60_000);
     grants(&mut world, &mut carrier, &register, 60);
     assert_eq!(state(&world), Some(RegistrationState::Registered));
-    carrier.ignore_all(&mut world);
     let world = removed(world, carrier);
     let story = world.uplinks();
     let words = ["lost", "refused", "back"].map(|word| story.contains(&word));
@@ -159,16 +153,13 @@ fn a_registrar_that_falls_silent_is_lost_and_comes_back() {
 
 fn a_refresh_that_is_refused_leaves_the_registration_until_its_end() {
     let (mut world, mut carrier, _) = registered(60);
-    pass(&mut world, 30_100);
-    let refresh = carrier.expect(&mut world, "REGISTER");
+    let (refresh, _) = comes(&mut world, &mut carrier, "REGISTER", 30_100);
     carrier.respond_saying(&mut world, &refresh, 503, "Retry-After: 20");
     assert_eq!(state(&world), Some(RegistrationState::Registered));
     assert_eq!(last_error(&world), "503 Service Unavailable");
     let until = world.standing(TRUNK).registration.unwrap().until.unwrap();
-    pass(&mut world, 19_000);
-    carrier.expect_silence(&mut world);
-    pass(&mut world, 15_000);
-    let again = carrier.expect(&mut world, "REGISTER");
+    let (again, after) = comes(&mut world, &mut carrier, "REGISTER", 30_100);
+    assert!(after >= 20_000, "{after}");
     grants(&mut world, &mut carrier, &again, 60);
     assert!(world.standing(TRUNK).registration.unwrap().until.unwrap() > until);
     let world = removed(world, carrier);
@@ -190,7 +181,7 @@ fn a_trunk_that_goes_while_an_answer_is_awaited_is_left_after_it() {
 }
 
 fn a_trunk_that_was_never_registered_at_is_left_without_a_word() {
-    let (mut world, mut carrier, register) = registering();
+    let (mut world, carrier, register) = registering();
     carrier.respond(&mut world, &register, 403, None);
     world.remove_trunk(TRUNK);
     pass(&mut world, 0);
@@ -212,13 +203,11 @@ fn a_registrar_that_does_not_hear_that_we_leave_is_left_all_the_same() {
 fn another_password_means_another_registration_after_the_old_one_is_left() {
     let (mut world, mut carrier, first) = registered(600);
     world.set_trunk(TRUNK, settings("another secret"));
-    pass(&mut world, 1_000);
-    let last = carrier.expect(&mut world, "REGISTER");
+    let (last, _) = comes(&mut world, &mut carrier, "REGISTER", 1_000);
     assert_eq!(expires(&last), Some("0"));
     carrier.expect_silence(&mut world);
     carrier.respond(&mut world, &last, 200, None);
-    pass(&mut world, 1_000);
-    let new = carrier.expect(&mut world, "REGISTER");
+    let (new, _) = comes(&mut world, &mut carrier, "REGISTER", 1_100);
     assert_eq!(expires(&new), Some("600"));
     assert_ne!(new.header(HeaderName::CallId), first.header(HeaderName::CallId));
     grants(&mut world, &mut carrier, &new, 600);
@@ -325,8 +314,7 @@ fn a_start_registers_anew() {
     world.restart(true);
     world.set_trunk(TRUNK, settings(OUT_LOGIN.1));
     assert_eq!(state(&world), None);
-    pass(&mut world, 1_000);
-    let again = carrier.expect(&mut world, "REGISTER");
+    let (again, _) = comes(&mut world, &mut carrier, "REGISTER", 1_000);
     assert_ne!(again.header(HeaderName::CallId), first.header(HeaderName::CallId));
     assert_eq!(again.header(HeaderName::Contact), first.header(HeaderName::Contact), "it replaces what was");
     grants(&mut world, &mut carrier, &again, 600);

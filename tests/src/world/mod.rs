@@ -386,6 +386,11 @@ impl World {
         self.mailboxes.get_mut(&address)?.pop_front()
     }
 
+    /// Whether something waits for an address.
+    pub fn has_for(&self, address: SocketAddr) -> bool {
+        self.mailboxes.get(&address).is_some_and(|mailbox| !mailbox.is_empty())
+    }
+
     /// Everything that is there is back where it was before the first call, once the last timer has run out.
     #[track_caller]
     pub fn assert_nothing_left(&mut self) {
