@@ -14,15 +14,16 @@ PATIENCE = 8
 
 def expand(text):
     """A scenario file as SIPp's XML."""
-    return messages.expand(text, {**vars(reliable), **globals()})
+    own = {name: part for name, part in globals().items() if callable(part)}
+    return messages.expand(text, {**vars(reliable), **own})
 
 
 def referring(kind, contact):
     """Headers of a REFER. `kind`: a number, the same as tel:, one outside, a number with the dialog that is to be replaced, or a
     number of which nothing is to be told (RFC 4488)."""
-    number = f"<sip:{TARGET}@[remote_ip]:[remote_port]>"
-    target = {"tel": f"<{TARGET_BY_TEL}>", "outside": f"<sip:{FAR_TARGET}@[remote_ip]:[remote_port]>",
-              "joined": f"<sip:{TARGET}@[remote_ip]:[remote_port]?Replaces=[escaped]>"}.get(kind, number)
+    number = f"<sip:{TARGET}@exchange.example>"
+    target = {"tel": f"<{TARGET_BY_TEL}>", "outside": f"<sip:{FAR_TARGET}@exchange.example>",
+              "joined": f"<sip:{TARGET}@exchange.example?Replaces=[escaped]>"}.get(kind, number)
     quiet = "Supported: norefersub\nRefer-Sub: false\n" if kind == "quiet" else ""
     return f"Refer-To: {target}\n{quiet}Contact: <sip:{contact}@[local_ip]:[local_port]>\n"
 

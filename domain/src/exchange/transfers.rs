@@ -4,6 +4,7 @@
 use super::held::Effect;
 use super::outbox::Outbox;
 use super::{Exchange, Live};
+use crate::codec::transfer::encode;
 use crate::ids::{SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -129,7 +130,7 @@ impl Exchange {
             // Nobody will know, but the calls go on.
             return self.transfers.due.push((id, next));
         }
-        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, event.encode());
+        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encode(&event));
         in_hand.outbox.hold(Effect::Proceed(id, next));
         self.transfers.touched.push(id);
     }

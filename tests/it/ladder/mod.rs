@@ -18,7 +18,7 @@ macro_rules! scenarios {
 }
 use scenarios;
 
-mod attended;
+pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
@@ -27,7 +27,7 @@ mod pass;
 mod paths;
 mod prack;
 mod race;
-mod refer;
+pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
 mod refuse;
