@@ -138,3 +138,11 @@ def cases(case, answered_by_tcp, answered):
         case("INVITE with Replaces of another account's call", "replaces_other.caller.xml", callee, place="other", first=longer),
         case("re-INVITE without an offer", "late_change.caller.xml", {"callee": "late_change.callee.xml"}),
     )
+
+
+def hears_to_the_end():
+    """NOTIFY until the subscription ends, well; how many there are depends on how fast the target is."""
+    kept = messages.checks(messages.has("SIP/2.0 (1[0-9][0-9]|200) "),
+                           '<ereg regexp="terminated" search_in="hdr" header="Subscription-State:" assign_to="ended"/>')
+    heard = messages.confirms().replace("<send", '<send next="2" test="ended"')
+    return f'<label id="1"/>\n<recv request="NOTIFY">{kept}</recv>\n{heard}\n<nop next="1"/>\n<label id="2"/>'

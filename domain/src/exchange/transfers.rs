@@ -52,6 +52,8 @@ impl Transfers {
     /// A session's stream is frozen: what waited for it goes on without.
     pub(super) fn frozen(&mut self, session: SessionId) {
         let lost = TransferEnded { completed: false, status: 500 };
+        // What was asked for and never begun is as if nobody had asked.
+        self.in_hand.retain(|_, in_hand| in_hand.begun.taking != session || in_hand.outbox.last().is_some());
         for (id, in_hand) in &self.in_hand {
             if in_hand.begun.taking == session {
                 self.due.push((*id, TransferStep::End(lost)));

@@ -44,7 +44,7 @@ pub struct Death;
 
 thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
-    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0, appends: 0, joins: 0, commits: 0 }) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 
 /// How much there was of what may go wrong.
@@ -56,9 +56,7 @@ pub struct Course {
     pub streams: usize,
     /// Orders to relay media.
     pub relays: usize,
-    /// Appends that were submitted.
-    pub appends: usize,
-    /// Those to streams of transfers.
+    /// Appends to streams of transfers.
     pub joins: usize,
     /// Appends that were committed one at a time.
     pub commits: usize,

@@ -99,7 +99,6 @@ impl World {
         let joins = |append: &&Append| append.stream.category() == TransferEvent::CATEGORY;
         doubt::note(|course| {
             course.streams += appends.iter().filter(begins).count();
-            course.appends += appends.len();
             course.joins += appends.iter().filter(joins).count();
         });
         if self.fate.hesitates.is_some() || self.fate.dies_after_commit.is_some() {
