@@ -34,7 +34,7 @@ class Desk(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.exchange, self.target = port, exchange, target
         self.done, self.wrong, self.ended = 0, [], False
-        self.pairs, self.answers, self.sent = {}, {}, 0
+        self.pairs, self.answers, self.sent, self.heard_from = {}, {}, 0, None
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
         self.socket.settimeout(0.2)
@@ -45,9 +45,10 @@ class Desk(threading.Thread):
         """Until it is told to end."""
         while not self.ended:
             try:
-                message = wire.parse(self.socket.recv(65535), False)
+                data, self.heard_from = self.socket.recvfrom(65535)
             except TimeoutError:
                 continue
+            message = wire.parse(data, False)
             try:
                 self.hear(message)
             except (KeyError, TypeError) as error:
@@ -59,15 +60,15 @@ class Desk(threading.Thread):
             return self.hear_response(message)
         key = (message.one("via"), message.method)
         if key in self.answers:
-            return self.socket.sendto(self.answers[key], ("127.0.0.1", self.exchange))
+            return self.socket.sendto(self.answers[key], self.heard_from)
         return getattr(self, f"hear_{message.method.lower()}")(message)
 
-    def send(self, head, body=""):
+    def send(self, head, towards, body=""):
         """Sends a message; returns its bytes."""
         kind = ["Content-Type: application/sdp"] if body else []
         lines = [line.strip() for line in head.strip().splitlines()] + kind
         raw = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
-        self.socket.sendto(raw, ("127.0.0.1", self.exchange))
+        self.socket.sendto(raw, towards)
         return raw
 
     def answer(self, request, status, tag="", body=""):
@@ -80,7 +81,7 @@ class Desk(threading.Thread):
             To: {to}
             Call-ID: {request.one("call-id")}
             CSeq: {request.one("cseq")}
-            Contact: <sip:desk@127.0.0.1:{self.port}>""", body)
+            Contact: <sip:desk@127.0.0.1:{self.port}>""", self.heard_from, body)
 
     def ask(self, method, uri, call, cseq, more="", body=""):
         """Sends a request: `call` is From, To and Call-ID."""
@@ -93,7 +94,7 @@ class Desk(threading.Thread):
             Call-ID: {call[2]}
             CSeq: {cseq} {method}
             Contact: <sip:desk@127.0.0.1:{self.port}>
-            Max-Forwards: 70{more}""", body)
+            Max-Forwards: 70{more}""", ("127.0.0.1", int(uri.rpartition(":")[2])), body)
 
     def hear_invite(self, message):
         """A first call: it is answered."""

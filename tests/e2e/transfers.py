@@ -127,7 +127,7 @@ def cases(case, answered_by_tcp, answered):
              place="pbx"),
         case("transfer whose asker hangs up", "transfer_left.caller.xml", to_target, place="pbx"),
         case("transfer of which nothing is told", "transfer_quiet.caller.xml", to_target, place="pbx", sees=untold),
-        case("two REFERs at once", "transfer_twice.caller.xml", to_target, place="pbx"),
+        case("a second REFER during a transfer", "transfer_twice.caller.xml", to_target, place="pbx"),
         case("REFER on a carrier's edge", "transfer_refused.caller.xml", callee),
         case("REFER outside of a call", "transfer_outside.caller.xml", {}),
         case("attended transfer", "attended.caller.xml", {"callee": "joined.callee.xml", "target": "joined.target.xml"}, place="pbx",

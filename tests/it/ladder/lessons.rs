@@ -23,6 +23,23 @@ fn an_answer_that_comes_again_after_a_change_gets_its_own_ack_again() {
     world.assert_nothing_left();
 }
 
+/// Lessons 1 and 6: nor is the late 2xx of another fork.
+fn another_forks_answer_after_a_change_gets_the_ack_of_its_own_invite() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    answer(&mut world, &mut caller, &mut callee, &invite);
+    holds(&mut world, &mut caller, &mut callee);
+    let sdp = callee.sdp("sendrecv");
+    callee.respond_tagged(&mut world, &invite, 200, Some(&sdp), "late");
+    let ack = callee.expect(&mut world, "ACK");
+    assert_eq!(ack.cseq().unwrap().number, invite.cseq().unwrap().number);
+    let bye = callee.expect(&mut world, "BYE");
+    assert_eq!((ack.to().unwrap().tag(), bye.to().unwrap().tag()), (Some("late"), Some("late")));
+    callee.respond(&mut world, &bye, 200, None);
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
 /// Lesson 2: an ACK that comes as fast as the 200 went is not missed.
 fn an_ack_that_comes_at_once_is_heard_and_nothing_is_repeated() {
     let mut world = World::default();
@@ -171,6 +188,7 @@ fn an_invite_that_is_over_merges_with_none() {
 
 super::scenarios![
     an_answer_that_comes_again_after_a_change_gets_its_own_ack_again,
+    another_forks_answer_after_a_change_gets_the_ack_of_its_own_invite,
     an_ack_that_comes_at_once_is_heard_and_nothing_is_repeated,
     an_answer_that_crosses_our_cancel_is_hung_up_on_by_its_own_route,
     a_router_is_loose_by_its_whole_lr_parameter,
