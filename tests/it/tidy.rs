@@ -332,6 +332,21 @@ fn every_sipp_scenario_is_part_of_a_case() {
     assert!(forgotten.is_empty(), "no case of {programs:?} uses {forgotten:?}");
 }
 
+#[test]
+fn the_tests_that_the_lessons_name_are_there() {
+    let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let (_, rest) = text.split_once("## Fifteen lessons").unwrap();
+    let table = rest.split_once("\n## ").unwrap().0;
+    let lessons = table.lines().filter(|line| line.starts_with("| ") && line.contains(". ")).count();
+    assert_eq!(lessons, 15);
+    let code: String = files().iter().filter(|file| file.path.ends_with(".rs")).map(|file| &*file.text).collect();
+    let names = table.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2 && !name.contains('/'));
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 30, "the names are written otherwise: {names:?}");
+    let missing = names.into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    none(&missing.map(str::to_owned).collect::<Vec<_>>());
+}
+
 fn dead_links(file: &File) -> Vec<String> {
     let folder = Path::new(&file.path).parent().unwrap_or(Path::new(""));
     let targets = file.text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));

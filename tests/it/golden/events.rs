@@ -163,8 +163,7 @@ fn every_event_that_was_ever_stored_is_read() {
 #[test]
 fn every_version_from_the_first_to_the_present_has_its_golden_file() {
     let golden: Vec<_> = files("events").into_iter().map(|(file, _)| file).collect();
-    let mut owed: Vec<_> =
-        versions().flat_map(|(name, last)| (1..=last).map(move |v| format!("{name}.{v}"))).collect();
+    let mut owed: Vec<_> = versions().flat_map(|(name, last)| (1..=last).map(move |v| format!("{name}.{v}"))).collect();
     owed.sort();
     assert_eq!(golden, owed);
 }

@@ -68,11 +68,13 @@ fn check_step(stream: &StreamName, event: &SessionEvent, transfers: &BTreeMap<Tr
             assert!(story(stories, taken.from).iter().any(given), "{stream} took a leg that was not given");
         }
         SessionEvent::LegRegained(regained) => {
-            let ended = |told: &Told| told.begun.is_some_and(|begun| begun.moved == regained.leg) && told.ended.is_some();
+            let ended =
+                |told: &Told| told.begun.is_some_and(|begun| begun.moved == regained.leg) && told.ended.is_some();
             assert!(transfers.values().any(ended), "{stream} had its leg back before the transfer ended");
         }
         SessionEvent::LegReleased(released) if released.cause == ReleaseCause::Moved => {
-            let ended = |told: &Told| told.begun.is_some_and(|begun| begun.moved == released.leg) && told.ended.is_some();
+            let ended =
+                |told: &Told| told.begun.is_some_and(|begun| begun.moved == released.leg) && told.ended.is_some();
             assert!(transfers.values().any(ended), "{stream} let its leg go before the transfer ended");
         }
         _ => {}
