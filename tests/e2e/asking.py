@@ -3,6 +3,46 @@
 import messages
 
 REALM = "carrier.example"
+LOGIN = {"username": "strowger", "password": "open sesame"}
+# What scenarios call them.
+KEYS = tuple(word for name, value in LOGIN.items() for word in ("-key", name, value))
+ASKED, ASKED_IN_VAIN = "+17660000001", "+17550000001"
+
+
+def provision(api, at):
+    """A carrier that asks who the exchange is, and another that does not."""
+    api.trunk(name="asks", kind="carrier", destination=f"sip:{at('carrier_a')}", prefixes=["+1766", "+1755"], priority=1, **LOGIN)
+    api.trunk(name="asks-not", kind="carrier", destination=f"sip:{at('carrier_b')}", prefixes=["+1755"], priority=2)
+
+
+def cases(case):
+    """The cases with such a carrier."""
+    return (
+        case("a carrier asks who we are, for the INVITE and the BYE", "calls.xml", {"carrier_a": "asks.callee.xml"}, ASKED, "pbx",
+             sees=proves_itself),
+        case("a carrier takes no password of ours", "calls.xml", {"carrier_a": "asks_in_vain.callee.xml", "carrier_b": "answers.xml"},
+             ASKED_IN_VAIN, "pbx", sees=hears_no_challenge),
+    )
+
+
+def proves_itself(legs):
+    """Each request that was challenged came again as it was, with the next number; the caller heard nothing of it."""
+    wrong = hears_no_challenge(legs)
+    for method in ("INVITE", "BYE"):
+        asked = [message for message in legs["carrier_a"] if not message.sent and message.is_request and message.method == method]
+        numbers = sorted({int(message.one("cseq").split()[0]) for message in asked})
+        if len(numbers) != 2 or numbers[1] != numbers[0] + 1 or len({message.one("call-id") for message in asked}) != 1:
+            wrong.append(f"the carrier got {method} with the numbers {numbers}")
+        if len({message.body for message in asked}) != 1:
+            wrong.append(f"the {method} that came again has another body")
+    return wrong
+
+
+def hears_no_challenge(legs):
+    """What a carrier asks is between it and the exchange."""
+    told = [message.start for message in legs["caller"] if not message.sent and (message.status in (401, 407)
+            or message.all("www-authenticate") or message.all("proxy-authenticate") or message.all("authorization"))]
+    return [f"the caller got '{start}'" for start in told]
 
 
 def asks(method, nonce, stale=""):

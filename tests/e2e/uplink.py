@@ -20,7 +20,6 @@ import messages  # noqa: E402
 import wire  # noqa: E402
 
 SETTINGS = "[sip]\nt1_ms = 50\n"
-LOGIN = {"username": "strowger", "password": "open sesame"}
 GAUGES = ("transactions", "timers", "legs", "trunks_registered", "trunks_down")
 
 
@@ -50,7 +49,7 @@ class Stage:
         path, self.trace = os.path.join(folder, "registrar.xml"), os.path.join(folder, "registrar.messages")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-key", "username", LOGIN["username"], "-key", "password", LOGIN["password"], "-trace_msg", "-message_file", self.trace]
+        extra = [*asking.KEYS, "-trace_msg", "-message_file", self.trace]
         self.sipp = sipp.Sipp(path, folder, self.port, extra, "registrar")
         sipp.wait_listening(self.port, self.sipp.process, "SIPp as registrar")
         return []
@@ -64,7 +63,7 @@ class Stage:
         here = f"127.0.0.1:{self.port}"
         made = self.exchange.trunk(name="carrier", kind="carrier", destination=f"sip:{here}", prefixes=["+1"], health="options",
                                    health_interval=5, health_failures=2,
-                                   register={"registrar": f"sip:{here}", "aor": "sip:strowger@carrier.example", "expires": 60}, **LOGIN)
+                                   register={"registrar": f"sip:{here}", "aor": "sip:strowger@carrier.example", "expires": 60}, **asking.LOGIN)
         self.trunk = made["id"]
         return []
 

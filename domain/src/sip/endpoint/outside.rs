@@ -114,7 +114,7 @@ fn pseudo_dialog(plan: &OutsidePlan) -> Dialog {
         updating: None,
         invite_cseq: 0,
         answer: None,
-        acked: None,
+        acked: Vec::new(),
         ack_heard: None,
         bye_wanted: false,
         subscription: None,
