@@ -63,10 +63,10 @@ def asks(method, nonce, stale=""):
 
 
 def got_proven(method, nonce, count, label):
-    """The request again, with credentials that SIPp finds right, for this nonce and count. Else it is refused for good."""
-    kept = ""
-    if method in ("INVITE", "BYE"):
-        kept = messages.keep(f'nonce="{nonce}".*nc={int(count):08x}', "Authorization", "seen")
+    """The request again, with credentials that SIPp finds right, for this nonce and, where one is named, count. Else it is
+    refused for good."""
+    counted = f".*nc={int(count):08x}" if count else ""
+    kept = messages.keep(f'nonce="{nonce}"{counted}', "Authorization", "seen")
     return f"""<recv request="{method}" next="{label}" test="proven"><action>
 {kept}
 <verifyauth assign_to="proven" username="[username]" password="[password]"/>
@@ -112,7 +112,6 @@ def grants(seconds):
         [last_To:];{messages.CALLEE_TAG}
         [last_Call-ID:]
         [last_CSeq:]
-        [last_Contact:]
         Expires: {seconds}
         Content-Length: 0
         """)

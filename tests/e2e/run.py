@@ -306,8 +306,7 @@ class Stage:
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-au", "alice",
-                 "-ap", case.key, "-auth_uri", f"{dialled}@{DOMAIN}", "-recv_timeout", "8000", "-trace_msg", "-message_file",
+        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-recv_timeout", "8000", "-trace_msg", "-message_file",
                  os.path.join(folder, f"{role}.messages"), *asking.KEYS, *keys]
         if role in case.plain:
             extra.append("-nr")
@@ -315,7 +314,9 @@ class Stage:
             extra += ["-t", "t1"]
         if role in CALLING:
             towards = self.doubler.port if case.doubled else towards
-            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
+            # By whom is asked of others: SIPp would judge their credentials by this URI too.
+            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example", "-au", "alice", "-ap", case.key,
+                      "-auth_uri", f"{dialled}@{DOMAIN}"]
         return sipp.Sipp(path, folder, self.port(case, role), extra, role)
 
     def left_over(self):

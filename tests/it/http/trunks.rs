@@ -28,7 +28,10 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
     let path = format!("/v1/trunks/{}", text(&added["id"]));
     assert_eq!(world.get(&path).await.ok()["account"], json!(world.root.id));
 
-    let changed = world.patch(&path, json!({"priority": 2, "destination": null, "enabled": false})).await.ok();
+    let changed = world
+        .patch(&path, json!({"priority": 2, "destination": null, "enabled": false, "health": "failures"}))
+        .await
+        .ok();
     let now = (&changed["priority"], &changed["destination"], &changed["enabled"], &changed["prefixes"]);
     assert_eq!(now, (&json!(2), &Value::Null, &json!(false), &json!(["+1"])));
 
