@@ -26,6 +26,7 @@ mod lessons;
 mod modify;
 mod pass;
 mod paths;
+mod pickup;
 mod prack;
 mod race;
 pub(crate) mod refer;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         early::ALL,
         pass::ALL,
         paths::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         refer::ALL,
