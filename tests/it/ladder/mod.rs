@@ -28,6 +28,7 @@ mod login;
 mod modify;
 mod pass;
 mod paths;
+mod pickup;
 mod prack;
 mod race;
 pub(crate) mod refer;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         login::ALL,
         pass::ALL,
         paths::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         refer::ALL,
