@@ -253,8 +253,8 @@ impl Exchange {
             frozen: self.frozen,
             transfers: self.transfers.len(),
             uplinks: self.uplinks.live.len(),
-            registered: self.standing_counts().0,
-            down: self.standing_counts().1,
+            registered: self.standing_counts()[0],
+            down: self.standing_counts()[1],
         }
     }
 

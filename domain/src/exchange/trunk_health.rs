@@ -104,6 +104,9 @@ impl Exchange {
 
     /// A call met this at a trunk.
     pub(super) fn call_met(&mut self, now: Now, mint: &mut dyn Mint, session: SessionId, leg: LegId, fact: &Fact) {
+        if self.uplinks.live.is_empty() {
+            return;
+        }
         let heard = match fact {
             Fact::Progressed(_) | Fact::Accepted(_) => Heard::Answer,
             Fact::Refused(response) => Heard::of(Some(response)),

@@ -42,6 +42,8 @@ pub(super) struct Uplinks {
     pub(super) touched: Vec<UplinkId>,
     /// What is durable of each trunk's uplink, and which that is.
     standings: HashMap<TrunkId, (UplinkId, Standing)>,
+    /// How many of them are registered at, and how many are down: asked for every turn.
+    counts: [usize; 2],
     /// Trunks by the user part of our Contact there.
     pub(super) contacts: HashMap<Box<str>, TrunkId>,
     /// When the trunks' settings are looked at for what they ask for.
@@ -94,6 +96,7 @@ impl Uplinks {
             due: BTreeSet::new(),
             touched: Vec::new(),
             standings: HashMap::new(),
+            counts: [0; 2],
             contacts: HashMap::new(),
             look_at: Some(Moment::default()),
         }
@@ -159,11 +162,16 @@ impl Uplinks {
         let Stood { uplink, trunk, at, event } = stood;
         let begins = matches!(event, UplinkEvent::UplinkBegun(_));
         let known = self.standings.entry(*trunk).or_insert_with(|| (*uplink, Standing::default()));
+        let before = counted(&known.1);
         if begins {
             known.0 = *uplink;
         }
         if known.0 == *uplink {
             known.1.apply(*at, event);
+        }
+        let after = counted(&known.1);
+        for (count, (before, after)) in self.counts.iter_mut().zip(before.into_iter().zip(after)) {
+            *count = (*count + usize::from(after)).saturating_sub(usize::from(before));
         }
         let down = known.1.reach.down_since.is_some();
         if known.0 == *uplink && matches!(event, UplinkEvent::UplinkEnded(_)) {
@@ -237,6 +245,12 @@ impl Live {
     }
 }
 
+/// Whether we are registered, and whether the trunk is down.
+fn counted(standing: &Standing) -> [bool; 2] {
+    let registered = standing.registration.as_ref().is_some_and(|known| known.state == RegistrationState::Registered);
+    [registered, standing.reach.down_since.is_some()]
+}
+
 /// Whether a trunk's settings ask for an uplink.
 fn asks(settings: &TrunkSettings) -> bool {
     settings.enabled && (settings.register.is_some() || settings.health.rule != HealthRule::Off)
@@ -249,13 +263,8 @@ impl Exchange {
     }
 
     /// How many trunks we are registered at, and how many are down.
-    pub(super) fn standing_counts(&self) -> (usize, usize) {
-        let registered = |standing: &&Standing| {
-            standing.registration.as_ref().is_some_and(|known| known.state == RegistrationState::Registered)
-        };
-        let down = |standing: &&Standing| standing.reach.down_since.is_some();
-        let all = || self.uplinks.standings.values().map(|(_, standing)| standing);
-        (all().filter(registered).count(), all().filter(down).count())
+    pub(super) const fn standing_counts(&self) -> [usize; 2] {
+        self.uplinks.counts
     }
 
     /// Looks at what trunks ask for, and does what is due.
