@@ -107,6 +107,10 @@ public_id!(
     TransferId, "TF"
 );
 public_id!(
+    /// A MESSAGE outside any call.
+    MessageId, "SM"
+);
+public_id!(
     /// What the exchange does at a trunk of its own accord, from a start or change of settings to the next.
     UplinkId, "UL"
 );

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod log;
 pub mod media;
 pub mod number;
+pub mod pager;
 pub mod ports;
 pub mod registration;
 pub mod routing;

@@ -1,5 +1,6 @@
 //! Events as the log stores them: stable names, versions and what leads from old ones, sealed parts.
 
+pub mod pager;
 mod part;
 pub mod personal;
 pub mod registration;

@@ -48,6 +48,8 @@ pub struct Census {
     pub transfers: usize,
     /// Trunks that we look after or register at, those included that we are leaving.
     pub uplinks: usize,
+    /// MESSAGEs outside calls in memory.
+    pub messages: usize,
     /// Trunks that we are registered at.
     pub registered: usize,
     /// Trunks that are down, as far as we know.

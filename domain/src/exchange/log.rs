@@ -3,8 +3,9 @@
 use super::Exchange;
 use super::held::Effect;
 use super::outbox::Landed;
-use crate::ids::{RegistrationId, SessionId, TransferId, UplinkId};
+use crate::ids::{MessageId, RegistrationId, SessionId, TransferId, UplinkId};
 use crate::log::{Append, AppendError, Durable, Outcome, StreamName};
+use crate::pager::PagerEvent;
 use crate::ports::Mint;
 use crate::registration::Aor;
 use crate::sip::timer::Timer;
@@ -25,6 +26,7 @@ enum Writer {
     Transfer(TransferId),
     Registration(RegistrationId),
     Uplink(UplinkId),
+    Message(MessageId),
 }
 
 impl Exchange {
@@ -45,6 +47,9 @@ impl Exchange {
         }
         for id in std::mem::take(&mut self.transfers.touched) {
             appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
+        }
+        for id in std::mem::take(&mut self.messages.touched) {
+            appends.extend(self.messages.outbox(id).and_then(super::Outbox::take));
         }
         for id in std::mem::take(&mut self.uplinks.touched) {
             appends.extend(self.uplinks.outbox(id).and_then(super::Outbox::take));
@@ -94,6 +99,7 @@ impl Exchange {
         Some(match stream.category() {
             Aor::CATEGORY => Writer::Registration(RegistrationId::from_bits(id)),
             TransferEvent::CATEGORY => Writer::Transfer(TransferId::from_bits(id)),
+            PagerEvent::CATEGORY => Writer::Message(MessageId::from_bits(id)),
             UplinkEvent::CATEGORY => Writer::Uplink(UplinkId::from_bits(id)),
             _ => Writer::Session(SessionId::from_bits(id)),
         })
@@ -111,6 +117,7 @@ impl Exchange {
             Writer::Registration(id) => self.registrar.outbox(id),
             Writer::Transfer(id) => self.transfers.outbox(id),
             Writer::Uplink(id) => self.uplinks.outbox(id),
+            Writer::Message(id) => self.messages.outbox(id),
         };
         let Some(outbox) = outbox else { return Ok(()) };
         match outbox.landed(result) {
@@ -124,6 +131,10 @@ impl Exchange {
                     }
                     Writer::Registration(id) => self.registrar.landed(id),
                     Writer::Transfer(id) => self.transfers.touched.push(id),
+                    Writer::Message(id) => {
+                        self.messages.touched.push(id);
+                        self.messages.forget_if_over(id);
+                    }
                     Writer::Uplink(id) => {
                         self.uplinks.touched.push(id);
                         self.uplinks.forget_if_over(id);
@@ -146,6 +157,10 @@ impl Exchange {
                         self.frozen += 1;
                         self.transfers.frozen(id);
                         self.forget_if_over(id);
+                    }
+                    Writer::Message(id) => {
+                        self.frozen += 1;
+                        self.messages.forget_if_over(id);
                     }
                     Writer::Uplink(id) => self.uplinks.frozen(id),
                     Writer::Registration(id) => {

@@ -10,6 +10,7 @@ mod edge;
 mod held;
 mod live;
 mod log;
+mod messages;
 mod offer;
 mod outbox;
 mod refer;
@@ -68,6 +69,7 @@ pub struct Exchange {
     registrar: Registrar,
     transfers: transfers::Transfers,
     uplinks: uplinks::Uplinks,
+    messages: messages::Messages,
     legs: HashMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -100,6 +102,7 @@ impl Exchange {
         Self {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
+            messages: messages::Messages::default(),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             settings,
             tables,
@@ -253,6 +256,7 @@ impl Exchange {
             frozen: self.frozen,
             transfers: self.transfers.len(),
             uplinks: self.uplinks.live.len(),
+            messages: self.messages.live.len(),
             registered: self.standing_counts()[0],
             down: self.standing_counts()[1],
         }
@@ -282,6 +286,7 @@ impl Exchange {
                 Output::Learned(leg, fact) => self.learn(now, mint, leg, &fact),
                 Output::Offered { flow, request } => self.offer(now, mint, flow, request),
                 Output::Registering { flow, request } => self.register(now, mint, flow, request),
+                Output::Messaged { flow, request } => self.message(now, mint, flow, request),
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
                     self.effects.extend(bytes.map(|bytes| Effect::Transmit { flow, bytes }));

@@ -389,6 +389,9 @@ impl Exchange {
                 self.effects.push(Effect::Transmit { flow, bytes });
             }
             Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.commit(&mut self.desk, now.wall, outgoing),
+            None if self.messages.legs.contains_key(&outgoing.leg) => {
+                self.messages.commit(&mut self.desk, now.wall, outgoing);
+            }
             None => self.registrar.commit(&mut self.desk, now.wall, outgoing),
         }
     }
@@ -398,6 +401,9 @@ impl Exchange {
         match self.uplinks.asked.get(&incoming.leg) {
             Some((_, Ask::Ping)) => self.count(now, incoming.flow, Stateless::PingAnswered),
             Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.received(&mut self.desk, now.wall, incoming),
+            None if self.messages.legs.contains_key(&incoming.leg) => {
+                self.messages.received(&mut self.desk, now.wall, incoming);
+            }
             None => self.registrar.received(&mut self.desk, now.wall, incoming),
         }
     }
@@ -407,7 +413,7 @@ impl Exchange {
         match self.uplinks.asked.get(&leg) {
             Some((_, Ask::Ping)) => true,
             Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.is_durable(leg, event),
-            None => self.registrar.is_durable(leg, event),
+            None => self.messages.is_durable(leg, event) || self.registrar.is_durable(leg, event),
         }
     }
 
@@ -416,6 +422,7 @@ impl Exchange {
     pub(super) fn note_repeat_of_none(&mut self, now: Now, leg: LegId) {
         let what = match self.uplinks.asked.get(&leg) {
             Some((_, Ask::Ping)) => Stateless::Ping,
+            None if self.messages.legs.contains_key(&leg) => Stateless::MessageRepeat,
             Some((_, Ask::Register | Ask::Unregister)) | None => Stateless::RegisterRepeat,
         };
         self.edge.count(crate::address::EdgeRole::Public, what);
@@ -424,7 +431,12 @@ impl Exchange {
 
     /// What the endpoint learned about a request of an uplink.
     pub(super) fn learn_of_uplink(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId, fact: &Fact) {
-        let Some((id, ask)) = self.uplinks.asked.get(&leg).copied() else { return };
+        let Some((id, ask)) = self.uplinks.asked.get(&leg).copied() else {
+            if let Fact::Concluded(outcome) = fact {
+                self.message_answered(now, mint, leg, outcome);
+            }
+            return;
+        };
         match fact {
             Fact::Challenged(proof) => {
                 let gave_up = proof.gave_up.map(|why| why.to_string().into());
@@ -464,7 +476,10 @@ impl Exchange {
     }
 
     pub(super) fn forget_leg_of_none(&mut self, leg: LegId) {
-        let Some((id, _)) = self.uplinks.asked.remove(&leg) else { return self.registrar.forget_leg(leg) };
+        let Some((id, _)) = self.uplinks.asked.remove(&leg) else {
+            self.messages.forget_leg(leg);
+            return self.registrar.forget_leg(leg);
+        };
         if let Some(live) = self.uplinks.live.get_mut(&id) {
             live.legs = live.legs.saturating_sub(1);
         }

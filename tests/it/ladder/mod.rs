@@ -25,6 +25,7 @@ mod fork;
 mod health;
 mod lessons;
 mod login;
+mod messages;
 mod modify;
 mod pass;
 mod paths;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         early::ALL,
         health::ALL,
         login::ALL,
+        messages::ALL,
         pass::ALL,
         paths::ALL,
         pickup::ALL,

@@ -187,7 +187,7 @@ fn requests_that_no_call_owns_are_answered_by_the_book() {
     let cases = [
         ("OPTIONS", "<sip:192.0.2.1>", "", "200"),
         ("REGISTER", "<sip:192.0.2.1>", "", "405"),
-        ("MESSAGE", "<sip:192.0.2.1>", "", "405"),
+        ("PUBLISH", "<sip:192.0.2.1>", "", "405"),
         ("FROBNICATE", "<sip:192.0.2.1>", "", "501"),
         ("MESSAGE", "<sip:192.0.2.1>", "Require: 100rel\r\n", "420"),
         ("OPTIONS", "<sip:192.0.2.1>", "Require: 100rel\r\n", "420"),

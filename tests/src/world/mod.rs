@@ -3,6 +3,7 @@
 mod autopsy;
 mod doubt;
 mod joined;
+mod messages;
 mod phone;
 mod registering;
 mod registrar;

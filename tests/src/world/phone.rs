@@ -175,6 +175,20 @@ impl Phone {
         self.call_id.clear();
     }
 
+    /// Says something to a URI outside any call, as a user of a domain: `user@domain`.
+    pub fn text(&mut self, world: &mut World, user: &str, uri: &str, (headers, text): (&str, &str)) {
+        self.call_id = format!("text-{}@{}", self.line, self.address.ip());
+        self.local = format!("<sip:{user}>;tag={}", self.tag);
+        (self.remote, self.target) = (format!("<{uri}>"), uri.to_owned());
+        self.say_with(world, "MESSAGE", &format!("Content-Type: text/plain\r\n{headers}"), text);
+    }
+
+    /// Says it again with what a 407 asks for.
+    pub fn text_proven(&mut self, world: &mut World, challenge: &Message, login: (&str, &str), text: &str) -> Bytes {
+        let credentials = credentials(challenge, login, "MESSAGE", &self.target);
+        self.say_with(world, "MESSAGE", &format!("Content-Type: text/plain\r\n{credentials}"), text)
+    }
+
     /// Knows the tag that the exchange will give before any response says it.
     pub fn learn_tag(&mut self, tag: &str) {
         self.remote = format!("{};tag={tag}", self.remote);

@@ -3,6 +3,7 @@
 use super::{Death, Outcomes, Sabotage, World, doubt};
 use bytes::Bytes;
 use domain::address::Transport;
+use domain::codec::pager;
 use domain::codec::registration;
 use domain::codec::session::decode;
 use domain::codec::uplink;
@@ -11,6 +12,7 @@ use domain::log::{
     Append, AppendError, Committed, Durable, EventLog, Expected, Outcome, Position, Recorded, Revision, StreamName,
 };
 use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
+use domain::pager::PagerEvent;
 use domain::ports::Keyring;
 use domain::registration::{Aor, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
@@ -204,6 +206,12 @@ fn without_credentials(bytes: &Bytes) -> Bytes {
 
 /// The message that leaves when this event is durable.
 pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == PagerEvent::CATEGORY {
+        return match pager::decode(recorded, keyring) {
+            Ok(PagerEvent::MessageSent(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == UplinkEvent::CATEGORY {
         return match uplink::decode(recorded, keyring) {
             Ok(UplinkEvent::UplinkSent(message)) => message.wire.known().cloned(),
@@ -224,6 +232,12 @@ pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wi
 
 /// The message that this event says has come.
 pub(super) fn received(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == PagerEvent::CATEGORY {
+        return match pager::decode(recorded, keyring) {
+            Ok(PagerEvent::MessageHeard(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == UplinkEvent::CATEGORY {
         return match uplink::decode(recorded, keyring) {
             Ok(UplinkEvent::UplinkHeard(message)) => message.wire.known().cloned(),

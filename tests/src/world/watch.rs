@@ -10,6 +10,7 @@ use domain::exchange::Exchange;
 use domain::ids::LegId;
 use domain::log::{Append, AppendError, EventHash, Expected, Outcome, Recorded, Revision, StreamName};
 use domain::media::PortPair;
+use domain::pager::PagerEvent;
 use domain::ports::Keyring;
 use domain::registration::{Aor, Registration, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
@@ -44,7 +45,7 @@ pub struct Watch {
     frozen: HashSet<StreamName>,
     /// Answers to REGISTERs that are not durable yet, and what happens to bindings with them.
     registering: HashMap<StreamName, Registering>,
-    /// Requests of uplinks that are not durable yet.
+    /// What uplinks and MESSAGEs say that is not durable yet.
     uplinks: HashMap<StreamName, Vec<Wire>>,
     /// Bindings, as the log said they are durable.
     bindings: BTreeMap<Aor, Registration>,
@@ -82,7 +83,7 @@ impl Watch {
                 let before = self.registering.insert(append.stream.clone(), Registering::of(&recorded, keyring));
                 assert!(before.is_none(), "two appends of {} in flight", append.stream);
             }
-            if append.stream.category() == UplinkEvent::CATEGORY {
+            if matches!(append.stream.category(), UplinkEvent::CATEGORY | PagerEvent::CATEGORY) {
                 let recorded = (0..append.events.len()).map(|index| recorded(append, index));
                 let wires = recorded.filter_map(|event| committed(&event, keyring)).collect();
                 let before = self.uplinks.insert(append.stream.clone(), wires);

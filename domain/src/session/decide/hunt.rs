@@ -203,6 +203,11 @@ fn best(refused: impl Iterator<Item = (u16, RefusalCause)>) -> u16 {
     refused.filter_map(verdict).max_by_key(|status| std::cmp::Reverse(rank(*status))).unwrap_or(500)
 }
 
+/// The best of these final responses, by the same order; 500 of none.
+pub(crate) fn best_of(statuses: &[u16]) -> u16 {
+    best(statuses.iter().map(|status| (*status, RefusalCause::Response)))
+}
+
 const fn rank(status: u16) -> u8 {
     match status {
         600..=699 => 0,

@@ -18,6 +18,9 @@ mod replace;
 pub mod transfer;
 mod update;
 
+pub(crate) use hunt::best_of;
+pub(crate) use refuse::{fails_over, mapped};
+
 use super::order::Context;
 use super::state::Session;
 use crate::ids::LegId;

@@ -77,7 +77,7 @@ impl Session {
 /// we have no answer to, which says nothing about who was called. What one device
 /// of a user says speaks for that device alone, unless it is a 6xx, or a 487 that ends a call we gave up
 /// (RFC 3261 §16.7 step 5). [G5]
-pub(super) fn fails_over(status: u16, target: Option<&Target>) -> bool {
+pub(crate) fn fails_over(status: u16, target: Option<&Target>) -> bool {
     match target.is_some_and(|target| target.binding.is_some()) {
         true => status < 600 && status != 487,
         false => matches!(status, 401 | 407 | 408 | 500..=599),
@@ -86,7 +86,7 @@ pub(super) fn fails_over(status: u16, target: Option<&Target>) -> bool {
 
 /// The status that a caller is told for what the far end said. What concerns only the other dialog stays there; 503 would
 /// make a carrier stop all calls (RFC 3261 §16.7 step 6).
-pub(super) const fn mapped(status: u16) -> u16 {
+pub(crate) const fn mapped(status: u16) -> u16 {
     match status {
         300..=399 => 480,
         401 | 407 => 403,

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, SUBSCRIBE";
 
 /// Methods that we serve outside dialogs.
-const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE";
 
 /// Bodies that we read; multiparts for the SDP in them.
 const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";

@@ -167,6 +167,8 @@ pub enum Stateless {
     KeepAlive,
     /// A REGISTER or its answer, of others or of our own, that came or went again.
     RegisterRepeat,
+    /// A MESSAGE or its answer that came or went again.
+    MessageRepeat,
     /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
     Ping,
     /// What came to it.
@@ -208,6 +210,13 @@ pub enum Output {
         /// Whence.
         flow: Flow,
         /// The REGISTER.
+        request: Message,
+    },
+    /// A MESSAGE outside any dialog: judge it as a REGISTER.
+    Messaged {
+        /// Whence.
+        flow: Flow,
+        /// The MESSAGE.
         request: Message,
     },
     /// An answer without a stream.

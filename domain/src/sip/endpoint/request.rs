@@ -2,6 +2,7 @@
 
 use super::content::content_refusal;
 use super::options::requires_too_much;
+use super::relay::MAX_PASSED_BODY;
 use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
 use crate::hex;
@@ -247,9 +248,20 @@ impl Endpoint {
             Method::Register => self.outputs.push_back(Output::Registering { flow, request }),
             _ if requires_too_much(&request) => self.answer_statelessly(flow, &request, 420),
             Method::Subscribe => self.answer_statelessly(flow, &request, 489),
+            Method::Message => self.receive_message_outside(flow, request),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),
         }
+    }
+
+    fn receive_message_outside(&mut self, flow: Flow, request: Message) {
+        if request.max_forwards().is_ok_and(|hops| hops == Some(0)) {
+            return self.answer_statelessly(flow, &request, 483);
+        }
+        if request.body().len() > MAX_PASSED_BODY {
+            return self.answer_statelessly(flow, &request, 413);
+        }
+        self.outputs.push_back(Output::Messaged { flow, request });
     }
 
     fn receive_new_invite(&mut self, flow: Flow, request: Message) {
