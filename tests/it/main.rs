@@ -2,6 +2,7 @@
 
 mod event_log;
 mod golden;
+mod guard;
 mod http;
 mod ladder;
 mod mutation;

@@ -7,6 +7,8 @@
 mod about;
 mod caller;
 mod edge;
+mod guard;
+mod guarded;
 mod held;
 mod live;
 mod log;
@@ -16,11 +18,13 @@ mod registrar;
 mod replace;
 mod restore;
 mod route;
+mod strangers;
 mod streams;
 mod transfers;
 
 pub use about::{Census, ExchangeSettings};
-pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
+pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
+pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held};
 pub use outbox::{Landed, Outbox};
 pub use registrar::Decided;
@@ -28,7 +32,7 @@ pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
 use crate::codec::personal::Personal;
-use crate::codec::{Desk, Encoded};
+use crate::codec::Desk;
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;
@@ -73,6 +77,7 @@ pub struct Exchange {
     /// Appends that the log could not take, and when they are tried again.
     resubmit: Vec<Append>,
     resubmit_at: Option<Moment>,
+    guard: Guard,
     edge: EdgeCounters,
     edge_outbox: Outbox,
     next_summary: Option<Moment>,
@@ -97,6 +102,7 @@ impl Exchange {
         Self {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             endpoint: Endpoint::new(settings.endpoint.clone()),
+            guard: Guard::new(settings.guard.clone()),
             settings,
             tables,
             transfers: transfers::Transfers::default(),
@@ -125,8 +131,10 @@ impl Exchange {
             return self.count(now, flow, Stateless::KeepAlive);
         }
         match Message::scan(datagram) {
-            Ok(message) => self.receive_message(now, mint, flow, message),
+            Ok(message) if self.hears(now, flow, &message) => self.receive_message(now, mint, flow, message),
+            Ok(_) => {}
             Err(unreadable) => match unreadable.answerable() {
+                Some(request) if !self.hears(now, flow, request) => {}
                 Some(request) => self.endpoint.answer_statelessly(flow, request, unreadable.status()),
                 None => self.count(now, flow, Stateless::Unreadable),
             },
@@ -268,6 +276,9 @@ impl Exchange {
                 Output::Registering { flow, request } => self.register(now, mint, flow, request),
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
+                    if bytes.is_some() {
+                        self.note_answered(now, flow);
+                    }
                     self.effects.extend(bytes.map(|bytes| Effect::Transmit { flow, bytes }));
                 }
                 Output::Unbuildable { leg, .. } => self.give_up(now, mint, leg),
@@ -475,19 +486,5 @@ impl Exchange {
 
     fn role_of(&self, flow: Flow) -> EdgeRole {
         route::role_of(&self.settings.listeners, flow)
-    }
-
-    fn count(&mut self, now: Now, flow: Flow, what: Stateless) {
-        self.edge.count(self.role_of(flow), what);
-        self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
-    }
-
-    fn summarise(&mut self, now: Now, mint: &mut dyn Mint) {
-        self.next_summary = None;
-        let Some(summary) = self.edge.take() else { return };
-        // Counters and names only: this cannot fail, and an empty object would say so.
-        let data = serde_json::to_vec(&summary).unwrap_or_else(|_| b"{}".to_vec());
-        let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
-        self.edge_outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encoded);
     }
 }

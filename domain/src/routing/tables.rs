@@ -195,6 +195,11 @@ impl Tables {
         self.trunks.get(&self.sources.find(kind, source)?)
     }
 
+    /// Whether a source is a trunk, of either kind, on whichever edge.
+    pub fn is_trunk(&self, source: SocketAddr) -> bool {
+        [TrunkKind::Carrier, TrunkKind::Pbx].into_iter().any(|kind| self.sources.find(kind, source).is_some())
+    }
+
     /// A trunk by its id.
     pub fn trunk(&self, id: TrunkId) -> Option<&TrunkRow> {
         self.trunks.get(&id)

@@ -22,6 +22,7 @@ mod attended;
 mod basic;
 mod early;
 mod fork;
+mod guard;
 mod modify;
 mod pass;
 mod paths;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         attended::ALL,
         basic::ALL,
         fork::ALL,
+        guard::ALL,
         modify::ALL,
         early::ALL,
         pass::ALL,

@@ -21,7 +21,7 @@ use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::seal::SealKey;
-use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
+use domain::exchange::{Census, Exchange, ExchangeSettings, GuardSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{AppendError, Committed, Outcome, Position, Revision, StreamName};
 use domain::media::{MediaReport, MediaSource, PathId, PortPair};
@@ -497,5 +497,6 @@ fn settings(epoch: u32) -> ExchangeSettings {
             listener(EXCHANGE, EdgeRole::Carrier, Transport::Tcp),
             listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
         ],
+        guard: GuardSettings::default(),
     }
 }

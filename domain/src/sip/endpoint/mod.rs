@@ -159,6 +159,19 @@ pub enum Stateless {
     KeepAlive,
     /// A REGISTER that came again, or its answer that went again.
     RegisterRepeat,
+    /// A request that was not heard, and why.
+    Dropped(Dropped),
+}
+
+/// Why a request was dropped before it came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Its source asks more than it may.
+    Flood,
+    /// Its source failed to prove itself, or scanned, too often.
+    Banned,
+    /// A scanner sent it.
+    Scanner,
 }
 
 /// What came out of the endpoint.
