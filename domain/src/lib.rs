@@ -8,6 +8,7 @@ pub mod decider;
 pub mod domain_name;
 pub mod exchange;
 pub mod ids;
+pub mod limits;
 pub mod log;
 pub mod media;
 pub mod number;

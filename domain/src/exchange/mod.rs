@@ -10,6 +10,7 @@ mod edge;
 mod guard;
 mod guarded;
 mod held;
+mod limits;
 mod live;
 mod log;
 mod outbox;
@@ -26,6 +27,7 @@ pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
 pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held};
+pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
 pub use registrar::Decided;
 pub use route::Listener;
@@ -78,6 +80,7 @@ pub struct Exchange {
     resubmit: Vec<Append>,
     resubmit_at: Option<Moment>,
     guard: Guard,
+    counts: limits::Counts,
     edge: EdgeCounters,
     edge_outbox: Outbox,
     next_summary: Option<Moment>,
@@ -103,6 +106,7 @@ impl Exchange {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             guard: Guard::new(settings.guard.clone()),
+            counts: limits::Counts::default(),
             settings,
             tables,
             transfers: transfers::Transfers::default(),
@@ -202,6 +206,7 @@ impl Exchange {
     /// Configuration changed, durably.
     pub fn provision(&mut self, provisioned: &Provisioned) {
         self.tables.apply(provisioned);
+        self.counts.keep_limited(&self.tables);
     }
 
     /// A host name's addresses.
@@ -319,8 +324,9 @@ impl Exchange {
         if let Fact::Referred(transaction, request) = fact {
             return self.refer(now, mint, leg, *transaction, request);
         }
+        let full = self.legs.get(&leg).map(|id| self.full_for(now.moment, *id)).unwrap_or_default();
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.observe(&mut context, leg, fact);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
@@ -343,6 +349,7 @@ impl Exchange {
                 Step::Order(order) => self.obey(now, mint, id, order),
             }
         }
+        self.recount(id);
     }
 
     fn obey(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, order: Order) {
@@ -353,8 +360,13 @@ impl Exchange {
             }
             Order::Invite(plan) => {
                 self.legs.insert(plan.leg, id);
+                let mut trunk = None;
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.legs += 1;
+                    trunk = live.session.leg(plan.leg).and_then(|leg| leg.far.trunk);
+                }
+                if let Some(trunk) = trunk {
+                    self.begin_leg(moment, trunk);
                 }
                 self.endpoint.invite(moment, mint, *plan);
             }
@@ -410,6 +422,7 @@ impl Exchange {
         if let (Some(instead), Ok(chosen)) = (&self.instead, &mut routed.route) {
             chosen.targets = Personal::Known(instead.clone());
         }
+        self.admit_call(now.moment, &mut routed);
         let Some(key) = mint.seal_key(routed.account) else {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
@@ -448,11 +461,13 @@ impl Exchange {
 
     /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.
     fn begin_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, offer: Offer, request: &Message) {
+        let targets = offer.route.as_ref().ok().and_then(|chosen| chosen.targets.known());
+        let full = targets.map(|targets| self.full_among(now.moment, targets, offer.trunk)).unwrap_or_default();
         let Some(live) = self.sessions.get_mut(&id) else { return };
         if let Some(Output::Received(incoming)) = self.endpoint.poll() {
             live.received(&mut self.desk, now.wall, incoming);
         }
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.on_offer(&mut context, offer, request);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
@@ -460,28 +475,12 @@ impl Exchange {
 
     /// A message of ours could not be built: the call cannot go on.
     fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
+        let full = self.legs.get(&leg).map(|id| self.full_for(now.moment, *id)).unwrap_or_default();
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.on_unbuildable(&mut context, leg);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
-    }
-
-    fn forget_leg(&mut self, leg: LegId) {
-        let Some(id) = self.legs.remove(&leg) else { return self.registrar.forget_leg(leg) };
-        if let Some(live) = self.sessions.get_mut(&id) {
-            live.legs = live.legs.saturating_sub(1);
-        }
-        self.forget_if_over(id);
-    }
-
-    fn forget_if_over(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(|live| live.is_over())
-            && let Some(over) = self.sessions.remove(&id)
-        {
-            self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
-            self.endpoint.timers().stop(Timer::NoteRepeats(id));
-        }
     }
 
     fn role_of(&self, flow: Flow) -> EdgeRole {

@@ -331,6 +331,7 @@ impl Exchange {
         read: &RegisterRequest,
         domain: &DomainEntry,
     ) {
+        let room = self.room_of(domain.account);
         let Self { registrar, endpoint, desk, expire_at, .. } = self;
         let (id, live) = match registrar.live_of(&read.aor, domain) {
             Ok(found) => found,
@@ -356,7 +357,7 @@ impl Exchange {
             registrar.received(desk, now.wall, incoming);
         }
         let Some(live) = registrar.live.get_mut(&id) else { return };
-        let terms = Terms::of(&read.aor, domain);
+        let terms = Terms::of(&read.aor, domain, room);
         let decided =
             live.registration.register(read, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let (status, headers) = match decided {
@@ -372,6 +373,12 @@ impl Exchange {
         };
         endpoint.respond_to(now.moment, mint, transaction, status, &headers, None);
         registrar.touched.push(id);
+    }
+
+    /// How many bindings more an account may have: those that calls find are counted.
+    fn room_of(&self, account: AccountId) -> Option<usize> {
+        let most = usize::try_from(self.tables.account_limits(account).max_registrations?.get()).unwrap_or(usize::MAX);
+        Some(most.saturating_sub(self.registrar.bindings.of_account(account)))
     }
 
     /// Bindings that nobody refreshed end.
@@ -422,6 +429,7 @@ impl Exchange {
         aor: &Aor,
         command: &RegistrationCommand,
     ) -> Result<Option<Decided>, CommandRejection> {
+        let room = self.room_of(account);
         let Self { registrar, tables, desk, expire_at, .. } = self;
         let domain = tables.domain(aor.domain()).filter(|domain| domain.account == account);
         let domain = domain.ok_or(CommandRejection::NoDomain)?;
@@ -430,7 +438,7 @@ impl Exchange {
             registrar.forget_blank(id);
             return Ok(None);
         }
-        let terms = Terms::of(aor, domain);
+        let terms = Terms::of(aor, domain, room);
         let decided =
             live.registration.decide(command, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let events = match decided {

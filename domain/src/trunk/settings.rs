@@ -4,6 +4,7 @@ use super::login::{by_address, is_by_address};
 use super::{Prefix, ReferRule, TrunkAddress, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
+use crate::limits::{CallLimits, MaxCalls, MaxCallsPerSecond};
 use crate::media::MediaSource;
 use crate::number::SipTarget;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,12 @@ pub struct TrunkSettings {
     /// What its callers and callees may ask for by REFER.
     #[serde(default)]
     pub refer: ReferRule,
+    /// Calls that it has at a time, in both directions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<MaxCalls>,
+    /// Calls that begin within any second, in both directions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls_per_second: Option<MaxCallsPerSecond>,
 }
 
 const fn enabled() -> bool {
@@ -113,6 +120,10 @@ pub struct TrunkPatch {
     pub large_requests: Option<LargeRequests>,
     /// See [`TrunkSettings::refer`].
     pub refer: Option<ReferRule>,
+    /// See [`TrunkSettings::max_calls`]; `Some(None)` takes it away.
+    pub max_calls: Option<Option<MaxCalls>>,
+    /// See [`TrunkSettings::max_calls_per_second`]; `Some(None)` takes it away.
+    pub max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
 }
 
 impl TrunkPatch {
@@ -134,6 +145,8 @@ impl TrunkPatch {
             register: self.register.map_or(old.register, |register| register.map(Box::new)),
             large_requests: self.large_requests.unwrap_or(old.large_requests),
             refer: self.refer.unwrap_or(old.refer),
+            max_calls: self.max_calls.unwrap_or(old.max_calls),
+            max_calls_per_second: self.max_calls_per_second.unwrap_or(old.max_calls_per_second),
         }
     }
 }
@@ -220,6 +233,11 @@ impl TrunkSettings {
             return Err(UnusableSettings::Useless);
         }
         self.register.as_deref().map_or(Ok(()), check_register)
+    }
+
+    /// Its limits of calls.
+    pub const fn call_limits(&self) -> CallLimits {
+        CallLimits { calls: self.max_calls, per_second: self.max_calls_per_second }
     }
 
     /// The user name by which it identifies itself, where it does so by password.

@@ -23,6 +23,7 @@ mod basic;
 mod early;
 mod fork;
 mod guard;
+mod limits;
 mod modify;
 mod pass;
 mod paths;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         basic::ALL,
         fork::ALL,
         guard::ALL,
+        limits::ALL,
         modify::ALL,
         early::ALL,
         pass::ALL,

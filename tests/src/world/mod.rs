@@ -393,6 +393,7 @@ impl World {
         let left = Census { stateless_total: 0, ..census };
         assert_eq!(left, Census::default(), "{}", self.ladder);
         assert_eq!(self.frozen, [], "{}", self.ladder);
+        assert_eq!(self.exchange.audit_counts(), [vec![], vec![]], "calls stay counted\n{}", self.ladder);
         assert_eq!(self.mint.ports.taken(), 0, "media ports remain\n{}", self.ladder);
         assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
         self.watch.assert_sessions_ended();
@@ -408,6 +409,7 @@ impl World {
         let left = Census { stateless_total: 0, ..self.exchange.census() };
         assert_eq!(left, Census { frozen: 1, ..Census::default() }, "{}", self.ladder);
         assert_eq!(self.frozen, std::slice::from_ref(why));
+        assert_eq!(self.exchange.audit_counts(), [vec![], vec![]], "calls stay counted\n{}", self.ladder);
         self.examine();
         self.ended = true;
     }

@@ -6,6 +6,7 @@ use adapters::provisioning::{Listed, Unavailable};
 use domain::account::Name;
 use domain::credential::{AuthRule, Password, Username};
 use domain::ids::{AccountId, TrunkId};
+use domain::limits::{MaxCalls, MaxCallsPerSecond};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
@@ -77,6 +78,14 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = String, pattern = "^(refuse|internal|any)$", default = "refuse")]
     refer: ReferRule,
+    /// Calls that it has at a time, in both directions together: 1 to 1000000. Without it there is no limit.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    max_calls: Option<MaxCalls>,
+    /// Calls that begin within any second, in both directions together: 1 to 10000. Without it there is no limit.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    max_calls_per_second: Option<MaxCallsPerSecond>,
 }
 
 /// A registration that we keep up at a carrier, so that its calls reach us.
@@ -144,6 +153,8 @@ impl NewTrunk {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
+            max_calls: self.max_calls,
+            max_calls_per_second: self.max_calls_per_second,
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
         })
@@ -186,6 +197,14 @@ pub struct TrunkChanges {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     refer: Option<ReferRule>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    max_calls: Option<Option<MaxCalls>>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     auth: Option<AuthRule>,
@@ -233,6 +252,8 @@ impl TrunkChanges {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
+            max_calls: self.max_calls,
+            max_calls_per_second: self.max_calls_per_second,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
         })
@@ -273,6 +294,10 @@ pub struct Trunk {
     large_requests: LargeRequests,
     #[schema(value_type = String)]
     refer: ReferRule,
+    #[schema(value_type = Option<u32>)]
+    max_calls: Option<MaxCalls>,
+    #[schema(value_type = Option<u32>)]
+    max_calls_per_second: Option<MaxCallsPerSecond>,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -295,6 +320,8 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             auth: settings.auth,
             large_requests: settings.large_requests,
             refer: settings.refer,
+            max_calls: settings.max_calls,
+            max_calls_per_second: settings.max_calls_per_second,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
             created_at: created_at.to_string(),

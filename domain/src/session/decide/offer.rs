@@ -73,9 +73,16 @@ impl Session {
                 }
             }
             Err(refused) => {
-                let status = refused.status;
+                let (status, retry_after) = (refused.status, refused.retry_after);
                 self.record(context, SessionEvent::RouteRefused(refused));
-                self.refuse_caller(context, status, status);
+                match retry_after {
+                    None => self.refuse_caller(context, status, status),
+                    Some(seconds) => {
+                        let header = ("Retry-After".into(), seconds.to_string().into());
+                        // Nobody was asked: it is a failure, whatever its status says of persons.
+                        self.refuse_caller_with(context, status, 500, SessionHeaders(vec![header]));
+                    }
+                }
             }
         }
     }
