@@ -114,12 +114,7 @@ impl Provisioning {
     }
 
     /// Gives an account other limits.
-    pub async fn limit_account(
-        &self,
-        account: AccountId,
-        limits: LimitsPatch,
-        by: Option<KeyId>,
-    ) -> Answer<Position> {
+    pub async fn limit_account(&self, account: AccountId, limits: LimitsPatch, by: Option<KeyId>) -> Answer<Position> {
         self.order(Order::Account { account, command: AccountCommand::Limit { limits, by } }).await
     }
 

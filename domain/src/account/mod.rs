@@ -8,7 +8,9 @@ mod secret;
 mod state;
 
 pub use command::{AccountCommand, AccountRejection, NewKey, ParentFacts};
-pub use event::{AccountClosed, AccountEvent, AccountLimited, AccountOpened, AccountRenamed, ApiKeyIssued, ApiKeyRevoked};
+pub use event::{
+    AccountClosed, AccountEvent, AccountLimited, AccountOpened, AccountRenamed, ApiKeyIssued, ApiKeyRevoked,
+};
 pub use limits::{AccountLimits, LimitsPatch};
 pub use name::{MalformedName, Name};
 pub use secret::{MalformedHash, SecretHash};

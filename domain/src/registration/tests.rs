@@ -652,8 +652,7 @@ fn an_account_without_room_gets_no_binding_more_but_refreshes_and_removes_those_
     assert_eq!((decided(&second, Some(1)), decided(&second, None)), (Ok(1), Ok(1)));
     assert_eq!(decided(&Device::at(ONE).cseq(2), Some(0)), Ok(1));
     assert_eq!(decided(&Device::at(ONE).cseq(2).expires(0), Some(0)), Ok(1));
-    let terms =
-        Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: Some(0) };
+    let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: Some(0) };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
     let command = RegistrationCommand::Bind { new, by: None };
     let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));

@@ -99,7 +99,12 @@ fn routes() -> Vec<SessionEvent> {
     };
     let bare = RouteChosen { number: None, passed_over: Vec::new(), targets: Vec::new().into(), ..chosen.clone() };
     let transfer = RouteChosen { asked_by: Some(CALLEE), ..bare.clone() };
-    let refused = RouteRefused { status: 404, rule: "unknown".into(), reason: "nobody has this number".into(), retry_after: None };
+    let refused = RouteRefused {
+        status: 404,
+        rule: "unknown".into(),
+        reason: "nobody has this number".into(),
+        retry_after: None,
+    };
     let chosen = [chosen, bare, transfer].map(SessionEvent::RouteChosen);
     chosen.into_iter().chain([SessionEvent::RouteRefused(refused)]).collect()
 }

@@ -55,7 +55,8 @@ async fn an_account_is_limited_by_one_above_it_and_not_by_itself() {
     let acme = world.tenant("Acme").await;
     let path = format!("/v1/accounts/{}", acme.id);
     let none = world.get(&path).await.ok();
-    let of = |shown: &Value| ["max_calls", "max_calls_per_second", "max_registrations"].map(|field| shown[field].clone());
+    let of =
+        |shown: &Value| ["max_calls", "max_calls_per_second", "max_registrations"].map(|field| shown[field].clone());
     assert_eq!(of(&none), [Value::Null, Value::Null, Value::Null]);
     let limits = json!({"max_calls": 30, "max_calls_per_second": 5, "max_registrations": 200});
     assert_eq!(of(&world.patch(&path, limits).await.ok()), [json!(30), json!(5), json!(200)]);

@@ -66,9 +66,7 @@ fn routes_refused(world: &World) -> Vec<(u16, String)> {
 }
 
 fn at_limit(world: &World) -> usize {
-    let refused = |event: &&SessionEvent| {
-        matches!(event, SessionEvent::LegRefused(refused) if refused.cause == RefusalCause::AtLimit && refused.status == 480)
-    };
+    let refused = |event: &&SessionEvent| matches!(event, SessionEvent::LegRefused(refused) if refused.cause == RefusalCause::AtLimit && refused.status == 480);
     world.watch.events().filter(refused).count()
 }
 
