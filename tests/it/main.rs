@@ -4,6 +4,7 @@ mod event_log;
 mod golden;
 mod guard;
 mod http;
+mod injection;
 mod ladder;
 mod mutation;
 mod simulation;

@@ -244,6 +244,7 @@ fn a_transfer_to_full_carriers_fails_and_the_call_goes_on() {
     }
     asks(&mut world, &mut callee, &format!("Refer-To: {OUTSIDE}"));
     callee.expect(&mut world, "202");
+    hears(&mut world, &mut callee, 100);
     hears(&mut world, &mut callee, 480);
     for (mut pbx, mut carrier) in others {
         hang_up(&mut world, &mut pbx, &mut carrier);

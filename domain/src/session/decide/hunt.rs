@@ -34,6 +34,13 @@ impl Session {
         }
     }
 
+    /// The status where no leg could be begun: there are targets, so what lacks is something of ours, unless each has a
+    /// trunk that takes no more calls.
+    pub(super) fn none_begun(&self) -> u16 {
+        let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
+        if best(of_hunt.filter_map(|leg| leg.refused)) == AT_LIMIT { 480 } else { 500 }
+    }
+
     /// Begins a leg toward a target; `false` where that cannot be.
     fn try_target(&mut self, context: &mut Context<'_>, index: usize) -> bool {
         let Some(target) = self.targets.get(index).cloned() else { return false };
@@ -125,7 +132,7 @@ impl Session {
         let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
         let heard = best(of_hunt.filter_map(|leg| leg.refused));
         match transfers {
-            true if heard == AT_LIMIT => self.fail_transfer(context, 480, "every trunk has as many calls as it may"),
+            true if heard == AT_LIMIT => self.fail_transfer(context, 480, "no target could be invited"),
             true => self.fail_transfer(context, super::refuse::mapped(heard), "no target answered"),
             // That nothing was free is no answer of anybody.
             false if heard == AT_LIMIT => self.refuse_caller(context, 480, heard),

@@ -96,8 +96,7 @@ impl Session {
             self.agree(caller);
         }
         if !self.try_next_group(context) {
-            // Targets there are: what lacks is something of ours.
-            self.refuse_caller(context, 500, 500);
+            self.refuse_caller(context, self.none_begun(), 500);
         }
     }
 }
