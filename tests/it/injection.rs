@@ -129,7 +129,7 @@ fn assert_clean(case: &str, bytes: &Bytes) {
     let from = message.from().unwrap();
     let host = from.uri.host().map(|host| matches!(host, Host::Name("exchange.example" | "anonymous.invalid")));
     assert_eq!(host, Some(true), "{}", shown());
-    let params: Vec<_> = from.params.iter().map(|(name, _)| name.to_owned()).collect();
+    let params: Vec<_> = from.params.iter().map(|param| param.name.to_owned()).collect();
     assert_eq!(params, ["tag"], "{}", shown());
     for header in message.headers().filter(|header| header.name != HeaderName::Subject) {
         assert!(!header.value.contains("evil.example>"), "{}", shown());

@@ -117,6 +117,11 @@ impl World {
         of.map(|event| serde_json::from_slice(&event.data).unwrap()).collect()
     }
 
+    /// Every stream in the log.
+    pub fn streams(&self) -> std::collections::BTreeSet<StreamName> {
+        autopsy::everything(&self.log).iter().map(|event| event.stream.clone()).collect()
+    }
+
     /// Every event of registrations in the log.
     pub fn registrations(&self) -> Vec<RegistrationEvent> {
         let all = autopsy::everything(&self.log);
