@@ -24,8 +24,16 @@ type Case = (&'static str, &'static str, fn(&str) -> Value);
 
 const FIELDS: [Case; 11] = [
     ("/v1/numbers", "number", |evil| json!({"number": format!("+1555000{evil}"), "target": {"sip": "sip:b.example"}})),
-    ("/v1/numbers", "target.sip", |evil| json!({"number": "+15550001", "target": {"sip": format!("sip:a{evil}@b.example")}})),
-    ("/v1/numbers", "target.sip", |evil| json!({"number": "+15550001", "target": {"sip": format!("sip:b.example{evil}")}})),
+    (
+        "/v1/numbers",
+        "target.sip",
+        |evil| json!({"number": "+15550001", "target": {"sip": format!("sip:a{evil}@b.example")}}),
+    ),
+    (
+        "/v1/numbers",
+        "target.sip",
+        |evil| json!({"number": "+15550001", "target": {"sip": format!("sip:b.example{evil}")}}),
+    ),
     ("/v1/trunks", "destination", |evil| trunk(json!({"destination": format!("sip:b.example{evil}")}))),
     ("/v1/trunks", "prefixes[0]", |evil| trunk(json!({"prefixes": [format!("+1{evil}")]}))),
     ("/v1/trunks", "addresses[0]", |evil| trunk(json!({"addresses": [format!("192.0.2.1{evil}")]}))),
@@ -37,9 +45,11 @@ const FIELDS: [Case; 11] = [
         trunk(json!({"register": {"registrar": format!("sip:b.example{evil}"), "aor": "sip:a@b.example"}}))
     }),
     ("/v1/domains", "name", |evil| json!({"name": format!("pbx{evil}.example")})),
-    ("/v1/credentials", "username", |evil| {
-        json!({"domain": "a.example", "username": format!("alice{evil}"), "password": "correct horse"})
-    }),
+    (
+        "/v1/credentials",
+        "username",
+        |evil| json!({"domain": "a.example", "username": format!("alice{evil}"), "password": "correct horse"}),
+    ),
 ];
 
 fn trunk(more: Value) -> Value {
@@ -54,8 +64,8 @@ async fn what_could_end_a_line_a_string_or_an_address_is_refused_with_its_field(
     world.post("/v1/domains", json!({"name": "a.example"})).await.created();
     for (path, field, body) in FIELDS {
         for payload in PAYLOADS {
-            // Escapes that mean nothing but themselves may stand in a user part.
-            if payload == "%0d%0a" && field == "target.sip" || field == "register.aor" && payload == "%0d%0a" {
+            // These may stand in a user part (RFC 3261 §25.1): there they mean nothing but themselves.
+            if body("x").to_string().contains("sip:ax@") && [";lr", "?Subject=x", "%0d%0a"].contains(&payload) {
                 continue;
             }
             let (status, _, named) = world.post(path, body(payload)).await.error();

@@ -2,9 +2,9 @@
 //! there is room again. [T3]
 
 use super::refer::{OUTSIDE, asks, hears, talking};
-use super::{answer, answered, called_out, cancelled, gets_bye, hang_up, invited, pass, refused};
+use super::{answer, answered, called_out, cancelled, gets_bye, hang_up, pass, refused, ringing};
 use domain::session::event::{EndCause, RefusalCause, RouteRefused, SessionEvent};
-use domain::sip::wire::{HeaderName, Message};
+use domain::sip::wire::HeaderName;
 use serde_json::{Value, json};
 use tests::world::{CARRIER, DEVICES, Device, NUMBER, OUT, PBX, PUBLIC, Phone, World};
 
@@ -98,14 +98,14 @@ fn a_trunk_takes_one_more_call_when_one_is_over() {
 fn a_call_that_is_cancelled_or_refused_makes_room() {
     let mut world = World::default();
     limit_carrier(&mut world, &json!({ "max_calls": 1 }));
-    let (mut caller, mut callee, invite) = invited(&mut world);
+    let (mut caller, mut callee, invite) = ringing(&mut world);
     let mut second = calls(&mut world, 2);
     may_try_again(&mut world, &mut second, "30");
     caller.cancel(&mut world);
     caller.expect(&mut world, "200 (1 CANCEL)");
     refused(&mut world, &mut caller, "487");
-    let mut third = calls(&mut world, 3);
     cancelled(&mut world, &mut callee, &invite);
+    let mut third = calls(&mut world, 3);
     let mut other = Phone::on_line(PBX.parse().unwrap(), 3);
     let invite = other.expect(&mut world, "INVITE");
     other.respond(&mut world, &invite, 486, None);
@@ -224,8 +224,15 @@ fn an_account_takes_one_more_call_when_one_is_over() {
     let mut carrier = takes(&mut world, &mut pbx, 0, 4);
     hang_up(&mut world, &mut pbx, &mut carrier);
     world.limit_account(json!({}));
-    let (mut caller, mut callee) = answered(&mut world);
-    hang_up(&mut world, &mut caller, &mut callee);
+    let talking = [5, 6].map(|line| {
+        let (mut caller, mut callee) = (calls(&mut world, line), Phone::on_line(PBX.parse().unwrap(), line));
+        let invite = callee.expect(&mut world, "INVITE");
+        answer(&mut world, &mut caller, &mut callee, &invite);
+        (caller, callee)
+    });
+    for (mut caller, mut callee) in talking {
+        hang_up(&mut world, &mut caller, &mut callee);
+    }
     world.assert_nothing_left();
     assert_eq!(routes_refused(&world), vec![(480, "account-limit".to_owned()); 2]);
 }
@@ -267,10 +274,6 @@ fn a_transferred_party_is_counted_where_it_goes_and_its_old_trunk_is_free() {
     let answer = target.sdp("sendrecv");
     target.respond(&mut world, &invite, 200, Some(&answer));
     target.expect(&mut world, "ACK");
-    let reinvite: Message = caller.expect(&mut world, "INVITE");
-    let answer = caller.sdp("sendrecv");
-    caller.respond(&mut world, &reinvite, 200, Some(&answer));
-    caller.expect(&mut world, "ACK");
     hears(&mut world, &mut callee, 200);
     gets_bye(&mut world, &mut callee);
     // The transfer's target takes the place of the first carrier; the second has room.

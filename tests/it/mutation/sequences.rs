@@ -59,7 +59,8 @@ impl Rude {
         match chance.below(14) {
             0..=4 if !requests.is_empty() => {
                 let request = requests[requests.len() - 1 - at(chance, requests.len().min(3))];
-                let (status, tag) = (STATUSES[at(chance, STATUSES.len())], ["t", "fork"][usize::from(chance.percent(10))]);
+                let (status, tag) =
+                    (STATUSES[at(chance, STATUSES.len())], ["t", "fork"][usize::from(chance.percent(10))]);
                 let tag = format!("{tag}{}", self.phone.address.port());
                 let body = body.filter(|_| request.method().is_some_and(|method| method.as_str() == "INVITE"));
                 if status < 200 && status > 100 && chance.percent(30) {
