@@ -89,7 +89,8 @@ impl EdgeCounters {
                 EdgeCount { edge, what: name(what), times }
             })
             .collect();
-        let told = |Worst { source, dropped, banned }| EdgeSource { source: source.to_string().into(), dropped, banned };
+        let told =
+            |Worst { source, dropped, banned }| EdgeSource { source: source.to_string().into(), dropped, banned };
         let worst = worst.into_iter().map(told).collect();
         (!counts.is_empty()).then_some(EdgeSummarised { counts, bans, worst })
     }

@@ -164,12 +164,17 @@ impl Guard {
         self.charge(now, source, 1);
     }
 
-    /// A source failed to prove itself, or scanned.
+    /// A source showed a wrong password: that takes more of what it may ask than showing none.
     pub fn failed(&mut self, now: Moment, source: Source) {
-        let known = self.charge(now, source, FAILED_LOGIN);
+        self.charge(now, source, FAILED_LOGIN);
+        self.scanned(now, source);
+    }
+
+    /// A scanner sent a request; or a failed login, which counts the same toward a ban.
+    pub fn scanned(&mut self, now: Moment, source: Source) {
         let GuardSettings { failures, ban, .. } = self.settings;
-        let most = if known { failures.saturating_mul(MANY_PHONES) } else { failures };
         let stranger = self.strangers.entry(source);
+        let most = if stranger.known_until > now { failures.saturating_mul(MANY_PHONES) } else { failures };
         let left = faded(stranger.failures, most, ban, now.since(stranger.failed_at));
         (stranger.failures, stranger.failed_at) = (left.saturating_add(ONE), now);
         if stranger.failures >= most.saturating_mul(ONE) && stranger.banned_until <= now {
@@ -219,15 +224,13 @@ impl Guard {
         if known { self.settings.known } else { self.settings.strangers }
     }
 
-    /// Takes from what a source may ask; whether it is a known one.
-    fn charge(&mut self, now: Moment, source: Source, requests: u32) -> bool {
+    /// Takes from what a source may ask.
+    fn charge(&mut self, now: Moment, source: Source, requests: u32) {
         let GuardSettings { strangers, known, .. } = self.settings;
         let stranger = self.strangers.entry(source);
-        let is_known = stranger.known_until > now;
-        let allowance = if is_known { known } else { strangers };
+        let allowance = if stranger.known_until > now { known } else { strangers };
         let level = drained(stranger.requests, allowance.per_second, now.since(stranger.answered_at));
         (stranger.requests, stranger.answered_at) = (level.saturating_add(requests * ONE), now);
-        is_known
     }
 }
 

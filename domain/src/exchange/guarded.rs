@@ -23,7 +23,7 @@ impl Exchange {
         }
         let source = Source::of(flow.remote.ip());
         if dropped == Dropped::Scanner {
-            self.guard.failed(now.moment, source);
+            self.guard.scanned(now.moment, source);
         }
         self.guard.dropped(source);
         self.count(now, flow, Stateless::Dropped(dropped));
@@ -35,7 +35,7 @@ impl Exchange {
         let source = Source::of(flow.remote.ip());
         match self.guard.refuses(now.moment, source, false) {
             Some(Dropped::Banned) if self.is_own(flow, request) => self.guard.refuses(now.moment, source, true),
-            None if self.guard.is_scan(request) => Some(Dropped::Scanner),
+            None | Some(Dropped::Flood) if self.guard.is_scan(request) => Some(Dropped::Scanner),
             refused => refused,
         }
     }

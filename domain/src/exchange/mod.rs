@@ -31,8 +31,8 @@ pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
-use crate::codec::personal::Personal;
 use crate::codec::Desk;
+use crate::codec::personal::Personal;
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;

@@ -12,7 +12,9 @@ impl World {
     /// A world whose exchange limits strangers so.
     pub fn guarded(guard: GuardSettings) -> Self {
         let settings = ExchangeSettings { guard, ..settings(1) };
-        Self { exchange: Exchange::new(settings, tables()), ..Self::default() }
+        let mut world = Self::default();
+        world.exchange = Exchange::new(settings, tables());
+        world
     }
 
     /// A datagram reaches the exchange, and what it says to that is thrown away: for floods.
