@@ -140,7 +140,7 @@ impl Guard {
             let begins = |scanner: &&str| {
                 text.as_bytes().get(..scanner.len()).is_some_and(|start| start.eq_ignore_ascii_case(scanner.as_bytes()))
             };
-            SCANNERS.iter().any(|scanner| begins(&scanner))
+            SCANNERS.iter().any(begins)
         };
         let from = || request.header(HeaderName::From).map(|from| from.trim_start_matches('"'));
         request.header(HeaderName::UserAgent).is_some_and(says) || from().is_some_and(says)

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId};
 use domain::log::Recorded;
-use domain::session::event::SessionEvent;
+use domain::session::event::{SessionEvent, Wire};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -55,6 +55,12 @@ impl EventView {
     }
 }
 
+/// A message's way and, where wanted, its bytes in base64.
+fn wire_of(wire: &Wire, raw: bool) -> impl Iterator<Item = (String, Value)> {
+    let bytes = raw.then(|| ("raw".into(), BASE64.encode(&wire.bytes).into()));
+    [("flow".into(), json!(wire.flow))].into_iter().chain(bytes)
+}
+
 /// The clear fields as the log has them, and in clear what the reader's keys opened. With `raw`, messages come with
 /// their bytes in base64.
 pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> Value {
@@ -62,12 +68,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
     data.remove("sealed");
     match event {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
-            if let Some(wire) = message.wire.known() {
-                data.insert("flow".into(), json!(wire.flow));
-                if raw {
-                    data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
-                }
-            }
+            data.extend(message.wire.known().into_iter().flat_map(|wire| wire_of(wire, raw)));
         }
         SessionEvent::SessionOffered(offered) => {
             if let Some(parties) = offered.parties.known() {
