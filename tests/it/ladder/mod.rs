@@ -18,17 +18,18 @@ macro_rules! scenarios {
 }
 use scenarios;
 
-mod attended;
+pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
 mod guard;
+mod lessons;
 mod modify;
 mod pass;
 mod paths;
 mod prack;
 mod race;
-mod refer;
+pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
 mod refuse;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         basic::ALL,
         fork::ALL,
         guard::ALL,
+        lessons::ALL,
         modify::ALL,
         early::ALL,
         pass::ALL,
