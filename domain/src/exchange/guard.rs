@@ -247,5 +247,4 @@ fn faded(level: u32, most: u32, ban: Duration, passed: Duration) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "guard_tests.rs"]
 mod tests;
