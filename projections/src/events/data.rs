@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
-use domain::session::event::{SessionEvent, Wire};
+use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -73,12 +73,6 @@ impl EventView {
     }
 }
 
-/// A message's way and, where wanted, its bytes in base64.
-fn wire_of(wire: &Wire, raw: bool) -> impl Iterator<Item = (String, Value)> {
-    let bytes = raw.then(|| ("raw".into(), BASE64.encode(&wire.bytes).into()));
-    [("flow".into(), json!(wire.flow))].into_iter().chain(bytes)
-}
-
 /// The clear fields as the log has them, and in clear what the reader's keys opened. With `raw`, messages come with
 /// their bytes in base64.
 pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> Value {
@@ -86,15 +80,16 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
     data.remove("sealed");
     match event {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
-            data.extend(message.wire.known().into_iter().flat_map(|wire| wire_of(wire, raw)));
-        }
-        SessionEvent::SessionOffered(offered) => {
-            if let Some(parties) = offered.parties.known() {
-                data.insert("parties".into(), json!(parties));
+            if let Some(wire) = message.wire.known() {
+                data.insert("flow".into(), json!(wire.flow));
+                if raw {
+                    data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
+                }
             }
         }
-        SessionEvent::ReplacementAsked(asked) => {
-            if let Some(parties) = asked.parties.known() {
+        SessionEvent::SessionOffered(SessionOffered { parties, .. })
+        | SessionEvent::ReplacementAsked(ReplacementAsked { parties, .. }) => {
+            if let Some(parties) = parties.known() {
                 data.insert("parties".into(), json!(parties));
             }
         }
@@ -122,6 +117,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegInvited(_)
         | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegChallenged(_)
         | SessionEvent::LegAnswered(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)

@@ -24,9 +24,11 @@ mod early;
 mod fork;
 mod guard;
 mod lessons;
+mod login;
 mod modify;
 mod pass;
 mod paths;
+mod pickup;
 mod prack;
 mod race;
 pub(crate) mod refer;
@@ -52,8 +54,10 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         lessons::ALL,
         modify::ALL,
         early::ALL,
+        login::ALL,
         pass::ALL,
         paths::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         refer::ALL,
