@@ -1,7 +1,7 @@
 //! A dialog as one leg sees it: RFC 3261 §12. What belongs to the 2xx of an INVITE and its ACK lives here and not in a
 //! transaction (§13.2.2.4, §13.3.1.4).
 
-use super::endpoint::Subscription;
+use super::endpoint::{Login, Subscription};
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::{Flow, Transport};
@@ -75,6 +75,9 @@ pub struct OutgoingInvite {
     /// Whether it is to be cancelled.
     pub cancelling: Cancelling,
 }
+
+/// The most ACKs of a dialog that are kept: a 2xx may still come again when the INVITE after its own was answered too.
+const MAX_ACKS: usize = 4;
 
 /// The most forks of one INVITE that are told apart; of a further one only its newest response counts.
 pub const MAX_FORKS: usize = 8;
@@ -151,8 +154,8 @@ pub struct Dialog {
     pub invite_cseq: u32,
     /// Our 2xx that waits for its ACK.
     pub answer: Option<PendingAnswer>,
-    /// The ACK to the last 2xx we received, and the CSeq it is for.
-    pub acked: Option<(u32, Sent)>,
+    /// The ACKs to the last 2xx that we received, the newest last, each with the CSeq it is for: at most [`MAX_ACKS`].
+    pub acked: Vec<(u32, Sent)>,
     /// The last ACK to a 2xx of ours: its CSeq and event.
     pub ack_heard: Option<(u32, EventId)>,
     /// BYE is wanted but must wait: for the ACK of our 2xx (RFC 3261 §15), or until the peer has heard how its REFER ended.
@@ -167,6 +170,8 @@ pub struct Dialog {
     pub forks: Vec<EarlyDialog>,
     /// Forks whose 2xx came too late, while their repeats may come; at most [`MAX_FORKS`].
     pub lost: Vec<LostFork>,
+    /// What we answer with where the peer asks who we are.
+    pub login: Option<Box<Login>>,
 }
 
 impl Dialog {
@@ -202,6 +207,15 @@ impl Dialog {
             (self.remote, self.target) = (fork.remote, fork.target);
             (self.routes, self.flow) = (fork.routes, fork.flow);
         }
+    }
+
+    /// Our INVITE goes again as this one: what forks said to the one before is void.
+    pub fn begin_anew(&mut self, invite: &Message) {
+        self.forks = Vec::new();
+        self.remote_tag = None;
+        self.remote = invite.header(HeaderName::To).unwrap_or_default().into();
+        self.target = invite.request_uri().unwrap_or_default().into();
+        self.routes = invite.values(HeaderName::Route).map(Box::from).collect();
     }
 
     /// Takes the peer's Contact from a target refresh (RFC 3261 §12.2): INVITE and its responses.
@@ -242,6 +256,21 @@ impl Dialog {
     pub fn next_branch(&mut self) -> u32 {
         self.branches += 1;
         self.branches
+    }
+
+    /// The ACK that the 2xx to an INVITE of ours with this CSeq got, if it is kept still.
+    pub fn ack_of(&self, cseq: u32) -> Option<&Sent> {
+        self.acked.iter().rev().find(|(number, _)| *number == cseq).map(|(_, sent)| sent)
+    }
+
+    /// Keeps an ACK, in place of an earlier one to the same 2xx.
+    pub fn keep_ack(&mut self, cseq: u32, sent: Sent) {
+        self.acked.retain(|(number, _)| *number != cseq);
+        if self.acked.len() >= MAX_ACKS {
+            self.acked.remove(0);
+        }
+        self.acked.reserve_exact(1);
+        self.acked.push((cseq, sent));
     }
 
     /// Whether the peer is about to hear how its REFER ended.
@@ -372,13 +401,14 @@ mod tests {
             outgoing: None,
             invite_cseq: 1,
             answer: None,
-            acked: None,
+            acked: Vec::new(),
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
             transactions: 1,
             forks: vec![],
             lost: vec![],
+            login: None,
         }
     }
 

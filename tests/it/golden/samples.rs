@@ -5,14 +5,15 @@ use domain::codec::personal::Personal;
 use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    Carried, EndCause, LegAlerted, LegAnswered, LegConfirmed, LegGivenAway, LegInvited, LegMeasure, LegRefused,
-    LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
+    Carried, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited, LegMeasure,
+    LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,
     TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
+use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
 
 const CALLER: LegId = LegId::from_bits(0xca11);
 const CALLEE: LegId = LegId::from_bits(0xca11ee);
@@ -23,6 +24,21 @@ const TRUNK: TrunkId = TrunkId::from_bits(0x7);
 /// Every sample, in the order of types.
 pub(super) fn samples() -> Vec<SessionEvent> {
     [messages(), offers(), routes(), legs(), media(), changes(), transfers(), ends()].concat()
+}
+
+/// Every sample of what joins two sessions.
+pub(super) fn joining() -> Vec<TransferEvent> {
+    let begun = TransferBegun {
+        account: AccountId::from_bits(0xacc),
+        taking: SESSION,
+        asking: CALLER,
+        remaining: CALLEE,
+        giving: SessionId::from_bits(0x6e55),
+        replaced: LegId::from_bits(0xa5),
+        moved: LegId::from_bits(0xb6),
+    };
+    let ended = |completed, status| TransferEvent::TransferEnded(TransferEnded { completed, status });
+    vec![TransferEvent::TransferBegun(begun), ended(true, 200), ended(false, 480)]
 }
 
 fn message(status: Option<u16>, local: &str, remote: &str, bytes: &'static [u8]) -> SipMessage {
@@ -112,12 +128,17 @@ fn routes() -> Vec<SessionEvent> {
 fn legs() -> Vec<SessionEvent> {
     let invited = |target, trunk| SessionEvent::LegInvited(LegInvited { leg: CALLEE, target, trunk });
     let alerted = |status, early_media| SessionEvent::LegAlerted(LegAlerted { leg: CALLEE, status, early_media });
+    let challenged = |status, stale, gave_up| {
+        SessionEvent::LegChallenged(LegChallenged { leg: CALLEE, method: "INVITE".into(), status, stale, gave_up })
+    };
     let refused = |status, cause| SessionEvent::LegRefused(LegRefused { leg: CALLEE, status, cause });
     vec![
         invited(0, None),
         invited(1, Some(TRUNK)),
         alerted(180, false),
         alerted(183, true),
+        challenged(407, false, None),
+        challenged(401, true, Some("the peer refused the credentials".into())),
         SessionEvent::LegAnswered(LegAnswered { leg: CALLEE }),
         SessionEvent::LegConfirmed(LegConfirmed { leg: CALLER }),
         refused(486, RefusalCause::Response),

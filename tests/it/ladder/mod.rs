@@ -18,18 +18,21 @@ macro_rules! scenarios {
 }
 use scenarios;
 
-mod attended;
+pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
 mod guard;
+mod lessons;
 mod limits;
+mod login;
 mod modify;
 mod pass;
 mod paths;
+mod pickup;
 mod prack;
 mod race;
-mod refer;
+pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
 mod refuse;
@@ -49,11 +52,14 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         basic::ALL,
         fork::ALL,
         guard::ALL,
+        lessons::ALL,
         limits::ALL,
         modify::ALL,
         early::ALL,
+        login::ALL,
         pass::ALL,
         paths::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         refer::ALL,

@@ -50,6 +50,10 @@ impl World {
                 stories.insert(stream.clone(), decoded.collect());
             }
         }
+        // Where a stream is frozen the others go on without it.
+        if self.frozen.is_empty() {
+            super::joined::check(&streams, &stories);
+        }
         self.check_sent(&streams);
         self.watch.check_bindings(&self.exchange);
         self.check_bindings(&streams);
@@ -80,7 +84,7 @@ impl World {
     #[track_caller]
     fn check_sent(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
         for event in streams.values().flatten() {
-            if let Some(wire) = received(event, &self.mint) {
+            for wire in [received(event, &self.mint), committed(event, &self.mint)].into_iter().flatten() {
                 super::watch::assert_no_credentials(&wire.bytes);
             }
         }

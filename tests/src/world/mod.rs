@@ -2,6 +2,7 @@
 
 mod autopsy;
 mod doubt;
+mod joined;
 mod phone;
 mod registering;
 mod registrar;
@@ -14,7 +15,7 @@ pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
-pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, PASSWORD, credential};
+pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, OUT_LOGIN, PASSWORD, credential, login};
 pub use watch::Watch;
 
 use adapters::event_log::memory::MemoryLog;
@@ -108,6 +109,8 @@ pub struct World {
     lost_wake: Option<Moment>,
     /// Why streams are frozen; without a word in the test there is none.
     frozen: Vec<AppendError>,
+    /// The log never takes the next append with an event of this type, and says this.
+    refused: Option<(&'static str, AppendError)>,
     /// Streams of registrations that are to be read.
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
@@ -189,6 +192,7 @@ impl World {
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
             frozen: Vec::new(),
+            refused: None,
             unread: Vec::new(),
             reads_held: false,
             epoch: 1,
@@ -412,6 +416,11 @@ impl World {
         assert_eq!(self.exchange.audit_counts(), [vec![], vec![]], "calls stay counted\n{}", self.ladder);
         self.examine();
         self.ended = true;
+    }
+
+    /// The log never takes the next append that has an event of this type.
+    pub fn refuse_append(&mut self, kind: &'static str, why: &AppendError) {
+        self.refused = Some((kind, why.clone()));
     }
 
     /// Names an address in the ladder.

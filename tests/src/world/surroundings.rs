@@ -1,6 +1,7 @@
 //! The shell, the log and media around the exchange, faithful or sabotaged.
 
 use super::{Death, Outcomes, Sabotage, World, doubt};
+use bytes::Bytes;
 use domain::address::Transport;
 use domain::codec::registration;
 use domain::codec::session::decode;
@@ -12,7 +13,9 @@ use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
 use domain::ports::Keyring;
 use domain::registration::{Aor, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
+use domain::sip::wire::Message;
 use domain::time::{Moment, Now};
+use domain::transfer::TransferEvent;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,20 +66,46 @@ impl World {
 
     /// A hesitant log commits one append at a time, and now and then none.
     fn commit_hesitantly(&mut self) -> bool {
-        if self.fate.hesitates.is_none() || self.log.waiting() == 0 {
+        if self.log.waiting() == 0 || self.fate.hesitates.is_none() && self.fate.dies_after_commit.is_none() {
             return false;
         }
-        if self.chance.percent(25) {
+        if self.fate.hesitates.is_some() && self.chance.percent(25) {
             self.log.fail_next(AppendError::Unavailable("it hesitates".into()));
         }
         self.log.commit_next(1);
+        if doubt::count_commit() {
+            self.die();
+        }
         true
     }
 
-    fn submit(&mut self, appends: Vec<Append>) {
+    /// The process dies: what the log does not have is lost, and the rest is examined.
+    fn die(&self) -> ! {
+        self.log.lose_waiting();
+        self.examine();
+        std::panic::resume_unwind(Box::new(Death));
+    }
+
+    /// What is refused for good never reaches the log.
+    fn refuse(&mut self, appends: &mut Vec<Append>) {
+        let Some((kind, why)) = self.refused.clone() else { return };
+        let has = |append: &Append| append.events.iter().any(|event| event.kind == kind);
+        if let Some(index) = appends.iter().position(has) {
+            self.refused = None;
+            let stream = appends.remove(index).stream;
+            self.outcomes.committed(vec![Outcome { stream, result: Err(why) }]);
+        }
+    }
+
+    fn submit(&mut self, mut appends: Vec<Append>) {
+        self.refuse(&mut appends);
         let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() != "edge";
-        doubt::note(|course| course.streams += appends.iter().filter(begins).count());
-        if self.fate.hesitates.is_some() {
+        let joins = |append: &&Append| append.stream.category() == TransferEvent::CATEGORY;
+        doubt::note(|course| {
+            course.streams += appends.iter().filter(begins).count();
+            course.joins += appends.iter().filter(joins).count();
+        });
+        if self.fate.hesitates.is_some() || self.fate.dies_after_commit.is_some() {
             self.log.hold();
         }
         let reply = Arc::clone(&self.outcomes) as Arc<dyn Committed>;
@@ -126,8 +155,9 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Transmit { flow, bytes } => {
-                self.watch.left(flow, &bytes);
-                self.sent.push((flow, bytes.clone()));
+                let logged = without_credentials(&bytes);
+                self.watch.left(flow, &logged);
+                self.sent.push((flow, logged));
                 self.draw(flow.remote, false, &bytes);
                 if flow.transport == Transport::Tcp && self.refusing.contains(&flow.remote) {
                     let _ = writeln!(self.ladder, "        | no connection");
@@ -162,11 +192,14 @@ impl World {
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
         if doubt::count_effect() {
-            self.log.lose_waiting();
-            self.examine();
-            std::panic::resume_unwind(Box::new(Death));
+            self.die();
         }
     }
+}
+
+/// A message as the log has it.
+fn without_credentials(bytes: &Bytes) -> Bytes {
+    Message::scan(bytes.clone()).map_or_else(|_| bytes.clone(), |message| message.without_credentials())
 }
 
 /// The message that leaves when this event is durable.
