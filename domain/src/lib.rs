@@ -24,3 +24,4 @@ pub mod spec;
 pub mod time;
 pub mod transfer;
 pub mod trunk;
+pub mod uplink;

@@ -39,7 +39,7 @@ pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
     /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`,
-    /// `register-repeat`, `dropped-flood`, `dropped-banned`, `dropped-scanner`.
+    /// `register-repeat`, `ping`, `ping-answered`, `dropped-flood`, `dropped-banned`, `dropped-scanner`.
     pub what: Box<str>,
     /// How often.
     pub times: u64,
@@ -119,5 +119,7 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::Dropped(Dropped::Flood) => "dropped-flood".into(),
         Stateless::Dropped(Dropped::Banned) => "dropped-banned".into(),
         Stateless::Dropped(Dropped::Scanner) => "dropped-scanner".into(),
+        Stateless::Ping => "ping".into(),
+        Stateless::PingAnswered => "ping-answered".into(),
     }
 }

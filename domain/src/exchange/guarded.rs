@@ -18,7 +18,8 @@ impl Exchange {
             return true;
         }
         let Some(dropped) = self.suspects(now, flow, message) else { return true };
-        if self.vouches(flow) || self.endpoint.knows(message) {
+        // Our contact at a registrar is known to nobody else.
+        if self.vouches(flow) || self.endpoint.knows(message) || self.called_at_contact(message).is_some() {
             return true;
         }
         let source = Source::of(flow.remote.ip());

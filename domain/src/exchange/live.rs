@@ -25,7 +25,7 @@ impl Exchange {
     }
 
     pub(super) fn forget_leg(&mut self, leg: LegId) {
-        let Some(id) = self.legs.remove(&leg) else { return self.registrar.forget_leg(leg) };
+        let Some(id) = self.legs.remove(&leg) else { return self.forget_leg_of_none(leg) };
         if let Some(live) = self.sessions.get_mut(&id) {
             live.legs = live.legs.saturating_sub(1);
         }

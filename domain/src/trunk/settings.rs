@@ -1,7 +1,7 @@
 //! What a trunk is set to.
 
 use super::login::{by_address, is_by_address};
-use super::{Prefix, ReferRule, TrunkAddress, TrunkLogin, TrunkRegister};
+use super::{HealthRule, Prefix, ReferRule, TrunkAddress, TrunkHealth, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
 use crate::limits::{CallLimits, MaxCalls, MaxCallsPerSecond};
@@ -83,6 +83,9 @@ pub struct TrunkSettings {
     /// Calls that begin within any second, in both directions together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls_per_second: Option<MaxCallsPerSecond>,
+    /// When it counts as down.
+    #[serde(default, skip_serializing_if = "TrunkHealth::is_default")]
+    pub health: TrunkHealth,
 }
 
 const fn enabled() -> bool {
@@ -124,6 +127,12 @@ pub struct TrunkPatch {
     pub max_calls: Option<Option<MaxCalls>>,
     /// See [`TrunkSettings::max_calls_per_second`]; `Some(None)` takes it away.
     pub max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
+    /// See [`TrunkHealth::rule`].
+    pub health: Option<HealthRule>,
+    /// See [`TrunkHealth::interval`].
+    pub health_interval: Option<u16>,
+    /// See [`TrunkHealth::failures`].
+    pub health_failures: Option<u32>,
 }
 
 impl TrunkPatch {
@@ -147,6 +156,11 @@ impl TrunkPatch {
             refer: self.refer.unwrap_or(old.refer),
             max_calls: self.max_calls.unwrap_or(old.max_calls),
             max_calls_per_second: self.max_calls_per_second.unwrap_or(old.max_calls_per_second),
+            health: TrunkHealth {
+                rule: self.health.unwrap_or(old.health.rule),
+                interval: self.health_interval.unwrap_or(old.health.interval),
+                failures: self.health_failures.unwrap_or(old.health.failures),
+            },
         }
     }
 }
@@ -184,6 +198,15 @@ pub enum UnusableSettings {
     /// Beyond its range.
     #[error("expected 60 to 86400 seconds")]
     RegisterExpires,
+    /// Beyond its range.
+    #[error("expected 5 to 3600 seconds")]
+    HealthInterval,
+    /// Beyond its range.
+    #[error("expected 1 to 100 failures in a row")]
+    HealthFailures,
+    /// Nothing can be asked for how it is.
+    #[error("health by options needs a destination to send OPTIONS to")]
+    HealthWithoutDestination,
 }
 
 impl UnusableSettings {
@@ -196,6 +219,9 @@ impl UnusableSettings {
             Self::RegistrarUser => "register.registrar",
             Self::AorUser => "register.aor",
             Self::RegisterExpires => "register.expires",
+            Self::HealthInterval => "health_interval",
+            Self::HealthFailures => "health_failures",
+            Self::HealthWithoutDestination => "health",
             Self::TooManyPrefixes | Self::RepeatedPrefix(_) => "prefixes",
         }
     }
@@ -232,12 +258,26 @@ impl TrunkSettings {
         if self.addresses.is_empty() && self.destination.is_none() && self.auth != AuthRule::Digest {
             return Err(UnusableSettings::Useless);
         }
+        self.check_health()?;
         self.register.as_deref().map_or(Ok(()), check_register)
     }
 
     /// Its limits of calls.
     pub const fn call_limits(&self) -> CallLimits {
         CallLimits { calls: self.max_calls, per_second: self.max_calls_per_second }
+    }
+
+    fn check_health(&self) -> Result<(), UnusableSettings> {
+        if !self.health.interval_fits() {
+            return Err(UnusableSettings::HealthInterval);
+        }
+        if !self.health.failures_fit() {
+            return Err(UnusableSettings::HealthFailures);
+        }
+        if self.health.rule == HealthRule::Options && self.destination.is_none() {
+            return Err(UnusableSettings::HealthWithoutDestination);
+        }
+        Ok(())
     }
 
     /// The user name by which it identifies itself, where it does so by password.
@@ -373,6 +413,15 @@ mod tests {
         assert_eq!(wrong("sip:u@r.example", "sip:a@r.example", 60), UnusableSettings::RegistrarUser);
         assert_eq!(wrong("sip:r.example", "sip:r.example", 60), UnusableSettings::AorUser);
         assert_eq!(wrong("sip:r.example", "sip:a@r.example", 59), UnusableSettings::RegisterExpires);
+        let health = |interval, failures, rule| {
+            check(&|s| {
+                s.destination = None;
+                s.health = TrunkHealth { rule, interval, failures };
+            })
+        };
+        assert_eq!(health(4, 1, HealthRule::Off), UnusableSettings::HealthInterval);
+        assert_eq!(health(5, 101, HealthRule::Off), UnusableSettings::HealthFailures);
+        assert_eq!(health(3_600, 1, HealthRule::Options), UnusableSettings::HealthWithoutDestination);
         assert_eq!(settings().check(), Ok(()));
     }
 }
