@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// A limit from 1 to `MOST`. Where there is none, nothing is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
-pub struct Limit<const MOST: u32>(u32);
+pub struct Limit<const MOST: u32>(NonZeroU32);
 
 /// Calls at a time: 1 to 1,000,000.
 pub type MaxCalls = Limit<1_000_000>;
@@ -25,7 +26,7 @@ pub struct MalformedLimit(u32);
 impl<const MOST: u32> Limit<MOST> {
     /// The limit.
     pub const fn get(self) -> u32 {
-        self.0
+        self.0.get()
     }
 }
 
@@ -33,20 +34,20 @@ impl<const MOST: u32> TryFrom<u64> for Limit<MOST> {
     type Error = MalformedLimit;
 
     fn try_from(limit: u64) -> Result<Self, MalformedLimit> {
-        let within = u32::try_from(limit).ok().filter(|limit| (1..=MOST).contains(limit));
-        within.map(Self).ok_or(MalformedLimit(MOST))
+        let within = u32::try_from(limit).ok().filter(|limit| *limit <= MOST);
+        within.and_then(NonZeroU32::new).map(Self).ok_or(MalformedLimit(MOST))
     }
 }
 
 impl<const MOST: u32> From<Limit<MOST>> for u64 {
     fn from(limit: Limit<MOST>) -> Self {
-        Self::from(limit.0)
+        Self::from(limit.get())
     }
 }
 
 impl<const MOST: u32> fmt::Display for Limit<MOST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 
