@@ -10,6 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+mod guard;
+
+pub use guard::Guard;
+
 /// The whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +58,8 @@ pub struct Sip {
     pub listeners: Vec<Listener>,
     /// Connections of the listeners by TCP.
     pub tcp: Tcp,
+    /// How much strangers are answered.
+    pub guard: Guard,
 }
 
 /// Limits of a listener's connections by TCP.
@@ -152,7 +158,15 @@ impl Default for Sip {
             at(5070, EdgeRole::Public, Transport::Tcp),
         ];
         let digest = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| algorithm.token().to_owned()).to_vec();
-        Self { domain: None, t1_ms: 500, gather_ms: 20, digest, listeners, tcp: Tcp::default() }
+        Self {
+            domain: None,
+            t1_ms: 500,
+            gather_ms: 20,
+            digest,
+            listeners,
+            tcp: Tcp::default(),
+            guard: Guard::default(),
+        }
     }
 }
 
@@ -249,6 +263,7 @@ impl Config {
             return wrong("log.segment_mib", "must be 1 to 1024");
         }
         self.sip.algorithms()?;
+        self.sip.guard.check()?;
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
         }
@@ -343,6 +358,15 @@ mod tests {
     }
 
     #[test]
+    fn sources_that_the_guard_leaves_alone_are_addresses_and_networks() {
+        let config = read("[sip.guard]\nexempt = [\"127.0.0.0/8\", \"192.0.2.1\"]").unwrap();
+        let settings = config.sip.guard.settings();
+        assert_eq!(settings.exempt.len(), 2);
+        assert_eq!(read("").unwrap().sip.guard.settings(), domain::exchange::GuardSettings::default());
+        assert!(read("[sip.guard]\nexempt = [\"0.0.0.0/0\"]").unwrap_err().to_string().contains("too wide"));
+    }
+
+    #[test]
     fn a_value_out_of_range_names_its_setting() {
         for (text, setting) in [
             ("[sip]\nt1_ms = 1", "sip.t1_ms"),
@@ -355,6 +379,11 @@ mod tests {
             ("[sip.tcp]\nconnections = 9", "sip.tcp.connections"),
             ("[sip.tcp]\nconnections_per_host = 0", "sip.tcp.connections_per_host"),
             ("[sip.tcp]\nidle_s = 29", "sip.tcp.idle_s"),
+            ("[sip.guard]\nrequests_per_second = 0", "sip.guard.requests_per_second"),
+            ("[sip.guard]\nknown_burst = 1000001", "sip.guard.known_burst"),
+            ("[sip.guard]\nfailures = 0", "sip.guard.failures"),
+            ("[sip.guard]\nban_s = 86401", "sip.guard.ban_s"),
+            ("[sip.guard]\nsources = 99", "sip.guard.sources"),
             ("[log]\nsegment_mib = 0", "log.segment_mib"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {

@@ -354,6 +354,7 @@ fn exchange_settings(
         edge_stream: StreamName::new("edge", format_args!("{}-0-{}", node.number, node.epoch)),
         domain: config.sip.domain.as_deref().map(Into::into),
         listeners: sip.to_vec(),
+        guard: config.sip.guard.settings(),
     })
 }
 

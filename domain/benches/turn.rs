@@ -109,6 +109,7 @@ impl Bench {
                 role: EdgeRole::Carrier,
                 transport: domain::address::Transport::Udp,
             }],
+            guard: domain::exchange::GuardSettings::default(),
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
         let mint = Counting { next: 0, port: 20_000 };

@@ -9,6 +9,7 @@ pub mod domain_name;
 pub mod exchange;
 mod hex;
 pub mod ids;
+pub mod limits;
 pub mod log;
 pub mod media;
 pub mod number;

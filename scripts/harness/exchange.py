@@ -50,8 +50,10 @@ class Exchange:
         roles = {"carrier": sip_port, **({"public": public_port} if public_port else {})}
         listeners = "".join(f'[[sip.listeners]]\naddress = "127.0.0.1:{port}"\nrole = "{role}"\ntransport = "{transport}"\n'
                             for role, port in roles.items() for transport in ("udp", "tcp"))
+        # Every peer of a test is one source, and some register a thousand users at once.
+        guard = '[sip.guard]\nexempt = ["127.0.0.0/8"]\n'
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'data = "{self.data}"\n{settings}\n[http]\nlisten = "127.0.0.1:{http_port}"\n'
+            file.write(f'data = "{self.data}"\n{settings}\n{guard}[http]\nlisten = "127.0.0.1:{http_port}"\n'
                        f'{listeners}'
                        f'[media]\naddress = "127.0.0.1"\nports = "{media}"\n')
         self.wrap, self.binary = list(wrap), binary or default_binary()

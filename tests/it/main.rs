@@ -2,7 +2,9 @@
 
 mod event_log;
 mod golden;
+mod guard;
 mod http;
+mod injection;
 mod ladder;
 mod mutation;
 mod simulation;

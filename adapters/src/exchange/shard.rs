@@ -9,7 +9,7 @@ use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
-use domain::exchange::{Census, Effect, Exchange};
+use domain::exchange::{Census, Effect, Exchange, GuardFigures};
 use domain::log::{Committed, EventLog, StreamName};
 use domain::ports::Keyring;
 use domain::time::{Moment, Now};
@@ -51,6 +51,9 @@ pub struct Gauges {
     transactions: AtomicU64,
     timers: AtomicU64,
     stateless: AtomicU64,
+    guarded: AtomicU64,
+    dropped: AtomicU64,
+    bans: AtomicU64,
     frozen: AtomicU64,
     registered: AtomicU64,
     down: AtomicU64,
@@ -64,7 +67,7 @@ pub struct Gauges {
 
 impl Gauges {
     /// The figures with their metric names.
-    pub fn read(&self) -> [(&'static str, u64); 15] {
+    pub fn read(&self) -> [(&'static str, u64); 18] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
             ("strowger_live_sessions", get(&self.live_sessions)),
@@ -73,6 +76,9 @@ impl Gauges {
             ("strowger_transactions", get(&self.transactions)),
             ("strowger_timers", get(&self.timers)),
             ("strowger_stateless_messages_total", get(&self.stateless)),
+            ("strowger_guarded_sources", get(&self.guarded)),
+            ("strowger_dropped_requests_total", get(&self.dropped)),
+            ("strowger_bans_total", get(&self.bans)),
             ("strowger_frozen_streams", get(&self.frozen)),
             ("strowger_trunks_registered", get(&self.registered)),
             ("strowger_trunks_down", get(&self.down)),
@@ -103,6 +109,12 @@ impl Gauges {
         }
         self.connections.store(open, Ordering::Relaxed);
         self.connections_refused.store(refused, Ordering::Relaxed);
+    }
+
+    fn publish_guard(&self, figures: GuardFigures) {
+        self.guarded.store(figures.sources as u64, Ordering::Relaxed);
+        self.dropped.store(figures.dropped, Ordering::Relaxed);
+        self.bans.store(figures.bans, Ordering::Relaxed);
     }
 
     fn publish(&self, census: Census) {
@@ -440,6 +452,7 @@ impl Worker {
             self.log.submit(appends, Arc::clone(&self.reply));
         }
         self.gauges.publish(self.exchange.census());
+        self.gauges.publish_guard(self.exchange.guard_figures());
         self.gauges.publish_tcp(&self.tcp);
     }
 }

@@ -110,7 +110,7 @@ impl Inner {
             AccountEvent::KeyRevoked(revoked) => {
                 self.keys.remove(&revoked.key);
             }
-            AccountEvent::Renamed(_) | AccountEvent::Closed(_) => {}
+            AccountEvent::Renamed(_) | AccountEvent::Limited(_) | AccountEvent::Closed(_) => {}
         }
     }
 

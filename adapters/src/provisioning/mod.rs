@@ -15,7 +15,7 @@ pub use first::{FirstAccount, MalformedToken, Token};
 pub use load::LoadError;
 pub use order::{Rejection, Unavailable};
 
-use domain::account::{AccountCommand, Name, NewKey, SecretHash};
+use domain::account::{AccountCommand, LimitsPatch, Name, NewKey, SecretHash};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId, KeyId, NumberId, TrunkId};
 use domain::log::{EventLog, PortFuture, Position};
@@ -111,6 +111,11 @@ impl Provisioning {
         let first = self.new_secret();
         let order = Order::OpenAccount { account, name: name.clone(), parent, key: new_key(&first, name), by };
         Ok(self.order(order).await?.map(|position| (account, first, position)))
+    }
+
+    /// Gives an account other limits.
+    pub async fn limit_account(&self, account: AccountId, limits: LimitsPatch, by: Option<KeyId>) -> Answer<Position> {
+        self.order(Order::Account { account, command: AccountCommand::Limit { limits, by } }).await
     }
 
     /// Renames an account.

@@ -3,7 +3,7 @@
 use super::{Changed, changed};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
-use crate::extract::{Body, Id, Params, from_text};
+use crate::extract::{Body, Id, Params, from_text, null_is_a_value};
 use crate::paging::{AtLeast, Cursor, Limit, List, fresh};
 use crate::state::AppState;
 use adapters::provisioning::{Directory, Listed};
@@ -11,8 +11,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::account::{Name, Profile};
+use domain::account::{LimitsPatch, Name, Profile};
 use domain::ids::{AccountId, KeyId};
+use domain::limits::{MaxCalls, MaxCallsPerSecond, MaxRegistrations};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +37,15 @@ pub struct Account {
     parent: Option<AccountId>,
     /// A closed account, or one below a closed account, takes no calls and no commands.
     status: Status,
+    /// Calls that it and those below it have at a time; `null` for no limit.
+    #[schema(value_type = Option<u32>)]
+    max_calls: Option<MaxCalls>,
+    /// Calls of it and those below it that begin within any second; `null` for no limit.
+    #[schema(value_type = Option<u32>)]
+    max_calls_per_second: Option<MaxCallsPerSecond>,
+    /// Registrations of users of its own domains at a time; `null` for no limit.
+    #[schema(value_type = Option<u32>)]
+    max_registrations: Option<MaxRegistrations>,
     /// When it was opened (RFC 3339).
     created_at: String,
 }
@@ -52,9 +62,18 @@ pub enum Status {
 
 impl Account {
     fn view(directory: &Directory, account: Listed<Profile>) -> Self {
-        let Listed { item: Profile { id, name, parent, .. }, created_at } = account;
+        let Listed { item: Profile { id, name, parent, limits, .. }, created_at } = account;
         let status = if directory.is_closed(id) { Status::Closed } else { Status::Open };
-        Self { id, name, parent, status, created_at: created_at.to_string() }
+        Self {
+            id,
+            name,
+            parent,
+            status,
+            max_calls: limits.max_calls,
+            max_calls_per_second: limits.max_calls_per_second,
+            max_registrations: limits.max_registrations,
+            created_at: created_at.to_string(),
+        }
     }
 }
 
@@ -91,6 +110,29 @@ pub struct AccountChanges {
     /// `closed` closes it for ever; only an account above can.
     #[serde(default)]
     status: Option<Status>,
+    /// Calls that it and those below it have at a time: 1 to 1000000. `null` takes the limit away. Limits of an account
+    /// are set by an account above.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    max_calls: Option<Option<MaxCalls>>,
+    /// Calls of it and those below it that begin within any second: 1 to 10000. `null` takes the limit away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
+    /// Registrations of users of its own domains at a time: 1 to 10000000. `null` takes the limit away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000_000)]
+    max_registrations: Option<Option<MaxRegistrations>>,
+}
+
+impl AccountChanges {
+    const fn limits(&self) -> LimitsPatch {
+        LimitsPatch {
+            max_calls: self.max_calls,
+            max_calls_per_second: self.max_calls_per_second,
+            max_registrations: self.max_registrations,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -193,7 +235,7 @@ async fn show(
     Ok(Json(Account::view(directory, visible(directory, caller, id)?)))
 }
 
-/// Renames or closes an account.
+/// Renames, limits or closes an account.
 #[utoipa::path(patch, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path)),
     request_body = AccountChanges, security(("basic" = [])), responses((status = 200, body = Changed<Account>), (status = "4XX", body = ErrorBody)))]
 async fn change(
@@ -210,6 +252,13 @@ async fn change(
     }
     if changes.status == Some(Status::Closed) && id == caller.account {
         return Err(ApiError::conflict("an account cannot close itself: ask with a key of an account above"));
+    }
+    let limits = changes.limits();
+    if !limits.is_empty() && id == caller.account && now.item.parent.is_some() {
+        return Err(ApiError::conflict("an account cannot limit itself: ask with a key of an account above"));
+    }
+    if !limits.is_empty() {
+        position = state.provisioning.limit_account(id, limits, Some(caller.key)).await??;
     }
     if let Some(name) = changes.name {
         position = state.provisioning.rename_account(id, name, Some(caller.key)).await??;

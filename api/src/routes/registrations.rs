@@ -210,7 +210,7 @@ impl From<CommandRejection> for ApiError {
     fn from(rejection: CommandRejection) -> Self {
         match &rejection {
             CommandRejection::NoDomain | CommandRejection::Unknown => Self::not_found(),
-            CommandRejection::TooMany(_) => Self::conflict(rejection),
+            CommandRejection::TooMany(_) | CommandRejection::AccountFull => Self::conflict(rejection),
             CommandRejection::Taken => Self::conflict_with(Some("contact"), rejection),
             CommandRejection::Expires { .. } => Self::invalid("expires", rejection),
             CommandRejection::Loop | CommandRejection::Contact => Self::invalid("contact", rejection),

@@ -1,6 +1,6 @@
 //! What can be asked of an account, and why it may be refused.
 
-use super::{MAX_DEPTH, MAX_KEYS, Name, SecretHash};
+use super::{LimitsPatch, MAX_DEPTH, MAX_KEYS, Name, SecretHash};
 use crate::ids::{AccountId, KeyId};
 
 /// A key to be issued; its secret stays with whoever drew it.
@@ -45,6 +45,13 @@ pub enum AccountCommand {
     Rename {
         /// The name.
         name: Name,
+        /// Who asks.
+        by: Option<KeyId>,
+    },
+    /// Give it other limits.
+    Limit {
+        /// What changes.
+        limits: LimitsPatch,
         /// Who asks.
         by: Option<KeyId>,
     },

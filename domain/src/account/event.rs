@@ -1,6 +1,6 @@
 //! What happens to an account.
 
-use super::{Name, SecretHash};
+use super::{AccountLimits, Name, SecretHash};
 use crate::decider::stored_events;
 use crate::ids::{AccountId, KeyId};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ pub enum AccountEvent {
     Opened(AccountOpened),
     /// It has another name.
     Renamed(AccountRenamed),
+    /// It has other limits.
+    Limited(AccountLimited),
     /// A key opens it.
     KeyIssued(ApiKeyIssued),
     /// A key no longer opens it.
@@ -44,6 +46,19 @@ pub struct AccountRenamed {
     pub account: AccountId,
     /// Its name from now on.
     pub name: Name,
+    /// The key that asked; none for the exchange itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<KeyId>,
+}
+
+/// The account's limits changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountLimited {
+    /// Which account.
+    pub account: AccountId,
+    /// All of its limits from now on.
+    pub limits: AccountLimits,
     /// The key that asked; none for the exchange itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<KeyId>,
@@ -93,6 +108,7 @@ pub struct AccountClosed {
 stored_events!(AccountEvent {
     Opened(AccountOpened) = "AccountOpened",
     Renamed(AccountRenamed) = "AccountRenamed",
+    Limited(AccountLimited) = "AccountLimited",
     KeyIssued(ApiKeyIssued) = "ApiKeyIssued",
     KeyRevoked(ApiKeyRevoked) = "ApiKeyRevoked",
     Closed(AccountClosed) = "AccountClosed",
@@ -104,6 +120,7 @@ impl AccountEvent {
         match self {
             Self::Opened(event) => event.account,
             Self::Renamed(event) => event.account,
+            Self::Limited(event) => event.account,
             Self::KeyIssued(event) => event.account,
             Self::KeyRevoked(event) => event.account,
             Self::Closed(event) => event.account,
@@ -137,6 +154,12 @@ mod tests {
             &AccountEvent::Renamed(AccountRenamed { account: ACCOUNT, name: name.clone(), by: None }),
             "AccountRenamed",
             r#"{"account":"AC00000000000000000000000000000001","name":"Acme"}"#,
+        );
+        let limits = AccountLimits { max_calls: Some(30.try_into().unwrap()), ..AccountLimits::default() };
+        stored_as(
+            &AccountEvent::Limited(AccountLimited { account: ACCOUNT, limits, by }),
+            "AccountLimited",
+            r#"{"account":"AC00000000000000000000000000000001","limits":{"max_calls":30},"by":"SK00000000000000000000000000000002"}"#,
         );
         stored_as(
             &AccountEvent::KeyIssued(ApiKeyIssued {

@@ -2,12 +2,16 @@
 
 mod command;
 mod event;
+mod limits;
 mod name;
 mod secret;
 mod state;
 
 pub use command::{AccountCommand, AccountRejection, NewKey, ParentFacts};
-pub use event::{AccountClosed, AccountEvent, AccountOpened, AccountRenamed, ApiKeyIssued, ApiKeyRevoked};
+pub use event::{
+    AccountClosed, AccountEvent, AccountLimited, AccountOpened, AccountRenamed, ApiKeyIssued, ApiKeyRevoked,
+};
+pub use limits::{AccountLimits, LimitsPatch};
 pub use name::{MalformedName, Name};
 pub use secret::{MalformedHash, SecretHash};
 pub use state::{Account, ApiKey, Profile};

@@ -1,8 +1,8 @@
 //! An account as its history made it, and its decisions.
 
 use super::{
-    AccountClosed, AccountCommand, AccountEvent, AccountOpened, AccountRejection, AccountRenamed, ApiKeyIssued,
-    ApiKeyRevoked, MAX_DEPTH, MAX_KEYS, Name, NewKey, ParentFacts, SecretHash,
+    AccountClosed, AccountCommand, AccountEvent, AccountLimited, AccountLimits, AccountOpened, AccountRejection,
+    AccountRenamed, ApiKeyIssued, ApiKeyRevoked, MAX_DEPTH, MAX_KEYS, Name, NewKey, ParentFacts, SecretHash,
 };
 use crate::decider::Aggregate;
 use crate::ids::{AccountId, KeyId};
@@ -26,6 +26,8 @@ pub struct Profile {
     pub name: Name,
     /// The account above.
     pub parent: Option<AccountId>,
+    /// What it may have.
+    pub limits: AccountLimits,
     /// Keys that open it, oldest first.
     pub keys: Vec<ApiKey>,
     /// Whether it was closed itself; one above it may be closed as well.
@@ -91,6 +93,14 @@ impl Aggregate for Account {
                 }
                 Ok(vec![AccountEvent::Renamed(AccountRenamed { account: profile.id, name, by })])
             }
+            AccountCommand::Limit { limits, by } => {
+                let profile = self.open()?;
+                let limits = limits.onto(profile.limits);
+                if profile.limits == limits {
+                    return Ok(vec![]);
+                }
+                Ok(vec![AccountEvent::Limited(AccountLimited { account: profile.id, limits, by })])
+            }
             AccountCommand::IssueKey { key, by } => {
                 let profile = self.open()?;
                 if profile.keys.iter().any(|known| known.id == key.id) {
@@ -127,6 +137,7 @@ impl Aggregate for Account {
                     id: event.account,
                     name: event.name.clone(),
                     parent: event.parent,
+                    limits: AccountLimits::default(),
                     keys: vec![],
                     closed: false,
                 });
@@ -137,6 +148,7 @@ impl Aggregate for Account {
         match event {
             AccountEvent::Opened(_) => {}
             AccountEvent::Renamed(event) => profile.name = event.name.clone(),
+            AccountEvent::Limited(event) => profile.limits = event.limits,
             AccountEvent::KeyIssued(event) => profile.keys.push(ApiKey {
                 id: event.key,
                 name: event.name.clone(),

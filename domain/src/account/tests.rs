@@ -1,6 +1,7 @@
 //! given / when / then of accounts.
 
 use super::*;
+use crate::account::LimitsPatch;
 use crate::spec::{Given, given};
 
 const ACCOUNT: AccountId = AccountId::from_bits(1);
@@ -58,6 +59,28 @@ fn renaming_to_the_same_name_changes_nothing() {
     account
         .when(AccountCommand::Rename { name: name("Acme Ltd"), by: Some(KeyId::from_bits(1)) })
         .then([AccountEvent::Renamed(renamed)]);
+}
+
+#[test]
+fn limits_change_one_by_one_and_the_same_ones_change_nothing() {
+    let calls = |limit: Option<u64>| LimitsPatch {
+        max_calls: Some(limit.map(|limit| limit.try_into().unwrap())),
+        ..LimitsPatch::default()
+    };
+    let limited = |max_calls: Option<u64>, max_registrations: Option<u64>| {
+        let limits = AccountLimits {
+            max_calls: max_calls.map(|limit| limit.try_into().unwrap()),
+            max_registrations: max_registrations.map(|limit| limit.try_into().unwrap()),
+            ..AccountLimits::default()
+        };
+        AccountEvent::Limited(AccountLimited { account: ACCOUNT, limits, by: None })
+    };
+    let limit = |limits| AccountCommand::Limit { limits, by: None };
+    given::<Account>([opened()]).when(limit(calls(Some(5)))).then([limited(Some(5), None)]);
+    let account = given::<Account>([opened(), limited(Some(5), Some(9))]);
+    account.when(limit(calls(Some(5)))).then_nothing();
+    account.when(limit(calls(None))).then([limited(None, Some(9))]);
+    given::<Account>([opened(), closed()]).when(limit(calls(None))).then_rejected(AccountRejection::Closed);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an exchange is told once, and what it tells about itself.
 
+use super::guard::GuardSettings;
 use super::route::Listener;
 use crate::codec::seal::SealKey;
 use crate::log::StreamName;
@@ -25,6 +26,8 @@ pub struct ExchangeSettings {
     pub domain: Option<Box<str>>,
     /// Where we listen.
     pub listeners: Vec<Listener>,
+    /// How much strangers are answered.
+    pub guard: GuardSettings,
 }
 
 /// How much there is of everything. After the last call all but the totals go back to zero.

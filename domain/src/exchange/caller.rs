@@ -79,8 +79,12 @@ impl Exchange {
             return refuse(403);
         }
         let from = request.from().ok().and_then(|from| from.uri.user_text());
-        match self.registrar.admit(now, mint, &self.tables, (flow, request), (domain, Asker::Proxy)) {
-            Admission::Answered(status, headers) => Err((status, headers)),
+        let admission = self.registrar.admit(now, mint, &self.tables, (flow, request), (domain, Asker::Proxy));
+        if let Some(right) = admission.login() {
+            self.note_login(now, flow, right);
+        }
+        match admission {
+            Admission::Answered { status, headers, .. } => Err((status, headers)),
             // Nobody calls under another's name.
             Admission::Admitted { user: Some(user) } if from.as_ref() != Some(&user) => refuse(403),
             Admission::Admitted { .. } => {
@@ -106,9 +110,14 @@ impl Exchange {
         let realm = self.domain(flow);
         let Self { registrar, tables, .. } = self;
         let secret = |username: &str| tables.trunk_of_login(username).and_then(|trunk| secret_of(trunk, &realm));
-        match registrar.ask(now, mint, request, (&realm, Asker::Proxy), secret) {
-            Admission::Answered(status, headers) => Err((status, headers)),
+        let admission = registrar.ask(now, mint, request, (&realm, Asker::Proxy), secret);
+        if let Some(right) = admission.login() {
+            self.note_login(now, flow, right);
+        }
+        match admission {
+            Admission::Answered { status, headers, .. } => Err((status, headers)),
             Admission::Admitted { user } => {
+                let tables = &self.tables;
                 let trunk = user.and_then(|user| tables.trunk_of_login(&user));
                 let may = |trunk: &&TrunkRow| {
                     let here = trunk.settings.addresses.iter().any(|address| address.covers(flow.remote));

@@ -1,7 +1,12 @@
 //! What belongs to no stream: counted, and written down as a summary in `edge-…`.
 
+use super::Exchange;
+use super::guard::Worst;
 use crate::address::EdgeRole;
-use crate::sip::endpoint::Stateless;
+use crate::codec::Encoded;
+use crate::ports::Mint;
+use crate::sip::endpoint::{Dropped, Stateless};
+use crate::time::Now;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,6 +15,17 @@ use std::collections::BTreeMap;
 pub struct EdgeSummarised {
     /// How often what happened where.
     pub counts: Vec<EdgeCount>,
+    /// How often a source began not to be heard for a while.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bans: u64,
+    /// The sources with the most dropped requests, five at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub worst: Vec<EdgeSource>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl EdgeSummarised {
@@ -23,10 +39,21 @@ pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
     /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`,
-    /// `register-repeat`, `message-repeat`, `ping`, `ping-answered`.
+    /// `register-repeat`, `message-repeat`, `ping`, `ping-answered`, `dropped-flood`, `dropped-banned`, `dropped-scanner`.
     pub what: Box<str>,
     /// How often.
     pub times: u64,
+}
+
+/// A source that asked too much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeSource {
+    /// An IPv4 address, or an IPv6 network of 64 bits. It is nobody's whom an account answers for, so nothing seals it.
+    pub source: Box<str>,
+    /// How many of its requests were dropped.
+    pub dropped: u32,
+    /// Whether it is not heard at all for now.
+    pub banned: bool,
 }
 
 /// The counters behind the summaries.
@@ -52,8 +79,8 @@ impl EdgeCounters {
         self.total
     }
 
-    /// The summary since the last one; `None` where nothing happened.
-    pub fn take(&mut self) -> Option<EdgeSummarised> {
+    /// The summary since the last one, with what the guard says; `None` where nothing happened.
+    pub(super) fn take(&mut self, (bans, worst): (u64, Vec<Worst>)) -> Option<EdgeSummarised> {
         let open = std::mem::take(&mut self.open);
         let counts: Vec<EdgeCount> = open
             .into_iter()
@@ -62,7 +89,22 @@ impl EdgeCounters {
                 EdgeCount { edge, what: name(what), times }
             })
             .collect();
-        (!counts.is_empty()).then_some(EdgeSummarised { counts })
+        let told =
+            |Worst { source, dropped, banned }| EdgeSource { source: source.to_string().into(), dropped, banned };
+        let worst = worst.into_iter().map(told).collect();
+        (!counts.is_empty()).then_some(EdgeSummarised { counts, bans, worst })
+    }
+}
+
+impl Exchange {
+    /// Writes down what was counted since the last summary.
+    pub(super) fn summarise(&mut self, now: Now, mint: &mut dyn Mint) {
+        self.next_summary = None;
+        let Some(summary) = self.edge.take(self.guard.take_summary(now.moment)) else { return };
+        // Counters and names only: this cannot fail, and an empty object would say so.
+        let data = serde_json::to_vec(&summary).unwrap_or_else(|_| b"{}".to_vec());
+        let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
+        self.edge_outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encoded);
     }
 }
 
@@ -75,6 +117,9 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::KeepAlive => "keep-alive".into(),
         Stateless::RegisterRepeat => "register-repeat".into(),
         Stateless::MessageRepeat => "message-repeat".into(),
+        Stateless::Dropped(Dropped::Flood) => "dropped-flood".into(),
+        Stateless::Dropped(Dropped::Banned) => "dropped-banned".into(),
+        Stateless::Dropped(Dropped::Scanner) => "dropped-scanner".into(),
         Stateless::Ping => "ping".into(),
         Stateless::PingAnswered => "ping-answered".into(),
     }

@@ -2,6 +2,7 @@
 
 use super::Exchange;
 use super::held::Effect;
+use super::limits::Counted;
 use super::outbox::Outbox;
 use crate::codec::{Desk, personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
 use crate::ids::{EventId, LegId, SessionId};
@@ -10,6 +11,7 @@ use crate::ports::Mint;
 use crate::session::Session;
 use crate::session::event::{SessionEvent, SipMessage, SipMessageRepeated, Way, Wire};
 use crate::sip::endpoint::{Incoming, Outgoing};
+use crate::sip::timer::Timer;
 use crate::sip::wire::Message;
 use crate::time::WallTime;
 use bytes::Bytes;
@@ -20,6 +22,25 @@ impl Exchange {
     pub fn sessions(&self) -> impl Iterator<Item = (&Session, bool)> {
         let durable = |live: &Live| live.outbox.is_idle() && !live.outbox.is_frozen();
         self.sessions.values().map(move |live| (&live.session, durable(live)))
+    }
+
+    pub(super) fn forget_leg(&mut self, leg: LegId) {
+        let Some(id) = self.legs.remove(&leg) else { return self.forget_leg_of_none(leg) };
+        if let Some(live) = self.sessions.get_mut(&id) {
+            live.legs = live.legs.saturating_sub(1);
+        }
+        self.recount(id);
+        self.forget_if_over(id);
+    }
+
+    pub(super) fn forget_if_over(&mut self, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(|live| live.is_over())
+            && let Some(over) = self.sessions.remove(&id)
+        {
+            self.uncount(&over);
+            self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
+            self.endpoint.timers().stop(Timer::NoteRepeats(id));
+        }
     }
 }
 
@@ -34,13 +55,15 @@ pub struct Live {
     repeats: Vec<SipMessageRepeated>,
     /// Legs that the endpoint still remembers.
     pub(super) legs: u32,
+    /// What the counts have of it.
+    pub(super) counted: Vec<Counted>,
 }
 
 impl Live {
     pub(super) fn new(id: SessionId, node: u16, key: (KeyRef, SealKey)) -> Self {
         let stream = StreamName::new("session", id.uuid());
         let outbox = Outbox::new(stream, id.uuid(), node);
-        Self { session: Session::new(id), outbox, key, cause: None, repeats: Vec::new(), legs: 0 }
+        Self { session: Session::new(id), outbox, key, cause: None, repeats: Vec::new(), legs: 0, counted: Vec::new() }
     }
 
     /// Begins a turn: nothing has caused anything yet.

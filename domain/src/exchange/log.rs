@@ -155,6 +155,7 @@ impl Exchange {
                     }
                     Writer::Session(id) => {
                         self.frozen += 1;
+                        self.recount(id);
                         self.transfers.frozen(id);
                         self.forget_if_over(id);
                     }

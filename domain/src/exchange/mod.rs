@@ -7,7 +7,10 @@
 mod about;
 mod caller;
 mod edge;
+mod guard;
+mod guarded;
 mod held;
+mod limits;
 mod live;
 mod log;
 mod messages;
@@ -18,6 +21,7 @@ mod registrar;
 mod replace;
 mod restore;
 mod route;
+mod strangers;
 mod streams;
 mod transfers;
 mod trunk_health;
@@ -25,14 +29,16 @@ mod trunk_register;
 mod uplinks;
 
 pub use about::{Census, ExchangeSettings};
-pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
+pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
+pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held, Stood};
+pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
 pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
-use crate::codec::{Desk, Encoded};
+use crate::codec::Desk;
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;
@@ -78,6 +84,8 @@ pub struct Exchange {
     /// Appends that the log could not take, and when they are tried again.
     resubmit: Vec<Append>,
     resubmit_at: Option<Moment>,
+    guard: Guard,
+    counts: limits::Counts,
     edge: EdgeCounters,
     edge_outbox: Outbox,
     next_summary: Option<Moment>,
@@ -104,6 +112,8 @@ impl Exchange {
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
             endpoint: Endpoint::new(settings.endpoint.clone()),
+            guard: Guard::new(settings.guard.clone()),
+            counts: limits::Counts::default(),
             settings,
             tables,
             transfers: transfers::Transfers::default(),
@@ -132,8 +142,10 @@ impl Exchange {
             return self.count(now, flow, Stateless::KeepAlive);
         }
         match Message::scan(datagram) {
-            Ok(message) => self.receive_message(now, mint, flow, message),
+            Ok(message) if self.hears(now, flow, &message) => self.receive_message(now, mint, flow, message),
+            Ok(_) => {}
             Err(unreadable) => match unreadable.answerable() {
+                Some(request) if !self.hears(now, flow, request) => {}
                 Some(request) => self.endpoint.answer_statelessly(flow, request, unreadable.status()),
                 None => self.count(now, flow, Stateless::Unreadable),
             },
@@ -206,6 +218,7 @@ impl Exchange {
     /// Configuration changed, durably.
     pub fn provision(&mut self, provisioned: &Provisioned) {
         self.tables.apply(provisioned);
+        self.counts.keep_limited(&self.tables);
         if matches!(provisioned.event, ProvisioningEvent::Trunk(_) | ProvisioningEvent::Account(_)) {
             self.uplinks.look();
         }
@@ -289,6 +302,9 @@ impl Exchange {
                 Output::Messaged { flow, request } => self.message(now, mint, flow, request),
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
+                    if bytes.is_some() && matches!(why, Stateless::Answered(_)) {
+                        self.note_answered(now, flow);
+                    }
                     self.effects.extend(bytes.map(|bytes| Effect::Transmit { flow, bytes }));
                 }
                 Output::Unbuildable { leg, .. } => self.give_up(now, mint, leg),
@@ -328,8 +344,9 @@ impl Exchange {
         }
         let Some(id) = self.legs.get(&leg).copied() else { return self.learn_of_uplink(now, mint, leg, fact) };
         self.call_met(now, mint, id, leg, fact);
+        let full = self.full_for(now.moment, id);
         let Some(live) = self.sessions.get_mut(&id) else { return };
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.observe(&mut context, leg, fact);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
@@ -352,6 +369,7 @@ impl Exchange {
                 Step::Order(order) => self.obey(now, mint, id, order),
             }
         }
+        self.recount(id);
     }
 
     fn obey(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, order: Order) {
@@ -365,6 +383,9 @@ impl Exchange {
                 self.legs.insert(plan.leg, id);
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.legs += 1;
+                }
+                if let Some(trunk) = plan.trunk {
+                    self.begin_leg(moment, trunk);
                 }
                 self.endpoint.invite(moment, mint, *plan);
             }
@@ -394,45 +415,15 @@ impl Exchange {
 
     /// A message of ours could not be built: the call cannot go on.
     fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
+        let full = self.legs.get(&leg).map(|id| self.full_for(now.moment, *id)).unwrap_or_default();
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.on_unbuildable(&mut context, leg);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);
     }
 
-    fn forget_leg(&mut self, leg: LegId) {
-        let Some(id) = self.legs.remove(&leg) else { return self.forget_leg_of_none(leg) };
-        if let Some(live) = self.sessions.get_mut(&id) {
-            live.legs = live.legs.saturating_sub(1);
-        }
-        self.forget_if_over(id);
-    }
-
-    fn forget_if_over(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(|live| live.is_over())
-            && let Some(over) = self.sessions.remove(&id)
-        {
-            self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
-            self.endpoint.timers().stop(Timer::NoteRepeats(id));
-        }
-    }
-
     fn role_of(&self, flow: Flow) -> EdgeRole {
         route::role_of(&self.settings.listeners, flow)
-    }
-
-    fn count(&mut self, now: Now, flow: Flow, what: Stateless) {
-        self.edge.count(self.role_of(flow), what);
-        self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
-    }
-
-    fn summarise(&mut self, now: Now, mint: &mut dyn Mint) {
-        self.next_summary = None;
-        let Some(summary) = self.edge.take() else { return };
-        // Counters and names only: this cannot fail, and an empty object would say so.
-        let data = serde_json::to_vec(&summary).unwrap_or_else(|_| b"{}".to_vec());
-        let encoded = Encoded { kind: EdgeSummarised::KIND, version: 1, data: data.into() };
-        self.edge_outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encoded);
     }
 }

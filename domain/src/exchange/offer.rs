@@ -42,6 +42,7 @@ impl Exchange {
         if let (Some(instead), Ok(chosen)) = (&self.instead, &mut routed.route) {
             chosen.targets = Personal::Known(instead.clone());
         }
+        self.admit_call(now.moment, &mut routed);
         let Some(key) = mint.seal_key(routed.account) else {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
@@ -90,11 +91,13 @@ impl Exchange {
         offer: Offer,
         request: &Message,
     ) {
+        let targets = offer.route.as_ref().ok().and_then(|chosen| chosen.targets.known());
+        let full = targets.map(|targets| self.full_among(now.moment, targets, offer.trunk)).unwrap_or_default();
         let Some(live) = self.sessions.get_mut(&id) else { return };
         if let Some(Output::Received(incoming)) = self.endpoint.poll() {
             live.received(&mut self.desk, now.wall, incoming);
         }
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.on_offer(&mut context, offer, request);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);

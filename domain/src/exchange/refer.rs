@@ -33,8 +33,10 @@ impl Exchange {
         let Some(id) = self.legs.get(&leg).copied() else { return };
         let transfer = TransferId::from_bits(mint.wide_bits());
         let Some(referral) = self.referral(now, leg, (transaction, transfer), request) else { return };
+        let targets = referral.route.as_ref().and_then(|route| route.as_ref().ok()?.targets.known());
+        let full = targets.map(|targets| self.full_among(now.moment, targets, None)).unwrap_or_default();
         let Some((_, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
-        let mut context = Context::new(now, mint);
+        let mut context = Context::with_full(now, mint, full);
         live.session.on_referred(&mut context, leg, referral);
         let steps = context.steps;
         self.carry_out(now, mint, id, steps);

@@ -96,7 +96,29 @@ pub(super) enum Admission {
         user: Option<String>,
     },
     /// It gets this answer, and leaves no trace but a count.
-    Answered(u16, SessionHeaders),
+    Answered {
+        /// The status.
+        status: u16,
+        /// A challenge.
+        headers: SessionHeaders,
+        /// It showed a password that is wrong.
+        failed: bool,
+    },
+}
+
+impl Admission {
+    fn refused(status: u16) -> Self {
+        Self::Answered { status, headers: SessionHeaders::default(), failed: false }
+    }
+
+    /// Whether a password was right or wrong; nothing where none was shown, or none was needed.
+    pub(super) const fn login(&self) -> Option<bool> {
+        match self {
+            Self::Admitted { user: Some(_) } => Some(true),
+            Self::Answered { failed: true, .. } => Some(false),
+            Self::Admitted { user: None } | Self::Answered { failed: false, .. } => None,
+        }
+    }
 }
 
 /// What a command of the API led to; done when the stream is durable up to that revision.
@@ -134,9 +156,8 @@ impl Registrar {
         (flow, request): (Flow, &Message),
         (domain, asker): (&DomainEntry, Asker),
     ) -> Admission {
-        let refused = |status| Admission::Answered(status, SessionHeaders::default());
         match domain.settings.auth.asks_password(domain.settings.knows(flow.remote)) {
-            None => refused(403),
+            None => Admission::refused(403),
             Some(false) => Admission::Admitted { user: None },
             Some(true) => {
                 let lookup =
@@ -155,18 +176,18 @@ impl Registrar {
         (realm, asker): (&str, Asker),
         lookup: impl FnOnce(&str) -> Option<DigestSecret>,
     ) -> Admission {
-        let refused = |status| Admission::Answered(status, SessionHeaders::default());
-        let Ok(realm) = Realm::new(realm) else { return refused(500) };
+        let Ok(realm) = Realm::new(realm) else { return Admission::refused(500) };
         let verdict = self.challenger.verify(now.moment, &realm, &Presented::by(request, asker), lookup);
+        let failed = verdict.is_failed_login();
         match (verdict.reaction(), verdict) {
             (Reaction::Admit, Verdict::Accepted { username, .. }) => Admission::Admitted { user: Some(username) },
             (Reaction::Challenge { stale }, _) => {
                 let name = asker.challenge().canonical().unwrap_or_default();
                 let lines = self.challenger.challenges(now.moment, mint.bits(), &realm, stale);
                 let headers = lines.into_iter().map(|line| (name.into(), line.into())).collect();
-                Admission::Answered(asker.status(), SessionHeaders(headers))
+                Admission::Answered { status: asker.status(), headers: SessionHeaders(headers), failed }
             }
-            (Reaction::Refuse | Reaction::Admit, _) => refused(400),
+            (Reaction::Refuse | Reaction::Admit, _) => Admission::refused(400),
         }
     }
 
@@ -287,8 +308,12 @@ impl Exchange {
             return refuse(self, 403);
         }
         let asked = (&domain, Asker::Server);
-        match self.registrar.admit(now, mint, &self.tables, (flow, &request), asked) {
-            Admission::Answered(status, headers) => {
+        let admission = self.registrar.admit(now, mint, &self.tables, (flow, &request), asked);
+        if let Some(right) = admission.login() {
+            self.note_login(now, flow, right);
+        }
+        match admission {
+            Admission::Answered { status, headers, .. } => {
                 self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
             }
             Admission::Admitted { user: Some(user) } if user != read.aor.user() => refuse(self, 403),
@@ -306,6 +331,7 @@ impl Exchange {
         read: &RegisterRequest,
         domain: &DomainEntry,
     ) {
+        let room = self.room_of(domain.account);
         let Self { registrar, endpoint, desk, expire_at, .. } = self;
         let (id, live) = match registrar.live_of(&read.aor, domain) {
             Ok(found) => found,
@@ -331,7 +357,7 @@ impl Exchange {
             registrar.received(desk, now.wall, incoming);
         }
         let Some(live) = registrar.live.get_mut(&id) else { return };
-        let terms = Terms::of(&read.aor, domain);
+        let terms = Terms::of(&read.aor, domain, room);
         let decided =
             live.registration.register(read, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let (status, headers) = match decided {
@@ -347,6 +373,12 @@ impl Exchange {
         };
         endpoint.respond_to(now.moment, mint, transaction, status, &headers, None);
         registrar.touched.push(id);
+    }
+
+    /// How many bindings more an account may have: those that calls find are counted.
+    fn room_of(&self, account: AccountId) -> Option<usize> {
+        let most = usize::try_from(self.tables.account_limits(account).max_registrations?.get()).unwrap_or(usize::MAX);
+        Some(most.saturating_sub(self.registrar.bindings.of_account(account)))
     }
 
     /// Bindings that nobody refreshed end.
@@ -397,6 +429,7 @@ impl Exchange {
         aor: &Aor,
         command: &RegistrationCommand,
     ) -> Result<Option<Decided>, CommandRejection> {
+        let room = self.room_of(account);
         let Self { registrar, tables, desk, expire_at, .. } = self;
         let domain = tables.domain(aor.domain()).filter(|domain| domain.account == account);
         let domain = domain.ok_or(CommandRejection::NoDomain)?;
@@ -405,7 +438,7 @@ impl Exchange {
             registrar.forget_blank(id);
             return Ok(None);
         }
-        let terms = Terms::of(aor, domain);
+        let terms = Terms::of(aor, domain, room);
         let decided =
             live.registration.decide(command, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let events = match decided {

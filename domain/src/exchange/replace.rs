@@ -12,7 +12,7 @@ use crate::session::event::{Parties, ReplacementAsked};
 use crate::session::order::Context;
 use crate::session::sdp_of;
 use crate::sip::dialog::{DialogState, Role};
-use crate::sip::endpoint::Output;
+use crate::sip::endpoint::{Output, SessionHeaders};
 use crate::sip::wire::{Message, Replaces};
 use crate::time::Now;
 
@@ -78,6 +78,13 @@ impl Exchange {
             Some(named) if self.endpoint.dialog(named.leg).is_some_and(|dialog| dialog.role == Role::Uac) => named,
             Some(_) | None => return self.endpoint.answer_statelessly(flow, request, 481),
         };
+        if let Some(trunk) = trunk {
+            if let Some(seconds) = self.trunk_is_full(now.moment, trunk) {
+                let later = SessionHeaders(vec![("Retry-After".into(), seconds.to_string().into())]);
+                return self.endpoint.answer_statelessly_with(flow, request, 480, &later);
+            }
+            self.begin_leg(now.moment, trunk);
+        }
         let asked = ReplacementAsked {
             leg: LegId::from_bits(mint.bits()),
             replaces: named.leg,

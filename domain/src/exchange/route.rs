@@ -95,7 +95,7 @@ pub(super) fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> 
     if targets.is_empty() {
         let reason =
             "no target can be reached: its host name does not resolve, or no listener has its transport".into();
-        return Err(RouteRefused { status: 502, rule, reason });
+        return Err(RouteRefused { status: 502, rule, reason, retry_after: None });
     }
     Ok(RouteChosen {
         rule,
@@ -113,6 +113,7 @@ pub(super) fn refusal(refused: &Refused) -> RouteRefused {
         status: refused.refusal.status(),
         rule: rule_name(refused.reason.rule),
         reason: refused.refusal.to_string().into(),
+        retry_after: None,
     }
 }
 

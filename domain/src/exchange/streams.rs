@@ -16,6 +16,7 @@ impl Exchange {
             Err(unreadable) => unreadable.answerable(),
         };
         match request {
+            Some(request) if !self.hears(now, flow, request) => {}
             Some(request) => self.endpoint.answer_statelessly(flow, request, fault.status()),
             None => self.count(now, flow, Stateless::Unreadable),
         }

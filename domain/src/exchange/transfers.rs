@@ -209,6 +209,8 @@ impl Exchange {
         if let Some(live) = self.sessions.get_mut(&to) {
             live.legs += 1;
         }
+        self.recount(from);
+        self.recount(to);
     }
 
     /// The giving session has its leg back, if that is still there and was not joined; else it ends.

@@ -3,6 +3,7 @@
 use super::{Aor, Callee, Registration, RegistrationEvent, instance_of_gruu};
 use crate::address::Flow;
 use crate::domain_name::Hunt;
+use crate::ids::AccountId;
 use crate::sip::wire::Uri;
 use crate::time::WallTime;
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +16,8 @@ pub struct Bindings {
     due: BTreeSet<(WallTime, Aor)>,
     /// Addresses with bindings that came by a flow.
     flows: HashMap<Flow, Vec<Aor>>,
+    /// How many bindings an account's users have.
+    accounts: HashMap<AccountId, usize>,
     bindings: usize,
 }
 
@@ -35,7 +38,9 @@ impl Bindings {
             self.due.remove(&(due, aor.clone()));
         }
         let (count, flows) = (registration.bindings.len(), flows_of(registration));
+        let before = registration.account().map(|account| (account, count));
         change(registration);
+        let after = registration.account().map(|account| (account, registration.bindings.len()));
         self.bindings = self.bindings + registration.bindings.len() - count;
         if let Some(due) = registration.next_expiry() {
             self.due.insert((due, aor.clone()));
@@ -43,6 +48,9 @@ impl Bindings {
         let flows_now = flows_of(registration);
         if registration.is_empty() {
             self.registrations.remove(aor);
+        }
+        if before != after {
+            self.recount(before, after);
         }
         for gone in flows.iter().filter(|flow| !flows_now.contains(flow)) {
             self.leave(gone, aor);
@@ -52,6 +60,29 @@ impl Bindings {
             aors.reserve_exact(1);
             aors.push(aor.clone());
         }
+    }
+
+    /// Bindings of one account become another's, or more, or fewer.
+    fn recount(&mut self, before: Option<(AccountId, usize)>, after: Option<(AccountId, usize)>) {
+        if let Some((account, count)) = after {
+            *self.accounts.entry(account).or_default() += count;
+        }
+        if let Some((account, count)) = before
+            && let Some(all) = self.accounts.get_mut(&account)
+        {
+            *all = all.saturating_sub(count);
+        }
+        let accounts = &mut self.accounts;
+        for (account, _) in before.into_iter().chain(after) {
+            if accounts.get(&account) == Some(&0) {
+                accounts.remove(&account);
+            }
+        }
+    }
+
+    /// How many bindings an account's users have, expired ones that were not removed yet among them.
+    pub fn of_account(&self, account: AccountId) -> usize {
+        self.accounts.get(&account).copied().unwrap_or(0)
     }
 
     fn leave(&mut self, flow: &Flow, aor: &Aor) {
@@ -143,11 +174,14 @@ mod tests {
         register(&mut bindings, ALICE, &Device::at("sip:alice@192.0.2.1"), at(0));
         register(&mut bindings, ALICE, &Device::at("sip:alice@192.0.2.2").call_id("b"), at(0));
         assert_eq!((bindings.len(), bindings.aor_count()), (2, 1));
+        let account = bindings.get(&aor).and_then(Registration::account).unwrap();
+        assert_eq!((bindings.of_account(account), bindings.of_account(AccountId::from_bits(77))), (2, 0));
         assert_eq!(bindings.targets(&aor, Hunt::Parallel, at(1)).len(), 1);
         register(&mut bindings, ALICE, &Device::at("sip:alice@192.0.2.1").cseq(2).expires(0), at(1));
         register(&mut bindings, ALICE, &Device::at("sip:alice@192.0.2.2").call_id("b").cseq(2).expires(0), at(1));
         assert!(bindings.is_empty() && bindings.get(&aor).is_none());
         assert_eq!((bindings.next_expiry(), bindings.flows.len(), bindings.due.len()), (None, 0, 0));
+        assert!(bindings.accounts.is_empty());
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub enum CommandRejection {
     /// The user would have more bindings than the domain allows.
     #[error("the user has {0} bindings, as many as the domain allows: remove one first")]
     TooMany(u16),
+    /// The account would have more bindings than it may.
+    #[error("the account has as many registrations as it may (max_registrations)")]
+    AccountFull,
     /// Outside the domain's limits.
     #[error("expected {min} to {max} seconds, the limits of the domain")]
     Expires {
@@ -145,6 +148,9 @@ impl Registration {
         }
         if self.bindings(now).count() >= usize::from(terms.settings.max_bindings) {
             return Err(CommandRejection::TooMany(terms.settings.max_bindings));
+        }
+        if terms.room == Some(0) {
+            return Err(CommandRejection::AccountFull);
         }
         let device = Device {
             aor: terms.aor.clone(),

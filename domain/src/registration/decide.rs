@@ -49,6 +49,9 @@ impl Registration {
                 if growth > 0 && before.saturating_add_signed(growth) > most {
                     return Err(Rejection::TooMany { most: terms.settings.max_bindings });
                 }
+                if terms.room.is_some_and(|room| growth > isize::try_from(room).unwrap_or(isize::MAX)) && growth > 0 {
+                    return Err(Rejection::AccountFull);
+                }
                 events.extend(changes);
             }
         }

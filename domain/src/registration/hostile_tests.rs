@@ -113,6 +113,7 @@ fn mutated_registers_are_refused_or_answered_and_survive_the_log() {
             account: AccountId::from_bits(1),
             domain: DomainId::from_bits(2),
             settings: &settings,
+            room: None,
         };
         let mut id = || {
             ids += 1;

@@ -27,6 +27,9 @@ pub enum Rejection {
         /// The most.
         most: u16,
     },
+    /// 403: the account would have more bindings than it may.
+    #[error("the account has as many bindings as it may")]
+    AccountFull,
     /// 403: the contact is the address of record itself or its GRUU: calls would go round for ever.
     #[error("the contact is the address of record itself")]
     Loop,
@@ -43,7 +46,7 @@ impl Rejection {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
-            Self::TooMany { .. } | Self::Loop => 403,
+            Self::TooMany { .. } | Self::AccountFull | Self::Loop => 403,
             Self::NotFound => 404,
             Self::BadExtension(_) => 420,
             Self::TooBrief { .. } => 423,
@@ -60,6 +63,7 @@ impl Rejection {
             Self::Malformed(_)
             | Self::NotFound
             | Self::TooMany { .. }
+            | Self::AccountFull
             | Self::Loop
             | Self::OutOfOrder
             | Self::FirstHopLacksOutbound => None,

@@ -18,12 +18,14 @@ pub struct Terms<'a> {
     pub domain: DomainId,
     /// The domain's settings.
     pub settings: &'a DomainSettings,
+    /// How many bindings more the account may have; none where it has no limit.
+    pub room: Option<usize>,
 }
 
 impl<'a> Terms<'a> {
     /// The terms of a user of a domain.
-    pub const fn of(aor: &'a Aor, domain: &'a DomainEntry) -> Self {
-        Self { aor, account: domain.account, domain: domain.id, settings: &domain.settings }
+    pub const fn of(aor: &'a Aor, domain: &'a DomainEntry, room: Option<usize>) -> Self {
+        Self { aor, account: domain.account, domain: domain.id, settings: &domain.settings, room }
     }
 }
 

@@ -6,7 +6,7 @@ use super::resolved::{HostKey, Resolved};
 use super::sources::Sources;
 use super::targets::{TargetIndex, Targets};
 use super::{CredentialEntry, Destination, DomainEntry, Provisioned, ProvisioningEvent};
-use crate::account::{AccountEvent, MAX_DEPTH};
+use crate::account::{AccountEvent, AccountLimits, MAX_DEPTH};
 use crate::address::EdgeRole;
 use crate::credential::Username;
 use crate::ids::{AccountId, DomainId, NumberId, TrunkId};
@@ -45,6 +45,7 @@ pub(super) struct AccountRow {
     parent: Option<AccountIndex>,
     /// Also until its opening was seen.
     closed: bool,
+    limits: AccountLimits,
     carriers: Vec<TrunkId>,
 }
 
@@ -117,6 +118,7 @@ impl Tables {
         match event {
             AccountEvent::Opened(_) => (row.parent, row.closed) = (parent, false),
             AccountEvent::Closed(_) => row.closed = true,
+            AccountEvent::Limited(limited) => row.limits = limited.limits,
             AccountEvent::Renamed(_) | AccountEvent::KeyIssued(_) | AccountEvent::KeyRevoked(_) => {}
         }
     }
@@ -184,7 +186,8 @@ impl Tables {
     /// The place of an account, made where it is not known yet.
     fn place(&mut self, id: AccountId) -> AccountIndex {
         *self.account_index.entry(id).or_insert_with(|| {
-            self.accounts.push(AccountRow { id, revision: 0, parent: None, closed: true, carriers: vec![] });
+            let limits = AccountLimits::default();
+            self.accounts.push(AccountRow { id, revision: 0, parent: None, closed: true, limits, carriers: vec![] });
             AccountIndex(u32::try_from(self.accounts.len() - 1).unwrap_or(u32::MAX))
         })
     }
@@ -196,6 +199,11 @@ impl Tables {
             EdgeRole::Public => TrunkKind::Pbx,
         };
         self.trunks.get(&self.sources.find(kind, source)?)
+    }
+
+    /// Whether a source is a trunk, of either kind, on whichever edge.
+    pub fn is_trunk(&self, source: SocketAddr) -> bool {
+        [TrunkKind::Carrier, TrunkKind::Pbx].into_iter().any(|kind| self.sources.find(kind, source).is_some())
     }
 
     /// A trunk by its id.
@@ -228,6 +236,16 @@ impl Tables {
     /// Whether an account, or one above it, is closed; so is one that is not known.
     pub fn is_closed(&self, account: AccountId) -> bool {
         self.account_index.get(&account).is_none_or(|at| self.closed(*at).is_some())
+    }
+
+    /// An account, and those above it.
+    pub fn accounts_above(&self, account: AccountId) -> impl Iterator<Item = AccountId> + '_ {
+        self.index(account).into_iter().flat_map(|at| self.line(at)).map(|at| self.account(at).id)
+    }
+
+    /// What an account may have.
+    pub fn account_limits(&self, account: AccountId) -> AccountLimits {
+        self.index(account).map(|at| self.account(at).limits).unwrap_or_default()
     }
 
     /// How many numbers are claimed.

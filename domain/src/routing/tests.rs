@@ -1,7 +1,7 @@
 //! Calls through small exchanges.
 
 use super::*;
-use crate::account::{AccountClosed, AccountEvent, AccountOpened};
+use crate::account::{AccountClosed, AccountEvent, AccountLimited, AccountLimits, AccountOpened};
 use crate::address::{EdgeRole, Transport};
 use crate::ids::{AccountId, NumberId, TrunkId};
 use crate::log::{Position, Revision};
@@ -94,6 +94,18 @@ fn targets(decision: &Decision) -> Vec<&str> {
 
 fn refusal(result: Result<Decision, Box<Refused>>) -> Refusal {
     result.unwrap_err().refusal
+}
+
+#[test]
+fn what_is_an_accounts_is_also_of_those_above_it_and_each_has_limits_of_its_own() {
+    let mut exchange = Exchange::new();
+    let limits = AccountLimits { max_calls: Some(5.try_into().unwrap()), ..AccountLimits::default() };
+    exchange.apply(1, AccountEvent::Limited(AccountLimited { account: ROOT, limits, by: None }));
+    let above = |account| exchange.0.accounts_above(account).collect::<Vec<_>>();
+    assert_eq!((above(SUB), above(ROOT), above(STRANGER)), (vec![SUB, ROOT], vec![ROOT], vec![STRANGER]));
+    assert_eq!(above(AccountId::from_bits(99)), []);
+    let of = |account| exchange.0.account_limits(account);
+    assert_eq!((of(ROOT), of(SUB)), (limits, AccountLimits::default()));
 }
 
 #[test]

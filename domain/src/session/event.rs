@@ -261,6 +261,9 @@ pub struct RouteRefused {
     pub rule: Box<str>,
     /// Why, in one sentence without personal data.
     pub reason: Box<str>,
+    /// Where a limit is reached: seconds after which the caller may try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
 }
 
 /// See [`SessionEvent::LegInvited`].
@@ -329,6 +332,8 @@ pub enum RefusalCause {
     NoAnswer,
     /// We gave it up: the caller hung up, or another target answered.
     Cancelled,
+    /// Its trunk may have no more calls at a time, or in a second: no INVITE went.
+    AtLimit,
     /// No media ports are free.
     NoPorts,
     /// Its SDP cannot be relayed.

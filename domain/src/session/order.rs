@@ -1,7 +1,7 @@
 //! What a session's decisions ask of the endpoint and of media.
 
 use super::event::SessionEvent;
-use crate::ids::{LegId, TransferId};
+use crate::ids::{LegId, TransferId, TrunkId};
 use crate::media::MediaOrder;
 use crate::ports::Mint;
 use crate::sip::endpoint::{Body, InvitePlan, RequestPlan, SessionHeaders};
@@ -113,6 +113,8 @@ pub struct Context<'a> {
     pub now: Now,
     /// Randomness, ids, ports.
     pub mint: &'a mut dyn Mint,
+    /// Trunks of targets that take no call more now.
+    pub full: Vec<TrunkId>,
     /// What was decided so far.
     pub steps: Vec<Step>,
 }
@@ -120,7 +122,12 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context without steps.
     pub fn new(now: Now, mint: &'a mut dyn Mint) -> Self {
-        Self { now, mint, steps: Vec::new() }
+        Self::with_full(now, mint, Vec::new())
+    }
+
+    /// A context without steps in which these trunks take no call more.
+    pub fn with_full(now: Now, mint: &'a mut dyn Mint, full: Vec<TrunkId>) -> Self {
+        Self { now, mint, full, steps: Vec::new() }
     }
 
     /// Adds an order.

@@ -408,8 +408,10 @@ const fn after_refusal(cause: RefusalCause) -> LegStatus {
     match cause {
         // Its CANCEL is on the way: the wire still has to answer.
         RefusalCause::NoAnswer | RefusalCause::Cancelled | RefusalCause::Unacknowledged => LegStatus::Releasing,
-        RefusalCause::Response | RefusalCause::TimedOut | RefusalCause::NoPorts | RefusalCause::BadSdp => {
-            LegStatus::Gone
-        }
+        RefusalCause::Response
+        | RefusalCause::TimedOut
+        | RefusalCause::AtLimit
+        | RefusalCause::NoPorts
+        | RefusalCause::BadSdp => LegStatus::Gone,
     }
 }

@@ -4,6 +4,7 @@ use super::login::{by_address, is_by_address};
 use super::{HealthRule, Prefix, ReferRule, TrunkAddress, TrunkHealth, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
+use crate::limits::{CallLimits, MaxCalls, MaxCallsPerSecond};
 use crate::media::MediaSource;
 use crate::number::SipTarget;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,12 @@ pub struct TrunkSettings {
     /// What its callers and callees may ask for by REFER.
     #[serde(default)]
     pub refer: ReferRule,
+    /// Calls that it has at a time, in both directions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<MaxCalls>,
+    /// Calls that begin within any second, in both directions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls_per_second: Option<MaxCallsPerSecond>,
     /// When it counts as down.
     #[serde(default, skip_serializing_if = "TrunkHealth::is_default")]
     pub health: TrunkHealth,
@@ -116,6 +123,10 @@ pub struct TrunkPatch {
     pub large_requests: Option<LargeRequests>,
     /// See [`TrunkSettings::refer`].
     pub refer: Option<ReferRule>,
+    /// See [`TrunkSettings::max_calls`]; `Some(None)` takes it away.
+    pub max_calls: Option<Option<MaxCalls>>,
+    /// See [`TrunkSettings::max_calls_per_second`]; `Some(None)` takes it away.
+    pub max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
     /// See [`TrunkHealth::rule`].
     pub health: Option<HealthRule>,
     /// See [`TrunkHealth::interval`].
@@ -143,6 +154,8 @@ impl TrunkPatch {
             register: self.register.map_or(old.register, |register| register.map(Box::new)),
             large_requests: self.large_requests.unwrap_or(old.large_requests),
             refer: self.refer.unwrap_or(old.refer),
+            max_calls: self.max_calls.unwrap_or(old.max_calls),
+            max_calls_per_second: self.max_calls_per_second.unwrap_or(old.max_calls_per_second),
             health: TrunkHealth {
                 rule: self.health.unwrap_or(old.health.rule),
                 interval: self.health_interval.unwrap_or(old.health.interval),
@@ -247,6 +260,11 @@ impl TrunkSettings {
         }
         self.check_health()?;
         self.register.as_deref().map_or(Ok(()), check_register)
+    }
+
+    /// Its limits of calls.
+    pub const fn call_limits(&self) -> CallLimits {
+        CallLimits { calls: self.max_calls, per_second: self.max_calls_per_second }
     }
 
     fn check_health(&self) -> Result<(), UnusableSettings> {

@@ -161,6 +161,7 @@ fn leg_refused(refused: &LegRefused, legs: &[LegLine]) -> String {
         RefusalCause::TimedOut => format!("{who} gives no response at all"),
         RefusalCause::NoAnswer => format!("{who} rang until its time was up"),
         RefusalCause::Cancelled => format!("{who} is given up"),
+        RefusalCause::AtLimit => format!("{who} is not asked: its trunk has as many calls as it may"),
         RefusalCause::NoPorts => format!("{who} cannot be reached: no media ports are free"),
         RefusalCause::BadSdp => format!("{who} cannot be reached: its SDP cannot be relayed"),
         RefusalCause::Unacknowledged => format!("{who} rang, but could not be acknowledged ({})", refused.status),

@@ -115,7 +115,12 @@ fn routes() -> Vec<SessionEvent> {
     };
     let bare = RouteChosen { number: None, passed_over: Vec::new(), targets: Vec::new().into(), ..chosen.clone() };
     let transfer = RouteChosen { asked_by: Some(CALLEE), ..bare.clone() };
-    let refused = RouteRefused { status: 404, rule: "unknown".into(), reason: "nobody has this number".into() };
+    let refused = RouteRefused {
+        status: 404,
+        rule: "unknown".into(),
+        reason: "nobody has this number".into(),
+        retry_after: None,
+    };
     let chosen = [chosen, bare, transfer].map(SessionEvent::RouteChosen);
     chosen.into_iter().chain([SessionEvent::RouteRefused(refused)]).collect()
 }
@@ -141,6 +146,7 @@ fn legs() -> Vec<SessionEvent> {
         refused(408, RefusalCause::NoAnswer),
         refused(487, RefusalCause::Cancelled),
         refused(503, RefusalCause::NoPorts),
+        refused(480, RefusalCause::AtLimit),
         refused(488, RefusalCause::BadSdp),
         refused(481, RefusalCause::Unacknowledged),
         SessionEvent::LegsBridged(LegsBridged { caller: CALLER, callee: CALLEE }),

@@ -50,6 +50,30 @@ async fn an_account_is_renamed() {
 }
 
 #[tokio::test]
+async fn an_account_is_limited_by_one_above_it_and_not_by_itself() {
+    let world = World::new().await;
+    let acme = world.tenant("Acme").await;
+    let path = format!("/v1/accounts/{}", acme.id);
+    let none = world.get(&path).await.ok();
+    let of =
+        |shown: &Value| ["max_calls", "max_calls_per_second", "max_registrations"].map(|field| shown[field].clone());
+    assert_eq!(of(&none), [Value::Null, Value::Null, Value::Null]);
+    let limits = json!({"max_calls": 30, "max_calls_per_second": 5, "max_registrations": 200});
+    assert_eq!(of(&world.patch(&path, limits).await.ok()), [json!(30), json!(5), json!(200)]);
+    let changed = world.patch(&path, json!({"max_calls": null, "max_registrations": 300})).await.ok();
+    assert_eq!(of(&changed), [Value::Null, json!(5), json!(300)]);
+    assert_eq!(of(&world.get(&path).await.ok()), of(&changed));
+    for raised in [json!({"max_calls": 1_000}), json!({"max_registrations": null})] {
+        assert_eq!(world.ask(&acme, Method::PATCH, &path, raised).await.error().0, 409);
+    }
+    let unchanged = world.patch(&path, json!({"max_calls_per_second": 5})).await.ok();
+    assert_eq!(unchanged["position"], changed["position"]);
+    // Nobody is above the first account.
+    let root = format!("/v1/accounts/{}", world.root.id);
+    assert_eq!(world.patch(&root, json!({"max_calls": 7})).await.ok()["max_calls"], 7);
+}
+
+#[tokio::test]
 async fn closing_an_account_shuts_it_and_all_below_it_out() {
     let world = World::new().await;
     let acme = world.tenant("Acme").await;
@@ -83,6 +107,11 @@ async fn bad_values_are_told_with_their_field() {
         (json!({"name": "a", "colour": "red"}), "colour"),
     ] {
         world.post("/v1/accounts", body).await.names(field);
+    }
+    for field in ["max_calls", "max_calls_per_second", "max_registrations"] {
+        for wrong in [json!(0), json!(-1), json!(10_000_001), json!(1.5), json!("5")] {
+            world.patch(&path, json!({ field: wrong })).await.names(field);
+        }
     }
     world.patch(&path, json!({"status": "sleeping"})).await.names("status");
     world.patch(&path, json!({"id": "x"})).await.names("id");

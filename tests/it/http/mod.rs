@@ -6,6 +6,7 @@ mod accounts;
 mod credentials;
 mod domains;
 mod errors;
+mod injection;
 mod keys;
 mod numbers;
 mod operations;

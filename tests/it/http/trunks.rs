@@ -19,7 +19,8 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
         "name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080", "192.0.2.0/24"],
         "destination": "sip:127.0.0.1:5090", "prefixes": ["+1"], "priority": 1,
         "media_source": "latch", "ring_timeout": 30, "enabled": true, "large_requests": "tcp",
-        "refer": "internal", "health": "options", "health_interval": 60, "health_failures": 2,
+        "refer": "internal", "max_calls": 30, "max_calls_per_second": 5, "health": "options", "health_interval": 60,
+        "health_failures": 2,
     });
     let added = world.post("/v1/trunks", whole.clone()).await.created();
     for (field, value) in whole.as_object().unwrap() {
@@ -34,6 +35,8 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
         .ok();
     let now = (&changed["priority"], &changed["destination"], &changed["enabled"], &changed["prefixes"]);
     assert_eq!(now, (&json!(2), &Value::Null, &json!(false), &json!(["+1"])));
+    let changed = world.patch(&path, json!({"max_calls": null})).await.ok();
+    assert_eq!((&changed["max_calls"], &changed["max_calls_per_second"]), (&Value::Null, &json!(5)));
 
     world.delete(&path).await.with(204);
     world.get(&path).await.not_found();
@@ -43,7 +46,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
 async fn what_a_new_trunk_does_not_say_has_its_default() {
     let world = World::new().await;
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
-    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse", "health": "off", "health_interval": 30, "health_failures": 3, "registration": null, "reach": null});
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse", "max_calls": null, "max_calls_per_second": null, "health": "off", "health_interval": 30, "health_failures": 3, "registration": null, "reach": null});
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
     }
@@ -95,6 +98,10 @@ async fn bad_values_are_told_with_their_field() {
         (json!({"ring_timeout": "60"}), "ring_timeout"),
         (json!({"enabled": 1}), "enabled"),
         (json!({"codecs": []}), "codecs"),
+        (json!({"max_calls": 0}), "max_calls"),
+        (json!({"max_calls": 1_000_001}), "max_calls"),
+        (json!({"max_calls_per_second": 10_001}), "max_calls_per_second"),
+        (json!({"max_calls_per_second": "5"}), "max_calls_per_second"),
         (json!({"auth": "none"}), "auth"),
         (json!({"auth": "digest"}), "username"),
         (json!({"username": "acme"}), "password"),
@@ -116,6 +123,7 @@ async fn bad_values_are_told_with_their_field() {
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
     let path = format!("/v1/trunks/{}", text(&added["id"]));
     world.patch(&path, json!({"addresses": []})).await.names("addresses");
+    world.patch(&path, json!({"max_calls": 0})).await.names("max_calls");
     world.patch(&path, json!({"account": "x"})).await.names("account");
 }
 

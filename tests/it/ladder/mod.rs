@@ -22,8 +22,10 @@ pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
+mod guard;
 mod health;
 mod lessons;
+mod limits;
 mod login;
 mod messages;
 mod modify;
@@ -52,7 +54,9 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         attended::ALL,
         basic::ALL,
         fork::ALL,
+        guard::ALL,
         lessons::ALL,
+        limits::ALL,
         modify::ALL,
         early::ALL,
         health::ALL,

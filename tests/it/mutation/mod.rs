@@ -3,6 +3,7 @@
 
 mod corpus;
 mod mutate;
+mod sequences;
 mod views;
 
 use bytes::Bytes;
@@ -104,6 +105,52 @@ fn whatever_arrives_an_exchange_with_calls_goes_on_and_forgets_it() {
     let messages = usize::try_from(mutations() / 2 / BATCH * BATCH).unwrap();
     let enough = begun > messages / 50 && heard > messages / 5 && answered > messages / 10;
     assert!(enough, "{begun} sessions, {heard} events, {answered} stateless answers to {messages} messages");
+}
+
+/// Bytes of this process in memory: what allocators keep is in it.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
+/// Events of the log that strangers alone may cause.
+fn assert_only_summaries(world: &World) {
+    assert_eq!(world.watch.events().count(), 0);
+    assert_eq!(world.registered().len(), 0);
+    assert!(world.streams().iter().all(|stream| stream.category() == "edge"), "{:?}", world.streams());
+}
+
+#[test]
+fn strangers_make_no_event_but_summaries_and_no_memory_grow_however_much_they_say() {
+    let samples = corpus::samples();
+    let messages = mutations() / 2;
+    let mut world = World::new(5_000_000);
+    let mut settled = None;
+    for seed in 0..messages {
+        let mut chance = Chance::new(seed ^ 0x0a11_0000_0000);
+        let sample = &samples[usize::try_from(chance.below(samples.len() as u64)).unwrap()];
+        let bytes = Bytes::from(mutate::mutated(&mut chance, &samples, sample));
+        let culprit = Culprit(seed, &bytes);
+        let host = std::net::Ipv4Addr::from_bits(0x0b00_0000 + u32::try_from(chance.below(200_000)).unwrap());
+        let local = [EXCHANGE, PUBLIC][(seed % 2) as usize].parse().unwrap();
+        world.exchange_hears(Packet { local, from: (host, 5060).into(), bytes: bytes.clone() });
+        drop(culprit);
+        if seed % 1_000 == 0 {
+            world.pass(std::time::Duration::from_secs(1));
+        }
+        if seed == messages / 2 {
+            settled = Some(resident());
+        }
+    }
+    let census = world.exchange.census();
+    assert_eq!(Census { stateless_total: 0, ..census }, Census::default());
+    assert_eq!(census.stateless_total, messages, "everything is counted");
+    world.assert_nothing_left();
+    assert_only_summaries(&world);
+    // The sources are remembered at half time: another half of a million messages adds next to nothing. Tests beside this
+    // one take memory too, for a while.
+    let grown = resident().saturating_sub(settled.unwrap_or_default());
+    assert!(grown < 64 << 20, "{grown} bytes more than at half time");
 }
 
 #[test]

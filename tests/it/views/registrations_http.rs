@@ -262,6 +262,7 @@ async fn bad_values_and_refusals_are_told_with_their_field() {
     }
     for (answer, status, field) in [
         (Ok(Err(CommandRejection::TooMany(10))), 409, Value::Null),
+        (Ok(Err(CommandRejection::AccountFull)), 409, Value::Null),
         (Ok(Err(CommandRejection::Taken)), 409, json!("contact")),
         (Ok(Err(CommandRejection::Loop)), 422, json!("contact")),
         (Ok(Err(CommandRejection::Contact)), 422, json!("contact")),

@@ -333,7 +333,12 @@ pub fn hold(number: u16) -> CallScript {
 pub fn refused(number: u16) -> CallScript {
     let script = CallScript::new(number).offered();
     let leg = script.caller_leg();
-    let refusal = RouteRefused { status: 404, rule: "no-such-number".into(), reason: "no rule serves it".into() };
+    let refusal = RouteRefused {
+        status: 404,
+        rule: "no-such-number".into(),
+        reason: "no rule serves it".into(),
+        retry_after: None,
+    };
     script
         .event(SessionEvent::RouteRefused(refusal))
         .sent(0, "INVITE", 404, 1, Body::Empty)

@@ -24,7 +24,7 @@ use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::seal::SealKey;
-use domain::exchange::{Census, Exchange, ExchangeSettings, Listener};
+use domain::exchange::{Census, Exchange, ExchangeSettings, GuardSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{AppendError, Committed, Outcome, Position, Revision, StreamName};
 use domain::media::{MediaReport, MediaSource, PathId, PortPair};
@@ -404,6 +404,7 @@ impl World {
         let left = Census { stateless_total: 0, ..census };
         assert_eq!(left, Census::default(), "{}", self.ladder);
         assert_eq!(self.frozen, [], "{}", self.ladder);
+        assert_eq!(self.exchange.audit_counts(), [vec![], vec![]], "calls stay counted\n{}", self.ladder);
         assert_eq!(self.mint.ports.taken(), 0, "media ports remain\n{}", self.ladder);
         assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
         self.watch.assert_sessions_ended();
@@ -419,6 +420,7 @@ impl World {
         let left = Census { stateless_total: 0, ..self.exchange.census() };
         assert_eq!(left, Census { frozen: 1, ..Census::default() }, "{}", self.ladder);
         assert_eq!(self.frozen, std::slice::from_ref(why));
+        assert_eq!(self.exchange.audit_counts(), [vec![], vec![]], "calls stay counted\n{}", self.ladder);
         self.examine();
         self.ended = true;
     }
@@ -513,5 +515,6 @@ fn settings(epoch: u32) -> ExchangeSettings {
             listener(EXCHANGE, EdgeRole::Carrier, Transport::Tcp),
             listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
         ],
+        guard: GuardSettings::default(),
     }
 }

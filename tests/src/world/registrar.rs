@@ -1,14 +1,30 @@
 //! The exchange as a registrar: its end and next start, streams that are read anew, commands of the API.
 
 use super::seed::SeedKeys;
-use super::{ACCOUNT, World, autopsy, settings, tables};
-use domain::exchange::{Decided, EdgeCount, EdgeSummarised, Exchange};
+use super::{ACCOUNT, Packet, World, autopsy, settings, tables};
+use domain::exchange::{Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 impl World {
+    /// A world whose exchange limits strangers so.
+    pub fn guarded(guard: GuardSettings) -> Self {
+        let settings = ExchangeSettings { guard, ..settings(1) };
+        let mut world = Self::default();
+        world.exchange = Exchange::new(settings, tables());
+        world
+    }
+
+    /// A datagram reaches the exchange, and what it says to that is thrown away: for floods.
+    pub fn exchange_hears(&mut self, packet: Packet) {
+        let Packet { local, from, bytes } = packet;
+        let flow = self.flow(local, from);
+        self.exchange.receive(self.now, &mut self.mint, flow, bytes);
+        drop(self.exchange.effects());
+    }
+
     /// The process ends and starts again. Where `restores`, the open streams of registrations are taken up again, as
     /// every start does; without, nobody has told the exchange of them yet.
     pub fn restart(&mut self, restores: bool) {
@@ -81,13 +97,29 @@ impl World {
     /// What the edge's summaries in the log count.
     pub fn edge_counts(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
-        for event in autopsy::everything(&self.log).iter().filter(|event| event.stream.category() == "edge") {
-            let summary: EdgeSummarised = serde_json::from_slice(&event.data).unwrap();
-            for EdgeCount { what, times, .. } in summary.counts {
-                *counts.entry(what.into_string()).or_default() += times;
-            }
+        for EdgeCount { what, times, .. } in self.edge_summaries().into_iter().flat_map(|summary| summary.counts) {
+            *counts.entry(what.into_string()).or_default() += times;
         }
         counts
+    }
+
+    /// The sources that the edge's summaries name, with the requests of theirs that were dropped, and how many bans.
+    pub fn edge_worst(&self) -> (Vec<(String, u32)>, u64) {
+        let summaries = self.edge_summaries();
+        let bans = summaries.iter().map(|summary| summary.bans).sum();
+        let worst = summaries.into_iter().flat_map(|summary| summary.worst);
+        (worst.map(|EdgeSource { source, dropped, .. }| (source.into_string(), dropped)).collect(), bans)
+    }
+
+    fn edge_summaries(&self) -> Vec<EdgeSummarised> {
+        let all = autopsy::everything(&self.log);
+        let of = all.iter().filter(|event| event.stream.category() == "edge");
+        of.map(|event| serde_json::from_slice(&event.data).unwrap()).collect()
+    }
+
+    /// Every stream in the log.
+    pub fn streams(&self) -> std::collections::BTreeSet<StreamName> {
+        autopsy::everything(&self.log).iter().map(|event| event.stream.clone()).collect()
     }
 
     /// Every event of registrations in the log.

@@ -38,6 +38,8 @@ impl World {
             let read = self.read_unread();
             if effects.is_empty() && appends.is_empty() && outcomes.is_empty() && !read && !self.commit_hesitantly() {
                 if !self.exchange.waits_for_log() {
+                    let [should, are] = self.exchange.audit_counts();
+                    assert_eq!(are, should, "calls are counted otherwise than they run\n{}", self.ladder);
                     return;
                 }
                 ahead = Duration::from_millis(100);

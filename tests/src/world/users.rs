@@ -129,6 +129,11 @@ impl World {
         self.learn("trunk", "TrunkChanged", json!({ "id": id, "account": account, "settings": settings }));
     }
 
+    /// The limits of the account are these from now on.
+    pub fn limit_account(&mut self, limits: Value) {
+        self.learn("account", "AccountLimited", json!({ "account": AccountId::from_bits(1), "limits": limits }));
+    }
+
     /// A domain whose users are known by address has this rule for transfers from now on.
     pub fn set_domain(&mut self, id: u128, name: &str, addresses: &[&str], refer: &str) {
         let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));

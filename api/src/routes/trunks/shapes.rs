@@ -6,6 +6,7 @@ use adapters::provisioning::{Listed, Unavailable};
 use domain::account::Name;
 use domain::credential::{AuthRule, Password, Username};
 use domain::ids::{AccountId, TrunkId};
+use domain::limits::{MaxCalls, MaxCallsPerSecond};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
@@ -78,6 +79,14 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = String, pattern = "^(refuse|internal|any)$", default = "refuse")]
     refer: ReferRule,
+    /// Calls that it has at a time, in both directions together: 1 to 1000000. Without it there is no limit.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    max_calls: Option<MaxCalls>,
+    /// Calls that begin within any second, in both directions together: 1 to 10000. Without it there is no limit.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    max_calls_per_second: Option<MaxCallsPerSecond>,
     /// What tells whether calls to it have a chance: `off` nothing, `failures` what calls meet there (no answer, 503),
     /// `options` also OPTIONS every so often. Others are tried instead of one that is down.
     #[serde(default)]
@@ -166,6 +175,8 @@ impl NewTrunk {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
+            max_calls: self.max_calls,
+            max_calls_per_second: self.max_calls_per_second,
             health: TrunkHealth { rule: self.health, interval: self.health_interval, failures: self.health_failures },
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
@@ -209,6 +220,14 @@ pub struct TrunkChanges {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     refer: Option<ReferRule>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    max_calls: Option<Option<MaxCalls>>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     auth: Option<AuthRule>,
@@ -263,6 +282,8 @@ impl TrunkChanges {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
+            max_calls: self.max_calls,
+            max_calls_per_second: self.max_calls_per_second,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
             health: self.health,
@@ -306,6 +327,10 @@ pub struct Trunk {
     large_requests: LargeRequests,
     #[schema(value_type = String)]
     refer: ReferRule,
+    #[schema(value_type = Option<u32>)]
+    max_calls: Option<MaxCalls>,
+    #[schema(value_type = Option<u32>)]
+    max_calls_per_second: Option<MaxCallsPerSecond>,
     #[schema(value_type = String)]
     health: HealthRule,
     health_interval: u16,
@@ -390,6 +415,8 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             auth: settings.auth,
             large_requests: settings.large_requests,
             refer: settings.refer,
+            max_calls: settings.max_calls,
+            max_calls_per_second: settings.max_calls_per_second,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
             health: settings.health.rule,

@@ -34,6 +34,13 @@ impl Session {
         }
     }
 
+    /// The status where no leg could be begun: there are targets, so what lacks is something of ours, unless each has a
+    /// trunk that takes no more calls.
+    pub(super) fn none_begun(&self) -> u16 {
+        let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
+        if best(of_hunt.filter_map(|leg| leg.refused)) == AT_LIMIT { 480 } else { 500 }
+    }
+
     /// Begins a leg toward a target; `false` where that cannot be.
     fn try_target(&mut self, context: &mut Context<'_>, index: usize) -> bool {
         let Some(target) = self.targets.get(index).cloned() else { return false };
@@ -41,6 +48,10 @@ impl Session {
         let leg = LegId::from_bits(context.mint.bits());
         let invited = LegInvited { leg, target: place, trunk: target.trunk };
         self.record(context, SessionEvent::LegInvited(invited));
+        if target.trunk.is_some_and(|trunk| context.full.contains(&trunk)) {
+            self.leg_failed(context, leg, 480, RefusalCause::AtLimit);
+            return false;
+        }
         self.expect_early(leg);
         let body = match self.offer_for(context, caller, leg) {
             Ok(body) => body,
@@ -123,7 +134,10 @@ impl Session {
         let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
         let heard = best(of_hunt.filter_map(|leg| leg.refused));
         match transfers {
+            true if heard == AT_LIMIT => self.fail_transfer(context, 480, "no target could be invited"),
             true => self.fail_transfer(context, super::refuse::mapped(heard), "no target answered"),
+            // That nothing was free is no answer of anybody.
+            false if heard == AT_LIMIT => self.refuse_caller(context, 480, heard),
             false => self.refuse_caller(context, super::refuse::mapped(heard), heard),
         }
     }
@@ -177,6 +191,7 @@ fn lets_hunt((status, cause): (u16, RefusalCause), target: Option<&Target>) -> b
         RefusalCause::Response => super::refuse::fails_over(status, target),
         RefusalCause::TimedOut
         | RefusalCause::NoAnswer
+        | RefusalCause::AtLimit
         | RefusalCause::NoPorts
         | RefusalCause::Cancelled
         | RefusalCause::Unacknowledged => true,
@@ -192,9 +207,14 @@ const fn verdict((status, cause): (u16, RefusalCause)) -> Option<u16> {
         RefusalCause::Unacknowledged if matches!(status, 408 | 481) => Some(504),
         RefusalCause::Unacknowledged => Some(status),
         RefusalCause::NoAnswer => Some(480),
+        RefusalCause::AtLimit => Some(AT_LIMIT),
         RefusalCause::Cancelled => None,
     }
 }
+
+/// Stands for a trunk that takes no more calls, among what targets said: worse than all that. The caller hears 480, for
+/// 503 would make a carrier stop all calls.
+const AT_LIMIT: u16 = 0;
 
 /// The best of all responses: a 6xx, else what the caller can act on, else what a person did (nobody picked up before
 /// busy: a call counts as busy only if it rang nowhere in vain), then other 4xx, then the rest; 503 last, since it is
@@ -219,6 +239,7 @@ const fn rank(status: u16) -> u8 {
         400..=499 => 4,
         300..=399 => 7,
         504 => 9,
+        AT_LIMIT => 11,
         503 => 10,
         _ => 8,
     }
@@ -254,6 +275,15 @@ mod tests {
     #[test]
     fn a_challenge_a_redirect_and_a_503_are_heard_only_where_there_is_nothing_else() {
         assert_eq!([heard(&[401, 404]), heard(&[407, 302]), heard(&[503, 500]), heard(&[503])], [404, 407, 500, 503]);
+    }
+
+    #[test]
+    fn a_trunk_at_its_limit_is_heard_of_only_where_nobody_said_anything() {
+        let full = (480, RefusalCause::AtLimit);
+        assert_eq!(best([full, (503, RefusalCause::Response)].into_iter()), 503);
+        assert_eq!(best([(404, RefusalCause::Response), full].into_iter()), 404);
+        assert_eq!(best([full, full].into_iter()), AT_LIMIT);
+        assert!(lets_hunt(full, None));
     }
 
     #[test]

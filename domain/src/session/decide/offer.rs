@@ -73,9 +73,16 @@ impl Session {
                 }
             }
             Err(refused) => {
-                let status = refused.status;
+                let (status, retry_after) = (refused.status, refused.retry_after);
                 self.record(context, SessionEvent::RouteRefused(refused));
-                self.refuse_caller(context, status, status);
+                match retry_after {
+                    None => self.refuse_caller(context, status, status),
+                    Some(seconds) => {
+                        let header = ("Retry-After".into(), seconds.to_string().into());
+                        // Nobody was asked: it is a failure, whatever its status says of persons.
+                        self.refuse_caller_with(context, status, 500, SessionHeaders(vec![header]));
+                    }
+                }
             }
         }
     }
@@ -89,8 +96,7 @@ impl Session {
             self.agree(caller);
         }
         if !self.try_next_group(context) {
-            // Targets there are: what lacks is something of ours.
-            self.refuse_caller(context, 500, 500);
+            self.refuse_caller(context, self.none_begun(), 500);
         }
     }
 }

@@ -59,8 +59,19 @@ impl Session {
 
     /// Gives the caller its final response. `heard` is what the far end said, before mapping.
     pub(super) fn refuse_caller(&mut self, context: &mut Context<'_>, status: u16, heard: u16) {
+        self.refuse_caller_with(context, status, heard, SessionHeaders::default());
+    }
+
+    /// As [`Session::refuse_caller`], with headers.
+    pub(super) fn refuse_caller_with(
+        &mut self,
+        context: &mut Context<'_>,
+        status: u16,
+        heard: u16,
+        headers: SessionHeaders,
+    ) {
         let Some(leg) = self.caller().map(|leg| leg.id) else { return };
-        context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body: None });
+        context.order(Order::Answer { leg, status, headers, body: None });
         let cause = match heard {
             486 | 600 => EndCause::Busy,
             480 => EndCause::NoAnswer,

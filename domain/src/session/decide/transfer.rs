@@ -136,7 +136,7 @@ impl Session {
         self.record(context, SessionEvent::RouteChosen(chosen));
         self.tell(context, leg, 100);
         if !self.try_next_group(context) {
-            self.fail_transfer(context, 500, "no target could be invited");
+            self.fail_transfer(context, self.none_begun(), "no target could be invited");
         }
     }
 

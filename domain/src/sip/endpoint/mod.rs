@@ -169,10 +169,23 @@ pub enum Stateless {
     RegisterRepeat,
     /// A MESSAGE or its answer that came or went again.
     MessageRepeat,
+    /// A request that was not heard, and why.
+    Dropped(Dropped),
     /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
     Ping,
     /// What came to it.
     PingAnswered,
+}
+
+/// Why a request was dropped before it came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Its source asks more than it may.
+    Flood,
+    /// Its source failed to prove itself, or scanned, too often.
+    Banned,
+    /// A scanner sent it.
+    Scanner,
 }
 
 /// What came out of the endpoint.

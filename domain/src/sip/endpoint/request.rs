@@ -34,6 +34,14 @@ impl Endpoint {
         }
     }
 
+    /// Whether a request belongs to a transaction or dialog that is remembered.
+    pub fn knows(&self, request: &Message) -> bool {
+        let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return false };
+        let tag = || request.to().ok().and_then(|to| LegId::from_tag(to.tag()?));
+        self.server_keys.contains_key(&server_key(&via, method))
+            || tag().and_then(|leg| self.dialogs.get(&leg)).is_some_and(|dialog| dialog.matches(request))
+    }
+
     /// A request whose transaction exists: a retransmission, an ACK to a refusal, or (found by its INVITE) a CANCEL.
     fn receive_repeat(
         &mut self,
