@@ -374,11 +374,13 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
-                Notice::Restored(events) => {
-                    if let Err(error) = exchange.restore_registration(now, mint, &events, &**keyring) {
+                Notice::Restored(stream, events) => {
+                    if let Err(error) = exchange.restore_registration(now, mint, (&stream, &events), &**keyring) {
                         tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
                     }
+                    waiting.decide_again(exchange, now, mint);
                 }
+                Notice::Serve => exchange.serve(),
                 Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
                 Notice::Drain => exchange.drain(),
                 Notice::ReleaseAll => exchange.release_all(now, mint),

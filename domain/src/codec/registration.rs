@@ -59,6 +59,7 @@ registration_codec! {
     BindingAdded(device),
     BindingRefreshed(device),
     BindingRemoved,
+    BindingsStated(table),
 }
 
 /// Makes an event ready for the log; `id` is the identity it will be stored under.

@@ -5,6 +5,8 @@
 //! [`Exchange::appends`] to submit, [`Exchange::landed`] for each outcome, and [`Exchange::effects`] to carry out.
 
 mod about;
+mod addresses;
+mod bindings;
 mod caller;
 mod edge;
 mod held;
@@ -16,14 +18,15 @@ mod registrar;
 mod replace;
 mod restore;
 mod route;
+mod stage;
 mod streams;
 mod transfers;
 
 pub use about::{Census, ExchangeSettings};
+pub use bindings::{Commanded, Decided};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
 pub use held::{Bound, Effect, Held};
 pub use outbox::{Landed, Outbox};
-pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
@@ -78,9 +81,7 @@ pub struct Exchange {
     next_summary: Option<Moment>,
     /// When the next binding may have expired.
     expire_at: Option<Moment>,
-    draining: bool,
-    /// Streams of registrations to be read.
-    unread: Vec<crate::log::StreamName>,
+    stage: stage::Stage,
     frozen: usize,
     live_sessions: usize,
     /// See [`Exchange::ring_instead`].
@@ -88,7 +89,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange without calls.
+    /// An exchange without calls. It serves nobody before [`Exchange::serve`].
     pub fn new(settings: ExchangeSettings, tables: Tables) -> Self {
         let edge_outbox = Outbox::new(settings.edge_stream.clone(), Uuid::nil(), settings.node);
         let secret = |purpose: &[u8]| *blake3::keyed_hash(settings.secret.expose(), purpose).as_bytes();
@@ -111,8 +112,7 @@ impl Exchange {
             edge_outbox,
             next_summary: None,
             expire_at: None,
-            draining: false,
-            unread: Vec::new(),
+            stage: stage::Stage::default(),
             frozen: 0,
             live_sessions: 0,
             instead: None,
@@ -205,11 +205,6 @@ impl Exchange {
     #[doc(hidden)]
     pub fn ring_instead(&mut self, targets: Vec<Target>) {
         self.instead = Some(targets);
-    }
-
-    /// From here on new calls are refused with 503; the running ones go on.
-    pub const fn drain(&mut self) {
-        self.draining = true;
     }
 
     /// Ends every call that still runs.
@@ -373,8 +368,8 @@ impl Exchange {
 
     /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
     fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if self.draining {
-            return self.endpoint.answer_statelessly(flow, &request, 503);
+        if !self.stage.takes_calls() {
+            return self.turn_away(flow, &request);
         }
         let role = self.role_of(flow);
         let (Some(called), Some(parties)) = (route::called(&request), route::parties(&request)) else {

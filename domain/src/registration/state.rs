@@ -47,6 +47,7 @@ impl Registration {
                 self.account = Some(*account);
                 self.bindings.retain(|known| known.id != *binding);
             }
+            RegistrationEvent::BindingsStated(stated) => self.state(stated),
         }
     }
 

@@ -661,3 +661,60 @@ fn an_address_whose_devices_are_masked_rings_nobody() {
     assert!(erased.is_empty() && !world.registration.is_empty());
     assert_eq!(erased.account(), Some(ACCOUNT));
 }
+
+/// Numbers that look drawn, from a seed.
+struct Drawn(u64);
+
+impl Drawn {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+#[test]
+fn a_summary_says_what_all_events_before_it_say() {
+    let aor: Aor = ALICE.parse().unwrap();
+    let account = AccountId::from_bits(1);
+    for seed in 0..200 {
+        let (mut drawn, mut world) = (Drawn(seed), given());
+        // As the log has it from its beginning, and from each summary on.
+        let (mut whole, mut since): (Vec<_>, Vec<(usize, RegistrationEvent)>) = (vec![], vec![]);
+        for step in 0..40 {
+            world.now += i64::try_from(drawn.below(200)).unwrap();
+            let n = drawn.below(4);
+            let contact = format!("sip:alice@192.0.2.{}", drawn.below(3));
+            let mut device = Device::at(&contact).call_id(&n.to_string()).cseq(step + 1).from(5_060 + n as u16);
+            if drawn.below(2) == 0 {
+                device = device.instance(&format!("urn:uuid:{n}"));
+            }
+            if drawn.below(3) == 0 {
+                device = device.with(";reg-id=1");
+            }
+            let device = device.expires([0, 60, 600, 3_600][drawn.below(4) as usize]);
+            if let Ok((events, _)) = world.try_register(&device) {
+                whole.extend(events.into_iter().map(|event| (at(world.now), event)));
+            }
+            if drawn.below(5) == 0 {
+                since.push((whole.len(), world.registration.stated(&aor, account)));
+            }
+        }
+        let fold = |mut registration: Registration, events: &[(crate::time::WallTime, RegistrationEvent)]| {
+            events.iter().for_each(|(time, event)| registration.apply(*time, event));
+            registration
+        };
+        let told = fold(Registration::default(), &whole);
+        assert_eq!(told, world.registration);
+        for (place, stated) in since {
+            let mut summed = Registration::default();
+            // What was known before a summary counts no more.
+            if place % 2 == 0 {
+                summed = fold(summed, &whole[place / 2..place]);
+            }
+            summed.apply(at(0), &stated);
+            let account = summed.account();
+            let summed = fold(summed, &whole[place..]);
+            assert_eq!((&summed.bindings, account), (&told.bindings, Some(ACCOUNT)), "seed {seed}, summary at {place}");
+        }
+    }
+}

@@ -114,7 +114,9 @@ impl Projection for Registrations {
                     RegistrationEvent::BindingAdded(event) => added.push((change, event)),
                     RegistrationEvent::BindingRefreshed(event) => refreshed.push((change, event)),
                     RegistrationEvent::BindingRemoved(event) => removed.push((change, event)),
-                    RegistrationEvent::RegisterReceived(_) | RegistrationEvent::RegisterAnswered(_) => {}
+                    RegistrationEvent::RegisterReceived(_)
+                    | RegistrationEvent::RegisterAnswered(_)
+                    | RegistrationEvent::BindingsStated(_) => {}
                 }
             }
             // The order of every binding's life: ids of bindings are never used again.

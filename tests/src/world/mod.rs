@@ -112,6 +112,8 @@ pub struct World {
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
     reads_held: bool,
+    /// The most events that a stream of a registration was taken up from.
+    pub most_read: usize,
     /// Which start of the process it is.
     epoch: u32,
     /// Whether it was seen that nothing is left.
@@ -169,7 +171,7 @@ impl World {
         ];
         Self {
             now,
-            exchange: Exchange::new(settings(1), tables()),
+            exchange: serving(Exchange::new(settings(1), tables())),
             log: Arc::new(MemoryLog::new()),
             mint: SeedMint::new(seed),
             outcomes: Arc::default(),
@@ -191,6 +193,7 @@ impl World {
             frozen: Vec::new(),
             unread: Vec::new(),
             reads_held: false,
+            most_read: 0,
             epoch: 1,
             ended: false,
             network: None,
@@ -462,6 +465,11 @@ fn mask_legs(text: &str) -> String {
             if is_leg(word) { part.replace(word, "LEG") } else { part.to_owned() }
         })
         .collect()
+}
+
+fn serving(mut exchange: Exchange) -> Exchange {
+    exchange.serve();
+    exchange
 }
 
 fn tables() -> Tables {

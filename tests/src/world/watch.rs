@@ -157,8 +157,8 @@ impl Watch {
     fn registered(&mut self, stream: &StreamName, registering: Registering) {
         self.allowed.extend(registering.answers.into_iter().map(|wire| (wire.flow, wire.bytes)));
         for (at, event) in registering.events {
-            if let Some(device) = event.device() {
-                self.addresses.insert(stream.clone(), device.aor.clone());
+            if let Some(aor) = event.aor() {
+                self.addresses.insert(stream.clone(), aor.clone());
             }
             if let Some(aor) = self.addresses.get(stream) {
                 self.bindings.entry(aor.clone()).or_default().apply(at, &event);

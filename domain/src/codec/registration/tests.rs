@@ -5,7 +5,8 @@ use crate::address::{Flow, Transport};
 use crate::ids::{AccountId, BindingId, DomainId, KeyId};
 use crate::log::{EventHash, Position, Revision, StreamName};
 use crate::registration::{
-    BindingAdded, BindingRefreshed, BindingRemoved, Q, RegisterAnswered, RegisterReceived, RemovalCause,
+    BindingAdded, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Q, RegisterAnswered, RegisterReceived,
+    RemovalCause, StatedTable,
 };
 use crate::session::event::Wire;
 use crate::time::WallTime;
@@ -137,5 +138,26 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         }),
         &format!(r#"{{{binding},{account},"cause":"flow-lost","by":"SK00000000000000000000000000000009"}}"#),
     );
-    assert_eq!(KINDS.len(), 5);
+    let stated = BindingStated {
+        binding: BINDING,
+        cseq: 6,
+        q: Q::read("0.5"),
+        reg_id: Some(1),
+        since: WallTime::from_micros(1),
+        refreshed: WallTime::from_micros(2),
+        until: Some(WallTime::from_micros(60_000_000)),
+        api: false,
+    };
+    let by_api = BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, ..stated.clone() };
+    stored_as(
+        &RegistrationEvent::BindingsStated(BindingsStated {
+            account: ACCOUNT,
+            bindings: vec![stated, by_api],
+            table: StatedTable { aor: "alice@a.example".parse().unwrap(), devices: vec![device(), device()] }.into(),
+        }),
+        &format!(
+            r#"{{{account},"bindings":[{{{binding},"cseq":6,"q":500,"reg_id":1,"since":1,"refreshed":2,"until":60000000}},{{{binding},"cseq":0,"since":1,"refreshed":2,"api":true}}]}}"#
+        ),
+    );
+    assert_eq!((KINDS.len(), KINDS.last()), (6, Some(&BindingsStated::KIND)));
 }

@@ -1,0 +1,52 @@
+//! How far the exchange is: it says no to nobody before it knows everybody, and takes no new calls before it stops.
+
+use super::Exchange;
+use crate::address::{EdgeRole, Flow};
+use crate::sip::endpoint::SessionHeaders;
+use crate::sip::wire::{HeaderName, Message};
+
+/// Seconds after which who came too early may come again.
+const RETRY_AFTER: &str = "5";
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stage {
+    loaded: bool,
+    draining: bool,
+}
+
+impl Stage {
+    /// Whether it is known whom there is.
+    pub(super) const fn is_loaded(self) -> bool {
+        self.loaded
+    }
+
+    /// Whether new calls are taken.
+    pub(super) const fn takes_calls(self) -> bool {
+        self.loaded && !self.draining
+    }
+}
+
+impl Exchange {
+    /// Tables and bindings are there: from here on requests are judged. Before, REGISTER and INVITE get 503: a phone must
+    /// not think that its account is gone, nor a carrier that a number is, because we start.
+    pub const fn serve(&mut self) {
+        self.stage.loaded = true;
+    }
+
+    /// From here on new calls are refused with 503; the running ones go on.
+    pub const fn drain(&mut self) {
+        self.stage.draining = true;
+    }
+
+    /// 503 for now. Toward carriers without Retry-After: one that obeys it would send nobody's calls for so long. [E5]
+    pub(super) fn turn_away(&mut self, flow: Flow, request: &Message) {
+        let name = HeaderName::RetryAfter.canonical().unwrap_or_default();
+        let later = || vec![(name.into(), RETRY_AFTER.into())];
+        let headers = match (self.role_of(flow), self.stage.loaded) {
+            (EdgeRole::Public, false) => later(),
+            (EdgeRole::Public, true) | (EdgeRole::Carrier, _) => vec![],
+        };
+        self.endpoint.answer_statelessly_with(flow, request, 503, &SessionHeaders(headers));
+    }
+}
