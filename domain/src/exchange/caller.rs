@@ -10,7 +10,7 @@ use crate::address::{EdgeRole, Flow};
 use crate::ids::{CredentialId, DomainId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
-use crate::sip::digest::{Asker, DigestSecret};
+use crate::sip::digest::{Asker, DigestSecret, Realm};
 use crate::sip::endpoint::SessionHeaders;
 use crate::sip::wire::{Host, Message};
 use crate::time::Now;
@@ -101,7 +101,8 @@ impl Exchange {
         let realm = self.domain(flow);
         let Self { registrar, tables, .. } = self;
         let secret = |username: &str| tables.trunk_of_login(username).and_then(|trunk| secret_of(trunk, &realm));
-        match registrar.ask(now, mint, request, (&realm, Asker::Proxy), secret) {
+        let Ok(asked) = Realm::new(&realm) else { return refuse(500) };
+        match registrar.ask(now, mint, request, (&asked, Asker::Proxy), secret) {
             Admission::Answered(status, headers) => Err((status, headers)),
             Admission::Admitted { user } => {
                 let trunk = user.and_then(|user| tables.trunk_of_login(&user));

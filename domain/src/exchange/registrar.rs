@@ -91,7 +91,9 @@ impl Registrar {
             Some(true) => {
                 let lookup =
                     |user: &str| tables.credential(domain.name.as_str(), user).and_then(|known| known.secret.clone());
-                self.ask(now, mint, request, (domain.name.as_str(), asker), lookup)
+                let Ok(realm) = Realm::new(domain.name.as_str()) else { return refused(500) };
+                let realm = realm.asking(domain.settings.digest.clone().unwrap_or_default());
+                self.ask(now, mint, request, (&realm, asker), lookup)
             }
         }
     }
@@ -102,17 +104,16 @@ impl Registrar {
         now: Now,
         mint: &mut dyn Mint,
         request: &Message,
-        (realm, asker): (&str, Asker),
+        (realm, asker): (&Realm, Asker),
         lookup: impl FnOnce(&str) -> Option<DigestSecret>,
     ) -> Admission {
         let refused = |status| Admission::Answered(status, SessionHeaders::default());
-        let Ok(realm) = Realm::new(realm) else { return refused(500) };
-        let verdict = self.challenger.verify(now.moment, &realm, &Presented::by(request, asker), lookup);
+        let verdict = self.challenger.verify(now.moment, realm, &Presented::by(request, asker), lookup);
         match (verdict.reaction(), verdict) {
             (Reaction::Admit, Verdict::Accepted { username, .. }) => Admission::Admitted { user: Some(username) },
             (Reaction::Challenge { stale }, _) => {
                 let name = asker.challenge().canonical().unwrap_or_default();
-                let lines = self.challenger.challenges(now.moment, mint.bits(), &realm, stale);
+                let lines = self.challenger.challenges(now.moment, mint.bits(), realm, stale);
                 let headers = lines.into_iter().map(|line| (name.into(), line.into())).collect();
                 Admission::Answered(asker.status(), SessionHeaders(headers))
             }

@@ -3,7 +3,7 @@
 use super::pass;
 use domain::registration::{CommandRejection, NewBinding, RegistrationCommand, STATE_EVERY};
 use domain::sip::wire::{HeaderName, Message};
-use tests::world::{CARRIER, DEVICES, Device, EXCHANGE, World};
+use tests::world::{CARRIER, DEVICES, DOMAIN, Device, EXCHANGE, World};
 
 const ALICE: &str = "alice@pbx.example";
 
@@ -393,7 +393,42 @@ fn who_comes_before_everything_is_loaded_may_come_again() {
     world.assert_nothing_left();
 }
 
+/// The algorithms that a challenge asks for, in its order.
+fn asked(challenge: &Message) -> Vec<String> {
+    let text = text(challenge);
+    let lines = text.lines().filter(|line| line.starts_with("WWW-Authenticate: "));
+    let algorithm = |line: &str| line.split_once("algorithm=").map(|(_, rest)| rest.split(',').next().unwrap().to_owned());
+    lines.filter_map(algorithm).collect()
+}
+
+fn users_are_asked_for_what_their_domain_is_set_to() {
+    let mut world = World::default();
+    let mut device = alice();
+    let wanted = device.for_seconds(600);
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["SHA-256", "MD5"], "what all are asked");
+    world.set_digest(1, DOMAIN, &["MD5"]);
+    // What is not asked for any more does not help.
+    device.answer(&mut world, &wanted, &challenge);
+    let challenge = device.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["MD5"]);
+    device.session.forget();
+    device.answer(&mut world, &wanted, &challenge);
+    device.expect(&mut world, 200);
+    world.set_digest(1, DOMAIN, &["SHA-512-256", "MD5"]);
+    let mut second = other();
+    second.send(&mut world, &wanted);
+    let challenge = second.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["SHA-512-256", "MD5"]);
+    second.answer(&mut world, &wanted, &challenge);
+    second.expect(&mut world, 200);
+    assert_eq!(world.registered(), ["received", "added", "200", "received", "refreshed", "200"]);
+    world.assert_nothing_left();
+}
+
 super::scenarios![
+    users_are_asked_for_what_their_domain_is_set_to,
     a_long_stream_is_taken_up_from_its_last_summary,
     a_stream_without_bindings_leaves_memory_and_goes_on_when_its_user_comes_back,
     who_comes_before_everything_is_loaded_may_come_again,

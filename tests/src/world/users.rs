@@ -113,6 +113,13 @@ impl World {
         self.learn("domain", "DomainChanged", data);
     }
 
+    /// Users of a domain of the first account prove their passwords by these algorithms from now on.
+    pub fn set_digest(&mut self, id: u128, name: &str, digest: &[&str]) {
+        let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
+        let data = json!({ "id": id, "account": account, "name": name, "settings": { "digest": digest } });
+        self.learn("domain", "DomainChanged", data);
+    }
+
     fn learn(&mut self, category: &str, kind: &str, data: Value) {
         let data = serde_json::to_vec(&data).unwrap();
         let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();
