@@ -380,7 +380,7 @@ impl Worker {
                     }
                     waiting.decide_again(exchange, now, mint);
                 }
-                Notice::Serve => exchange.serve(),
+                Notice::Serve => exchange.serve(now, mint),
                 Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
                 Notice::Drain => exchange.drain(),
                 Notice::ReleaseAll => exchange.release_all(now, mint),

@@ -59,6 +59,7 @@ registration_codec! {
     BindingAdded(device),
     BindingRefreshed(device),
     BindingRemoved,
+    BindingReachChanged,
     BindingsStated(table),
 }
 

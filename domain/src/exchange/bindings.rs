@@ -1,6 +1,8 @@
-//! What becomes of bindings without a REGISTER: they expire, and the API makes and removes them. [G1, G6]
+//! What becomes of bindings without a REGISTER: they expire, their connections break, and the API makes and removes them.
+//! [G1, G6]
 
 use super::Exchange;
+use crate::address::Flow;
 use crate::ids::{AccountId, BindingId};
 use crate::log::{Revision, StreamName};
 use crate::ports::Mint;
@@ -61,6 +63,49 @@ impl Exchange {
         }
         *expire_at = None;
         self.wake_for_expiry(now);
+    }
+
+    /// The connection that bindings came by is gone: they end, or are reached by their contacts (RFC 5626 §5.3).
+    pub(super) fn lose_flow(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
+        if !self.registrar.bindings.on_flow(&flow).is_empty() {
+            self.registrar.lost.insert(flow);
+            self.end_lost_flows(now, mint);
+        }
+    }
+
+    /// Ends bindings of flows that are gone; what cannot be ended yet is looked at again a little later.
+    pub(super) fn end_lost_flows(&mut self, now: Now, mint: &mut dyn Mint) {
+        let mut left = std::mem::take(&mut self.registrar.lost);
+        let now_lost: Vec<Flow> = left.iter().copied().take(EXPIRE_AT_ONCE).collect();
+        for flow in now_lost {
+            let aors = self.registrar.bindings.on_flow(&flow).to_vec();
+            if aors.iter().fold(true, |all, aor| self.flow_lost_of(now, mint, flow, aor) && all) {
+                left.remove(&flow);
+            }
+        }
+        self.lost_at = (!left.is_empty()).then(|| now.moment + LOOK_AGAIN);
+        self.registrar.lost = left;
+    }
+
+    /// Whether all that was to be said of an address's bindings by that flow has been.
+    fn flow_lost_of(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, aor: &Aor) -> bool {
+        let Self { registrar, tables, desk, .. } = self;
+        let Some(domain) = tables.domain(aor.domain()) else {
+            registrar.bindings.put(aor, Registration::default());
+            return true;
+        };
+        let Ok((id, live)) = registrar.live_of(aor, domain) else { return false };
+        if live.outbox.is_frozen() || !live.has_key(mint) {
+            return false;
+        }
+        let events = live.registration.flow_lost(&flow);
+        if !events.is_empty() {
+            live.state_if_due(desk, mint, now.wall);
+            live.cause = None;
+            live.change(desk, mint, now.wall, events);
+        }
+        registrar.touched.push(id);
+        true
     }
 
     /// Makes sure that the bindings which calls find are looked at when the next one expires. What has expired already

@@ -81,6 +81,8 @@ pub struct Exchange {
     next_summary: Option<Moment>,
     /// When the next binding may have expired.
     expire_at: Option<Moment>,
+    /// When bindings of lost flows are looked at again that could not be ended.
+    lost_at: Option<Moment>,
     stage: stage::Stage,
     frozen: usize,
     live_sessions: usize,
@@ -112,6 +114,7 @@ impl Exchange {
             edge_outbox,
             next_summary: None,
             expire_at: None,
+            lost_at: None,
             stage: stage::Stage::default(),
             frozen: 0,
             live_sessions: 0,
@@ -184,11 +187,15 @@ impl Exchange {
         if self.expire_at.is_some_and(|at| at <= now.moment) {
             self.expire_bindings(now, mint);
         }
+        if self.lost_at.is_some_and(|at| at <= now.moment) {
+            self.end_lost_flows(now, mint);
+        }
     }
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        [self.endpoint.next_wake(), self.next_summary, self.resubmit_at, self.expire_at].into_iter().flatten().min()
+        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at];
+        own.into_iter().chain([self.endpoint.next_wake()]).flatten().min()
     }
 
     /// Configuration changed, durably.

@@ -25,7 +25,7 @@ use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders};
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
 use crate::time::{Now, WallTime};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// So many REGISTERs of an address wait while its stream is read; more are refused with 503.
 pub(super) const MOST_WAITING: usize = 8;
@@ -44,6 +44,8 @@ pub(super) struct Registrar {
     pub(super) unread: HashMap<RegistrationId, Option<Unread>>,
     /// Those of them whose reading has not begun.
     pub(super) to_read: Vec<StreamName>,
+    /// Flows that are gone and whose bindings are to be ended.
+    pub(super) lost: BTreeSet<Flow>,
     /// The registration that a REGISTER belongs to, by the leg that its transaction is known by.
     pub(super) asked: HashMap<LegId, (RegistrationId, TransactionId)>,
     pub(super) touched: Vec<RegistrationId>,
@@ -70,6 +72,7 @@ impl Registrar {
             live: HashMap::new(),
             unread: HashMap::new(),
             to_read: Vec::new(),
+            lost: BTreeSet::new(),
             asked: HashMap::new(),
             touched: Vec::new(),
         }

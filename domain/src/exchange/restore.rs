@@ -61,6 +61,7 @@ impl Registrar {
                 | RegistrationEvent::BindingAdded(_)
                 | RegistrationEvent::BindingRefreshed(_)
                 | RegistrationEvent::BindingRemoved(_)
+                | RegistrationEvent::BindingReachChanged(_)
                 | RegistrationEvent::BindingsStated(_) => false,
             };
             let after = events.iter().rposition(is_it).and_then(|at| events.get(at..)).unwrap_or_default();
@@ -70,6 +71,7 @@ impl Registrar {
                 | RegistrationEvent::BindingAdded(_)
                 | RegistrationEvent::BindingRefreshed(_)
                 | RegistrationEvent::BindingRemoved(_)
+                | RegistrationEvent::BindingReachChanged(_)
                 | RegistrationEvent::BindingsStated(_) => None,
             });
         }

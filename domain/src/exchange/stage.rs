@@ -2,8 +2,10 @@
 
 use super::Exchange;
 use crate::address::{EdgeRole, Flow};
+use crate::ports::Mint;
 use crate::sip::endpoint::SessionHeaders;
 use crate::sip::wire::{HeaderName, Message};
+use crate::time::Now;
 
 /// Seconds after which who came too early may come again.
 const RETRY_AFTER: &str = "5";
@@ -30,8 +32,11 @@ impl Stage {
 impl Exchange {
     /// Tables and bindings are there: from here on requests are judged. Before, REGISTER and INVITE get 503: a phone must
     /// not think that its account is gone, nor a carrier that a number is, because we start.
-    pub const fn serve(&mut self) {
+    /// Connections that bindings came by before are gone with the process that had them.
+    pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
+        self.registrar.lost = self.registrar.bindings.connections().collect();
+        self.end_lost_flows(now, mint);
     }
 
     /// From here on new calls are refused with 503; the running ones go on.

@@ -1,6 +1,6 @@
 //! What happens to the bindings of an address of record. Whose address and which device it is stands sealed.
 
-use super::{Aor, Q};
+use super::{Aor, Q, Reach};
 use crate::address::{Flow, Transport};
 use crate::codec::personal::Personal;
 use crate::ids::{AccountId, BindingId, DomainId, KeyId};
@@ -22,6 +22,8 @@ pub enum RegistrationEvent {
     BindingRefreshed(BindingRefreshed),
     /// The user can no longer be reached there.
     BindingRemoved(BindingRemoved),
+    /// The user is still reached there, but by another way.
+    BindingReachChanged(BindingReachChanged),
     /// All bindings as they are before what follows: whoever takes the stream up begins here.
     BindingsStated(BindingsStated),
 }
@@ -33,6 +35,7 @@ impl RegistrationEvent {
             Self::BindingAdded(added) => Some(added.binding),
             Self::BindingRefreshed(refreshed) => Some(refreshed.binding),
             Self::BindingRemoved(removed) => Some(removed.binding),
+            Self::BindingReachChanged(changed) => Some(changed.binding),
             Self::RegisterReceived(_) | Self::RegisterAnswered(_) | Self::BindingsStated(_) => None,
         }
     }
@@ -45,6 +48,7 @@ impl RegistrationEvent {
             Self::RegisterReceived(_)
             | Self::RegisterAnswered(_)
             | Self::BindingRemoved(_)
+            | Self::BindingReachChanged(_)
             | Self::BindingsStated(_) => None,
         }
     }
@@ -57,7 +61,8 @@ impl RegistrationEvent {
             | Self::RegisterAnswered(_)
             | Self::BindingAdded(_)
             | Self::BindingRefreshed(_)
-            | Self::BindingRemoved(_) => self.device().map(|device| &device.aor),
+            | Self::BindingRemoved(_)
+            | Self::BindingReachChanged(_) => self.device().map(|device| &device.aor),
         }
     }
 }
@@ -212,6 +217,17 @@ pub struct BindingRemoved {
     pub by: Option<KeyId>,
 }
 
+/// See [`RegistrationEvent::BindingReachChanged`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingReachChanged {
+    /// Which.
+    pub binding: BindingId,
+    /// Whose user it is.
+    pub account: AccountId,
+    /// How requests get there from here on.
+    pub reach: Reach,
+}
+
 /// See [`RegistrationEvent::BindingsStated`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BindingsStated {
@@ -252,6 +268,9 @@ pub struct BindingStated {
     /// Whether it was made by API.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub api: bool,
+    /// How requests get there.
+    #[serde(default, skip_serializing_if = "Reach::is_flow")]
+    pub reach: Reach,
 }
 
 /// What is personal of a summary.

@@ -26,12 +26,12 @@ mod tests;
 
 pub use answer::Answer;
 pub use aor::{Aor, MalformedAor};
-pub use binding::{Binding, Origin};
+pub use binding::{Binding, Origin, Reach};
 pub use bindings::Bindings;
 pub use command::{CommandRejection, Done, NewBinding, Registrar, RegistrarAway, RegistrationCommand};
 pub use event::{
-    BindingAdded, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Device, RegisterAnswered,
-    RegisterReceived, RegistrationEvent, RemovalCause, StatedTable,
+    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Device,
+    RegisterAnswered, RegisterReceived, RegistrationEvent, RemovalCause, StatedTable,
 };
 pub use gruu::{instance_of_gruu, public_gruu};
 pub use rejection::Rejection;

@@ -1,6 +1,9 @@
 //! The bindings of one address of record, folded from its events.
 
-use super::{Aor, Binding, BindingAdded, BindingRefreshed, BindingRemoved, Origin, RegistrationEvent, RemovalCause};
+use super::{
+    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Origin, Reach, RegistrationEvent,
+    RemovalCause,
+};
 use crate::address::Flow;
 use crate::domain_name::DomainSettings;
 use crate::ids::{AccountId, BindingId, DomainId};
@@ -47,6 +50,12 @@ impl Registration {
                 self.account = Some(*account);
                 self.bindings.retain(|known| known.id != *binding);
             }
+            RegistrationEvent::BindingReachChanged(BindingReachChanged { binding, account, reach }) => {
+                self.account = Some(*account);
+                if let Some(known) = self.bindings.iter_mut().find(|known| known.id == *binding) {
+                    known.reach = *reach;
+                }
+            }
             RegistrationEvent::BindingsStated(stated) => self.state(stated),
         }
     }
@@ -67,6 +76,7 @@ impl Registration {
             since: at,
             refreshed: at,
             until: added.until,
+            reach: Reach::Flow,
         });
     }
 
@@ -77,7 +87,7 @@ impl Registration {
             known.device = device.clone();
         }
         (known.q, known.reg_id, known.cseq) = (refreshed.q, refreshed.reg_id, refreshed.cseq);
-        (known.refreshed, known.until) = (at, Some(refreshed.until));
+        (known.refreshed, known.until, known.reach) = (at, Some(refreshed.until), Reach::Flow);
     }
 
     /// Whose they are; `None` before the first event.
@@ -115,9 +125,15 @@ impl Registration {
         self.remove_where(RemovalCause::Expired, |binding| !binding.holds(now))
     }
 
-    /// Removes those whose way is gone: a connection was closed, or nobody is there.
+    /// What becomes of those whose flow is gone: they end, but for those whose devices can be reached without it.
     pub fn flow_lost(&self, flow: &Flow) -> Vec<RegistrationEvent> {
-        self.remove_where(RemovalCause::FlowLost, |binding| binding.device.flow.as_ref() == Some(flow))
+        let Some(account) = self.account else { return vec![] };
+        let lost = |binding: &Binding| binding.flow().as_ref() == Some(flow);
+        let stays = self.bindings.iter().filter(|binding| lost(binding) && binding.outlives(flow));
+        let changed = stays.map(|binding| BindingReachChanged { binding: binding.id, account, reach: Reach::Contact });
+        let mut events: Vec<_> = changed.map(RegistrationEvent::BindingReachChanged).collect();
+        events.extend(self.remove_where(RemovalCause::FlowLost, |binding| lost(binding) && !binding.outlives(flow)));
+        events
     }
 
     fn remove_where(&self, cause: RemovalCause, goes: impl Fn(&Binding) -> bool) -> Vec<RegistrationEvent> {

@@ -20,6 +20,7 @@ impl Registration {
             refreshed: binding.refreshed,
             until: binding.until,
             api: binding.origin == Origin::Api,
+            reach: binding.reach,
         };
         let devices = self.bindings.iter().map(|binding| binding.device.clone()).collect();
         RegistrationEvent::BindingsStated(BindingsStated {
@@ -44,6 +45,7 @@ impl Registration {
             since: clear.since,
             refreshed: clear.refreshed,
             until: clear.until,
+            reach: clear.reach,
         };
         self.bindings = stated.bindings.iter().zip(devices).map(binding).collect();
     }

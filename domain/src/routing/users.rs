@@ -127,10 +127,10 @@ fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
     let contact = way.device.contact.as_uri();
     let headers = contact.headers().map_or(0, |headers| headers.len() + 1);
     let target = contact.as_str();
-    let (destination, transport, local) = match way.device.flow {
+    let (destination, transport, local) = match way.flow() {
         Some(flow) => (Destination::Address(flow.remote), flow.transport, Some(flow.local)),
         None => {
-            let (destination, transport) = named(tables, &contact);
+            let (destination, transport) = named(tables, &way.next_hop());
             (destination, transport, None)
         }
     };
@@ -150,7 +150,7 @@ fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
     }
 }
 
-/// Where a contact without a flow is: what its URI names, as for a trunk.
+/// Where a next hop without a flow is: what its URI names, as for a trunk.
 fn named(tables: &Tables, contact: &Uri<'_>) -> (Destination, Transport) {
     let transport = contact.param("transport").and_then(Transport::from_param).unwrap_or_default();
     let host = match contact.host() {

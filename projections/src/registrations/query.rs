@@ -176,6 +176,7 @@ fn binding(row: &SqliteRow) -> Result<BindingRow, StoreError> {
         transport: row.try_get("transport")?,
         address: row.try_get("address")?,
         api: row.try_get("api")?,
+        reach: row.try_get("reach")?,
         since: WallTime::from_micros(row.try_get("since")?),
         refreshed_at: WallTime::from_micros(row.try_get("refreshed_at")?),
         refreshes: u64::try_from(row.try_get::<i64, _>("refreshes")?).unwrap_or(0),

@@ -35,6 +35,8 @@ pub struct BindingRow {
     pub address: Option<String>,
     /// Whether it was made by API.
     pub api: bool,
+    /// How it is reached: `flow` or `contact`.
+    pub reach: String,
     /// When it was added.
     pub since: WallTime,
     /// When it was added or refreshed last.
@@ -72,6 +74,8 @@ pub enum Happening {
     Added,
     /// It came from another address, or with another contact.
     Moved,
+    /// It is reached by another way.
+    Reach,
     /// It ended.
     Removed,
 }
@@ -82,12 +86,13 @@ impl Happening {
         match self {
             Self::Added => "added",
             Self::Moved => "moved",
+            Self::Reach => "reach",
             Self::Removed => "removed",
         }
     }
 
     pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Added, Self::Moved, Self::Removed].into_iter().find(|known| known.name() == name)
+        [Self::Added, Self::Moved, Self::Reach, Self::Removed].into_iter().find(|known| known.name() == name)
     }
 }
 
@@ -102,7 +107,7 @@ pub struct HistoryRow {
     pub at: WallTime,
     /// What.
     pub what: Happening,
-    /// Why, of a removal.
+    /// Why, of a removal; by what way, of another reach.
     pub cause: Option<String>,
     /// The contact's URI from then on.
     pub contact: Option<String>,

@@ -27,6 +27,7 @@ mod pass;
 mod paths;
 mod prack;
 mod race;
+mod reach;
 mod refer;
 mod refer_race;
 mod refer_rules;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         paths::ALL,
         prack::ALL,
         race::ALL,
+        reach::ALL,
         refer::ALL,
         refer_race::ALL,
         refer_rules::ALL,

@@ -381,7 +381,7 @@ fn who_comes_before_everything_is_loaded_may_come_again() {
     world.restore_open();
     device.send(&mut world, &wanted);
     device.expect(&mut world, 503);
-    world.exchange.serve();
+    world.serve();
     device.send(&mut world, &wanted);
     let challenge = device.expect(&mut world, 401);
     device.answer(&mut world, &wanted, &challenge);

@@ -169,9 +169,9 @@ impl World {
             (registering::DEVICES[0], "phone-1"),
             (registering::DEVICES[1], "phone-2"),
         ];
-        Self {
+        let mut world = Self {
             now,
-            exchange: serving(Exchange::new(settings(1), tables())),
+            exchange: Exchange::new(settings(1), tables()),
             log: Arc::new(MemoryLog::new()),
             mint: SeedMint::new(seed),
             outcomes: Arc::default(),
@@ -197,7 +197,9 @@ impl World {
             epoch: 1,
             ended: false,
             network: None,
-        }
+        };
+        world.serve();
+        world
     }
 
     /// Virtual now.
@@ -465,11 +467,6 @@ fn mask_legs(text: &str) -> String {
             if is_leg(word) { part.replace(word, "LEG") } else { part.to_owned() }
         })
         .collect()
-}
-
-fn serving(mut exchange: Exchange) -> Exchange {
-    exchange.serve();
-    exchange
 }
 
 fn tables() -> Tables {

@@ -17,7 +17,12 @@ impl World {
         if restores {
             self.restore_open();
         }
-        self.exchange.serve();
+        self.serve();
+    }
+
+    /// Everything is loaded: the exchange serves from here on.
+    pub fn serve(&mut self) {
+        self.exchange.serve(self.now, &mut self.mint);
         self.settle();
     }
 
@@ -124,6 +129,7 @@ fn told(event: &RegistrationEvent) -> String {
         RegistrationEvent::BindingAdded(_) => "added".to_owned(),
         RegistrationEvent::BindingRefreshed(_) => "refreshed".to_owned(),
         RegistrationEvent::BindingRemoved(removed) => format!("{:?}", removed.cause),
+        RegistrationEvent::BindingReachChanged(changed) => format!("by {:?}", changed.reach),
         RegistrationEvent::BindingsStated(stated) => format!("{} stated", stated.bindings.len()),
     }
 }

@@ -39,6 +39,9 @@ pub struct Binding {
     address: Option<String>,
     /// Whether it was made by API.
     api: bool,
+    /// How calls get there while it is online: by the `flow` that it registered by, or by its `contact`, since it has no
+    /// flow or that is gone.
+    reach: String,
     /// `online`; or `unregistered`, `replaced`, `expired`, `flow-lost` or `api` for why it ended.
     state: String,
     /// RFC 3339.
@@ -73,6 +76,7 @@ impl Binding {
             transport: row.transport.clone(),
             address: row.address.clone(),
             api: row.api,
+            reach: row.reach.clone(),
             state: row.state().to_owned(),
             since: row.since.to_string(),
             refreshed_at: row.refreshed_at.to_string(),
@@ -98,9 +102,9 @@ pub struct Happened {
     at: String,
     /// Which binding.
     binding: String,
-    /// `added`, `moved` (another address or contact) or `removed`.
+    /// `added`, `moved` (another address or contact), `reach` (calls get there by another way) or `removed`.
     what: &'static str,
-    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`.
+    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`. Of `reach`, the way: `contact`.
     cause: Option<String>,
     /// The contact's URI from then on.
     contact: Option<String>,

@@ -5,8 +5,8 @@ use crate::address::{Flow, Transport};
 use crate::ids::{AccountId, BindingId, DomainId, KeyId};
 use crate::log::{EventHash, Position, Revision, StreamName};
 use crate::registration::{
-    BindingAdded, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Q, RegisterAnswered, RegisterReceived,
-    RemovalCause, StatedTable,
+    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Q, Reach,
+    RegisterAnswered, RegisterReceived, RemovalCause, StatedTable,
 };
 use crate::session::event::Wire;
 use crate::time::WallTime;
@@ -138,6 +138,14 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         }),
         &format!(r#"{{{binding},{account},"cause":"flow-lost","by":"SK00000000000000000000000000000009"}}"#),
     );
+    stored_as(
+        &RegistrationEvent::BindingReachChanged(BindingReachChanged {
+            binding: BINDING,
+            account: ACCOUNT,
+            reach: Reach::Contact,
+        }),
+        &format!(r#"{{{binding},{account},"reach":"contact"}}"#),
+    );
     let stated = BindingStated {
         binding: BINDING,
         cseq: 6,
@@ -147,8 +155,9 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         refreshed: WallTime::from_micros(2),
         until: Some(WallTime::from_micros(60_000_000)),
         api: false,
+        reach: Reach::Contact,
     };
-    let by_api = BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, ..stated.clone() };
+    let by_api = BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, reach: Reach::Flow, ..stated.clone() };
     stored_as(
         &RegistrationEvent::BindingsStated(BindingsStated {
             account: ACCOUNT,
@@ -156,8 +165,8 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
             table: StatedTable { aor: "alice@a.example".parse().unwrap(), devices: vec![device(), device()] }.into(),
         }),
         &format!(
-            r#"{{{account},"bindings":[{{{binding},"cseq":6,"q":500,"reg_id":1,"since":1,"refreshed":2,"until":60000000}},{{{binding},"cseq":0,"since":1,"refreshed":2,"api":true}}]}}"#
+            r#"{{{account},"bindings":[{{{binding},"cseq":6,"q":500,"reg_id":1,"since":1,"refreshed":2,"until":60000000,"reach":"contact"}},{{{binding},"cseq":0,"since":1,"refreshed":2,"api":true}}]}}"#
         ),
     );
-    assert_eq!((KINDS.len(), KINDS.last()), (6, Some(&BindingsStated::KIND)));
+    assert_eq!((KINDS.len(), KINDS.last()), (7, Some(&BindingsStated::KIND)));
 }
