@@ -437,6 +437,7 @@ fn take(exchange: &mut Exchange, mint: &mut ShellMint, gauges: &Gauges, now: Now
             gauges.received.fetch_add(1, Ordering::Relaxed);
             exchange.receive(now, mint, flow, bytes);
         }
+        TcpInput::Ping => exchange.pinged(now, flow),
         TcpInput::Broken(fault) => exchange.receive_broken(now, mint, flow, &fault),
         TcpInput::Closed => exchange.flow_failed(now, mint, flow),
     }

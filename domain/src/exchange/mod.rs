@@ -10,6 +10,7 @@ mod bindings;
 mod caller;
 mod edge;
 mod held;
+mod keepalive;
 mod live;
 mod log;
 mod outbox;
@@ -84,6 +85,7 @@ pub struct Exchange {
     /// When bindings of lost flows are looked at again that could not be ended.
     lost_at: Option<Moment>,
     stage: stage::Stage,
+    kept: keepalive::Kept,
     frozen: usize,
     live_sessions: usize,
     /// See [`Exchange::ring_instead`].
@@ -116,6 +118,7 @@ impl Exchange {
             expire_at: None,
             lost_at: None,
             stage: stage::Stage::default(),
+            kept: keepalive::Kept::default(),
             frozen: 0,
             live_sessions: 0,
             instead: None,
@@ -124,8 +127,8 @@ impl Exchange {
 
     /// A datagram arrived.
     pub fn receive(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, datagram: Bytes) {
-        if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return self.count(now, flow, Stateless::KeepAlive);
+        if self.keep_alive(now, flow, &datagram) {
+            return;
         }
         match Message::scan(datagram) {
             Ok(message) => self.receive_message(now, mint, flow, message),
@@ -187,6 +190,7 @@ impl Exchange {
         if self.expire_at.is_some_and(|at| at <= now.moment) {
             self.expire_bindings(now, mint);
         }
+        self.miss_flows(now, mint);
         if self.lost_at.is_some_and(|at| at <= now.moment) {
             self.end_lost_flows(now, mint);
         }
@@ -194,7 +198,7 @@ impl Exchange {
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at];
+        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at, self.next_overdue()];
         own.into_iter().chain([self.endpoint.next_wake()]).flatten().min()
     }
 

@@ -193,7 +193,7 @@ impl Exchange {
         read: &RegisterRequest,
         domain: &DomainEntry,
     ) {
-        let Self { registrar, endpoint, desk, expire_at, .. } = self;
+        let Self { registrar, endpoint, desk, expire_at, kept, .. } = self;
         let (id, live) = match registrar.live_of(&read.aor, domain) {
             Ok(found) => found,
             Err(id) => {
@@ -227,7 +227,11 @@ impl Exchange {
             Ok(events) => {
                 live.change(desk, mint, now.wall, events);
                 wake_by(expire_at, live.registration.next_expiry(), now);
-                (200, live.registration.answer(read, &terms, now.wall).headers())
+                let answer = live.registration.answer(read, &terms, now.wall);
+                if answer.flow_timer.is_some() {
+                    kept.promise(now.moment, flow);
+                }
+                (200, answer.headers())
             }
             Err(rejection) => {
                 live.reason = Some(rejection.to_string().into());

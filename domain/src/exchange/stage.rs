@@ -35,6 +35,7 @@ impl Exchange {
     /// Connections that bindings came by before are gone with the process that had them.
     pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
+        self.registrar.bindings.promised().for_each(|flow| self.kept.promise(now.moment, flow));
         self.registrar.lost = self.registrar.bindings.connections().collect();
         self.end_lost_flows(now, mint);
     }

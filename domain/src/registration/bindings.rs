@@ -83,6 +83,13 @@ impl Bindings {
         self.flows.get(flow).map_or(&[], Vec::as_slice)
     }
 
+    /// The flows by datagrams that their devices promised to keep alive.
+    pub fn promised(&self) -> impl Iterator<Item = Flow> {
+        let bindings = self.registrations.values().flat_map(|registration| &registration.bindings);
+        let named = bindings.filter(|binding| binding.reg_id.is_some() && binding.device.path.is_empty());
+        named.filter_map(super::Binding::flow).filter(|flow| !flow.transport.is_reliable())
+    }
+
     /// The connections that bindings came by: none of them outlives the process.
     pub fn connections(&self) -> impl Iterator<Item = Flow> {
         self.flows.keys().copied().filter(|flow| flow.transport.is_reliable())

@@ -24,7 +24,7 @@ mod hostile_tests;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, flow_timer};
 pub use aor::{Aor, MalformedAor};
 pub use binding::{Binding, Origin, Reach};
 pub use bindings::Bindings;

@@ -1,6 +1,7 @@
 //! Devices whose connections break: those that nobody can call any more, and those that are called where they listen.
 
 use super::{answer, hang_up, pass, refused};
+use bytes::Bytes;
 use domain::sip::wire::Message;
 use tests::world::{A, CARRIER, DEVICES, Device, NUMBER_BOB, PASSWORD, PUBLIC, Phone, World};
 
@@ -109,7 +110,76 @@ fn connections_do_not_outlive_the_process() {
     world.assert_nothing_left();
 }
 
+/// A device of alice's that names its flow.
+fn outbound(world: &mut World, tcp: bool) -> (Device, Message) {
+    let mut device = Device::of("alice", DEVICES[0]);
+    device.tcp = tcp;
+    let flow = ";+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3600";
+    let wanted = format!("Contact: <{}>{flow}\r\nSupported: path, outbound\r\n", device.contact);
+    let answer = device.register(world, &wanted, 200);
+    (device, answer)
+}
+
+/// A STUN binding request.
+const STUN: &[u8] = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
+
+fn a_flow_by_datagrams_that_was_kept_alive_and_is_no_more_is_gone() {
+    let mut world = World::default();
+    let (device, answer) = outbound(&mut world, false);
+    let text = String::from_utf8(answer.bytes().to_vec()).unwrap();
+    assert!(text.contains("Require: outbound\r\nFlow-Timer: 25\r\n"), "{text}");
+    for _ in 0..5 {
+        pass(&mut world, 24_000);
+        world.send_to(device.exchange, device.address, Bytes::from_static(STUN));
+        let told = world.next_for(device.address).unwrap();
+        // 198.51.100.70:5060, masked.
+        assert_eq!(told[20..], [0, 0x20, 0, 8, 0, 1, 0x32, 0xd6, 0xe7, 0x21, 0xc0, 0x04]);
+    }
+    pass(&mut world, 79_999);
+    assert_eq!(world.exchange.binding_count(), 1);
+    pass(&mut world, 1);
+    assert_eq!(world.registered(), ["received", "added", "200", "FlowLost"]);
+    world.assert_nothing_left();
+    assert_eq!(world.edge_counts().get("stun"), Some(&5));
+}
+
+fn a_flow_that_was_never_kept_alive_is_not_missed() {
+    let mut world = World::default();
+    outbound(&mut world, false);
+    pass(&mut world, 3_000_000);
+    assert_eq!((world.exchange.binding_count(), world.registered().len()), (1, 3));
+    world.assert_nothing_left();
+}
+
+fn a_connection_that_was_kept_alive_and_is_no_more_is_gone() {
+    let mut world = World::default();
+    let (device, answer) = outbound(&mut world, true);
+    assert!(String::from_utf8(answer.bytes().to_vec()).unwrap().contains("Flow-Timer: 120\r\n"));
+    pass(&mut world, 100_000);
+    world.stream(device.exchange, device.address, b"\r\n\r\n");
+    pass(&mut world, 149_999);
+    assert_eq!(world.exchange.binding_count(), 1);
+    pass(&mut world, 1);
+    assert_eq!(world.registered(), ["received", "added", "200", "FlowLost"]);
+    world.assert_nothing_left();
+}
+
+fn empty_lines_by_datagram_are_answered_by_one_and_counted() {
+    let mut world = World::default();
+    let phone = world.phone(DEVICES[0]);
+    for (ping, answered) in [("\r\n\r\n", true), ("\r\n", false), ("\0\0\0\0", false), ("", false)] {
+        world.send_to(PUBLIC.parse().unwrap(), phone.address, Bytes::from(ping));
+        assert_eq!(world.next_for(phone.address), answered.then(|| Bytes::from("\r\n")), "{ping:?}");
+    }
+    world.assert_nothing_left();
+    assert_eq!(world.edge_counts().get("keep-alive"), Some(&4));
+}
+
 super::scenarios![
+    a_flow_by_datagrams_that_was_kept_alive_and_is_no_more_is_gone,
+    a_flow_that_was_never_kept_alive_is_not_missed,
+    a_connection_that_was_kept_alive_and_is_no_more_is_gone,
+    empty_lines_by_datagram_are_answered_by_one_and_counted,
     a_phone_that_listens_is_called_there_when_its_connection_is_gone,
     a_phone_that_only_its_connection_leads_to_is_gone_with_it,
     of_two_flows_of_a_device_the_one_that_is_left_rings,

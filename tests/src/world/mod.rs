@@ -298,7 +298,8 @@ impl World {
         while let Some(framed) = framer.next() {
             match framed {
                 Framed::Message(message) => self.deliver(Packet { local, from: remote, bytes: message }),
-                Framed::Ping | Framed::Pong => {}
+                Framed::Ping => self.exchange.pinged(self.now, self.flow(local, remote)),
+                Framed::Pong => {}
                 Framed::Fatal(fault) => {
                     let flow = self.flow(local, remote);
                     self.exchange.receive_broken(self.now, &mut self.mint, flow, &fault);

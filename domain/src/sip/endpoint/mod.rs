@@ -157,6 +157,8 @@ pub enum Stateless {
     Unreadable,
     /// Empty lines: a keep-alive.
     KeepAlive,
+    /// STUN: a keep-alive, or somebody who asks where we see it.
+    Stun,
     /// A REGISTER that came again, or its answer that went again.
     RegisterRepeat,
 }
