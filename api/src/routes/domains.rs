@@ -60,8 +60,17 @@ pub struct Domain {
 impl From<Listed<ActiveDomain>> for Domain {
     fn from(Listed { item, created_at }: Listed<ActiveDomain>) -> Self {
         let ActiveDomain { id, account, name, settings } = item;
-        let DomainSettings { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer, digest } =
-            settings;
+        let DomainSettings {
+            min_expires,
+            max_expires,
+            default_expires,
+            max_bindings,
+            hunt,
+            auth,
+            addresses,
+            refer,
+            digest,
+        } = settings;
         let created_at = created_at.to_string();
         Self {
             id,

@@ -63,7 +63,7 @@ pub(super) struct Unread {
 
 impl Live {
     /// A stream whose last summary is so many events ago.
-    pub(super) const fn new(
+    pub(super) fn new(
         (aor, account): (Aor, AccountId),
         registration: Registration,
         outbox: Outbox,

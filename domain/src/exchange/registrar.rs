@@ -15,9 +15,7 @@ use crate::codec::personal::Personal;
 use crate::ids::{BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
-use crate::registration::{
-    Bindings, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Terms,
-};
+use crate::registration::{Bindings, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Terms};
 use crate::routing::DomainEntry;
 use crate::session::event::Wire;
 use crate::sip::digest::{Asker, Challenger, DigestSecret, Presented, Reaction, Realm, Verdict};

@@ -1,8 +1,8 @@
 //! The bindings of one address of record, folded from its events.
 
 use super::{
-    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Origin, Reach, RegistrationEvent,
-    RemovalCause,
+    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Origin, Reach,
+    RegistrationEvent, RemovalCause,
 };
 use crate::address::Flow;
 use crate::domain_name::DomainSettings;

@@ -249,6 +249,8 @@ fn tell(event: &RegistrationEvent) -> String {
         RegistrationEvent::BindingAdded(added) => format!("added {}", added.binding.bits()),
         RegistrationEvent::BindingRefreshed(refreshed) => format!("refreshed {}", refreshed.binding.bits()),
         RegistrationEvent::BindingRemoved(removed) => format!("removed {} {:?}", removed.binding.bits(), removed.cause),
+        RegistrationEvent::BindingReachChanged(changed) => format!("{} by {:?}", changed.binding.bits(), changed.reach),
+        RegistrationEvent::BindingsStated(stated) => format!("stated {}", stated.bindings.len()),
     }
 }
 

@@ -20,7 +20,8 @@ const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
 
 /// Attributes that a request may hold although we make nothing of them: credentials that nobody asked for (USERNAME,
 /// MESSAGE-INTEGRITY, REALM, NONCE), and what only responses mean.
-const UNDERSTOOD: [u16; 8] = [0x0001, 0x0006, 0x0008, ERROR_CODE, UNKNOWN_ATTRIBUTES, 0x0014, 0x0015, XOR_MAPPED_ADDRESS];
+const UNDERSTOOD: [u16; 8] =
+    [0x0001, 0x0006, 0x0008, ERROR_CODE, UNKNOWN_ATTRIBUTES, 0x0014, 0x0015, XOR_MAPPED_ADDRESS];
 /// From here on whoever does not know an attribute passes it over (RFC 5389 §15).
 const OPTIONAL: u16 = 0x8000;
 /// Unknown attributes that an answer lists at most.
@@ -146,9 +147,7 @@ mod tests {
         assert_eq!(told[8..20], request(&[])[8..]);
         assert_eq!(told[20..], [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]);
         let told = answer(&request(&[]), "[2001:db8:1234:5678:11:2233:4455:6677]:32853");
-        let masked = [
-            0x01, 0x13, 0xa9, 0xfa, 0xa5, 0xd3, 0xf1, 0x79, 0xbc, 0x25, 0xf4, 0xb5, 0xbe, 0xd2, 0xb9, 0xd9,
-        ];
+        let masked = [0x01, 0x13, 0xa9, 0xfa, 0xa5, 0xd3, 0xf1, 0x79, 0xbc, 0x25, 0xf4, 0xb5, 0xbe, 0xd2, 0xb9, 0xd9];
         assert_eq!(told[20..28], [0, 0x20, 0, 20, 0, 2, 0xa1, 0x47]);
         assert_eq!(told[28..], masked);
         assert_eq!(answer(&request(&[]), "[::ffff:192.0.2.1]:32853"), answer(&request(&[]), "192.0.2.1:32853"));
@@ -180,7 +179,10 @@ mod tests {
         assert_eq!(read(&change(1, 0x11)), Some(Stun::Indication));
         assert_eq!((read(&change(0, 1)), read(&change(1, 3))), (Some(Stun::Other), Some(Stun::Other)));
         assert_eq!((read(&change(4, 0)), read(&change(0, 0x40)), read(&change(3, 4))), (None, None, None));
-        assert_eq!((read(&request(&[])[..19]), read(b""), read(b"OPTIONS sip:a@192.0.2.1 SIP/2.0\r\n")), (None, None, None));
+        assert_eq!(
+            (read(&request(&[])[..19]), read(b""), read(b"OPTIONS sip:a@192.0.2.1 SIP/2.0\r\n")),
+            (None, None, None)
+        );
         // An attribute that is longer than the message.
         assert_eq!(read(&request(&[0x80, 0x22, 0, 9])), Some(Stun::Other));
     }

@@ -397,7 +397,8 @@ fn who_comes_before_everything_is_loaded_may_come_again() {
 fn asked(challenge: &Message) -> Vec<String> {
     let text = text(challenge);
     let lines = text.lines().filter(|line| line.starts_with("WWW-Authenticate: "));
-    let algorithm = |line: &str| line.split_once("algorithm=").map(|(_, rest)| rest.split(',').next().unwrap().to_owned());
+    let algorithm =
+        |line: &str| line.split_once("algorithm=").map(|(_, rest)| rest.split(',').next().unwrap().to_owned());
     lines.filter_map(algorithm).collect()
 }
 

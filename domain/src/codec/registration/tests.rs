@@ -157,7 +157,8 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         api: false,
         reach: Reach::Contact,
     };
-    let by_api = BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, reach: Reach::Flow, ..stated.clone() };
+    let by_api =
+        BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, reach: Reach::Flow, ..stated.clone() };
     stored_as(
         &RegistrationEvent::BindingsStated(BindingsStated {
             account: ACCOUNT,
