@@ -19,7 +19,7 @@ use crate::registration::{Bindings, RegisterAnswered, RegisterReceived, Register
 use crate::routing::DomainEntry;
 use crate::session::event::Wire;
 use crate::sip::digest::{Asker, Challenger, DigestSecret, Presented, Reaction, Realm, Verdict};
-use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders};
+use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders, Stateless};
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
 use crate::time::{Now, WallTime};
@@ -170,6 +170,10 @@ impl Exchange {
         let Some(domain) = self.tables.domain(read.aor.domain()).cloned() else { return refuse(self, 404) };
         if self.tables.is_closed(domain.account) {
             return refuse(self, 403);
+        }
+        // Its credentials, which serve once, were judged already.
+        if self.registrar.waits(&read.aor, &domain, &request) {
+            return self.endpoint.drop_silently(flow, Stateless::RegisterRepeat);
         }
         let asked = (&domain, Asker::Server);
         match self.registrar.admit(now, mint, &self.tables, (flow, &request), asked) {

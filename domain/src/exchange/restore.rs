@@ -10,9 +10,11 @@ use crate::codec::registration::decode;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{BindingsStated, RegisterRequest, Registration, RegistrationEvent};
+use crate::registration::{Aor, BindingsStated, RegisterRequest, Registration, RegistrationEvent};
+use crate::routing::DomainEntry;
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
+use crate::sip::wire::Message;
 use crate::time::Now;
 use uuid::Uuid;
 
@@ -33,13 +35,15 @@ impl Registrar {
         matches!(self.unread.get(&id), Some(None))
     }
 
-    /// Keeps a REGISTER until its stream was read; gives it back where that cannot be, or too many wait. One that came
-    /// again waits once.
+    /// Whether this very REGISTER waits for its address's stream to be read.
+    pub(super) fn waits(&self, aor: &Aor, domain: &DomainEntry, request: &Message) -> bool {
+        let reading = self.unread.get(&aor.id(&self.hash_key, domain.id)).into_iter().flatten();
+        reading.flat_map(|unread| &unread.pending).any(|known| known.request.bytes() == request.bytes())
+    }
+
+    /// Keeps a REGISTER until its stream was read; gives it back where that cannot be, or too many wait.
     pub(super) fn wait_for(&mut self, id: RegistrationId, pending: Pending) -> Option<Pending> {
         let Some(Some(Unread { pending: waiting, .. })) = self.unread.get_mut(&id) else { return Some(pending) };
-        if waiting.iter().any(|known| known.request.bytes() == pending.request.bytes()) {
-            return None;
-        }
         if waiting.len() >= MOST_WAITING {
             return Some(pending);
         }

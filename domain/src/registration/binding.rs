@@ -6,6 +6,7 @@ use crate::ids::BindingId;
 use crate::sip::wire::{Host, NameAddr, Uri};
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Where a binding comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,23 +85,18 @@ impl Binding {
 
     /// Whether its device can be reached when the connection that it registered by is gone. Not where the device names
     /// its flows or says that only they lead to it (`ob`, RFC 5626 §4.3, §5.3), and not where its contact is the far end
-    /// of the connection, or an address behind NAT: at neither anybody listens.
+    /// of the connection, or an address behind NAT: at neither anybody listens. Nor where a contact is a name: those of
+    /// devices are not looked up.
     pub(super) fn outlives(&self, flow: &Flow) -> bool {
-        if !self.device.path.is_empty() {
-            return true;
-        }
-        let contact = self.device.contact.as_uri();
-        let bound_to_flow = self.reg_id.is_some() || contact.param("ob").is_some();
-        let listens = match contact.host() {
-            Some(Host::Name(name)) => {
-                let name = name.trim_end_matches('.').to_ascii_lowercase();
-                name.contains('.') && !name.ends_with(".invalid")
-            }
-            Some(Host::V4(ip)) => flow.remote.ip().to_canonical() == ip && contact.port() != Some(flow.remote.port()),
-            Some(Host::V6(ip)) => flow.remote.ip() == ip && contact.port() != Some(flow.remote.port()),
-            None => false,
+        let hop = self.next_hop();
+        let address = match hop.host() {
+            Some(Host::V4(ip)) => IpAddr::V4(ip),
+            Some(Host::V6(ip)) => IpAddr::V6(ip),
+            Some(Host::Name(_)) | None => return false,
         };
-        listens && !bound_to_flow
+        let bound_to_flow = self.reg_id.is_some() || hop.param("ob").is_some();
+        let listens = flow.remote.ip().to_canonical() == address && hop.port() != Some(flow.remote.port());
+        !self.device.path.is_empty() || listens && !bound_to_flow
     }
 
     /// What makes it this one and no other, where it is not its contact: the device and the flow (RFC 5626 §6).

@@ -42,7 +42,7 @@ fn a_phone_that_listens_is_called_there_when_its_connection_is_gone() {
     pass(&mut world, 40_000);
     bob.disconnect(&mut world);
     assert_eq!(world.registered(), ["received", "added", "200", "by Contact"]);
-    (bob.call_id, bob.cseq) = (String::new(), 0);
+    bob.forget_call();
     let mut carrier = called(&mut world);
     let invite = talk(&mut world, &mut carrier, &mut bob);
     assert_eq!(invite.request_uri(), Some("sip:phone@198.51.100.60:41000;transport=tcp"));
@@ -50,7 +50,8 @@ fn a_phone_that_listens_is_called_there_when_its_connection_is_gone() {
     bob.connect(&mut world, Some(40_002));
     bob.register(&mut world, ("bob", A), PASSWORD, "");
     assert_eq!(world.registered()[4..], ["received", "refreshed", "200"]);
-    bob.call_id = String::new();
+    bob.forget_call();
+    pass(&mut world, 40_000);
     let mut carrier = called(&mut world);
     talk(&mut world, &mut carrier, &mut bob);
     world.assert_nothing_left();
@@ -66,6 +67,7 @@ fn a_phone_that_only_its_connection_leads_to_is_gone_with_it() {
         bob.disconnect(&mut world);
         assert_eq!(world.registered(), ["received", "added", "200", "FlowLost"], "{contact}");
         let mut carrier = called(&mut world);
+        carrier.expect(&mut world, "100");
         refused(&mut world, &mut carrier, "480");
         assert_eq!(world.exchange.binding_count(), 0);
         world.assert_nothing_left();
@@ -74,15 +76,17 @@ fn a_phone_that_only_its_connection_leads_to_is_gone_with_it() {
 
 fn of_two_flows_of_a_device_the_one_that_is_left_rings() {
     let mut world = World::with_users();
-    let [mut first, mut second] = [40_001, 40_002].map(|port| bob(&mut world, port));
+    let mut first = bob(&mut world, 40_001);
+    let mut second = Phone::on_line(HOST.parse().unwrap(), 2);
+    second.exchange = PUBLIC.parse().unwrap();
+    second.connect(&mut world, Some(40_002));
     let flow = |number: u8| format!(";+sip.instance=\"<urn:uuid:1>\";reg-id={number}");
     first.register(&mut world, ("bob", A), PASSWORD, &flow(1));
-    second.tag = "t2".to_owned();
     second.register(&mut world, ("bob", A), PASSWORD, &flow(2));
     // The newest is the one to ring.
     second.disconnect(&mut world);
     assert_eq!(world.registered()[3..], ["received", "added", "200", "FlowLost"]);
-    first.call_id = String::new();
+    first.forget_call();
     let mut carrier = called(&mut world);
     talk(&mut world, &mut carrier, &mut first);
     world.assert_nothing_left();

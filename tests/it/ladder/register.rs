@@ -1,6 +1,6 @@
 //! Devices that register: with a password, durably, and across starts of the process.
 
-use super::pass;
+use super::{pass, refused};
 use domain::registration::{CommandRejection, NewBinding, RegistrationCommand, STATE_EVERY};
 use domain::sip::wire::{HeaderName, Message};
 use tests::world::{CARRIER, DEVICES, DOMAIN, Device, EXCHANGE, World};
@@ -388,7 +388,8 @@ fn who_comes_before_everything_is_loaded_may_come_again() {
     device.expect(&mut world, 200);
     let mut caller = world.phone(CARRIER);
     caller.call(&mut world, "+15559999999", Some(&offer));
-    caller.expect(&mut world, "404");
+    caller.expect(&mut world, "100");
+    refused(&mut world, &mut caller, "404");
     assert_eq!(world.registered(), ["received", "added", "200", "received", "refreshed", "200"]);
     world.assert_nothing_left();
 }

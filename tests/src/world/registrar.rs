@@ -59,7 +59,7 @@ impl World {
     }
 
     fn restore(&mut self, stream: &StreamName) {
-        let events = autopsy::now(read_tail(&*self.log, stream)).unwrap();
+        let events = autopsy::now(Box::pin(read_tail(&*self.log, stream))).unwrap();
         self.most_read = self.most_read.max(events.len());
         self.watch.restored(stream, &events, &SeedKeys);
         self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &SeedKeys).unwrap();

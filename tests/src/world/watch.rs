@@ -251,7 +251,7 @@ pub(super) fn assert_no_credentials(bytes: &Bytes) {
 }
 
 /// Whether this answers what keeps a flow alive: an empty line, or STUN.
-fn keeps_alive(bytes: &Bytes) -> bool {
+pub(super) fn keeps_alive(bytes: &Bytes) -> bool {
     **bytes == *b"\r\n" || bytes.first() == Some(&1)
 }
 

@@ -61,7 +61,7 @@ impl Exchange {
             call_id: "c".into(),
             instance: Some(format!("urn:x:{}", self.count).into()),
             user_agent: None,
-            path: vec!["<sip:edge.example;lr>".into()],
+            path: if flow.is_some() { vec!["<sip:edge.example;lr>".into()] } else { vec![] },
             flow,
         };
         let added = BindingAdded {
