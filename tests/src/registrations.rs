@@ -6,8 +6,8 @@ use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
 use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Position, Revision, StreamName};
 use domain::registration::{
-    Aor, BindingAdded, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Registrar, RegistrarAway,
-    RegistrationCommand, RegistrationEvent, RemovalCause,
+    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Reach,
+    Registrar, RegistrarAway, RegistrationCommand, RegistrationEvent, RemovalCause,
 };
 use domain::time::WallTime;
 use std::time::Duration;
@@ -115,6 +115,14 @@ impl RegistrationScript {
             device: self.device(port).into(),
         };
         self.events.push((self.now, RegistrationEvent::BindingRefreshed(event)));
+        self
+    }
+
+    /// Its flow is gone; it is called by its contact.
+    pub fn reached_by_contact(mut self, binding: u128) -> Self {
+        let (binding, reach) = (BindingId::from_bits(binding), Reach::Contact);
+        let event = BindingReachChanged { binding, account: self.account, reach };
+        self.events.push((self.now, RegistrationEvent::BindingReachChanged(event)));
         self
     }
 

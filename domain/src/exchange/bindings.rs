@@ -79,7 +79,11 @@ impl Exchange {
         let now_lost: Vec<Flow> = left.iter().copied().take(EXPIRE_AT_ONCE).collect();
         for flow in now_lost {
             let aors = self.registrar.bindings.on_flow(&flow).to_vec();
-            if aors.iter().fold(true, |all, aor| self.flow_lost_of(now, mint, flow, aor) && all) {
+            let mut all = true;
+            for aor in &aors {
+                all &= self.flow_lost_of(now, mint, flow, aor);
+            }
+            if all {
                 left.remove(&flow);
             }
         }

@@ -71,6 +71,21 @@ async fn refreshes_are_counted_and_only_moves_are_history() {
 }
 
 #[tokio::test]
+async fn a_binding_says_how_it_is_reached_until_a_refresh_comes() {
+    let world = World::new();
+    let script = RegistrationScript::of("alice").added(1, 5070).after(10).reached_by_contact(1).record(&world.log);
+    // A refresh that comes in the same write counts all the same.
+    let both = RegistrationScript::of("bob").added(2, 5070).after(10).reached_by_contact(2).after(10);
+    let both = both.refreshed(2, 5070).record(&world.log);
+    let views = world.views("views.db").await;
+    let rows = list(&views, &all()).await;
+    let reached: Vec<_> = rows.iter().map(|row| (row.reach.as_str(), row.state())).collect();
+    assert_eq!(reached, [("flow", "online"), ("contact", "online")]);
+    assert_eq!(told(&history(&views, &script).await)[0], "reach 198.51.100.1:5070 contact");
+    assert_eq!(told(&history(&views, &both).await).len(), 2, "a refresh alone is no history");
+}
+
+#[tokio::test]
 async fn a_binding_that_ended_says_why_and_how_long_it_lasted() {
     let world = World::new();
     let causes = [

@@ -138,6 +138,12 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         }),
         &format!(r#"{{{binding},{account},"cause":"flow-lost","by":"SK00000000000000000000000000000009"}}"#),
     );
+}
+
+#[test]
+fn what_changes_reach_and_what_sums_up_are_stored_in_their_golden_form() {
+    let account = r#""account":"AC00000000000000000000000000000002""#;
+    let binding = r#""binding":"RB00000000000000000000000000000003""#;
     stored_as(
         &RegistrationEvent::BindingReachChanged(BindingReachChanged {
             binding: BINDING,
