@@ -6,7 +6,7 @@ use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
 use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Position, Revision, StreamName};
 use domain::registration::{
-    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Reach,
+    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Home, Reach,
     Registrar, RegistrarAway, RegistrationCommand, RegistrationEvent, RemovalCause,
 };
 use domain::time::WallTime;
@@ -55,7 +55,7 @@ impl RegistrationScript {
 
     /// The address by its id.
     pub fn id(&self) -> RegistrationId {
-        self.aor.id(&HASH_KEY, self.domain)
+        self.aor.id(&HASH_KEY, Home::Domain(self.domain))
     }
 
     /// What follows happens that many seconds later.
@@ -86,7 +86,8 @@ impl RegistrationScript {
         let event = BindingAdded {
             binding: BindingId::from_bits(binding),
             account: self.account,
-            domain: self.domain,
+            domain: Some(self.domain),
+            trunk: None,
             cseq: 1,
             q: domain::registration::Q::read("0.5"),
             reg_id: Some(1),

@@ -14,7 +14,7 @@ use crate::ids::{AccountId, EventId, LegId, RegistrationId};
 use crate::log::Life;
 use crate::ports::Mint;
 use crate::registration::{Aor, Registration, RegistrationEvent, STATE_EVERY};
-use crate::routing::DomainEntry;
+use crate::routing::Registrant;
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -138,13 +138,13 @@ impl Registrar {
     pub(super) fn live_of(
         &mut self,
         aor: &Aor,
-        domain: &DomainEntry,
+        registrant: &Registrant,
     ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
-        let id = aor.id(&self.hash_key, domain.id);
+        let id = aor.id(&self.hash_key, registrant.home);
         if !self.live.contains_key(&id) && !self.unread.contains_key(&id) {
-            let unread = Unread { aor: aor.clone(), account: domain.account, pending: Vec::new() };
+            let unread = Unread { aor: aor.clone(), account: registrant.account, pending: Vec::new() };
             self.unread.insert(id, Some(unread));
-            self.to_read.push(aor.stream(&self.hash_key, domain.id));
+            self.to_read.push(aor.stream(&self.hash_key, registrant.home));
         }
         self.live.get_mut(&id).map(|live| (id, &mut **live)).ok_or(id)
     }

@@ -42,14 +42,14 @@ pub struct Decided {
 impl Exchange {
     /// Bindings that nobody refreshed end.
     pub(super) fn expire_bindings(&mut self, now: Now, mint: &mut dyn Mint) {
-        let Self { registrar, tables, desk, expire_at, .. } = self;
+        let Self { registrar, tables, desk, expire_at, settings, .. } = self;
         for aor in registrar.bindings.overdue(now.wall, EXPIRE_AT_ONCE + registrar.unread.len()) {
-            let Some(domain) = tables.domain(aor.domain()) else {
-                // Nobody calls users of a domain that is no more, and their bindings must not hold up others'.
+            let Some(registrant) = tables.registrant(&aor, settings.domain.as_deref()) else {
+                // Nobody calls users of a domain or a trunk that is no more, and their bindings must not hold up others'.
                 registrar.bindings.put(&aor, Registration::default());
                 continue;
             };
-            let Ok((id, live)) = registrar.live_of(&aor, domain) else { continue };
+            let Ok((id, live)) = registrar.live_of(&aor, &registrant) else { continue };
             if live.outbox.is_frozen() || !live.has_key(mint) {
                 continue;
             }
@@ -93,12 +93,12 @@ impl Exchange {
 
     /// Whether all that was to be said of an address's bindings by that flow has been.
     fn flow_lost_of(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, aor: &Aor) -> bool {
-        let Self { registrar, tables, desk, .. } = self;
-        let Some(domain) = tables.domain(aor.domain()) else {
+        let Self { registrar, tables, desk, settings, .. } = self;
+        let Some(registrant) = tables.registrant(aor, settings.domain.as_deref()) else {
             registrar.bindings.put(aor, Registration::default());
             return true;
         };
-        let Ok((id, live)) = registrar.live_of(aor, domain) else { return false };
+        let Ok((id, live)) = registrar.live_of(aor, &registrant) else { return false };
         if live.outbox.is_frozen() || !live.has_key(mint) {
             return false;
         }
@@ -122,7 +122,7 @@ impl Exchange {
         }
     }
 
-    /// Carries out a command of the API on an address of one of an account's domains.
+    /// Carries out a command of the API on an address of one of an account's domains or trunks.
     ///
     /// # Errors
     /// A rule says no.
@@ -134,10 +134,10 @@ impl Exchange {
         aor: &Aor,
         command: &RegistrationCommand,
     ) -> Result<Commanded, CommandRejection> {
-        let Self { registrar, tables, desk, expire_at, .. } = self;
-        let domain = tables.domain(aor.domain()).filter(|domain| domain.account == account);
-        let domain = domain.ok_or(CommandRejection::NoDomain)?;
-        let id = match registrar.live_of(aor, domain) {
+        let Self { registrar, tables, desk, expire_at, settings, .. } = self;
+        let registrant = tables.registrant(aor, settings.domain.as_deref());
+        let registrant = registrant.filter(|known| known.account == account).ok_or(CommandRejection::NoDomain)?;
+        let id = match registrar.live_of(aor, &registrant) {
             Ok((id, _)) => id,
             Err(id) => return Ok(if registrar.is_unreadable(id) { Commanded::Away } else { Commanded::Reading }),
         };
@@ -147,7 +147,7 @@ impl Exchange {
         if live.outbox.is_frozen() || !live.has_key(mint) {
             return Ok(Commanded::Away);
         }
-        let terms = Terms::of(aor, domain);
+        let terms = Terms::of(aor, &registrant);
         let decided =
             live.registration.decide(command, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let events = decided?;

@@ -397,7 +397,8 @@ impl Exchange {
         }
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let own = self.settings.domain.as_deref();
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own };
         let mut routed = match route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked) {
             Ok(routed) => routed,
             Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),

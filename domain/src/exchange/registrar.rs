@@ -15,8 +15,8 @@ use crate::codec::personal::Personal;
 use crate::ids::{BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
-use crate::registration::{Bindings, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Terms};
-use crate::routing::DomainEntry;
+use crate::registration::{Bindings, Home, Rejection, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Terms};
+use crate::routing::{DomainEntry, Registrant};
 use crate::session::event::Wire;
 use crate::sip::digest::{Asker, Challenger, DigestSecret, Presented, Reaction, Realm, Verdict};
 use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders, Stateless};
@@ -167,21 +167,44 @@ impl Exchange {
                 return self.endpoint.answer_statelessly_with(flow, &request, rejection.status(), &rejection.headers());
             }
         };
-        let Some(domain) = self.tables.domain(read.aor.domain()).cloned() else { return refuse(self, 404) };
-        if self.tables.is_closed(domain.account) {
+        let registrant = self.tables.registrant(&read.aor, self.settings.domain.as_deref());
+        let Some(registrant) = registrant else { return refuse(self, 404) };
+        if self.tables.is_closed(registrant.account) {
             return refuse(self, 403);
         }
         // Its credentials, which serve once, were judged already.
-        if self.registrar.waits(&read.aor, &domain, &request) {
+        if self.registrar.waits(&read.aor, registrant.home, &request) {
             return self.endpoint.drop_silently(flow, Stateless::RegisterRepeat);
         }
-        let asked = (&domain, Asker::Server);
-        match self.registrar.admit(now, mint, &self.tables, (flow, &request), asked) {
+        match self.admit_registrant(now, mint, (flow, &request), &read, registrant.home) {
             Admission::Answered(status, headers) => {
                 self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
             }
             Admission::Admitted { user: Some(user) } if user != read.aor.user() => refuse(self, 403),
-            Admission::Admitted { .. } => self.take_register(now, mint, flow, request, &read, &domain),
+            Admission::Admitted { .. } => self.take_register(now, mint, flow, request, &read, &registrant),
+        }
+    }
+
+    /// Whether somebody may register: a user of a domain, or a trunk (RFC 6140 §5.2: bulk registrations are trunks' alone).
+    fn admit_registrant(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        (flow, request): (Flow, &Message),
+        read: &RegisterRequest,
+        home: Home,
+    ) -> Admission {
+        let refused = |rejection: &Rejection| Admission::Answered(rejection.status(), rejection.headers());
+        match home {
+            Home::Trunk(id) => self.admit_trunk(now, mint, (flow, request), id),
+            Home::Domain(_) if read.bulk => refused(&Rejection::BadExtension("gin".into())),
+            Home::Domain(id) => match self.tables.domain_of(id).cloned() {
+                Some(domain) => {
+                    let asked = (&domain, Asker::Server);
+                    self.registrar.admit(now, mint, &self.tables, (flow, request), asked)
+                }
+                None => refused(&Rejection::NotFound),
+            },
         }
     }
 
@@ -193,10 +216,10 @@ impl Exchange {
         flow: Flow,
         request: Message,
         read: &RegisterRequest,
-        domain: &DomainEntry,
+        registrant: &Registrant,
     ) {
         let Self { registrar, endpoint, desk, expire_at, kept, .. } = self;
-        let (id, live) = match registrar.live_of(&read.aor, domain) {
+        let (id, live) = match registrar.live_of(&read.aor, registrant) {
             Ok(found) => found,
             Err(id) => {
                 let refused = registrar.wait_for(id, Pending { transaction: None, flow, request, answer: None });
@@ -222,7 +245,7 @@ impl Exchange {
             registrar.received(desk, now.wall, incoming);
         }
         let Some(live) = registrar.live.get_mut(&id) else { return };
-        let terms = Terms::of(&read.aor, domain);
+        let terms = Terms::of(&read.aor, registrant);
         let decided =
             live.registration.register(read, &terms, now.wall, &mut || BindingId::from_bits(mint.wide_bits()));
         let (status, headers) = match decided {

@@ -10,8 +10,7 @@ use crate::codec::registration::decode;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{Aor, BindingsStated, RegisterRequest, Registration, RegistrationEvent};
-use crate::routing::DomainEntry;
+use crate::registration::{Aor, BindingsStated, Home, RegisterRequest, Registration, RegistrationEvent};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -36,8 +35,8 @@ impl Registrar {
     }
 
     /// Whether this very REGISTER waits for its address's stream to be read.
-    pub(super) fn waits(&self, aor: &Aor, domain: &DomainEntry, request: &Message) -> bool {
-        let reading = self.unread.get(&aor.id(&self.hash_key, domain.id)).into_iter().flatten();
+    pub(super) fn waits(&self, aor: &Aor, home: Home, request: &Message) -> bool {
+        let reading = self.unread.get(&aor.id(&self.hash_key, home)).into_iter().flatten();
         reading.flat_map(|unread| &unread.pending).any(|known| known.request.bytes() == request.bytes())
     }
 
@@ -153,9 +152,9 @@ impl Exchange {
             }
             // It was judged when it came: its credentials, which serve once, are not asked for again.
             if let Ok(read) = RegisterRequest::read(&request, flow)
-                && let Some(domain) = self.tables.domain(read.aor.domain()).cloned()
+                && let Some(registrant) = self.tables.registrant(&read.aor, self.settings.domain.as_deref())
             {
-                self.take_register(now, mint, flow, request, &read, &domain);
+                self.take_register(now, mint, flow, request, &read, &registrant);
                 self.settle(now, mint);
             }
         }

@@ -35,8 +35,8 @@ pub struct Answer {
 impl Registration {
     /// What the 200 holds, after the events of [`Registration::register`] were applied.
     pub fn answer(&self, request: &RegisterRequest, terms: &Terms<'_>, now: WallTime) -> Answer {
-        let Supported { path, outbound, gruu } = request.supported;
-        let named = [("path", path), ("outbound", outbound), ("gruu", gruu)];
+        let Supported { path, outbound, gruu, gin } = request.supported;
+        let named = [("path", path), ("outbound", outbound), ("gruu", gruu), ("gin", gin)];
         let kept = match &request.contacts {
             Contacts::Fetch | Contacts::All => false,
             Contacts::Some(contacts) => {

@@ -3,7 +3,7 @@
 use super::{Aor, Q, Reach};
 use crate::address::{Flow, Transport};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, BindingId, DomainId, KeyId};
+use crate::ids::{AccountId, BindingId, DomainId, KeyId, TrunkId};
 use crate::session::event::Wire;
 use crate::sip::wire::UriBuf;
 use crate::time::WallTime;
@@ -130,8 +130,12 @@ pub struct BindingAdded {
     pub binding: BindingId,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
+    /// The user's domain; none for a trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainId>,
+    /// The trunk that registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkId>,
     /// CSeq number of its newest REGISTER; 0 for a binding by API.
     pub cseq: u32,
     /// Its priority, where the device named one.

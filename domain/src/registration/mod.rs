@@ -36,6 +36,6 @@ pub use event::{
 pub use gruu::{instance_of_gruu, public_gruu};
 pub use rejection::Rejection;
 pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
-pub use state::{Registration, Terms};
+pub use state::{Home, Registration, Terms};
 pub use stated::STATE_EVERY;
 pub use targets::Callee;

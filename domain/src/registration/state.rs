@@ -6,27 +6,62 @@ use super::{
 };
 use crate::address::Flow;
 use crate::domain_name::DomainSettings;
-use crate::ids::{AccountId, BindingId, DomainId};
-use crate::routing::DomainEntry;
+use crate::ids::{AccountId, BindingId, DomainId, TrunkId};
+use crate::routing::Registrant;
 use crate::time::WallTime;
 
-/// Under what terms bindings are made: the address, its domain and that domain's settings.
+/// Whose address of record it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// A user's of a domain.
+    Domain(DomainId),
+    /// A PBX trunk's own.
+    Trunk(TrunkId),
+}
+
+impl Home {
+    /// The bits of its id.
+    pub const fn bits(self) -> u128 {
+        match self {
+            Self::Domain(id) => id.bits(),
+            Self::Trunk(id) => id.bits(),
+        }
+    }
+
+    /// The domain.
+    pub const fn domain(self) -> Option<DomainId> {
+        match self {
+            Self::Domain(id) => Some(id),
+            Self::Trunk(_) => None,
+        }
+    }
+
+    /// The trunk.
+    pub const fn trunk(self) -> Option<TrunkId> {
+        match self {
+            Self::Domain(_) => None,
+            Self::Trunk(id) => Some(id),
+        }
+    }
+}
+
+/// Under what terms bindings are made: the address, whose it is, and the settings that hold for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
     /// The address of record.
     pub aor: &'a Aor,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
-    /// The domain's settings.
+    /// The user's domain, or the trunk.
+    pub home: Home,
+    /// The domain's settings, or those of trunks.
     pub settings: &'a DomainSettings,
 }
 
 impl<'a> Terms<'a> {
-    /// The terms of a user of a domain.
-    pub const fn of(aor: &'a Aor, domain: &'a DomainEntry) -> Self {
-        Self { aor, account: domain.account, domain: domain.id, settings: &domain.settings }
+    /// The terms of whoever registers.
+    pub const fn of(aor: &'a Aor, registrant: &'a Registrant) -> Self {
+        Self { aor, account: registrant.account, home: registrant.home, settings: &registrant.settings }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows as readers get them. What was erased is `None`.
 
-use domain::ids::{AccountId, BindingId, DomainId, RegistrationId};
+use domain::ids::{AccountId, BindingId, DomainId, RegistrationId, TrunkId};
 use domain::log::Position;
 use domain::registration::Q;
 use domain::time::WallTime;
@@ -15,8 +15,10 @@ pub struct BindingRow {
     pub registration: RegistrationId,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
+    /// The user's domain; none for a trunk.
+    pub domain: Option<DomainId>,
+    /// The trunk that registered.
+    pub trunk: Option<TrunkId>,
     /// The address of record.
     pub aor: Option<String>,
     /// The contact's URI as the device sent it.

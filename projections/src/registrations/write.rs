@@ -4,7 +4,7 @@
 use super::project::Change;
 use crate::names::name_of;
 use crate::store::sql_position;
-use domain::ids::BindingId;
+use domain::ids::{BindingId, DomainId};
 use domain::registration::{BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Device};
 use domain::time::WallTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -24,7 +24,7 @@ pub(super) async fn add(changes: &[(&Change, &BindingAdded)], sql: &mut SqliteCo
 
 fn rows_of(chunk: &[(&Change, &BindingAdded)]) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
-        "INSERT INTO registrations (added, position, binding, registration, account, domain, aor, contact, \
+        "INSERT INTO registrations (added, position, binding, registration, account, domain, trunk, aor, contact, \
          user_agent, instance, reg_id, q, transport, address, api, reach, since, refreshed_at, refreshes, expires_at) ",
     );
     sql.push_values(chunk, |mut row, (change, added)| {
@@ -34,7 +34,8 @@ fn rows_of(chunk: &[(&Change, &BindingAdded)]) -> QueryBuilder<Sqlite> {
             .push_bind(id(added.binding))
             .push_bind(change.registration.clone())
             .push_bind(added.account.bits().to_be_bytes().to_vec())
-            .push_bind(added.domain.bits().to_be_bytes().to_vec())
+            .push_bind(added.domain.map_or(0, DomainId::bits).to_be_bytes().to_vec())
+            .push_bind(added.trunk.map(|trunk| trunk.bits().to_be_bytes().to_vec()))
             .push_bind(device.map(|device| device.aor.to_string()))
             .push_bind(contact(device))
             .push_bind(user_agent(device))

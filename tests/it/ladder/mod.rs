@@ -25,6 +25,7 @@ mod fork;
 mod modify;
 mod pass;
 mod paths;
+mod pbx;
 mod prack;
 mod race;
 mod reach;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         early::ALL,
         pass::ALL,
         paths::ALL,
+        pbx::ALL,
         prack::ALL,
         race::ALL,
         reach::ALL,

@@ -29,6 +29,11 @@ pub const ACME: (&str, &str) = ("acme", "battery staple");
 /// A number that rings `bob` of [`A`].
 pub const NUMBER_BOB: &str = "+15550002222";
 
+/// A number that rings the PBX of [`ACME`] where it registered.
+pub const NUMBER_ACME: &str = "+15550003333";
+/// A number of another account below, whose target is the same PBX.
+pub const NUMBER_STOLEN: &str = "+15550004444";
+
 const KEY: KeyRef = KeyRef(7);
 
 struct One;
@@ -42,6 +47,16 @@ impl Keyring for One {
 fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
     let key = (KEY, SealKey::from_bytes([3; 32]));
     serde_json::to_value(Sealed::seal(secret, &key, [1; 24], place)).unwrap()
+}
+
+/// The settings of the PBX of [`ACME`].
+fn acme(enabled: bool) -> Value {
+    let (username, password) = ACME;
+    let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
+    json!({
+        "name": "acme", "kind": "pbx", "auth": "digest", "enabled": enabled,
+        "login": { "username": username, "password": password },
+    })
 }
 
 /// A user's credential, by number.
@@ -83,20 +98,31 @@ impl World {
             });
             world.learn("credential", "CredentialAdded", data);
         }
-        let (username, password) = ACME;
-        let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
-        let settings = json!({
-            "name": "acme", "kind": "pbx", "auth": "digest", "login": { "username": username, "password": password },
-        });
+        let settings = acme(true);
         world.learn(
             "trunk",
             "TrunkAdded",
             json!({ "id": TrunkId::from_bits(20), "account": one, "settings": settings }),
         );
-        let target = json!({ "sip": format!("sip:bob@{A}") });
-        let data = json!({ "id": NumberId::from_bits(20), "number": NUMBER_BOB, "account": one, "target": target });
-        world.learn("number", "NumberClaimed", data);
+        let below = AccountId::from_bits(8);
+        let opened = json!({ "account": below, "name": "below", "parent": one });
+        world.learn("account", "AccountOpened", opened);
+        let targets = [
+            (20, one, NUMBER_BOB, format!("sip:bob@{A}")),
+            (21, one, NUMBER_ACME, format!("sip:{}@exchange.example", ACME.0)),
+            (22, below, NUMBER_STOLEN, format!("sip:{}@exchange.example", ACME.0)),
+        ];
+        for (id, account, number, target) in targets {
+            let data =
+                json!({ "id": NumberId::from_bits(id), "number": number, "account": account, "target": { "sip": target } });
+            world.learn("number", "NumberClaimed", data);
+        }
         world
+    }
+
+    /// The trunk of [`ACME`] is switched off from now on.
+    pub fn switch_off_acme(&mut self) {
+        self.set_trunk(20, acme(false));
     }
 
     /// The settings of a trunk are these from now on.

@@ -18,8 +18,10 @@ pub struct Binding {
     registration: String,
     /// Whose user it is.
     account: String,
-    /// The user's domain, by its id.
-    domain: String,
+    /// The user's domain, by its id; `null` for a trunk.
+    domain: Option<String>,
+    /// The PBX trunk that registered, by its id; `null` for a user.
+    trunk: Option<String>,
     /// The address of record.
     #[schema(example = "alice@pbx.example.com")]
     aor: Option<String>,
@@ -66,7 +68,8 @@ impl Binding {
             id: row.binding.to_string(),
             registration: row.registration.to_string(),
             account: row.account.to_string(),
-            domain: row.domain.to_string(),
+            domain: row.domain.map(|domain| domain.to_string()),
+            trunk: row.trunk.map(|trunk| trunk.to_string()),
             aor: row.aor.clone(),
             contact: row.contact.clone(),
             user_agent: row.user_agent.clone(),

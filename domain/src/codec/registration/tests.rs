@@ -100,7 +100,8 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         &RegistrationEvent::BindingAdded(BindingAdded {
             binding: BINDING,
             account: ACCOUNT,
-            domain: DomainId::from_bits(4),
+            domain: Some(DomainId::from_bits(4)),
+            trunk: None,
             cseq: 5,
             q: Q::read("0.5"),
             reg_id: Some(1),
