@@ -18,10 +18,11 @@ macro_rules! scenarios {
 }
 use scenarios;
 
-mod attended;
+pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
+mod lessons;
 mod modify;
 mod pass;
 mod paths;
@@ -29,7 +30,7 @@ mod pbx;
 mod prack;
 mod race;
 mod reach;
-mod refer;
+pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
 mod refuse;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         attended::ALL,
         basic::ALL,
         fork::ALL,
+        lessons::ALL,
         modify::ALL,
         early::ALL,
         pass::ALL,
