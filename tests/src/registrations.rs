@@ -6,8 +6,8 @@ use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
 use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Position, Revision, StreamName};
 use domain::registration::{
-    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Home, Reach,
-    Registrar, RegistrarAway, RegistrationCommand, RegistrationEvent, RemovalCause,
+    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Home,
+    Reach, Registrar, RegistrarAway, RegistrationCommand, RegistrationEvent, RemovalCause,
 };
 use domain::time::WallTime;
 use std::time::Duration;

@@ -69,7 +69,10 @@ impl Exchange {
         let uri = target.as_ref().ok().and_then(ReferTo::uri);
         let routed = uri.as_ref().and_then(|uri| self.route_referred(now, session, leg, uri));
         let to_devices = routed.as_ref().is_some_and(|(route, _)| match route {
-            Ok(chosen) => chosen.targets.known().is_some_and(|targets| targets.iter().all(|one| one.binding.is_some() && one.trunk.is_none())),
+            Ok(chosen) => chosen
+                .targets
+                .known()
+                .is_some_and(|targets| targets.iter().all(|one| one.binding.is_some() && one.trunk.is_none())),
             Err(_) => false,
         });
         let dialled = uri.as_ref().map(shown).unwrap_or_default().into();

@@ -15,7 +15,9 @@ use crate::codec::personal::Personal;
 use crate::ids::{BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
-use crate::registration::{Bindings, Home, Rejection, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Terms};
+use crate::registration::{
+    Bindings, Home, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Rejection, Terms,
+};
 use crate::routing::{DomainEntry, Registrant};
 use crate::session::event::Wire;
 use crate::sip::digest::{Asker, Challenger, DigestSecret, Presented, Reaction, Realm, Verdict};

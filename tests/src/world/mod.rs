@@ -15,7 +15,9 @@ pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
-pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, PASSWORD, credential};
+pub use users::{
+    A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, PASSWORD, credential,
+};
 pub use watch::Watch;
 
 use adapters::event_log::memory::MemoryLog;

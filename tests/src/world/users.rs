@@ -113,8 +113,7 @@ impl World {
             (22, below, NUMBER_STOLEN, format!("sip:{}@exchange.example", ACME.0)),
         ];
         for (id, account, number, target) in targets {
-            let data =
-                json!({ "id": NumberId::from_bits(id), "number": number, "account": account, "target": { "sip": target } });
+            let data = json!({ "id": NumberId::from_bits(id), "number": number, "account": account, "target": { "sip": target } });
             world.learn("number", "NumberClaimed", data);
         }
         world
