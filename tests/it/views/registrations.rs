@@ -42,7 +42,7 @@ async fn a_binding_is_a_row_with_its_device_transport_and_address() {
     let rows = list(&views, &all()).await;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((row.binding, row.registration), (BindingId::from_bits(1), script.id()));
-    assert_eq!((row.account, row.domain, row.state(), row.api), (ACCOUNT, DOMAIN, "online", false));
+    assert_eq!((row.account, row.domain, row.state(), row.api), (ACCOUNT, Some(DOMAIN), "online", false));
     let texts = [&row.aor, &row.contact, &row.user_agent, &row.instance, &row.transport, &row.address];
     let expected = ["alice@a.example", "sip:alice@192.0.2.1:5070", "Phone/1", "urn:uuid:1", "udp", "198.51.100.1:5070"];
     assert_eq!(texts.map(|text| text.as_deref().unwrap()), expected);
