@@ -111,6 +111,13 @@ fn connections_do_not_outlive_the_process() {
     world.restart(true);
     assert_eq!(world.registered(), ["received", "added", "200", "FlowLost"]);
     assert_eq!(world.open_registrations(), 0);
+    // It comes back, by datagrams.
+    device.tcp = false;
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    device.answer(&mut world, &wanted, &challenge);
+    device.expect(&mut world, 200);
+    assert_eq!(world.registered()[4..], ["received", "added", "200"]);
     world.assert_nothing_left();
 }
 
