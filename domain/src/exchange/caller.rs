@@ -11,7 +11,7 @@ use crate::ids::{CredentialId, DomainId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
 use crate::sip::digest::{Asker, DigestSecret, Realm};
-use crate::sip::endpoint::SessionHeaders;
+use crate::sip::endpoint::{Login, SessionHeaders};
 use crate::sip::wire::{Host, Message};
 use crate::time::Now;
 
@@ -158,6 +158,12 @@ impl Exchange {
                 Ok(Identified { caller: Caller::Trunk(trunk.id), user: None, domain: None })
             }
         }
+    }
+
+    /// What we answer with where a trunk asks who we are.
+    pub(super) fn login_of(&self, trunk: TrunkId) -> Option<Login> {
+        let login = self.tables.trunk(trunk)?.settings.login.as_ref()?;
+        Some(Login::new(login.username.as_str(), login.password.known()?.as_str()))
     }
 
     /// The platform's domain: in From toward callees, and the realm at which trunks log in.

@@ -346,7 +346,8 @@ impl Exchange {
             Order::Answer { leg, status, headers, body } => {
                 self.endpoint.answer(moment, mint, leg, status, &headers, body.as_ref());
             }
-            Order::Invite(plan) => {
+            Order::Invite(mut plan) => {
+                plan.login = plan.trunk.and_then(|trunk| self.login_of(trunk)).map(Box::new);
                 self.legs.insert(plan.leg, id);
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.legs += 1;
@@ -421,6 +422,9 @@ impl Exchange {
         }
         if !self.registrar.bindings.on_flow(&flow).is_empty() {
             self.endpoint.keep_flow(leg, flow);
+        }
+        if let Some(login) = routed.trunk.and_then(|trunk| self.login_of(trunk)) {
+            self.endpoint.give_login(leg, login);
         }
         let mut live = Live::new(id, self.settings.node, key);
         live.legs = 1;

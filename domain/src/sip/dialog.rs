@@ -1,7 +1,7 @@
 //! A dialog as one leg sees it: RFC 3261 §12. What belongs to the 2xx of an INVITE and its ACK lives here and not in a
 //! transaction (§13.2.2.4, §13.3.1.4).
 
-use super::endpoint::Subscription;
+use super::endpoint::{Login, Subscription};
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::{Flow, Transport};
@@ -170,6 +170,8 @@ pub struct Dialog {
     pub forks: Vec<EarlyDialog>,
     /// Forks whose 2xx came too late, while their repeats may come; at most [`MAX_FORKS`].
     pub lost: Vec<LostFork>,
+    /// What we answer with where the peer asks who we are.
+    pub login: Option<Box<Login>>,
 }
 
 impl Dialog {
@@ -205,6 +207,15 @@ impl Dialog {
             (self.remote, self.target) = (fork.remote, fork.target);
             (self.routes, self.flow) = (fork.routes, fork.flow);
         }
+    }
+
+    /// Our INVITE goes again as this one: what forks said to the one before is void.
+    pub fn begin_anew(&mut self, invite: &Message) {
+        self.forks = Vec::new();
+        self.remote_tag = None;
+        self.remote = invite.header(HeaderName::To).unwrap_or_default().into();
+        self.target = invite.request_uri().unwrap_or_default().into();
+        self.routes = invite.values(HeaderName::Route).map(Box::from).collect();
     }
 
     /// Takes the peer's Contact from a target refresh (RFC 3261 §12.2): INVITE and its responses.
@@ -397,6 +408,7 @@ mod tests {
             transactions: 1,
             forks: vec![],
             lost: vec![],
+            login: None,
         }
     }
 

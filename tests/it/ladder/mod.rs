@@ -23,6 +23,7 @@ mod basic;
 mod early;
 mod fork;
 mod lessons;
+mod login;
 mod modify;
 mod pass;
 mod paths;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         lessons::ALL,
         modify::ALL,
         early::ALL,
+        login::ALL,
         pass::ALL,
         paths::ALL,
         pbx::ALL,

@@ -16,7 +16,8 @@ pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
 pub use users::{
-    A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, PASSWORD, credential,
+    A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, OUT_LOGIN, PASSWORD, credential,
+    login,
 };
 pub use watch::Watch;
 

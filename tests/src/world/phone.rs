@@ -357,6 +357,14 @@ impl Phone {
         self.extra = extra;
     }
 
+    /// Responds with this header line beside its own.
+    pub fn respond_saying(&mut self, world: &mut World, request: &Message, status: u16, line: &str) {
+        let extra = format!("{}{line}\r\n", self.extra);
+        let extra = std::mem::replace(&mut self.extra, extra);
+        self.respond(world, request, status, None);
+        self.extra = extra;
+    }
+
     /// Responds as another fork would.
     pub fn respond_tagged(&self, world: &mut World, request: &Message, status: u16, body: Option<&str>, tag: &str) {
         let text = self.response(request, status, body, tag);

@@ -1,6 +1,7 @@
 //! The shell, the log and media around the exchange, faithful or sabotaged.
 
 use super::{Death, Outcomes, Sabotage, World, doubt};
+use bytes::Bytes;
 use domain::address::Transport;
 use domain::codec::registration;
 use domain::codec::session::decode;
@@ -12,6 +13,7 @@ use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
 use domain::ports::Keyring;
 use domain::registration::{Aor, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
+use domain::sip::wire::Message;
 use domain::time::{Moment, Now};
 use domain::transfer::TransferEvent;
 use std::fmt::Write;
@@ -151,8 +153,9 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Transmit { flow, bytes } => {
-                self.watch.left(flow, &bytes);
-                self.sent.push((flow, bytes.clone()));
+                let logged = without_credentials(&bytes);
+                self.watch.left(flow, &logged);
+                self.sent.push((flow, logged));
                 self.draw(flow.remote, false, &bytes);
                 if flow.transport == Transport::Tcp && self.refusing.contains(&flow.remote) {
                     let _ = writeln!(self.ladder, "        | no connection");
@@ -190,6 +193,11 @@ impl World {
             self.die();
         }
     }
+}
+
+/// A message as the log has it.
+fn without_credentials(bytes: &Bytes) -> Bytes {
+    Message::scan(bytes.clone()).map_or_else(|_| bytes.clone(), |message| message.without_credentials())
 }
 
 /// The message that leaves when this event is durable.

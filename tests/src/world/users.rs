@@ -26,6 +26,8 @@ pub const KNOWN_SOURCE: &str = "198.51.100.70:5060";
 pub const PASSWORD: &str = "correct horse";
 /// The user name and password of a PBX of the first account that has no address.
 pub const ACME: (&str, &str) = ("acme", "battery staple");
+/// What the carriers of [`super::OUT`] know us by, after [`World::with_logins`].
+pub const OUT_LOGIN: (&str, &str) = ("account-7", "open sesame");
 /// A number that rings `bob` of [`A`].
 pub const NUMBER_BOB: &str = "+15550002222";
 
@@ -51,12 +53,13 @@ fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
 
 /// The settings of the PBX of [`ACME`].
 fn acme(enabled: bool) -> Value {
-    let (username, password) = ACME;
+    json!({ "name": "acme", "kind": "pbx", "auth": "digest", "enabled": enabled, "login": login(ACME) })
+}
+
+/// A user name and password of a trunk, as its settings hold it.
+pub fn login((username, password): (&str, &str)) -> Value {
     let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
-    json!({
-        "name": "acme", "kind": "pbx", "auth": "digest", "enabled": enabled,
-        "login": { "username": username, "password": password },
-    })
+    json!({ "username": username, "password": password })
 }
 
 /// A user's credential, by number.
@@ -122,6 +125,26 @@ impl World {
     /// The trunk of [`ACME`] is switched off from now on.
     pub fn switch_off_acme(&mut self) {
         self.set_trunk(20, acme(false));
+    }
+
+    /// A world whose carriers of [`super::OUT`] know us by [`OUT_LOGIN`], and so does the PBX.
+    pub fn with_logins() -> Self {
+        let mut world = Self::default();
+        for (id, priority) in [(3, 1), (4, 2)] {
+            let destination = format!("sip:{}", super::OUT[priority - 1]);
+            world.set_trunk(id, json!({
+                "name": "out", "kind": "carrier", "destination": destination, "prefixes": ["+1"], "priority": priority,
+                "ring_timeout": 20, "login": login(OUT_LOGIN),
+            }));
+        }
+        world.set_trunk(
+            2,
+            json!({
+                "name": "pbx", "kind": "pbx", "addresses": [super::PBX], "media_source": "latch", "ring_timeout": 20,
+                "login": login(OUT_LOGIN),
+            }),
+        );
+        world
     }
 
     /// The settings of a trunk are these from now on.

@@ -29,6 +29,7 @@ impl Session {
             Fact::Progressed(response) => self.on_progress(context, leg, response),
             Fact::Accepted(response) => self.on_accepted(context, leg, response),
             Fact::Refused(response) => self.on_refused(context, leg, response.status().unwrap_or(500)),
+            Fact::Challenged(proof) => self.on_challenged(context, leg, proof),
             Fact::Unanswered => self.on_unanswered(context, leg),
             Fact::NoAnswer => self.on_no_answer(context, leg),
             Fact::Cancelled => self.on_cancelled(context, leg),

@@ -68,7 +68,7 @@ impl Endpoint {
         let mut writer = Writer::request(&parts.method, uri);
         let Dialog { leg, flow, .. } = *dialog;
         let (sent_by, branch) = (sent_by(path), parts.branch);
-        writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
+        write_via(&mut writer, &sent_by, leg, branch);
         for route in routes {
             writer.header(HeaderName::Route, &route);
         }
@@ -174,6 +174,11 @@ pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Messa
     Ok(writer.finish()?)
 }
 
+/// Our Via; `sent_by` is how it begins.
+pub(super) fn write_via(writer: &mut Writer, sent_by: &str, leg: LegId, branch: u32) {
+    writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
+}
+
 /// How our Via begins on a path.
 pub(super) fn sent_by(path: Flow) -> String {
     format!("SIP/2.0/{} {}", path.transport.via_name(), path.local)
@@ -192,7 +197,7 @@ pub(super) fn read_branch(branch: &str) -> Option<(LegId, u32)> {
 
 /// Request URI and Route values (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, which gets the
 /// request URI while the target becomes the last route.
-fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
+pub(super) fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
     let routes = dialog.routes.iter().map(|route| Cow::Borrowed(&**route));
     let strict = dialog.routes.first().and_then(|route| {
         let route = NameAddr::parse(route).ok()?;

@@ -8,6 +8,7 @@ mod content;
 mod flows;
 mod forks;
 mod large;
+mod login;
 mod message;
 mod notify;
 mod options;
@@ -23,6 +24,7 @@ mod timers;
 mod update;
 
 pub use content::content_refusal;
+pub use login::{Login, Proof};
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use notify::Subscription;
 pub use options::RELIABLE;
@@ -64,6 +66,8 @@ pub enum Fact {
     Accepted(Message),
     /// A final response of 300 to 699 to our INVITE; its ACK is on its way.
     Refused(Message),
+    /// The peer asked who we are (401, 407) with a request of ours; the request goes again, or is refused.
+    Challenged(Proof),
     /// Nothing came to our INVITE, or no final response to our CANCEL.
     Unanswered,
     /// The far end has rung long enough.
@@ -269,6 +273,10 @@ struct ClientTransaction {
     fork: bool,
     /// The request of another leg that this one was sent for.
     asked_by: Option<TransactionId>,
+    /// How often the request was sent again with credentials.
+    proofs: u8,
+    /// It was sent again with credentials: its end is nobody's.
+    superseded: bool,
 }
 
 impl ClientTransaction {
@@ -276,6 +284,11 @@ impl ClientTransaction {
     /// absorbs repeats.
     fn forget_request(&mut self) {
         self.last.bytes = Bytes::new();
+    }
+
+    /// Whether nothing more can come to the INVITE that it carries.
+    fn ends_invite(&self) -> bool {
+        self.method == Method::Invite && !self.superseded
     }
 }
 
@@ -400,9 +413,7 @@ impl Endpoint {
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
             self.flows.leave(transaction.last.flow, FlowUser::Client(id));
-            if let Some(dialog) =
-                self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.method == Method::Invite)
-            {
+            if let Some(dialog) = self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.ends_invite()) {
                 // Without it no fork's 2xx is matched any more.
                 dialog.lost = Vec::new();
             }

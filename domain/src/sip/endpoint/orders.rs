@@ -5,11 +5,11 @@ use super::options::announced;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::{
-    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Outgoing, Output,
+    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Login, Outgoing, Output,
     ServerMachine, SessionHeaders,
 };
 use crate::address::Flow;
-use crate::ids::{EventId, LegId};
+use crate::ids::{EventId, LegId, TrunkId};
 use crate::ports::Mint;
 use crate::sip::dialog::{
     Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set,
@@ -53,6 +53,10 @@ pub struct InvitePlan {
     pub takes_reliable: bool,
     /// The offer, if any.
     pub body: Option<Body>,
+    /// The trunk that it leaves by, whose user name and password the exchange puts into `login`.
+    pub trunk: Option<TrunkId>,
+    /// What we answer with where the peer asks who we are.
+    pub login: Option<Box<Login>>,
 }
 
 /// What is particular to one INVITE of ours.
@@ -220,6 +224,7 @@ impl Endpoint {
             transactions: 0,
             forks: Vec::new(),
             lost: Vec::new(),
+            login: plan.login,
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
@@ -262,7 +267,8 @@ impl Endpoint {
     pub fn acknowledge(&mut self, mint: &mut dyn Mint, leg: LegId, body: Option<&Body>) {
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         let (cseq, branch) = (dialog.invite_cseq, dialog.next_branch());
-        let headers = SessionHeaders::default();
+        // RFC 3261 §13.2.2.4, §22.1: nobody can challenge an ACK, so it carries what its INVITE did.
+        let headers = dialog.login.as_ref().map_or_else(SessionHeaders::default, |login| login.of_invite());
         let parts = RequestParts { method: Method::Ack, branch, cseq, max_forwards: 70, headers: &headers, body };
         let Some(dialog) = self.dialogs.get(&leg) else { return };
         match self.write_request(dialog, dialog.flow, &parts) {
@@ -371,8 +377,9 @@ impl Endpoint {
         leg: LegId,
         parts: &RequestParts<'_>,
     ) -> Option<TransactionId> {
+        let proven = self.with_credentials(mint, leg, parts);
         let dialog = self.dialogs.get(&leg)?;
-        match self.write_fitting(dialog, parts) {
+        match self.write_fitting(dialog, &RequestParts { headers: &proven, method: parts.method.clone(), ..*parts }) {
             Ok((flow, bytes)) => {
                 let sent = Sent { event: mint.event_id(), flow, bytes };
                 Some(self.open_request(now, leg, parts, sent))
@@ -395,7 +402,14 @@ impl Endpoint {
         self.open_client(now, key, parts.method.clone(), parts.cseq, sent)
     }
 
-    fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
+    pub(super) fn open_client(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        method: Method,
+        cseq: u32,
+        sent: Sent,
+    ) -> TransactionId {
         let id = self.new_transaction();
         let reliable = sent.flow.transport.is_reliable();
         let (machine, start): (_, &[Action]) = match method {
@@ -415,6 +429,8 @@ impl Endpoint {
             interval: Duration::ZERO,
             fork: false,
             asked_by: None,
+            proofs: 0,
+            superseded: false,
         };
         self.clients.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&key.leg) {
@@ -468,5 +484,6 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         transactions: 0,
         forks: Vec::new(),
         lost: Vec::new(),
+        login: None,
     })
 }

@@ -100,6 +100,13 @@ impl Endpoint {
                 client.forget_request();
             }
         }
+        if Class::of(status) == Class::Failure
+            && let Some(again) = self.answer_challenge(mint, id, &response)
+        {
+            self.acknowledge_refusal(mint, id, &response);
+            self.step_client_invite(now, id, client_invite::Input::Response(Class::Failure));
+            return self.ask_again(now, id, again);
+        }
         let early = self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Early);
         if let Some(dialog) = self.dialogs.get_mut(&leg)
             && status > 100
@@ -169,17 +176,26 @@ impl Endpoint {
         let Some((leg, asked_by)) = self.clients.get(&id).map(|client| (client.key.leg, client.asked_by)) else {
             return;
         };
-        match state {
+        let again = match state {
             client_other::State::Trying | client_other::State::Proceeding => {
                 let event = self.record(mint, leg, flow, response.clone());
+                let again = self.answer_challenge(mint, id, &response);
                 if status >= 200
                     && let Some(client) = self.clients.get_mut(&id)
                 {
                     client.final_event = Some(event);
                     client.forget_request();
                 }
+                again
             }
             client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),
+        };
+        if let Some(again) = again {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.superseded = true;
+            }
+            self.step_client_other(now, mint, id, client_other::Input::Response(Class::Failure));
+            return self.ask_again(now, id, again);
         }
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
@@ -243,7 +259,8 @@ impl Endpoint {
     ) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
-        let (leg, method, fork, asked_by) = (client.key.leg, client.method.clone(), client.fork, client.asked_by);
+        let (leg, method, asked_by) = (client.key.leg, client.method.clone(), client.asked_by);
+        let fork = client.fork || client.superseded;
         let (next, actions) = client_other::step(state, input);
         client.machine = ClientMachine::Other(next);
         for action in actions {
