@@ -47,7 +47,8 @@ class Case:
     """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
     repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
     `sees` judges the legs; `key` is the password of a caller that is a user. `first` is a call that stands before the caller's
-    begins: its scenario, what it dials, and what its phone (`consult`) has seen when it stands; the caller's scenario names it."""
+    begins: its scenario, what it dials, what its phone (`consult`) has seen when it stands, and whose dialog the caller's scenario
+    names, where not that phone's."""
 
     name: str
     caller: str
@@ -347,7 +348,8 @@ def run_case(stage, case, patience):
             sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}", case.transport(role))
         if case.first:
             phones["consult"] = stage.phone(case, folder, "consult", case.first[0], 47000)
-            keys = transfers.dialog(os.path.join(folder, "consult.messages"), case.first[2])
+            whose = "".join(case.first[3:]) or "consult"
+            keys = transfers.dialog(os.path.join(folder, f"{whose}.messages"), case.first[2])
         phones["caller"] = stage.phone(case, folder, "caller", case.caller, 46000, keys)
         end = time.monotonic() + 15
         for role in ("caller", *(role for role in phones if role != "caller")):

@@ -28,6 +28,7 @@ mod modify;
 mod pass;
 mod paths;
 mod pbx;
+mod pickup;
 mod prack;
 mod race;
 mod reach;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         pass::ALL,
         paths::ALL,
         pbx::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         reach::ALL,

@@ -11,6 +11,7 @@ mod measure;
 mod modify;
 pub mod offer;
 mod pass;
+mod pickup;
 mod refuse;
 mod release;
 mod replace;
