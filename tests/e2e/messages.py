@@ -219,10 +219,10 @@ def as_challenged(user, cseq="1"):
 def register(cseq="1", contact="device", proven=""):
     """REGISTER. `contact`: device (ten minutes), flow (the same, to be reached by its connection alone), bulk (for all numbers
     of a trunk), gone (0 seconds), all (*), or none to ask what there is; with `proven` it carries credentials."""
-    here = "<sip:[service]@[local_ip]:[local_port]>"
+    here = "<sip:[service]@[local_ip]:[contact]>"
     contacts = {"device": f"Contact: {here};expires=600\n", "gone": f"Contact: {here};expires=0\n",
-                "flow": "Contact: <sip:[service]@[local_ip]:[local_port];ob>;expires=600\n",
-                "bulk": "Contact: <sip:[local_ip]:[local_port];bnc>;expires=600\nRequire: gin\nProxy-Require: gin\n",
+                "flow": "Contact: <sip:[service]@[local_ip]:[contact];ob>;expires=600\n",
+                "bulk": "Contact: <sip:[local_ip]:[contact];bnc>;expires=600\nRequire: gin\nProxy-Require: gin\n",
                 "all": "Contact: *\nExpires: 0\n", "none": "", "brief": f"Contact: {here};expires=5\n"}
     return send(f"""
         REGISTER sip:[domain] SIP/2.0
