@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
+import asking  # noqa: E402
 import digits  # noqa: E402
 import tcp_peer  # noqa: E402
 import transfers  # noqa: E402
@@ -230,6 +231,7 @@ CASES = (
     Case("TCP: OPTIONS", "options.caller.xml", {}, tcp=("caller",)),
     Case("TCP: public INVITE challenged", "public_refused.caller.xml", {}, place="public", plain=("caller",), tcp=("caller",)),
     Case("digits in RTP, both ways", digits.caller, {"callee": digits.callee}, ANSWERED_BY_TCP, tcp=BOTH),
+    *asking.cases(Case),
     *transfers.cases(Case, ANSWERED_BY_TCP, ANSWERED),
 )
 
@@ -270,6 +272,7 @@ class Stage:
                   prefixes=["+1777", "+1788"], priority=2)
         api.trunk(name="carrier-c", kind="carrier", addresses=[at("carrier_c")], destination=f"sip:{at('carrier_c')}",
                   prefixes=["+1799"], ring_timeout=2)
+        asking.provision(api, at)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
         api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
         api.number(transfers.TARGET, f"sip:target@{at('target')}")
@@ -300,20 +303,21 @@ class Stage:
         if role == "consult":
             dialled = case.first[1]
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = transfers.expand(file.read())
+            text = transfers.expand(file.read(), asking)
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-au", "alice",
-                 "-ap", case.key, "-auth_uri", f"{dialled}@{DOMAIN}", "-recv_timeout", "8000", "-trace_msg", "-message_file",
-                 os.path.join(folder, f"{role}.messages"), *keys]
+        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-recv_timeout", "8000", "-trace_msg", "-message_file",
+                 os.path.join(folder, f"{role}.messages"), *asking.KEYS, *keys]
         if role in case.plain:
             extra.append("-nr")
         if role in case.tcp:
             extra += ["-t", "t1"]
         if role in CALLING:
             towards = self.doubler.port if case.doubled else towards
-            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
+            # By whom is asked of others: SIPp would judge their credentials by this URI too.
+            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example", "-au", "alice", "-ap", case.key,
+                      "-auth_uri", f"{dialled}@{DOMAIN}"]
         return sipp.Sipp(path, folder, self.port(case, role), extra, role)
 
     def left_over(self):

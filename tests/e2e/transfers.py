@@ -12,10 +12,10 @@ TARGET, TARGET_BY_TEL, FAR_TARGET = "+15550000005", "tel:+1-555-000-0005", "+179
 PATIENCE = 8
 
 
-def expand(text):
-    """A scenario file as SIPp's XML."""
+def expand(text, more):
+    """A scenario file as SIPp's XML, with the parts of one more module."""
     own = {name: part for name, part in globals().items() if callable(part)}
-    return messages.expand(text, {**vars(reliable), **own})
+    return messages.expand(text, {**vars(reliable), **vars(more), **own})
 
 
 def referring(kind, contact):

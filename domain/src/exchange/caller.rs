@@ -41,6 +41,11 @@ impl Exchange {
         let by_address = self.tables.identify(flow.remote, role);
         let asks = by_address.and_then(|trunk| trunk.settings.auth.asks_password(true)).unwrap_or(false);
         let known = by_address.map(|trunk| trunk.id);
+        if known.is_none()
+            && let Some(trunk) = self.trunk_of_contact(flow, request)
+        {
+            return Ok(Identified { caller: Caller::Trunk(trunk), user: None, domain: None });
+        }
         match (role, known) {
             // Switched-off ones are known too: routing refuses them.
             (EdgeRole::Carrier | EdgeRole::Public, Some(_)) if !asks => {

@@ -23,7 +23,7 @@ pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
     /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`, `stun`,
-    /// `register-repeat`.
+    /// `register-repeat`, `ping`, `ping-answered`.
     pub what: Box<str>,
     /// How often.
     pub times: u64,
@@ -75,5 +75,7 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::KeepAlive => "keep-alive".into(),
         Stateless::Stun => "stun".into(),
         Stateless::RegisterRepeat => "register-repeat".into(),
+        Stateless::Ping => "ping".into(),
+        Stateless::PingAnswered => "ping-answered".into(),
     }
 }

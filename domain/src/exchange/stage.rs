@@ -23,6 +23,11 @@ impl Stage {
         self.loaded
     }
 
+    /// Whether it is about to stop.
+    pub(super) const fn is_draining(self) -> bool {
+        self.draining
+    }
+
     /// Whether new calls are taken.
     pub(super) const fn takes_calls(self) -> bool {
         self.loaded && !self.draining
@@ -40,9 +45,10 @@ impl Exchange {
         self.end_lost_flows(now, mint);
     }
 
-    /// From here on new calls are refused with 503; the running ones go on.
+    /// From here on new calls are refused with 503, and carriers are told that we are gone; the running ones go on.
     pub const fn drain(&mut self) {
         self.stage.draining = true;
+        self.uplinks.look();
     }
 
     /// 503 for now. Toward carriers without Retry-After: one that obeys it would send nobody's calls for so long. [E5]

@@ -8,6 +8,7 @@ mod registering;
 mod registrar;
 mod seed;
 mod surroundings;
+mod uplinks;
 mod users;
 mod watch;
 
@@ -396,6 +397,11 @@ impl World {
     /// The next message for an address.
     pub fn next_for(&mut self, address: SocketAddr) -> Option<Bytes> {
         self.mailboxes.get_mut(&address)?.pop_front()
+    }
+
+    /// Whether something waits for an address.
+    pub fn has_for(&self, address: SocketAddr) -> bool {
+        self.mailboxes.get(&address).is_some_and(|mailbox| !mailbox.is_empty())
     }
 
     /// Everything that is there is back where it was before the first call, once the last timer has run out.

@@ -136,6 +136,14 @@ impl Phone {
         self.send_invite(world, body, headers);
     }
 
+    /// Calls a Contact that the exchange registered, for a number.
+    pub fn call_contact(&mut self, world: &mut World, contact: &str, number: &str, body: Option<&str>) {
+        self.call_id = format!("call-{}@{}", self.line, self.address.ip());
+        self.local = format!("<sip:+14155550100@{}>;tag={}", self.address, self.tag);
+        (self.remote, self.target) = (format!("<sip:{number}@carrier.example>"), contact.to_owned());
+        self.send_invite(world, body, "Max-Forwards: 70\r\n");
+    }
+
     /// Calls a URI as a user of a domain, `user@domain`.
     pub fn call_as(&mut self, world: &mut World, user: &str, uri: &str, body: Option<&str>) {
         self.call_id = format!("call-{}@{}", self.line, self.address.ip());

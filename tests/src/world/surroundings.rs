@@ -5,6 +5,7 @@ use bytes::Bytes;
 use domain::address::Transport;
 use domain::codec::registration;
 use domain::codec::session::decode;
+use domain::codec::uplink;
 use domain::exchange::Effect;
 use domain::log::{
     Append, AppendError, Committed, Durable, EventLog, Expected, Outcome, Position, Recorded, Revision, StreamName,
@@ -16,6 +17,7 @@ use domain::session::event::{SessionEvent, Wire};
 use domain::sip::wire::Message;
 use domain::time::{Moment, Now};
 use domain::transfer::TransferEvent;
+use domain::uplink::UplinkEvent;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,7 +188,7 @@ impl World {
                     self.exchange.report(self.now, &mut self.mint, &report);
                 }
             }
-            Effect::Bind(_) | Effect::Proceed(..) => panic!("the exchange does that by itself"),
+            Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => panic!("the exchange does that by itself"),
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
         if doubt::count_effect() {
@@ -202,6 +204,12 @@ fn without_credentials(bytes: &Bytes) -> Bytes {
 
 /// The message that leaves when this event is durable.
 pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == UplinkEvent::CATEGORY {
+        return match uplink::decode(recorded, keyring) {
+            Ok(UplinkEvent::UplinkSent(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == Aor::CATEGORY {
         return match registration::decode(recorded, keyring) {
             Ok(RegistrationEvent::RegisterAnswered(answered)) => answered.wire.known().cloned(),
@@ -216,6 +224,12 @@ pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wi
 
 /// The message that this event says has come.
 pub(super) fn received(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == UplinkEvent::CATEGORY {
+        return match uplink::decode(recorded, keyring) {
+            Ok(UplinkEvent::UplinkHeard(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == Aor::CATEGORY {
         return match registration::decode(recorded, keyring) {
             Ok(RegistrationEvent::RegisterReceived(received)) => received.wire.known().cloned(),

@@ -168,6 +168,12 @@ impl World {
         self.learn("domain", "DomainChanged", data);
     }
 
+    /// A trunk is there no more.
+    pub fn remove_trunk(&mut self, id: u128) {
+        let (id, account) = (TrunkId::from_bits(id), AccountId::from_bits(1));
+        self.learn("trunk", "TrunkRemoved", json!({ "id": id, "account": account }));
+    }
+
     fn learn(&mut self, category: &str, kind: &str, data: Value) {
         let data = serde_json::to_vec(&data).unwrap();
         let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();

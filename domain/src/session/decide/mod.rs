@@ -48,8 +48,8 @@ impl Session {
             Fact::ByeDone => self.on_gone(context, leg),
             Fact::Unwatched => self.on_unwatched(context, leg),
             Fact::MayRetry => self.on_retry(context, leg),
-            // Taken to `on_referred`, with what the tables say.
-            Fact::Referred(..) | Fact::Forgotten => {}
+            // Taken to `on_referred`, with what the tables say; what is asked outside any dialog is no session's.
+            Fact::Referred(..) | Fact::Concluded(_) | Fact::Forgotten => {}
         }
         self.connect_transfer(context);
     }

@@ -69,6 +69,7 @@ pub(super) struct Again {
     sent: Sent,
     proofs: u8,
     fork: bool,
+    outside: bool,
     asked_by: Option<TransactionId>,
 }
 
@@ -259,6 +260,7 @@ impl Endpoint {
                 sent: Sent { event: mint.event_id(), flow, bytes },
                 proofs: client.proofs + 1,
                 fork: client.fork,
+                outside: client.outside,
                 asked_by: client.asked_by,
             }),
             Err(why) => {
@@ -295,7 +297,7 @@ impl Endpoint {
 
     /// Sends a request again; what was sent before is over, but for repeats of its refusal.
     pub(super) fn ask_again(&mut self, now: Moment, id: TransactionId, again: Again) {
-        let Again { key, method, cseq, sent, proofs, fork, asked_by } = again;
+        let Again { key, method, cseq, sent, proofs, fork, outside, asked_by } = again;
         if let Some(old) = self.clients.get_mut(&id) {
             old.superseded = true;
         }
@@ -304,6 +306,7 @@ impl Endpoint {
         let transaction = self.open_client(now, key, method, cseq, sent);
         if let Some(client) = self.clients.get_mut(&transaction) {
             (client.proofs, client.fork, client.asked_by) = (proofs, fork, asked_by);
+            client.outside = outside;
         }
         let Some(request) = request else { return };
         self.heard.remove(&key.leg);

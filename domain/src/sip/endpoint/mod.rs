@@ -13,6 +13,7 @@ mod message;
 mod notify;
 mod options;
 mod orders;
+mod outside;
 mod prack;
 mod refer;
 mod relay;
@@ -29,6 +30,7 @@ pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use notify::Subscription;
 pub use options::RELIABLE;
 pub use orders::InvitePlan;
+pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
 use super::dialog::{Dialog, DialogState, Sent};
@@ -108,6 +110,8 @@ pub enum Fact {
     MayRetry,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
+    /// What came of a request outside any dialog ([`Endpoint::ask`]).
+    Concluded(Box<Outcome>),
     /// The leg's last transaction ended: nothing about it remains.
     Forgotten,
 }
@@ -163,8 +167,12 @@ pub enum Stateless {
     KeepAlive,
     /// STUN: a keep-alive, or somebody who asks where we see it.
     Stun,
-    /// A REGISTER that came again, or its answer that went again.
+    /// A REGISTER or its answer, of others or of our own, that came or went again.
     RegisterRepeat,
+    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
+    Ping,
+    /// What came to it.
+    PingAnswered,
 }
 
 /// What came out of the endpoint.
@@ -277,6 +285,8 @@ struct ClientTransaction {
     proofs: u8,
     /// It was sent again with credentials: its end is nobody's.
     superseded: bool,
+    /// It belongs to no dialog: what comes of it is told as [`Fact::Concluded`].
+    outside: bool,
 }
 
 impl ClientTransaction {

@@ -317,6 +317,13 @@ impl Endpoint {
         }
     }
 
+    /// Whether nothing at all came to the INVITE of ours that waits for its final response.
+    pub fn heard_nothing(&self, leg: LegId) -> bool {
+        let asked = self.dialogs.get(&leg).and_then(|dialog| dialog.outgoing.as_ref());
+        let calling = ClientMachine::Invite(client_invite::State::Calling);
+        asked.and_then(|invite| self.clients.get(&invite.transaction)).is_some_and(|client| client.machine == calling)
+    }
+
     /// Ends a confirmed dialog. While our 2xx waits for its ACK the BYE waits too (RFC 3261 §15).
     pub fn bye(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
         if self.refuse_held(now, mint, leg) {
@@ -431,6 +438,7 @@ impl Endpoint {
             asked_by: None,
             proofs: 0,
             superseded: false,
+            outside: false,
         };
         self.clients.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&key.leg) {

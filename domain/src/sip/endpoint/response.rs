@@ -207,6 +207,9 @@ impl Endpoint {
             Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
             _ => {}
         }
+        if status >= 200 {
+            self.conclude(id, Some(response.clone()));
+        }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
         }
@@ -267,6 +270,7 @@ impl Endpoint {
             match action {
                 Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
                 Action::InformTimeout if !fork => {
+                    self.conclude(id, None);
                     if method == Method::Prack {
                         self.prack_refused(leg, 408);
                     }
