@@ -289,10 +289,7 @@ impl Sip {
     /// There is none, one that is not known, or one twice.
     pub fn algorithms(&self) -> Result<Vec<Algorithm>, ConfigError> {
         let known: Option<Vec<_>> = self.digest.iter().map(|token| Algorithm::of(token)).collect();
-        let twice = |all: &[Algorithm]| {
-            all.iter().enumerate().any(|(at, one)| all.iter().skip(at + 1).any(|other| other == one))
-        };
-        known.filter(|all| !all.is_empty() && !twice(all)).ok_or_else(|| ConfigError::Value {
+        known.filter(|all| Algorithm::is_choice(all)).ok_or_else(|| ConfigError::Value {
             setting: "sip.digest",
             what: "must name one or more of SHA-256, SHA-512-256 and MD5, each once".to_owned(),
         })

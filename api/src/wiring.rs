@@ -191,6 +191,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
+    // Everything that requests are judged by has been told: until here they got 503.
+    inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
     let metrics = Arc::new(Metrics::default());

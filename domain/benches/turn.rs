@@ -112,8 +112,10 @@ impl Bench {
             guard: domain::exchange::GuardSettings::default(),
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
-        let mint = Counting { next: 0, port: 20_000 };
-        Self { exchange: Exchange::new(settings, tables()), mint, now, paths: HashMap::new() }
+        let mut mint = Counting { next: 0, port: 20_000 };
+        let mut exchange = Exchange::new(settings, tables());
+        exchange.serve(now, &mut mint);
+        Self { exchange, mint, now, paths: HashMap::new() }
     }
 
     /// A message in, what is to be appended out.

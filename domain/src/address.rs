@@ -51,7 +51,7 @@ impl Transport {
 }
 
 /// The path a message came or goes on: our address and the peer's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Flow {
     /// The transport.
     pub transport: Transport,

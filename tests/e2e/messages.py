@@ -217,10 +217,12 @@ def as_challenged(user, cseq="1"):
 
 
 def register(cseq="1", contact="device", proven=""):
-    """REGISTER. `contact`: device (ten minutes), gone (0 seconds), all (*), or none to ask what there is; with `proven` it
-    carries credentials."""
-    here = "<sip:[service]@[local_ip]:[local_port]>"
+    """REGISTER. `contact`: device (ten minutes), flow (the same, to be reached by its connection alone), bulk (for all numbers
+    of a trunk), gone (0 seconds), all (*), or none to ask what there is; with `proven` it carries credentials."""
+    here = "<sip:[service]@[local_ip]:[contact]>"
     contacts = {"device": f"Contact: {here};expires=600\n", "gone": f"Contact: {here};expires=0\n",
+                "flow": "Contact: <sip:[service]@[local_ip]:[contact];ob>;expires=600\n",
+                "bulk": "Contact: <sip:[local_ip]:[contact];bnc>;expires=600\nRequire: gin\nProxy-Require: gin\n",
                 "all": "Contact: *\nExpires: 0\n", "none": "", "brief": f"Contact: {here};expires=5\n"}
     return send(f"""
         REGISTER sip:[domain] SIP/2.0
@@ -236,14 +238,14 @@ def register(cseq="1", contact="device", proven=""):
         """, ' retrans="500"').replace("\n\nMax-Forwards", "\nMax-Forwards")
 
 
-def challenged():
+def challenged(domain="pbx"):
     """401 of the user's domain."""
-    return f'<recv response="401" auth="true">{checks(has("realm=.pbx.example"))}</recv>'
+    return f'<recv response="401" auth="true">{checks(has(f"realm=.{domain}.example"))}</recv>'
 
 
-def registers(contact="device"):
+def registers(contact="device", domain="pbx"):
     """A REGISTER, the challenge, and the REGISTER with credentials."""
-    return f'{register("1", contact)}\n{challenged()}\n{register("2", contact, "proven")}'
+    return f'{register("1", contact)}\n{challenged(domain)}\n{register("2", contact, "proven")}'
 
 
 def bound(*seconds):

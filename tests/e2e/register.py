@@ -20,8 +20,11 @@ import messages  # noqa: E402
 import wire  # noqa: E402
 
 # SIPp speaks MD5 alone, and reads the first challenge only.
-SETTINGS = '[sip]\nt1_ms = 50\ndigest = ["MD5"]\n'
+SETTINGS = '[sip]\nt1_ms = 50\ndigest = ["MD5"]\ndomain = "exchange.example"\n'
 DOMAIN = "pbx.example"
+OWN = "exchange.example"
+# The user name and password of a PBX.
+PBX = ("acme", "acme-secret")
 USERS = {"alice": "alice-secret", "bob": "bob-secret"}
 GAUGES = ("transactions", "timers", "sip_connections")
 
@@ -34,13 +37,15 @@ class Stage:
         carrier = processes.free_port(15160)
         self.public = processes.free_port(carrier + 1)
         start, self.ports = self.public, {}
-        for user in USERS:
+        for user in (*USERS, PBX[0]):
             self.ports[user] = start = processes.free_port(start + 2)
         self.exchange = exchange.Exchange(os.path.join(folder, "exchange"), carrier, processes.free_port(18280), "21000-21099",
                                           self.public, SETTINGS, binary)
         self.exchange.request("POST", "/v1/domains", {"name": DOMAIN})
         for username, password in USERS.items():
             self.exchange.request("POST", "/v1/credentials", {"domain": DOMAIN, "username": username, "password": password})
+        trunk = {"name": "acme", "kind": "pbx", "auth": "digest", "username": PBX[0], "password": PBX[1]}
+        self.trunk = self.exchange.request("POST", "/v1/trunks", trunk)["id"]
 
     def device(self, scenario, user, transport="udp", password=None, domain=DOMAIN):
         """Runs one SIPp as a user's device; returns what is wrong."""
@@ -52,8 +57,9 @@ class Stage:
         path, trace = os.path.join(folder, "device.xml"), os.path.join(folder, "device.messages")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = [f"127.0.0.1:{self.public}", "-m", "1", "-s", user, "-key", "domain", domain, "-au", user,
-                 "-ap", password or USERS[user], "-auth_uri", domain, "-recv_timeout", "8000", "-trace_msg", "-message_file", trace,
+        extra = [f"127.0.0.1:{self.public}", "-m", "1", "-s", user, "-key", "domain", domain,
+                 "-key", "contact", str(self.listens(user, transport)), "-au", user,
+                 "-ap", password or {**USERS, PBX[0]: PBX[1]}[user], "-auth_uri", domain, "-recv_timeout", "8000", "-trace_msg", "-message_file", trace,
                  "-t", "t1" if transport == "tcp" else "u1"]
         device = sipp.Sipp(path, folder, self.ports[user], extra, "device")
         try:
@@ -71,14 +77,25 @@ class Stage:
         listed = self.exchange.request("GET", f"/v1/registrations?domain={DOMAIN}&online=1")["items"]
         return sorted((item["aor"].split("@")[0], item["contact"], item["transport"] or "api") for item in listed)
 
+    def listens(self, user, transport):
+        """The port of a device's contact. SIPp connects from its own: nobody would listen there by TCP."""
+        return self.ports[user] + (transport == "tcp")
+
     def bound(self, user, transport="udp"):
         """The binding that a user's device has."""
-        return (user, f"sip:{user}@127.0.0.1:{self.ports[user]}", transport)
+        return (user, f"sip:{user}@127.0.0.1:{self.listens(user, transport)}", transport)
 
     def expect(self, *wanted):
         """What the API should say."""
         found = self.online()
         return [] if found == sorted(wanted) else [f"registered is {found}, expected {sorted(wanted)}"]
+
+    def until(self, *wanted, seconds=5):
+        """What the API should say a little later: nobody is told when a connection was seen to end."""
+        end = time.monotonic() + seconds
+        while (wrong := self.expect(*wanted)) and time.monotonic() < end:
+            time.sleep(0.05)
+        return wrong
 
     def restart(self, kill):
         """Ends the process, or kills it, and starts it again."""
@@ -111,12 +128,37 @@ def by_api(stage):
     return wrong + stage.expect()
 
 
+def reaches(stage):
+    """Whose connection is gone is called where its contact listens."""
+    stage.exchange.wait_caught_up()
+    listed = stage.exchange.request("GET", f"/v1/registrations?domain={DOMAIN}&online=1")["items"]
+    found = sorted((item["aor"].split("@")[0], item["reach"]) for item in listed)
+    return [] if found == [("alice", "flow"), ("bob", "contact")] else [f"reached is {found}"]
+
+
+def lost(stage):
+    """Whom only a connection led to is gone with it."""
+    wrong = stage.device("register_flow.device.xml", "bob", "tcp") + stage.until(stage.bound("alice"))
+    last = stage.exchange.request("GET", f"/v1/registrations?aor=bob@{DOMAIN}&online=0")["items"][0]
+    return wrong + ([] if last["state"] == "flow-lost" else [f"bob's binding ended as {last['state']}"])
+
+
+def trunk(stage):
+    """A PBX registers as the trunk that it is, and is seen as one."""
+    wrong = stage.device("register_trunk.device.xml", PBX[0], domain=OWN)
+    stage.exchange.wait_caught_up()
+    listed = stage.exchange.request("GET", f"/v1/registrations?aor={PBX[0]}@{OWN}&online=1")["items"]
+    found = [(item["trunk"], item["domain"], item["contact"]) for item in listed]
+    wanted = [(stage.trunk, None, f"sip:127.0.0.1:{stage.ports[PBX[0]]};bnc")]
+    return wrong + ([] if found == wanted else [f"the PBX is {found}, expected {wanted}"])
+
+
 def history(stage):
     """Each address tells what happened to it."""
     stage.exchange.wait_caught_up()
     listed = stage.exchange.request("GET", f"/v1/registrations?aor=bob@{DOMAIN}")["items"]
     told = stage.exchange.request("GET", f"/v1/registrations/{listed[0]['registration']}/history")["items"]
-    found = [(item["what"], item["cause"]) for item in told]
+    found = [(item["what"], item["cause"]) for item in told if item["what"] != "reach"]
     return [] if found == [("removed", "unregistered"), ("added", None)] else [f"bob's history is {found}"]
 
 
@@ -126,6 +168,7 @@ def steps(stage):
     return (
         ("register and refresh by UDP", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice)),
         ("register and refresh by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
+        ("reached by contact", lambda: reaches(stage)),
         ("wrong password", lambda: stage.device("register_wrong.device.xml", "alice", password="guessed") + stage.expect(alice, bob)),
         ("wrong password by TCP", lambda: stage.device("register_wrong.device.xml", "bob", "tcp", "guessed") + stage.expect(alice, bob)),
         ("unknown domain", lambda: stage.device("register_unknown.device.xml", "alice", domain="elsewhere.example")),
@@ -145,6 +188,8 @@ def steps(stage):
         ("kill -9 without bindings", lambda: stage.restart(kill=True) + stage.expect()),
         ("registered again by UDP", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice)),
         ("registered again by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
+        ("lost connection", lambda: lost(stage)),
+        ("PBX in bulk", lambda: trunk(stage)),
         ("nothing remains at the end", stage.remains),
     )
 

@@ -6,8 +6,8 @@ use domain::codec::registration::encode;
 use domain::ids::{AccountId, BindingId, DomainId, EventId, RegistrationId};
 use domain::log::{Append, Draft, EventHash, EventLog, Expected, Life, PortFuture, Position, Revision, StreamName};
 use domain::registration::{
-    Aor, BindingAdded, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Registrar, RegistrarAway,
-    RegistrationCommand, RegistrationEvent, RemovalCause,
+    Aor, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, CommandRejection, Device, Done, Home,
+    Reach, Registrar, RegistrarAway, RegistrationCommand, RegistrationEvent, RemovalCause,
 };
 use domain::time::WallTime;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl RegistrationScript {
 
     /// The address by its id.
     pub fn id(&self) -> RegistrationId {
-        self.aor.id(&HASH_KEY, self.domain)
+        self.aor.id(&HASH_KEY, Home::Domain(self.domain))
     }
 
     /// What follows happens that many seconds later.
@@ -86,7 +86,8 @@ impl RegistrationScript {
         let event = BindingAdded {
             binding: BindingId::from_bits(binding),
             account: self.account,
-            domain: self.domain,
+            domain: Some(self.domain),
+            trunk: None,
             cseq: 1,
             q: domain::registration::Q::read("0.5"),
             reg_id: Some(1),
@@ -115,6 +116,14 @@ impl RegistrationScript {
             device: self.device(port).into(),
         };
         self.events.push((self.now, RegistrationEvent::BindingRefreshed(event)));
+        self
+    }
+
+    /// Its flow is gone; it is called by its contact.
+    pub fn reached_by_contact(mut self, binding: u128) -> Self {
+        let (binding, reach) = (BindingId::from_bits(binding), Reach::Contact);
+        let event = BindingReachChanged { binding, account: self.account, reach };
+        self.events.push((self.now, RegistrationEvent::BindingReachChanged(event)));
         self
     }
 

@@ -1,7 +1,7 @@
 //! Commands of the API on bindings, between the shard that decides them and the log that makes them durable.
 
 use super::inbox::BindCommand;
-use domain::exchange::Exchange;
+use domain::exchange::{Commanded, Exchange};
 use domain::ids::BindingId;
 use domain::log::{Outcome, Revision, StreamName};
 use domain::ports::Mint;
@@ -10,31 +10,46 @@ use domain::time::Now;
 use std::collections::HashMap;
 use tokio::sync::oneshot;
 
-/// Who waits for which stream to be durable up to where.
+/// Commands that wait for their streams to be read, at most; more are answered that it is not possible now.
+const MOST_READING: usize = 256;
+
+/// Who waits for what.
 #[derive(Default)]
-pub(super) struct Waiting(HashMap<StreamName, Vec<(Revision, BindingId, Reply)>>);
+pub(super) struct Waiting {
+    /// For which stream to be durable up to where.
+    durable: HashMap<StreamName, Vec<(Revision, BindingId, Reply)>>,
+    /// For a stream to be read.
+    reading: Vec<BindCommand>,
+}
 
 type Reply = oneshot::Sender<Result<Done, CommandRejection>>;
 
 impl Waiting {
     /// Has a command decided; what was not refused waits.
     pub(super) fn decide(&mut self, exchange: &mut Exchange, now: Now, mint: &mut dyn Mint, command: BindCommand) {
-        let BindCommand { account, aor, command, reply } = command;
-        match exchange.command_binding(now, mint, account, &aor, &command) {
+        match exchange.command_binding(now, mint, command.account, &command.aor, &command.command) {
             // Who asked may have gone: its answer then goes nowhere, here and below.
-            Err(rejection) => drop(reply.send(Err(rejection))),
-            Ok(Some(decided)) => {
-                let waiting = self.0.entry(decided.stream).or_default();
-                waiting.push((decided.revision, decided.binding, reply));
+            Err(rejection) => drop(command.reply.send(Err(rejection))),
+            Ok(Commanded::Decided(decided)) => {
+                let waiting = self.durable.entry(decided.stream).or_default();
+                waiting.push((decided.revision, decided.binding, command.reply));
             }
+            Ok(Commanded::Reading) if self.reading.len() < MOST_READING => self.reading.push(command),
             // Not now: who asked learns it as the reply goes.
-            Ok(None) => {}
+            Ok(Commanded::Reading | Commanded::Away) => {}
+        }
+    }
+
+    /// Has those decided that waited for a stream to be read, one of which was.
+    pub(super) fn decide_again(&mut self, exchange: &mut Exchange, now: Now, mint: &mut dyn Mint) {
+        for command in std::mem::take(&mut self.reading) {
+            self.decide(exchange, now, mint, command);
         }
     }
 
     /// Answers those whose command an outcome makes durable; those whose stream failed are let go.
     pub(super) fn answer(&mut self, outcome: &Outcome) {
-        let Some(waiting) = self.0.remove(&outcome.stream) else { return };
+        let Some(waiting) = self.durable.remove(&outcome.stream) else { return };
         let Ok(durable) = &outcome.result else { return };
         let mut later = Vec::new();
         for (revision, binding, reply) in waiting {
@@ -45,7 +60,7 @@ impl Waiting {
             }
         }
         if !later.is_empty() {
-            self.0.insert(outcome.stream.clone(), later);
+            self.durable.insert(outcome.stream.clone(), later);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
 use domain::ids::{AccountId, TrunkId};
-use domain::log::{Committed, Outcome, PortFuture, Recorded};
+use domain::log::{Committed, Outcome, PortFuture, Recorded, StreamName};
 use domain::media::MediaReport;
 use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand};
 use domain::routing::{HostKey, Provisioned};
@@ -25,8 +25,10 @@ pub enum Notice {
     Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
-    /// All events of a registration's stream, oldest first.
-    Restored(Vec<Recorded>),
+    /// A registration's stream from its last summary on, oldest first.
+    Restored(StreamName, Vec<Recorded>),
+    /// Configuration and registrations are all told: serve.
+    Serve,
     /// A command of the API on a user's bindings.
     Bind(Box<BindCommand>),
     /// How do these trunks stand?

@@ -7,8 +7,10 @@ mod inbox;
 mod mint;
 mod pace;
 mod shard;
+mod tail;
 
 pub use clock::Clock;
 pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;
 pub use shard::{Gauges, Shard, ShardError, ShardParts};
+pub use tail::read_tail;

@@ -397,11 +397,13 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
-                Notice::Restored(events) => {
-                    if let Err(error) = exchange.restore_registration(now, mint, &events, &**keyring) {
+                Notice::Restored(stream, events) => {
+                    if let Err(error) = exchange.restore_registration(now, mint, (&stream, &events), &**keyring) {
                         tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
                     }
+                    waiting.decide_again(exchange, now, mint);
                 }
+                Notice::Serve => exchange.serve(now, mint),
                 Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
                 Notice::Standings(trunks, reply) => {
                     let known = |id| Some((id, exchange.standing(id)?.clone()));
@@ -464,6 +466,7 @@ fn take(exchange: &mut Exchange, mint: &mut ShellMint, gauges: &Gauges, now: Now
             gauges.received.fetch_add(1, Ordering::Relaxed);
             exchange.receive(now, mint, flow, bytes);
         }
+        TcpInput::Ping => exchange.pinged(now, flow),
         TcpInput::Broken(fault) => exchange.receive_broken(now, mint, flow, &fault),
         TcpInput::Closed => exchange.flow_failed(now, mint, flow),
     }

@@ -62,6 +62,8 @@ impl Default for TcpSettings {
 pub enum TcpInput {
     /// A whole message.
     Message(Bytes),
+    /// A keep-alive, which is being answered (RFC 5626 §3.5.1).
+    Ping,
     /// The stream can be read no further. An answer that follows at once still leaves; then the connection closes.
     Broken(StreamFault),
     /// There is no connection any more, or none came about.

@@ -16,6 +16,7 @@ use axum::response::Response;
 use domain::credential::AuthRule;
 use domain::domain_name::{ActiveDomain, DomainName, DomainPatch, DomainSettings, Hunt};
 use domain::ids::{AccountId, DomainId};
+use domain::sip::digest::Algorithm;
 use domain::trunk::{ReferRule, TrunkAddress};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -50,6 +51,8 @@ pub struct Domain {
     addresses: Vec<TrunkAddress>,
     #[schema(value_type = Option<String>)]
     refer: Option<ReferRule>,
+    #[schema(value_type = Option<Vec<String>>)]
+    digest: Option<Vec<Algorithm>>,
     /// When it was added (RFC 3339).
     created_at: String,
 }
@@ -57,8 +60,17 @@ pub struct Domain {
 impl From<Listed<ActiveDomain>> for Domain {
     fn from(Listed { item, created_at }: Listed<ActiveDomain>) -> Self {
         let ActiveDomain { id, account, name, settings } = item;
-        let DomainSettings { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } =
-            settings;
+        let DomainSettings {
+            min_expires,
+            max_expires,
+            default_expires,
+            max_bindings,
+            hunt,
+            auth,
+            addresses,
+            refer,
+            digest,
+        } = settings;
         let created_at = created_at.to_string();
         Self {
             id,
@@ -72,6 +84,7 @@ impl From<Listed<ActiveDomain>> for Domain {
             auth,
             addresses,
             refer,
+            digest,
             created_at,
         }
     }
@@ -117,6 +130,11 @@ pub struct NewDomain {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(refuse|internal|any)$")]
     refer: Option<ReferRule>,
+    /// What its users are asked to prove their passwords by, the first choice first: `SHA-256`, `SHA-512-256`, `MD5`.
+    /// Without it what the setting `sip.digest` says.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["MD5"]))]
+    digest: Option<Vec<Algorithm>>,
 }
 
 /// Changes to a domain; what is absent stays. Fields as in a new domain.
@@ -144,23 +162,42 @@ pub struct DomainChanges {
     #[serde(default, deserialize_with = "null_is_a_value")]
     #[schema(value_type = Option<String>)]
     refer: Option<Option<ReferRule>>,
+    /// `null` takes it back.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<Vec<String>>)]
+    digest: Option<Option<Vec<Algorithm>>>,
 }
 
 impl From<DomainChanges> for DomainPatch {
     fn from(changes: DomainChanges) -> Self {
-        let DomainChanges { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } =
-            changes;
-        Self { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer }
+        Self {
+            min_expires: changes.min_expires,
+            max_expires: changes.max_expires,
+            default_expires: changes.default_expires,
+            max_bindings: changes.max_bindings,
+            hunt: changes.hunt,
+            auth: changes.auth,
+            addresses: changes.addresses,
+            refer: changes.refer,
+            digest: changes.digest,
+        }
     }
 }
 
 impl NewDomain {
     fn split(self) -> (DomainName, DomainSettings) {
-        let Self { name, min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer } = self;
-        let refer = Some(refer);
-        let patch =
-            DomainPatch { min_expires, max_expires, default_expires, max_bindings, hunt, auth, addresses, refer };
-        (name, patch.onto(&DomainSettings::default()))
+        let patch = DomainPatch {
+            min_expires: self.min_expires,
+            max_expires: self.max_expires,
+            default_expires: self.default_expires,
+            max_bindings: self.max_bindings,
+            hunt: self.hunt,
+            auth: self.auth,
+            addresses: self.addresses,
+            refer: Some(self.refer),
+            digest: Some(self.digest),
+        };
+        (self.name, patch.onto(&DomainSettings::default()))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Registrations at the start of an exchange, and when the shard finds a stream elsewhere than it thought.
 
 use super::StartError;
-use adapters::exchange::{Inbox, Notice};
-use domain::log::{Direction, EventLog, ReadError, Recorded, Revision, StreamName};
+use adapters::exchange::{Inbox, Notice, read_tail};
+use domain::log::{EventLog, StreamName};
 use domain::registration::Aor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,14 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn restore_registrations(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
     for stream in log.open_streams().await? {
         if stream.category() == Aor::CATEGORY {
-            inbox.tell(Notice::Restored(read_whole(log, &stream).await?));
+            let events = read_tail(&**log, &stream).await?;
+            inbox.tell(Notice::Restored(stream, events));
         }
     }
     Ok(())
 }
 
-/// Reads a registration's stream anew for the shard, when that finds it elsewhere than it thought.
+/// Reads a registration's stream for the shard, when that does not know it or finds it elsewhere than it thought.
 pub(super) fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn(StreamName) + Send> {
     let runtime = tokio::runtime::Handle::current();
     Box::new(move |stream| {
@@ -28,26 +29,12 @@ pub(super) fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn
         runtime.spawn(async move {
             // Until it is read its user cannot register: there is nothing better to do than to try again.
             loop {
-                match read_whole(&log, &stream).await {
-                    Ok(events) => return inbox.tell(Notice::Restored(events)),
+                match read_tail(&*log, &stream).await {
+                    Ok(events) => return inbox.tell(Notice::Restored(stream, events)),
                     Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
                 }
                 tokio::time::sleep(READ_AGAIN).await;
             }
         });
     })
-}
-
-async fn read_whole(log: &Arc<dyn EventLog>, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
-    const PAGE: usize = 1_000;
-    let mut events = Vec::new();
-    loop {
-        let from = Revision(events.len() as u64);
-        let page = log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
-        let whole = page.len() < PAGE;
-        events.extend(page);
-        if whole {
-            return Ok(events);
-        }
-    }
 }

@@ -6,7 +6,7 @@ use super::upcast::{self, Upcaster};
 use crate::address::{Flow, Transport};
 use crate::ids::EventId;
 use crate::ports::Keyring;
-use crate::registration::Device;
+use crate::registration::{Device, StatedTable};
 use crate::session::event::{Carried, Parties, Target, Wire};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use bytes::Bytes;
@@ -105,6 +105,16 @@ impl PersonalPart for String {
 }
 
 impl PersonalPart for Device {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+impl PersonalPart for StatedTable {
     fn write(&self, out: &mut Vec<u8>) {
         write_json(self, out);
     }

@@ -59,6 +59,8 @@ registration_codec! {
     BindingAdded(device),
     BindingRefreshed(device),
     BindingRemoved,
+    BindingReachChanged,
+    BindingsStated(table),
 }
 
 /// Makes an event ready for the log; `id` is the identity it will be stored under.

@@ -1,6 +1,7 @@
 //! What a domain is set to.
 
 use crate::credential::AuthRule;
+use crate::sip::digest::Algorithm;
 use crate::trunk::{ReferRule, TrunkAddress};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,10 @@ pub struct DomainSettings {
     /// What its users may ask for by REFER; where it says nothing: [`DomainSettings::refer_rule`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refer: Option<ReferRule>,
+    /// What its users are asked to prove their passwords by, the first choice first (RFC 8760 §2.3); where it says
+    /// nothing: what all are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Vec<Algorithm>>,
 }
 
 impl Default for DomainSettings {
@@ -49,6 +54,7 @@ impl Default for DomainSettings {
             auth: AuthRule::Digest,
             addresses: vec![],
             refer: None,
+            digest: None,
         }
     }
 }
@@ -72,6 +78,8 @@ pub struct DomainPatch {
     pub addresses: Option<Vec<TrunkAddress>>,
     /// See [`DomainSettings::refer`]; `Some(None)` takes it back.
     pub refer: Option<Option<ReferRule>>,
+    /// See [`DomainSettings::digest`]; `Some(None)` takes it back.
+    pub digest: Option<Option<Vec<Algorithm>>>,
 }
 
 impl DomainPatch {
@@ -87,6 +95,7 @@ impl DomainPatch {
             auth: self.auth.unwrap_or(old.auth),
             addresses: self.addresses.unwrap_or(old.addresses),
             refer: self.refer.unwrap_or(old.refer),
+            digest: self.digest.unwrap_or(old.digest),
         }
     }
 }
@@ -115,6 +124,9 @@ pub enum UnusableDomain {
     /// The rule needs addresses.
     #[error("auth by address needs addresses")]
     NoAddresses,
+    /// No choice of algorithms.
+    #[error("expected one or more of SHA-256, SHA-512-256 and MD5, each once")]
+    Digest,
 }
 
 impl UnusableDomain {
@@ -125,6 +137,7 @@ impl UnusableDomain {
             Self::MaxExpires => "max_expires",
             Self::DefaultExpires => "default_expires",
             Self::MaxBindings => "max_bindings",
+            Self::Digest => "digest",
             Self::TooManyAddresses | Self::RepeatedAddress(_) | Self::NoAddresses => "addresses",
         }
     }
@@ -157,6 +170,9 @@ impl DomainSettings {
         }
         if self.auth.uses_addresses() && self.addresses.is_empty() {
             return Err(UnusableDomain::NoAddresses);
+        }
+        if self.digest.as_ref().is_some_and(|all| !Algorithm::is_choice(all)) {
+            return Err(UnusableDomain::Digest);
         }
         Ok(())
     }
@@ -214,6 +230,8 @@ mod tests {
         assert_eq!(check(&|s| s.addresses = (1..=65).map(address).collect()), UnusableDomain::TooManyAddresses);
         assert_eq!(check(&|s| s.addresses = vec![address(1); 2]), UnusableDomain::RepeatedAddress(address(1)));
         assert_eq!(check(&|s| s.auth = AuthRule::Either), UnusableDomain::NoAddresses);
+        assert_eq!(check(&|s| s.digest = Some(vec![])), UnusableDomain::Digest);
+        assert_eq!(check(&|s| s.digest = Some(vec![Algorithm::Md5; 2])), UnusableDomain::Digest);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::address::{EdgeRole, Flow};
 use crate::ids::{CredentialId, DomainId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
-use crate::sip::digest::{Asker, DigestSecret};
+use crate::sip::digest::{Asker, DigestSecret, Realm};
 use crate::sip::endpoint::{Login, SessionHeaders};
 use crate::sip::wire::{Host, Message};
 use crate::time::Now;
@@ -55,8 +55,50 @@ impl Exchange {
             (EdgeRole::Carrier, Some(_)) => self.identify_trunk(now, mint, flow, request, known),
             (EdgeRole::Public, _) => match self.domain_of_caller(request) {
                 Some(domain) => self.identify_user(now, mint, flow, request, &domain),
-                None => self.identify_trunk(now, mint, flow, request, known),
+                None => match self.trunk_on(flow).filter(|id| known.is_none_or(|known| known == *id)) {
+                    Some(id) => Ok(Identified { caller: Caller::Trunk(id), user: None, domain: None }),
+                    None => self.identify_trunk(now, mint, flow, request, known),
+                },
             },
+        }
+    }
+
+    /// The PBX that registered by this connection: it proved itself when it did. A datagram proves no such thing, for its
+    /// source may be forged.
+    fn trunk_on(&self, flow: Flow) -> Option<TrunkId> {
+        let registered = self.registrar.bindings.on_flow(&flow).iter().filter(|_| flow.transport.is_reliable());
+        let own = self.settings.domain.as_deref();
+        let mut trunks = registered.filter_map(|aor| self.tables.registrant(aor, own)?.home.trunk());
+        let may = |id: &TrunkId| {
+            self.tables.trunk(*id).is_some_and(|trunk| {
+                let here = trunk.settings.addresses.iter().any(|address| address.covers(flow.remote));
+                trunk.settings.auth.asks_password(here).is_some()
+            })
+        };
+        trunks.find(may)
+    }
+
+    /// Whether a trunk may register: it proves itself as for a call.
+    pub(super) fn admit_trunk(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        (flow, request): (Flow, &Message),
+        id: TrunkId,
+    ) -> Admission {
+        let realm = self.domain(flow);
+        let Self { registrar, tables, .. } = self;
+        let Some(trunk) = tables.trunk(id).filter(|trunk| trunk.settings.enabled) else { return Admission::refused(403) };
+        let here = trunk.settings.addresses.iter().any(|address| address.covers(flow.remote));
+        match trunk.settings.auth.asks_password(here) {
+            None => Admission::refused(403),
+            Some(false) => Admission::Admitted { user: None },
+            Some(true) => {
+                let secret =
+                    |username: &str| tables.trunk_of_login(username).and_then(|trunk| secret_of(trunk, &realm));
+                let Ok(asked) = Realm::new(&realm) else { return Admission::refused(500) };
+                registrar.ask(now, mint, request, (&asked, Asker::Server), secret)
+            }
         }
     }
 
@@ -110,7 +152,8 @@ impl Exchange {
         let realm = self.domain(flow);
         let Self { registrar, tables, .. } = self;
         let secret = |username: &str| tables.trunk_of_login(username).and_then(|trunk| secret_of(trunk, &realm));
-        let admission = registrar.ask(now, mint, request, (&realm, Asker::Proxy), secret);
+        let Ok(asked) = Realm::new(&realm) else { return refuse(500) };
+        let admission = registrar.ask(now, mint, request, (&asked, Asker::Proxy), secret);
         if let Some(right) = admission.login() {
             self.note_login(now, flow, right);
         }

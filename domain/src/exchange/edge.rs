@@ -38,7 +38,7 @@ impl EdgeSummarised {
 pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
-    /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`,
+    /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`, `stun`,
     /// `register-repeat`, `message-repeat`, `ping`, `ping-answered`, `dropped-flood`, `dropped-banned`, `dropped-scanner`.
     pub what: Box<str>,
     /// How often.
@@ -115,6 +115,7 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::StrayAck => "stray-ack".into(),
         Stateless::Unreadable => "unreadable".into(),
         Stateless::KeepAlive => "keep-alive".into(),
+        Stateless::Stun => "stun".into(),
         Stateless::RegisterRepeat => "register-repeat".into(),
         Stateless::MessageRepeat => "message-repeat".into(),
         Stateless::Dropped(Dropped::Flood) => "dropped-flood".into(),

@@ -44,6 +44,7 @@ impl Exchange {
         }
         for id in std::mem::take(&mut self.registrar.touched) {
             appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
+            self.registrar.forget_if_over(id);
         }
         for id in std::mem::take(&mut self.transfers.touched) {
             appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
@@ -165,10 +166,9 @@ impl Exchange {
                     }
                     Writer::Uplink(id) => self.uplinks.frozen(id),
                     Writer::Registration(id) => {
-                        for transaction in self.registrar.forget(id) {
+                        for transaction in self.registrar.forget(id, stream) {
                             self.endpoint.abandon(transaction);
                         }
-                        self.unread.push(stream);
                     }
                 }
                 Err(error)
@@ -196,9 +196,10 @@ impl Exchange {
         std::mem::take(&mut self.effects)
     }
 
-    /// Streams of registrations that are not where we thought: they are to be read whole and given to
-    /// [`Exchange::restore_registration`]. Until then REGISTERs for them wait, or are answered with 503.
+    /// Streams of registrations that are not in memory, or not where we thought: they are to be read, at least from their
+    /// last [`crate::registration::BindingsStated`] on, and given to [`Exchange::restore_registration`], also where they
+    /// are empty. Until then REGISTERs for them wait, or are answered with 503.
     pub fn take_unread(&mut self) -> Vec<StreamName> {
-        std::mem::take(&mut self.unread)
+        std::mem::take(&mut self.registrar.to_read)
     }
 }

@@ -5,11 +5,14 @@
 //! [`Exchange::appends`] to submit, [`Exchange::landed`] for each outcome, and [`Exchange::effects`] to carry out.
 
 mod about;
+mod addresses;
+mod bindings;
 mod caller;
 mod edge;
 mod guard;
 mod guarded;
 mod held;
+mod keepalive;
 mod limits;
 mod live;
 mod log;
@@ -21,6 +24,7 @@ mod registrar;
 mod replace;
 mod restore;
 mod route;
+mod stage;
 mod strangers;
 mod streams;
 mod transfers;
@@ -29,12 +33,12 @@ mod trunk_register;
 mod uplinks;
 
 pub use about::{Census, ExchangeSettings};
+pub use bindings::{Commanded, Decided};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
 pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
-pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
@@ -91,9 +95,10 @@ pub struct Exchange {
     next_summary: Option<Moment>,
     /// When the next binding may have expired.
     expire_at: Option<Moment>,
-    draining: bool,
-    /// Streams of registrations to be read.
-    unread: Vec<crate::log::StreamName>,
+    /// When bindings of lost flows are looked at again that could not be ended.
+    lost_at: Option<Moment>,
+    stage: stage::Stage,
+    kept: keepalive::Kept,
     frozen: usize,
     live_sessions: usize,
     /// See [`Exchange::ring_instead`].
@@ -101,7 +106,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange without calls.
+    /// An exchange without calls. It serves nobody before [`Exchange::serve`].
     pub fn new(settings: ExchangeSettings, tables: Tables) -> Self {
         let edge_outbox = Outbox::new(settings.edge_stream.clone(), Uuid::nil(), settings.node);
         let secret = |purpose: &[u8]| *blake3::keyed_hash(settings.secret.expose(), purpose).as_bytes();
@@ -128,8 +133,9 @@ impl Exchange {
             edge_outbox,
             next_summary: None,
             expire_at: None,
-            draining: false,
-            unread: Vec::new(),
+            lost_at: None,
+            stage: stage::Stage::default(),
+            kept: keepalive::Kept::default(),
             frozen: 0,
             live_sessions: 0,
             instead: None,
@@ -138,8 +144,8 @@ impl Exchange {
 
     /// A datagram arrived.
     pub fn receive(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, datagram: Bytes) {
-        if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return self.count(now, flow, Stateless::KeepAlive);
+        if self.keep_alive(now, flow, &datagram) {
+            return;
         }
         match Message::scan(datagram) {
             Ok(message) if self.hears(now, flow, &message) => self.receive_message(now, mint, flow, message),
@@ -207,12 +213,17 @@ impl Exchange {
         if self.expire_at.is_some_and(|at| at <= now.moment) {
             self.expire_bindings(now, mint);
         }
+        self.miss_flows(now, mint);
+        if self.lost_at.is_some_and(|at| at <= now.moment) {
+            self.end_lost_flows(now, mint);
+        }
     }
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.uplinks.next_wake()];
-        own.into_iter().chain([self.endpoint.next_wake()]).flatten().min()
+        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at];
+        let others = [self.next_overdue(), self.uplinks.next_wake()];
+        own.into_iter().chain(others).chain([self.endpoint.next_wake()]).flatten().min()
     }
 
     /// Configuration changed, durably.
@@ -233,12 +244,6 @@ impl Exchange {
     #[doc(hidden)]
     pub fn ring_instead(&mut self, targets: Vec<Target>) {
         self.instead = Some(targets);
-    }
-
-    /// From here on new calls are refused with 503, and carriers are told that we are gone; the running ones go on.
-    pub const fn drain(&mut self) {
-        self.draining = true;
-        self.uplinks.look();
     }
 
     /// Ends every call that still runs.

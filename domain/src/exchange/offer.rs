@@ -14,8 +14,8 @@ use crate::time::Now;
 impl Exchange {
     /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
     pub(super) fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if self.draining {
-            return self.endpoint.answer_statelessly(flow, &request, 503);
+        if !self.stage.takes_calls() {
+            return self.turn_away(flow, &request);
         }
         let role = self.role_of(flow);
         let (Some(called), Some(mut parties)) = (route::called(&request), route::parties(&request)) else {
@@ -34,7 +34,8 @@ impl Exchange {
         }
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let own = self.settings.domain.as_deref();
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own };
         let mut routed = match route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked) {
             Ok(routed) => routed,
             Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),

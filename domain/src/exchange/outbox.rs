@@ -156,6 +156,11 @@ impl Outbox {
         (!self.batch.events.is_empty() || !self.full.is_empty()) && self.flight.is_none() && !self.frozen
     }
 
+    /// Whether the next event begins an append.
+    pub fn begins_append(&self) -> bool {
+        self.batch.events.is_empty() && self.batch.held.is_empty()
+    }
+
     /// Whether nothing is pending or in flight.
     pub fn is_idle(&self) -> bool {
         self.batch.events.is_empty() && self.batch.held.is_empty() && self.full.is_empty() && self.flight.is_none()

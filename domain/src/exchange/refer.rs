@@ -71,7 +71,10 @@ impl Exchange {
         let uri = target.as_ref().ok().and_then(ReferTo::uri);
         let routed = uri.as_ref().and_then(|uri| self.route_referred(now, session, leg, uri));
         let to_devices = routed.as_ref().is_some_and(|(route, _)| match route {
-            Ok(chosen) => chosen.targets.known().is_some_and(|targets| targets.iter().all(|one| one.binding.is_some())),
+            Ok(chosen) => chosen
+                .targets
+                .known()
+                .is_some_and(|targets| targets.iter().all(|one| one.binding.is_some() && one.trunk.is_none())),
             Err(_) => false,
         });
         let dialled = uri.as_ref().map(shown).unwrap_or_default().into();
@@ -121,7 +124,8 @@ impl Exchange {
         let called = shown(uri);
         let caller = Caller::User(session.account);
         let asked = Request { role: self.role_of(flow), source: flow.remote, caller, called: &called, uri: Some(*uri) };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let own = self.settings.domain.as_deref();
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own };
         Some(match choose(&self.tables, &registered, &asked) {
             Ok(decision) => {
                 let inside = match decision.reason.rule {

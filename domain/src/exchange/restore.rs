@@ -1,36 +1,48 @@
 //! Registrations that are taken up again from the log: after a start, and where a stream is elsewhere than we thought.
 
 use super::Exchange;
+use super::addresses::{Live, Pending, Unread};
 use super::held::Effect;
 use super::outbox::Outbox;
-use super::registrar::{Live, MOST_WAITING, Pending, Registrar};
+use super::registrar::{MOST_WAITING, Registrar};
 use crate::codec::DecodeError;
 use crate::codec::registration::decode;
 use crate::ids::RegistrationId;
-use crate::log::Recorded;
+use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{RegisterRequest, Registration, RegistrationEvent};
+use crate::registration::{Aor, BindingsStated, Home, RegisterRequest, Registration, RegistrationEvent};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
+use crate::sip::wire::Message;
 use crate::time::Now;
+use uuid::Uuid;
 
 impl Registrar {
     /// A stream whose place in the log is not known is read before anything more is written to it. The REGISTERs whose
     /// append failed wait for that. Transactions of those that cannot are given back.
-    pub(super) fn forget(&mut self, id: RegistrationId) -> Vec<TransactionId> {
-        let mut pending = self.live.remove(&id).map(|live| live.pending).unwrap_or_default();
+    pub(super) fn forget(&mut self, id: RegistrationId, stream: StreamName) -> Vec<TransactionId> {
+        let Some(live) = self.live.remove(&id) else { return Vec::new() };
+        let Live { aor, account, mut pending, .. } = *live;
         let too_many = pending.split_off(pending.len().min(MOST_WAITING));
-        self.unread.insert(id, Some(pending));
+        self.unread.insert(id, Some(Unread { aor, account, pending }));
+        self.to_read.push(stream);
         too_many.into_iter().filter_map(|pending| pending.transaction).collect()
     }
 
-    /// Keeps a REGISTER until its stream was read; gives it back where that cannot be, or too many wait. One that came
-    /// again waits once.
+    /// Whether a stream was read and could not be understood.
+    pub(super) fn is_unreadable(&self, id: RegistrationId) -> bool {
+        matches!(self.unread.get(&id), Some(None))
+    }
+
+    /// Whether this very REGISTER waits for its address's stream to be read.
+    pub(super) fn waits(&self, aor: &Aor, home: Home, request: &Message) -> bool {
+        let reading = self.unread.get(&aor.id(&self.hash_key, home)).into_iter().flatten();
+        reading.flat_map(|unread| &unread.pending).any(|known| known.request.bytes() == request.bytes())
+    }
+
+    /// Keeps a REGISTER until its stream was read; gives it back where that cannot be, or too many wait.
     pub(super) fn wait_for(&mut self, id: RegistrationId, pending: Pending) -> Option<Pending> {
-        let Some(Some(waiting)) = self.unread.get_mut(&id) else { return Some(pending) };
-        if waiting.iter().any(|known| known.request.bytes() == pending.request.bytes()) {
-            return None;
-        }
+        let Some(Some(Unread { pending: waiting, .. })) = self.unread.get_mut(&id) else { return Some(pending) };
         if waiting.len() >= MOST_WAITING {
             return Some(pending);
         }
@@ -40,8 +52,7 @@ impl Registrar {
 
     /// An append of which nobody knew whether it was durable may be so after all: REGISTERs of it are not taken in again,
     /// they get the answer that stands in the log.
-    fn find_answers(&mut self, id: RegistrationId, events: &[RegistrationEvent]) {
-        let waiting = self.unread.get_mut(&id).into_iter().flatten().flatten();
+    fn find_answers(waiting: &mut [Pending], events: &[RegistrationEvent]) {
         for pending in waiting {
             // The log holds what came without what proves who sent it.
             let came = pending.request.without_credentials();
@@ -52,7 +63,9 @@ impl Registrar {
                 RegistrationEvent::RegisterAnswered(_)
                 | RegistrationEvent::BindingAdded(_)
                 | RegistrationEvent::BindingRefreshed(_)
-                | RegistrationEvent::BindingRemoved(_) => false,
+                | RegistrationEvent::BindingRemoved(_)
+                | RegistrationEvent::BindingReachChanged(_)
+                | RegistrationEvent::BindingsStated(_) => false,
             };
             let after = events.iter().rposition(is_it).and_then(|at| events.get(at..)).unwrap_or_default();
             pending.answer = after.iter().find_map(|event| match event {
@@ -60,47 +73,53 @@ impl Registrar {
                 RegistrationEvent::RegisterReceived(_)
                 | RegistrationEvent::BindingAdded(_)
                 | RegistrationEvent::BindingRefreshed(_)
-                | RegistrationEvent::BindingRemoved(_) => None,
+                | RegistrationEvent::BindingRemoved(_)
+                | RegistrationEvent::BindingReachChanged(_)
+                | RegistrationEvent::BindingsStated(_) => None,
             });
         }
     }
 
-    /// Takes up an address's stream as the log has it.
+    /// Takes up an address's stream as the log has it. Where it does not say whose it is, because it has nothing but
+    /// refusals or its keys were erased, it is for those alone who asked for it.
     fn restore(
         &mut self,
-        id: RegistrationId,
+        (id, stream): (RegistrationId, &StreamName),
         events: &[Recorded],
-        last: &Recorded,
+        unread: Option<&mut Unread>,
         keyring: &dyn Keyring,
     ) -> Result<(), DecodeError> {
         let mut registration = Registration::default();
         let (mut aor, mut decoded) = (None, Vec::with_capacity(events.len()));
         for recorded in events {
             let event = decode(recorded, keyring)?;
-            if let Some(device) = event.device() {
-                aor = Some(device.aor.clone());
-            }
+            aor = event.aor().cloned().or(aor);
             registration.apply(recorded.at, &event);
             decoded.push(event);
         }
-        self.find_answers(id, &decoded);
-        let outbox = Outbox::restored(last, self.node);
-        match aor.zip(registration.account()) {
-            Some((aor, account)) => {
-                self.bindings.put(&aor, registration.clone());
-                self.live.insert(id, Box::new(Live::new(aor, account, registration, outbox)));
-            }
-            None => {
-                self.nameless.insert(id, outbox);
-            }
+        let mut whose = aor.zip(registration.account());
+        if let Some(Unread { aor, account, pending }) = unread {
+            Self::find_answers(pending, &decoded);
+            whose = whose.or_else(|| Some((aor.clone(), *account)));
         }
+        let Some(whose) = whose else { return Ok(()) };
+        let outbox = match events.last() {
+            Some(last) => Outbox::restored(last, self.node),
+            None => Outbox::new(stream.clone(), id.uuid(), self.node),
+        };
+        let stated = events.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
+        let since = events.len() - usize::from(stated);
+        self.bindings.put(&whose.0, registration.clone());
+        self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since)));
+        self.touched.push(id);
         Ok(())
     }
 }
 
 impl Exchange {
-    /// Takes up the bindings of an address as the log has them: all events of its stream, oldest first. REGISTERs that
-    /// waited for that are taken in.
+    /// Takes up the bindings of an address as the log has them: all events of its stream, or those from a
+    /// [`BindingsStated`] on, oldest first. REGISTERs that waited for that are taken in. What was not asked for
+    /// ([`Exchange::take_unread`]) is taken up before [`Exchange::serve`] alone: later it may be older than what is known.
     ///
     /// # Errors
     /// An event cannot be read: REGISTERs of that user are refused.
@@ -108,21 +127,21 @@ impl Exchange {
         &mut self,
         now: Now,
         mint: &mut dyn Mint,
-        events: &[Recorded],
+        (stream, events): (&StreamName, &[Recorded]),
         keyring: &dyn Keyring,
     ) -> Result<(), DecodeError> {
-        let Some(last) = events.last() else { return Ok(()) };
-        let id = RegistrationId::from_bits(last.correlation.as_u128());
-        // Somebody registered before we were told what there is: the log will say that the stream is elsewhere.
-        if self.registrar.live.contains_key(&id) {
+        let Ok(id) = Uuid::parse_str(stream.id()) else { return Ok(()) };
+        let id = RegistrationId::from_bits(id.as_u128());
+        let asked = matches!(self.registrar.unread.get(&id), Some(Some(_)));
+        if self.registrar.live.contains_key(&id) || !asked && self.stage.is_loaded() {
             return Ok(());
         }
-        let restored = self.registrar.restore(id, events, last, keyring);
-        let waiting = self.registrar.unread.remove(&id).flatten().unwrap_or_default();
+        let mut unread = self.registrar.unread.remove(&id).flatten();
+        let restored = self.registrar.restore((id, stream), events, unread.as_mut(), keyring);
         if restored.is_err() {
             self.registrar.unread.insert(id, None);
         }
-        for Pending { transaction, flow, request, answer } in waiting {
+        for Pending { transaction, flow, request, answer } in unread.map(|unread| unread.pending).unwrap_or_default() {
             if let Some(Wire { flow, bytes }) = answer {
                 self.effects.push(Effect::Transmit { flow, bytes });
                 continue;
@@ -133,9 +152,9 @@ impl Exchange {
             }
             // It was judged when it came: its credentials, which serve once, are not asked for again.
             if let Ok(read) = RegisterRequest::read(&request, flow)
-                && let Some(domain) = self.tables.domain(read.aor.domain()).cloned()
+                && let Some(registrant) = self.tables.registrant(&read.aor, self.settings.domain.as_deref())
             {
-                self.take_register(now, mint, flow, request, &read, &domain);
+                self.take_register(now, mint, flow, request, &read, &registrant);
                 self.settle(now, mint);
             }
         }

@@ -70,7 +70,8 @@ pub(super) fn route(
     match choose(tables, registered, request) {
         Ok(decision) => {
             let (account, trunk) = (decision.account, decision.inbound);
-            let to_devices = decision.attempts.iter().all(|attempt| attempt.device.is_some());
+            let to_devices =
+                decision.attempts.iter().all(|attempt| attempt.device.is_some() && attempt.trunk.is_none());
             let route = chosen(decision, listeners, flow);
             Ok(Routed { account, trunk, media_source, to_devices, route })
         }

@@ -24,9 +24,11 @@ impl Exchange {
     }
 
     /// A connection is gone, or none came about: what was sent on it may not have arrived. Requests that wait for their
-    /// final response count as unanswered (RFC 3261 §8.1.3.1), unless there is another way to their peer. Calls stay.
+    /// final response count as unanswered (RFC 3261 §8.1.3.1), unless there is another way to their peer. Calls stay;
+    /// bindings that came by it end, or are reached by their contacts.
     pub fn flow_failed(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
         self.endpoint.flow_failed(now.moment, mint, flow);
         self.settle(now, mint);
+        self.lose_flow(now, mint, flow);
     }
 }

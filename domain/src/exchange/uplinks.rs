@@ -286,13 +286,14 @@ impl Exchange {
     }
 
     fn look_at_trunks(&mut self, now: Now, mint: &mut dyn Mint) {
-        let Self { tables, uplinks, draining, .. } = self;
-        let wanted = |row: &TrunkRow| !*draining && asks(&row.settings) && !tables.is_closed(row.account);
+        let Self { tables, uplinks, stage, .. } = self;
+        let draining = stage.is_draining();
+        let wanted = |row: &TrunkRow| !draining && asks(&row.settings) && !tables.is_closed(row.account);
         let mut steps = Vec::new();
         for (id, live) in &uplinks.live {
             let row = tables.trunk(live.trunk).filter(|row| wanted(row));
             match row {
-                None if *draining => steps.push((*id, Err(UplinkEndCause::Drained))),
+                None if draining => steps.push((*id, Err(UplinkEndCause::Drained))),
                 None => steps.push((*id, Err(UplinkEndCause::Removed))),
                 Some(row) if !live.fits(&row.settings) => steps.push((*id, Err(UplinkEndCause::Changed))),
                 Some(row) => steps.push((*id, Ok(row.settings.health))),

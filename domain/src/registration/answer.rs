@@ -1,8 +1,18 @@
 //! What the 200 to a REGISTER holds: every binding there is now, not only those that were asked about.
 
 use super::{Binding, Contacts, RegisterRequest, Registration, Supported, Terms, public_gruu};
+use crate::address::Transport;
 use crate::sip::endpoint::SessionHeaders;
 use crate::time::WallTime;
+
+/// How often devices are to keep their flows alive at least, in seconds. Many NATs forget a flow by UDP after half a
+/// minute (RFC 5626 §4.4.1).
+pub const fn flow_timer(transport: Transport) -> u32 {
+    match transport {
+        Transport::Udp => 25,
+        Transport::Tcp => 120,
+    }
+}
 
 /// Headers of a 200 (RFC 3261 §10.3 step 8).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +25,9 @@ pub struct Answer {
     pub supported: Vec<&'static str>,
     /// Whether its flow is kept (RFC 5626 §6).
     pub outbound: bool,
+    /// How often its flow is to be kept alive at least, in seconds (RFC 5626 §5.4); none where a proxy is between, which
+    /// keeps the flow in our place.
+    pub flow_timer: Option<u32>,
     /// Now, as a Date.
     pub date: String,
 }
@@ -22,19 +35,21 @@ pub struct Answer {
 impl Registration {
     /// What the 200 holds, after the events of [`Registration::register`] were applied.
     pub fn answer(&self, request: &RegisterRequest, terms: &Terms<'_>, now: WallTime) -> Answer {
-        let Supported { path, outbound, gruu } = request.supported;
-        let named = [("path", path), ("outbound", outbound), ("gruu", gruu)];
+        let Supported { path, outbound, gruu, gin } = request.supported;
+        let named = [("path", path), ("outbound", outbound), ("gruu", gruu), ("gin", gin)];
         let kept = match &request.contacts {
             Contacts::Fetch | Contacts::All => false,
             Contacts::Some(contacts) => {
                 contacts.iter().any(|contact| contact.instance.is_some() && contact.reg_id.is_some())
             }
         };
+        let outbound = kept && outbound && request.keeps_flows;
         Answer {
             contacts: self.bindings(now).map(|binding| contact(binding, request, terms, now)).collect(),
             path: request.path.clone(),
             supported: named.into_iter().filter(|(_, named)| *named).map(|(tag, _)| tag).collect(),
-            outbound: kept && outbound && request.keeps_flows,
+            outbound,
+            flow_timer: Some(flow_timer(request.flow.transport)).filter(|_| outbound && request.path.is_empty()),
             date: date(now),
         }
     }
@@ -81,6 +96,9 @@ impl Answer {
         }
         if self.outbound {
             add("Require", "outbound");
+        }
+        if let Some(seconds) = self.flow_timer {
+            add("Flow-Timer", &seconds.to_string());
         }
         add("Date", &self.date);
         SessionHeaders(headers)

@@ -1,8 +1,9 @@
 //! Addresses of record.
 
+use super::Home;
 use crate::credential::Username;
 use crate::domain_name::DomainName;
-use crate::ids::{DomainId, RegistrationId};
+use crate::ids::RegistrationId;
 use crate::log::StreamName;
 use crate::sip::wire::{Scheme, Uri};
 use std::fmt;
@@ -58,19 +59,19 @@ impl Aor {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// Its public id under the exchange's hash key: the same as long as the domain is the same account's, and nobody
-    /// without the key learns the address from it. Whoever adds the domain after that has another [`DomainId`], so that
-    /// nothing of the former owner's users is in its streams.
-    pub fn id(&self, key: &[u8; 32], domain: DomainId) -> RegistrationId {
+    /// Its public id under the exchange's hash key: the same as long as the domain or trunk is the same, and nobody
+    /// without the key learns the address from it. Whoever adds the domain after that has another one, so that nothing of
+    /// the former owner's users is in its streams.
+    pub fn id(&self, key: &[u8; 32], home: Home) -> RegistrationId {
         let mut hasher = blake3::Hasher::new_keyed(key);
-        hasher.update(&domain.bits().to_be_bytes()).update(self.0.as_bytes());
+        hasher.update(&home.bits().to_be_bytes()).update(self.0.as_bytes());
         let bits = hasher.finalize().as_bytes().first_chunk::<16>().copied().unwrap_or_default();
         RegistrationId::from_bits(u128::from_be_bytes(bits))
     }
 
     /// The stream of its bindings: `registration-<uuid>` of [`Aor::id`], which is also what its events belong to.
-    pub fn stream(&self, key: &[u8; 32], domain: DomainId) -> StreamName {
-        StreamName::new(Self::CATEGORY, self.id(key, domain).uuid())
+    pub fn stream(&self, key: &[u8; 32], home: Home) -> StreamName {
+        StreamName::new(Self::CATEGORY, self.id(key, home).uuid())
     }
 }
 
@@ -100,6 +101,7 @@ crate::decider::serde_as_text!(Aor);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::DomainId;
 
     fn of(text: &str) -> Result<Aor, MalformedAor> {
         Aor::of(&Uri::parse(text).unwrap())
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn a_stream_names_nobody_and_is_the_same_under_the_same_key_alone() {
         let aor: Aor = "alice@a.example".parse().unwrap();
-        let [one, two] = [1, 2].map(DomainId::from_bits);
+        let [one, two] = [1, 2].map(|bits| Home::Domain(DomainId::from_bits(bits)));
         let stream = aor.stream(&[1; 32], one);
         assert_eq!(stream, aor.stream(&[1; 32], one));
         assert_ne!(stream, aor.stream(&[2; 32], one));

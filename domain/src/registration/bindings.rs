@@ -114,6 +114,18 @@ impl Bindings {
         self.flows.get(flow).map_or(&[], Vec::as_slice)
     }
 
+    /// The flows by datagrams that their devices promised to keep alive.
+    pub fn promised(&self) -> impl Iterator<Item = Flow> {
+        let bindings = self.registrations.values().flat_map(|registration| &registration.bindings);
+        let named = bindings.filter(|binding| binding.reg_id.is_some() && binding.device.path.is_empty());
+        named.filter_map(super::Binding::flow).filter(|flow| !flow.transport.is_reliable())
+    }
+
+    /// The connections that bindings came by: none of them outlives the process.
+    pub fn connections(&self) -> impl Iterator<Item = Flow> {
+        self.flows.keys().copied().filter(|flow| flow.transport.is_reliable())
+    }
+
     /// When the next binding expires.
     pub fn next_expiry(&self) -> Option<WallTime> {
         self.due.first().map(|(due, _)| *due)
@@ -141,10 +153,10 @@ impl Bindings {
     }
 }
 
-/// The flows of an address's bindings, each once; there are few.
+/// The flows that an address's bindings are reached by, each once; there are few.
 fn flows_of(registration: &Registration) -> Vec<Flow> {
     let mut flows: Vec<Flow> = vec![];
-    for flow in registration.bindings.iter().filter_map(|binding| binding.device.flow) {
+    for flow in registration.bindings.iter().filter_map(super::Binding::flow) {
         if !flows.contains(&flow) {
             flows.push(flow);
         }

@@ -165,7 +165,8 @@ impl Registration {
         Ok(RegistrationEvent::BindingAdded(BindingAdded {
             binding: id(),
             account: terms.account,
-            domain: terms.domain,
+            domain: terms.home.domain(),
+            trunk: terms.home.trunk(),
             cseq: 0,
             q: new.q,
             reg_id: None,

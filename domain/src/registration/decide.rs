@@ -193,7 +193,8 @@ fn added(
     RegistrationEvent::BindingAdded(BindingAdded {
         binding,
         account: terms.account,
-        domain: terms.domain,
+        domain: terms.home.domain(),
+        trunk: terms.home.trunk(),
         cseq: request.cseq,
         q: one.contact.q,
         reg_id: one.key.map(|(_, reg_id)| reg_id),

@@ -1,9 +1,9 @@
 //! What happens to the bindings of an address of record. Whose address and which device it is stands sealed.
 
-use super::{Aor, Q};
+use super::{Aor, Q, Reach};
 use crate::address::{Flow, Transport};
 use crate::codec::personal::Personal;
-use crate::ids::{AccountId, BindingId, DomainId, KeyId};
+use crate::ids::{AccountId, BindingId, DomainId, KeyId, TrunkId};
 use crate::session::event::Wire;
 use crate::sip::wire::UriBuf;
 use crate::time::WallTime;
@@ -22,6 +22,10 @@ pub enum RegistrationEvent {
     BindingRefreshed(BindingRefreshed),
     /// The user can no longer be reached there.
     BindingRemoved(BindingRemoved),
+    /// The user is still reached there, but by another way.
+    BindingReachChanged(BindingReachChanged),
+    /// All bindings as they are before what follows: whoever takes the stream up begins here.
+    BindingsStated(BindingsStated),
 }
 
 impl RegistrationEvent {
@@ -31,7 +35,8 @@ impl RegistrationEvent {
             Self::BindingAdded(added) => Some(added.binding),
             Self::BindingRefreshed(refreshed) => Some(refreshed.binding),
             Self::BindingRemoved(removed) => Some(removed.binding),
-            Self::RegisterReceived(_) | Self::RegisterAnswered(_) => None,
+            Self::BindingReachChanged(changed) => Some(changed.binding),
+            Self::RegisterReceived(_) | Self::RegisterAnswered(_) | Self::BindingsStated(_) => None,
         }
     }
 
@@ -40,7 +45,24 @@ impl RegistrationEvent {
         match self {
             Self::BindingAdded(added) => added.device.known(),
             Self::BindingRefreshed(refreshed) => refreshed.device.known(),
-            Self::RegisterReceived(_) | Self::RegisterAnswered(_) | Self::BindingRemoved(_) => None,
+            Self::RegisterReceived(_)
+            | Self::RegisterAnswered(_)
+            | Self::BindingRemoved(_)
+            | Self::BindingReachChanged(_)
+            | Self::BindingsStated(_) => None,
+        }
+    }
+
+    /// Whose bindings it tells of, where it can be read.
+    pub fn aor(&self) -> Option<&Aor> {
+        match self {
+            Self::BindingsStated(stated) => stated.table.known().map(|table| &table.aor),
+            Self::RegisterReceived(_)
+            | Self::RegisterAnswered(_)
+            | Self::BindingAdded(_)
+            | Self::BindingRefreshed(_)
+            | Self::BindingRemoved(_)
+            | Self::BindingReachChanged(_) => self.device().map(|device| &device.aor),
         }
     }
 }
@@ -108,8 +130,12 @@ pub struct BindingAdded {
     pub binding: BindingId,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
+    /// The user's domain; none for a trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainId>,
+    /// The trunk that registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkId>,
     /// CSeq number of its newest REGISTER; 0 for a binding by API.
     pub cseq: u32,
     /// Its priority, where the device named one.
@@ -193,4 +219,69 @@ pub struct BindingRemoved {
     /// The key that asked, by API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<KeyId>,
+}
+
+/// See [`RegistrationEvent::BindingReachChanged`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingReachChanged {
+    /// Which.
+    pub binding: BindingId,
+    /// Whose user it is.
+    pub account: AccountId,
+    /// How requests get there from here on.
+    pub reach: Reach,
+}
+
+/// See [`RegistrationEvent::BindingsStated`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BindingsStated {
+    /// Whose user it is.
+    pub account: AccountId,
+    /// The bindings, in the order in which they were added.
+    pub bindings: Vec<BindingStated>,
+    /// Who and what they are.
+    #[serde(skip)]
+    pub table: Personal<StatedTable>,
+}
+
+impl BindingsStated {
+    /// Stable type name: readers that go backwards through a stream stop at it.
+    pub const KIND: &'static str = "BindingsStated";
+}
+
+/// What is not personal of a binding that a summary states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingStated {
+    /// Its id.
+    pub binding: BindingId,
+    /// CSeq number of its newest REGISTER; 0 for a binding by API.
+    pub cseq: u32,
+    /// Its priority, where the device named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<Q>,
+    /// Which of the device's flows it is (RFC 5626).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reg_id: Option<u32>,
+    /// When it was added.
+    pub since: WallTime,
+    /// When it was added or refreshed last.
+    pub refreshed: WallTime,
+    /// When it expires; none: when it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<WallTime>,
+    /// Whether it was made by API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub api: bool,
+    /// How requests get there.
+    #[serde(default, skip_serializing_if = "Reach::is_flow")]
+    pub reach: Reach,
+}
+
+/// What is personal of a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatedTable {
+    /// The address of record.
+    pub aor: Aor,
+    /// The devices, one for each binding, in the same order.
+    pub devices: Vec<Device>,
 }

@@ -111,7 +111,7 @@ fn mutated_registers_are_refused_or_answered_and_survive_the_log() {
         let terms = Terms {
             aor: &request.aor,
             account: AccountId::from_bits(1),
-            domain: DomainId::from_bits(2),
+            home: super::Home::Domain(DomainId::from_bits(2)),
             settings: &settings,
             room: None,
         };

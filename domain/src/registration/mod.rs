@@ -16,6 +16,7 @@ mod gruu;
 mod rejection;
 mod request;
 mod state;
+mod stated;
 mod targets;
 
 #[cfg(test)]
@@ -23,17 +24,18 @@ mod hostile_tests;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, flow_timer};
 pub use aor::{Aor, MalformedAor};
-pub use binding::{Binding, Origin};
+pub use binding::{Binding, Origin, Reach};
 pub use bindings::Bindings;
 pub use command::{CommandRejection, Done, NewBinding, Registrar, RegistrarAway, RegistrationCommand};
 pub use event::{
-    BindingAdded, BindingRefreshed, BindingRemoved, Device, RegisterAnswered, RegisterReceived, RegistrationEvent,
-    RemovalCause,
+    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Device,
+    RegisterAnswered, RegisterReceived, RegistrationEvent, RemovalCause, StatedTable,
 };
 pub use gruu::{instance_of_gruu, public_gruu};
 pub use rejection::Rejection;
 pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
-pub use state::{Registration, Terms};
+pub use state::{Home, Registration, Terms};
+pub use stated::STATE_EVERY;
 pub use targets::Callee;

@@ -19,7 +19,7 @@ const PATH: (usize, usize) = (8, 1_024);
 /// What is kept of a User-Agent, in characters.
 const USER_AGENT: usize = 128;
 /// Option tags that a REGISTER may require of us.
-const UNDERSTOOD: [&str; 3] = ["path", "outbound", "gruu"];
+const UNDERSTOOD: [&str; 4] = ["path", "outbound", "gruu", "gin"];
 /// What an expiry means that is no number (RFC 3261 §10.2.1.1, §20.10).
 const UNREADABLE: u32 = 3_600;
 
@@ -111,6 +111,8 @@ pub struct Supported {
     pub outbound: bool,
     /// RFC 5627.
     pub gruu: bool,
+    /// RFC 6140.
+    pub gin: bool,
 }
 
 /// A REGISTER as it is judged.
@@ -133,6 +135,8 @@ pub struct RegisterRequest {
     pub keeps_flows: bool,
     /// What the device speaks: Supported and Require together.
     pub supported: Supported,
+    /// Whether it registers for all numbers of a trunk: it requires `gin`, or has a contact with `bnc` (RFC 6140 §5).
+    pub bulk: bool,
     /// User-Agent, cut to 128 characters.
     pub user_agent: Option<Box<str>>,
     /// The way it came.
@@ -154,7 +158,8 @@ impl RegisterRequest {
         let path = path(message)?;
         let keeps_flows = message.vias().count() == 1 || path.first().is_some_and(|first| says_ob(first));
         let user_agent = message.header(HeaderName::UserAgent).map(|text| text.chars().take(USER_AGENT).collect());
-        Ok(Self { aor, call_id, cseq, contacts, expires, path, keeps_flows, supported, user_agent, flow })
+        let bulk = requires_bulk(message) || has_bulk(&contacts);
+        Ok(Self { aor, call_id, cseq, contacts, expires, path, keeps_flows, supported, bulk, user_agent, flow })
     }
 }
 
@@ -179,7 +184,18 @@ fn extensions(message: &Message) -> Result<Supported, Rejection> {
         let both = message.values(HeaderName::Supported).chain(message.values(HeaderName::Require));
         both.into_iter().any(|one| one.eq_ignore_ascii_case(tag))
     };
-    Ok(Supported { path: speaks("path"), outbound: speaks("outbound"), gruu: speaks("gruu") })
+    Ok(Supported { path: speaks("path"), outbound: speaks("outbound"), gruu: speaks("gruu"), gin: speaks("gin") })
+}
+
+fn requires_bulk(message: &Message) -> bool {
+    message.values(HeaderName::Require).any(|tag| tag.eq_ignore_ascii_case("gin"))
+}
+
+fn has_bulk(contacts: &Contacts) -> bool {
+    match contacts {
+        Contacts::Fetch | Contacts::All => false,
+        Contacts::Some(contacts) => contacts.iter().any(|contact| contact.uri.as_uri().param("bnc").is_some()),
+    }
 }
 
 /// The address of record in To, which must be one of the domain that the Request-URI names (RFC 3261 §10.3 steps 1
@@ -215,6 +231,11 @@ fn contact(address: &NameAddr<'_>) -> Result<RegisterContact, Rejection> {
     }
     if address.uri.as_str().len() > LONGEST_URI || address.params.as_str().len() > LONGEST_CONTACT - LONGEST_URI {
         return Err(bad("Contact: longer than 1,024 bytes"));
+    }
+    // RFC 6140 §5.2, §5.3: the number goes there.
+    let uri = &address.uri;
+    if uri.param("bnc").is_some() && (uri.user().is_some() || uri.param("user").is_some()) {
+        return Err(bad("Contact: with bnc there is no user"));
     }
     let mut contact = RegisterContact {
         uri: address.uri.into(),

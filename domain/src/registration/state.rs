@@ -1,31 +1,69 @@
 //! The bindings of one address of record, folded from its events.
 
-use super::{Aor, Binding, BindingAdded, BindingRefreshed, BindingRemoved, Origin, RegistrationEvent, RemovalCause};
+use super::{
+    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Origin, Reach,
+    RegistrationEvent, RemovalCause,
+};
 use crate::address::Flow;
 use crate::domain_name::DomainSettings;
-use crate::ids::{AccountId, BindingId, DomainId};
-use crate::routing::DomainEntry;
+use crate::ids::{AccountId, BindingId, DomainId, TrunkId};
+use crate::routing::Registrant;
 use crate::time::WallTime;
 
-/// Under what terms bindings are made: the address, its domain and that domain's settings.
+/// Whose address of record it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// A user's of a domain.
+    Domain(DomainId),
+    /// A PBX trunk's own.
+    Trunk(TrunkId),
+}
+
+impl Home {
+    /// The bits of its id.
+    pub const fn bits(self) -> u128 {
+        match self {
+            Self::Domain(id) => id.bits(),
+            Self::Trunk(id) => id.bits(),
+        }
+    }
+
+    /// The domain.
+    pub const fn domain(self) -> Option<DomainId> {
+        match self {
+            Self::Domain(id) => Some(id),
+            Self::Trunk(_) => None,
+        }
+    }
+
+    /// The trunk.
+    pub const fn trunk(self) -> Option<TrunkId> {
+        match self {
+            Self::Domain(_) => None,
+            Self::Trunk(id) => Some(id),
+        }
+    }
+}
+
+/// Under what terms bindings are made: the address, whose it is, and the settings that hold for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
     /// The address of record.
     pub aor: &'a Aor,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
-    /// The domain's settings.
+    /// The user's domain, or the trunk.
+    pub home: Home,
+    /// The domain's settings, or those of trunks.
     pub settings: &'a DomainSettings,
     /// How many bindings more the account may have; none where it has no limit.
     pub room: Option<usize>,
 }
 
 impl<'a> Terms<'a> {
-    /// The terms of a user of a domain.
-    pub const fn of(aor: &'a Aor, domain: &'a DomainEntry, room: Option<usize>) -> Self {
-        Self { aor, account: domain.account, domain: domain.id, settings: &domain.settings, room }
+    /// The terms of whoever registers.
+    pub const fn of(aor: &'a Aor, registrant: &'a Registrant, room: Option<usize>) -> Self {
+        Self { aor, account: registrant.account, home: registrant.home, settings: &registrant.settings, room }
     }
 }
 
@@ -49,6 +87,13 @@ impl Registration {
                 self.account = Some(*account);
                 self.bindings.retain(|known| known.id != *binding);
             }
+            RegistrationEvent::BindingReachChanged(BindingReachChanged { binding, account, reach }) => {
+                self.account = Some(*account);
+                if let Some(known) = self.bindings.iter_mut().find(|known| known.id == *binding) {
+                    known.reach = *reach;
+                }
+            }
+            RegistrationEvent::BindingsStated(stated) => self.state(stated),
         }
     }
 
@@ -68,6 +113,7 @@ impl Registration {
             since: at,
             refreshed: at,
             until: added.until,
+            reach: Reach::Flow,
         });
     }
 
@@ -78,7 +124,7 @@ impl Registration {
             known.device = device.clone();
         }
         (known.q, known.reg_id, known.cseq) = (refreshed.q, refreshed.reg_id, refreshed.cseq);
-        (known.refreshed, known.until) = (at, Some(refreshed.until));
+        (known.refreshed, known.until, known.reach) = (at, Some(refreshed.until), Reach::Flow);
     }
 
     /// Whose they are; `None` before the first event.
@@ -116,9 +162,15 @@ impl Registration {
         self.remove_where(RemovalCause::Expired, |binding| !binding.holds(now))
     }
 
-    /// Removes those whose way is gone: a connection was closed, or nobody is there.
+    /// What becomes of those whose flow is gone: they end, but for those whose devices can be reached without it.
     pub fn flow_lost(&self, flow: &Flow) -> Vec<RegistrationEvent> {
-        self.remove_where(RemovalCause::FlowLost, |binding| binding.device.flow.as_ref() == Some(flow))
+        let Some(account) = self.account else { return vec![] };
+        let lost = |binding: &Binding| binding.flow().as_ref() == Some(flow);
+        let stays = self.bindings.iter().filter(|binding| lost(binding) && binding.outlives(flow));
+        let changed = stays.map(|binding| BindingReachChanged { binding: binding.id, account, reach: Reach::Contact });
+        let mut events: Vec<_> = changed.map(RegistrationEvent::BindingReachChanged).collect();
+        events.extend(self.remove_where(RemovalCause::FlowLost, |binding| lost(binding) && !binding.outlives(flow)));
+        events
     }
 
     fn remove_where(&self, cause: RemovalCause, goes: impl Fn(&Binding) -> bool) -> Vec<RegistrationEvent> {

@@ -152,7 +152,7 @@ pub(super) fn keep(
 ) -> Vec<RegistrationEvent> {
     let device = device.clone().to(&format!("sip:{aor}")).ruri(&format!("sip:{}", aor.domain()));
     let settings = DomainSettings::default();
-    let terms = Terms { aor, account: ACCOUNT, domain: DOMAIN, settings: &settings, room: None };
+    let terms = Terms { aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &settings, room: None };
     let mut next = registration.bindings.len() as u128 * 1_000 + u128::from(device.port);
     let mut id = || {
         next += 1;
@@ -192,7 +192,7 @@ impl World {
     /// What a REGISTER gives: its events and the Contacts of the 200.
     fn try_register(&mut self, device: &Device) -> Result<(Vec<RegistrationEvent>, Vec<String>), Rejection> {
         let request = device.read()?;
-        let terms = Terms { aor: &self.aor, account: ACCOUNT, domain: DOMAIN, settings: &self.settings, room: None };
+        let terms = Terms { aor: &self.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &self.settings, room: None };
         let ids = &mut self.ids;
         let mut id = || {
             *ids += 1;
@@ -249,6 +249,8 @@ fn tell(event: &RegistrationEvent) -> String {
         RegistrationEvent::BindingAdded(added) => format!("added {}", added.binding.bits()),
         RegistrationEvent::BindingRefreshed(refreshed) => format!("refreshed {}", refreshed.binding.bits()),
         RegistrationEvent::BindingRemoved(removed) => format!("removed {} {:?}", removed.binding.bits(), removed.cause),
+        RegistrationEvent::BindingReachChanged(changed) => format!("{} by {:?}", changed.binding.bits(), changed.reach),
+        RegistrationEvent::BindingsStated(stated) => format!("stated {}", stated.bindings.len()),
     }
 }
 
@@ -454,7 +456,7 @@ fn require_outbound_is_said_only_where_the_flow_is_kept() {
         let mut world = given();
         let request = device.read().unwrap();
         world.try_register(device).unwrap();
-        let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: None };
+        let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
         let answer = world.registration.answer(&request, &terms, at(0));
         (answer.outbound, answer.supported)
     };
@@ -496,7 +498,7 @@ fn a_path_is_kept_as_the_route_to_the_device_and_echoed() {
     world.try_register(&device).unwrap();
     let path = ["<sip:p2.example;lr>", "<sip:p1.example;lr>", "<sip:p0.example;lr>"];
     assert_eq!(world.registration.bindings[0].device.path.iter().map(|p| &**p).collect::<Vec<_>>(), path);
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: None };
+    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let answer = world.registration.answer(&device.read().unwrap(), &terms, at(0));
     assert_eq!(answer.path.iter().map(|p| &**p).collect::<Vec<_>>(), path);
     for wrong in
@@ -601,7 +603,7 @@ fn devices_ring_by_falling_priority_and_equal_ones_together_the_newest_first() {
 #[test]
 fn a_binding_by_api_is_nobodys_to_refresh_or_to_star_away() {
     let mut world = given();
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: None };
+    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let new = |contact: &str, expires| NewBinding { contact: contact.parse().unwrap(), q: None, expires };
     let bind = |new| RegistrationCommand::Bind { new, by: None };
     let decide = |registration: &Registration, command: RegistrationCommand| {
@@ -632,7 +634,7 @@ fn a_binding_by_api_is_nobodys_to_refresh_or_to_star_away() {
 #[test]
 fn a_full_user_gets_no_binding_by_api_either() {
     let world = given().limits(|s| s.max_bindings = 1).register(&Device::at(ONE));
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: None };
+    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
     let command = RegistrationCommand::Bind { new, by: None };
     let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));
@@ -680,4 +682,61 @@ fn an_address_whose_devices_are_masked_rings_nobody() {
     erased.apply(at(0), &RegistrationEvent::BindingAdded(added));
     assert!(erased.is_empty() && !world.registration.is_empty());
     assert_eq!(erased.account(), Some(ACCOUNT));
+}
+
+/// Numbers that look drawn, from a seed.
+struct Drawn(u64);
+
+impl Drawn {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+#[test]
+fn a_summary_says_what_all_events_before_it_say() {
+    let aor: Aor = ALICE.parse().unwrap();
+    let account = AccountId::from_bits(1);
+    for seed in 0..200 {
+        let (mut drawn, mut world) = (Drawn(seed), given());
+        // As the log has it from its beginning, and from each summary on.
+        let (mut whole, mut since): (Vec<_>, Vec<(usize, RegistrationEvent)>) = (vec![], vec![]);
+        for step in 0..40 {
+            world.now += i64::try_from(drawn.below(200)).unwrap();
+            let n = drawn.below(4);
+            let contact = format!("sip:alice@192.0.2.{}", drawn.below(3));
+            let mut device = Device::at(&contact).call_id(&n.to_string()).cseq(step + 1).from(5_060 + n as u16);
+            if drawn.below(2) == 0 {
+                device = device.instance(&format!("urn:uuid:{n}"));
+            }
+            if drawn.below(3) == 0 {
+                device = device.with(";reg-id=1");
+            }
+            let device = device.expires([0, 60, 600, 3_600][drawn.below(4) as usize]);
+            if let Ok((events, _)) = world.try_register(&device) {
+                whole.extend(events.into_iter().map(|event| (at(world.now), event)));
+            }
+            if drawn.below(5) == 0 {
+                since.push((whole.len(), world.registration.stated(&aor, account)));
+            }
+        }
+        let fold = |mut registration: Registration, events: &[(crate::time::WallTime, RegistrationEvent)]| {
+            events.iter().for_each(|(time, event)| registration.apply(*time, event));
+            registration
+        };
+        let told = fold(Registration::default(), &whole);
+        assert_eq!(told, world.registration);
+        for (place, stated) in since {
+            let mut summed = Registration::default();
+            // What was known before a summary counts no more.
+            if place % 2 == 0 {
+                summed = fold(summed, &whole[place / 2..place]);
+            }
+            summed.apply(at(0), &stated);
+            let account = summed.account();
+            let summed = fold(summed, &whole[place..]);
+            assert_eq!((&summed.bindings, account), (&told.bindings, Some(ACCOUNT)), "seed {seed}, summary at {place}");
+        }
+    }
 }

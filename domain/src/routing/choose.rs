@@ -1,5 +1,6 @@
 //! The choice itself.
 
+use super::pbx::Called;
 use super::tables::{AccountIndex, NumberRow};
 use super::users::{self, Callees};
 use super::{
@@ -154,6 +155,10 @@ fn to_number(
     };
     let called = number.to_string();
     let account = tables.account(row.account).id;
+    if let Some(trunk) = tables.pbx_of(target, registered.own) {
+        let called = Called { trunk, number: row.id(), digits: &called, account, rule, subject };
+        return super::pbx::ring(tables, registered, inbound, &called);
+    }
     if let Host::Name(name) = &target.host
         && let Some(domain) = tables.domain(name)
     {

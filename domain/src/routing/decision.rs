@@ -44,6 +44,8 @@ pub struct Registered<'a> {
     pub bindings: &'a Bindings,
     /// Now: older bindings have expired.
     pub now: WallTime,
+    /// The exchange's own domain, at which PBX trunks register.
+    pub own: Option<&'a str>,
 }
 
 /// Where a call goes, first choice first, and why.

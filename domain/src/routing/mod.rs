@@ -5,6 +5,7 @@ mod choose;
 mod decision;
 mod dialled;
 mod domains;
+mod pbx;
 mod provisioned;
 mod resolved;
 mod sources;
@@ -19,6 +20,7 @@ pub use decision::{
 };
 pub use dialled::Dialled;
 pub use domains::{CredentialEntry, DomainEntry};
+pub use pbx::Registrant;
 pub use provisioned::{Provisioned, ProvisioningEvent};
 pub use resolved::HostKey;
 pub use tables::{Tables, TrunkRow};

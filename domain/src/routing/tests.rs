@@ -62,7 +62,7 @@ impl Exchange {
     }
 
     fn call(&self, role: EdgeRole, source: &str, called: &str) -> Result<Decision, Box<Refused>> {
-        let registered = Registered { bindings: &Bindings::default(), now: WallTime::default() };
+        let registered = Registered { bindings: &Bindings::default(), now: WallTime::default(), own: None };
         let source = source.parse().unwrap();
         choose(&self.0, &registered, &Request { role, source, caller: Caller::Source, called, uri: None })
     }

@@ -12,6 +12,7 @@ use crate::number::{Host, SipTarget};
 use crate::registration::{Aor, Binding, Callee, Registration, instance_of_gruu};
 use crate::sip::wire::{Host as UriHost, Uri, escape_user};
 use crate::trunk::{LargeRequests, RingTimeout};
+use std::net::SocketAddr;
 
 /// The most devices that one call rings.
 pub const MAX_DEVICES: usize = 20;
@@ -127,13 +128,7 @@ fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
     let contact = way.device.contact.as_uri();
     let headers = contact.headers().map_or(0, |headers| headers.len() + 1);
     let target = contact.as_str();
-    let (destination, transport, local) = match way.device.flow {
-        Some(flow) => (Destination::Address(flow.remote), flow.transport, Some(flow.local)),
-        None => {
-            let (destination, transport) = named(tables, &contact);
-            (destination, transport, None)
-        }
-    };
+    let (destination, transport, local) = way_to(tables, way);
     let routes = way.device.path.iter().map(|element| element.to_string()).collect();
     Attempt {
         target: target.get(..target.len() - headers).unwrap_or(target).to_owned(),
@@ -150,7 +145,18 @@ fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
     }
 }
 
-/// Where a contact without a flow is: what its URI names, as for a trunk.
+/// Where a request to a binding is sent, by which transport, and from which address of ours, where that counts.
+pub(super) fn way_to(tables: &Tables, way: &Binding) -> (Destination, Transport, Option<SocketAddr>) {
+    match way.flow() {
+        Some(flow) => (Destination::Address(flow.remote), flow.transport, Some(flow.local)),
+        None => {
+            let (destination, transport) = named(tables, &way.next_hop());
+            (destination, transport, None)
+        }
+    }
+}
+
+/// Where a next hop without a flow is: what its URI names, as for a trunk.
 fn named(tables: &Tables, contact: &Uri<'_>) -> (Destination, Transport) {
     let transport = contact.param("transport").and_then(Transport::from_param).unwrap_or_default();
     let host = match contact.host() {

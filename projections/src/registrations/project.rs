@@ -75,7 +75,7 @@ impl Projection for Registrations {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &["BindingAdded", "BindingRefreshed", "BindingRemoved"]
+        &["BindingAdded", "BindingRefreshed", "BindingRemoved", "BindingReachChanged"]
     }
 
     fn cadence(&self) -> Duration {
@@ -96,7 +96,7 @@ impl Projection for Registrations {
     }
 
     fn take(&mut self, recorded: &Recorded, keyring: &dyn Keyring) -> Result<(), DecodeError> {
-        let clear = &*recorded.kind == "BindingRemoved";
+        let clear = matches!(&*recorded.kind, "BindingRemoved" | "BindingReachChanged");
         let event = if clear { decode_clear(recorded)? } else { decode(recorded, keyring)? };
         self.push(recorded, event);
         Ok(())
@@ -108,18 +108,23 @@ impl Projection for Registrations {
 
     fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
-            let (mut added, mut refreshed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut added, mut refreshed) = (Vec::new(), Vec::new());
+            let (mut reached, mut removed) = (Vec::new(), Vec::new());
             for change in &self.changes {
                 match &change.event {
                     RegistrationEvent::BindingAdded(event) => added.push((change, event)),
                     RegistrationEvent::BindingRefreshed(event) => refreshed.push((change, event)),
                     RegistrationEvent::BindingRemoved(event) => removed.push((change, event)),
-                    RegistrationEvent::RegisterReceived(_) | RegistrationEvent::RegisterAnswered(_) => {}
+                    RegistrationEvent::BindingReachChanged(event) => reached.push((change, event)),
+                    RegistrationEvent::RegisterReceived(_)
+                    | RegistrationEvent::RegisterAnswered(_)
+                    | RegistrationEvent::BindingsStated(_) => {}
                 }
             }
             // The order of every binding's life: ids of bindings are never used again.
             write::add(&added, sql).await?;
             write::refresh(&refreshed, sql).await?;
+            write::reach(&reached, sql).await?;
             write::remove(&removed, sql).await
         })
     }

@@ -2,7 +2,7 @@
 
 use super::row::{BindingRow, Happening, HistoryRow};
 use crate::store::{Store, StoreError, sql_position};
-use domain::ids::{AccountId, BindingId, DomainId, RegistrationId};
+use domain::ids::{AccountId, BindingId, DomainId, RegistrationId, TrunkId};
 use domain::log::Position;
 use domain::registration::Q;
 use domain::time::WallTime;
@@ -162,11 +162,15 @@ fn binding(row: &SqliteRow) -> Result<BindingRow, StoreError> {
     let q = number("q")?.map(|q| u16::try_from(q).ok().and_then(|q| Q::try_from(q).ok()));
     let q = q.map(|q| q.ok_or(StoreError::Damaged("a priority"))).transpose()?;
     let reg_id = number("reg_id")?.map(|id| u32::try_from(id).map_err(|_| StoreError::Damaged("a reg-id")));
+    let trunk: Option<Vec<u8>> = row.try_get("trunk")?;
+    let trunk = trunk.map(|_| bits(row, "trunk").map(TrunkId::from_bits)).transpose()?;
+    let domain = Some(DomainId::from_bits(bits(row, "domain")?)).filter(|_| trunk.is_none());
     Ok(BindingRow {
         binding: BindingId::from_bits(bits(row, "binding")?),
         registration: RegistrationId::from_bits(bits(row, "registration")?),
         account: AccountId::from_bits(bits(row, "account")?),
-        domain: DomainId::from_bits(bits(row, "domain")?),
+        domain,
+        trunk,
         aor: row.try_get("aor")?,
         contact: row.try_get("contact")?,
         user_agent: row.try_get("user_agent")?,
@@ -176,6 +180,7 @@ fn binding(row: &SqliteRow) -> Result<BindingRow, StoreError> {
         transport: row.try_get("transport")?,
         address: row.try_get("address")?,
         api: row.try_get("api")?,
+        reach: row.try_get("reach")?,
         since: WallTime::from_micros(row.try_get("since")?),
         refreshed_at: WallTime::from_micros(row.try_get("refreshed_at")?),
         refreshes: u64::try_from(row.try_get::<i64, _>("refreshes")?).unwrap_or(0),

@@ -1,6 +1,6 @@
 //! Rows as readers get them. What was erased is `None`.
 
-use domain::ids::{AccountId, BindingId, DomainId, RegistrationId};
+use domain::ids::{AccountId, BindingId, DomainId, RegistrationId, TrunkId};
 use domain::log::Position;
 use domain::registration::Q;
 use domain::time::WallTime;
@@ -15,8 +15,10 @@ pub struct BindingRow {
     pub registration: RegistrationId,
     /// Whose user it is.
     pub account: AccountId,
-    /// The user's domain.
-    pub domain: DomainId,
+    /// The user's domain; none for a trunk.
+    pub domain: Option<DomainId>,
+    /// The trunk that registered.
+    pub trunk: Option<TrunkId>,
     /// The address of record.
     pub aor: Option<String>,
     /// The contact's URI as the device sent it.
@@ -35,6 +37,8 @@ pub struct BindingRow {
     pub address: Option<String>,
     /// Whether it was made by API.
     pub api: bool,
+    /// How it is reached: `flow` or `contact`.
+    pub reach: String,
     /// When it was added.
     pub since: WallTime,
     /// When it was added or refreshed last.
@@ -72,6 +76,8 @@ pub enum Happening {
     Added,
     /// It came from another address, or with another contact.
     Moved,
+    /// It is reached by another way.
+    Reach,
     /// It ended.
     Removed,
 }
@@ -82,12 +88,13 @@ impl Happening {
         match self {
             Self::Added => "added",
             Self::Moved => "moved",
+            Self::Reach => "reach",
             Self::Removed => "removed",
         }
     }
 
     pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Added, Self::Moved, Self::Removed].into_iter().find(|known| known.name() == name)
+        [Self::Added, Self::Moved, Self::Reach, Self::Removed].into_iter().find(|known| known.name() == name)
     }
 }
 
@@ -102,7 +109,7 @@ pub struct HistoryRow {
     pub at: WallTime,
     /// What.
     pub what: Happening,
-    /// Why, of a removal.
+    /// Why, of a removal; by what way, of another reach.
     pub cause: Option<String>,
     /// The contact's URI from then on.
     pub contact: Option<String>,

@@ -4,8 +4,8 @@
 use super::project::Change;
 use crate::names::name_of;
 use crate::store::sql_position;
-use domain::ids::BindingId;
-use domain::registration::{BindingAdded, BindingRefreshed, BindingRemoved, Device};
+use domain::ids::{BindingId, DomainId};
+use domain::registration::{BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Device};
 use domain::time::WallTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::HashSet;
@@ -24,8 +24,8 @@ pub(super) async fn add(changes: &[(&Change, &BindingAdded)], sql: &mut SqliteCo
 
 fn rows_of(chunk: &[(&Change, &BindingAdded)]) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(
-        "INSERT INTO registrations (added, position, binding, registration, account, domain, aor, contact, \
-         user_agent, instance, reg_id, q, transport, address, api, since, refreshed_at, refreshes, expires_at) ",
+        "INSERT INTO registrations (added, position, binding, registration, account, domain, trunk, aor, contact, \
+         user_agent, instance, reg_id, q, transport, address, api, reach, since, refreshed_at, refreshes, expires_at) ",
     );
     sql.push_values(chunk, |mut row, (change, added)| {
         let device = added.device.known();
@@ -34,7 +34,8 @@ fn rows_of(chunk: &[(&Change, &BindingAdded)]) -> QueryBuilder<Sqlite> {
             .push_bind(id(added.binding))
             .push_bind(change.registration.clone())
             .push_bind(added.account.bits().to_be_bytes().to_vec())
-            .push_bind(added.domain.bits().to_be_bytes().to_vec())
+            .push_bind(added.domain.map_or(0, DomainId::bits).to_be_bytes().to_vec())
+            .push_bind(added.trunk.map(|trunk| trunk.bits().to_be_bytes().to_vec()))
             .push_bind(device.map(|device| device.aor.to_string()))
             .push_bind(contact(device))
             .push_bind(user_agent(device))
@@ -44,6 +45,7 @@ fn rows_of(chunk: &[(&Change, &BindingAdded)]) -> QueryBuilder<Sqlite> {
             .push_bind(added.transport.map(|transport| name_of(&transport)))
             .push_bind(address(device))
             .push_bind(added.api)
+            .push_bind(if added.api { "contact" } else { "flow" })
             .push_bind(change.at.micros())
             .push_bind(change.at.micros())
             .push("0")
@@ -92,7 +94,7 @@ pub(super) async fn refresh(
         rows.push(
             " UPDATE registrations SET position = new.position, contact = new.contact, user_agent = new.user_agent, \
              instance = new.instance, reg_id = new.reg_id, q = new.q, transport = new.transport, \
-             address = new.address, refreshed_at = new.at, refreshes = refreshes + new.count, \
+             address = new.address, reach = 'flow', refreshed_at = new.at, refreshes = refreshes + new.count, \
              expires_at = new.expires_at FROM new WHERE registrations.binding = new.binding",
         );
         rows.build().execute(&mut *sql).await?;
@@ -140,6 +142,35 @@ fn once_each<'a, 'b>(
         changes = rest;
     }
     chunks
+}
+
+/// Other ways to bindings; one that a refresh came after is history alone.
+pub(super) async fn reach(
+    changes: &[(&Change, &BindingReachChanged)],
+    sql: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    for (change, changed) in changes {
+        let (position, reach) = (sql_position(change.position), name_of(&changed.reach));
+        sqlx::query("UPDATE registrations SET position = ?, reach = ? WHERE binding = ? AND position < ?")
+            .bind(position)
+            .bind(&reach)
+            .bind(id(changed.binding))
+            .bind(position)
+            .execute(&mut *sql)
+            .await?;
+        sqlx::query(
+            "INSERT INTO registration_history (position, registration, account, binding, at, what, cause, contact, \
+             user_agent, transport, address) SELECT ?, registration, account, binding, ?, 'reach', ?, contact, \
+             user_agent, transport, address FROM registrations WHERE binding = ?",
+        )
+        .bind(position)
+        .bind(change.at.micros())
+        .bind(&reach)
+        .bind(id(changed.binding))
+        .execute(&mut *sql)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Ends of bindings. They are few, and each tells its history from its row.

@@ -13,6 +13,7 @@ async fn a_domain_is_added_shown_changed_and_removed() {
     let whole = json!({
         "name": "pbx.example.com", "min_expires": 30, "max_expires": 600, "default_expires": 300, "max_bindings": 3,
         "hunt": "sequential", "auth": "either", "addresses": ["192.0.2.0/24", "198.51.100.7:5060"], "refer": "any",
+        "digest": ["MD5", "SHA-256"],
     });
     let added = world.post("/v1/domains", whole.clone()).await.created();
     for (field, value) in whole.as_object().unwrap() {
@@ -20,8 +21,10 @@ async fn a_domain_is_added_shown_changed_and_removed() {
     }
     let path = format!("/v1/domains/{}", text(&added["id"]));
     assert_eq!(world.get(&path).await.ok()["account"], json!(world.root.id));
-    let unset = world.patch(&path, json!({"refer": null})).await.ok();
-    assert_eq!(unset["refer"], json!(null));
+    let unset = world.patch(&path, json!({"refer": null, "digest": null})).await.ok();
+    assert_eq!((&unset["refer"], &unset["digest"]), (&json!(null), &json!(null)));
+    let one = world.patch(&path, json!({"digest": ["md5"]})).await.ok();
+    assert_eq!(one["digest"], json!(["MD5"]));
     let changed = world.patch(&path, json!({"hunt": "parallel", "max_bindings": 5})).await.ok();
     let now = (&changed["hunt"], &changed["max_bindings"], &changed["min_expires"]);
     assert_eq!(now, (&json!("parallel"), &json!(5), &json!(30)));
@@ -40,6 +43,7 @@ async fn what_a_new_domain_does_not_say_has_its_default_and_its_name_is_in_lower
     let defaults = json!({
         "name": "pbx.example.com", "min_expires": 60, "max_expires": 7200, "default_expires": 3600,
         "max_bindings": 10, "hunt": "parallel", "auth": "digest", "addresses": [], "refer": null,
+        "digest": null,
     });
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
@@ -110,6 +114,9 @@ async fn bad_values_are_told_with_their_field() {
         (with("auth", json!("address")), "addresses"),
         (with("addresses", json!(["192.0.2.1", "nowhere"])), "addresses[1]"),
         (with("addresses", json!(["192.0.2.1", "192.0.2.1"])), "addresses"),
+        (with("digest", json!([])), "digest"),
+        (with("digest", json!(["MD5", "md5"])), "digest"),
+        (with("digest", json!(["MD5", "SHA-1"])), "digest[1]"),
         (with("realm", json!("x")), "realm"),
     ] {
         let shown = body.to_string();

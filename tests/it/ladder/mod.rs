@@ -31,9 +31,11 @@ mod messages;
 mod modify;
 mod pass;
 mod paths;
+mod pbx;
 mod pickup;
 mod prack;
 mod race;
+mod reach;
 pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
@@ -64,9 +66,11 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         messages::ALL,
         pass::ALL,
         paths::ALL,
+        pbx::ALL,
         pickup::ALL,
         prack::ALL,
         race::ALL,
+        reach::ALL,
         refer::ALL,
         refer_race::ALL,
         refer_rules::ALL,

@@ -1,9 +1,9 @@
 //! Devices that register: with a password, durably, and across starts of the process.
 
-use super::pass;
-use domain::registration::{CommandRejection, NewBinding, RegistrationCommand};
+use super::{pass, refused};
+use domain::registration::{CommandRejection, NewBinding, RegistrationCommand, STATE_EVERY};
 use domain::sip::wire::{HeaderName, Message};
-use tests::world::{DEVICES, Device, EXCHANGE, World};
+use tests::world::{CARRIER, DEVICES, DOMAIN, Device, EXCHANGE, World};
 
 const ALICE: &str = "alice@pbx.example";
 
@@ -315,7 +315,125 @@ fn a_stream_without_bindings_is_found_again_too() {
     world.assert_nothing_left();
 }
 
+fn a_long_stream_is_taken_up_from_its_last_summary() {
+    let mut world = World::default();
+    let mut device = alice();
+    let wanted = device.for_seconds(3_600);
+    world.command(ALICE, &bind("sip:alice@203.0.113.9", None)).unwrap().unwrap();
+    for _ in 0..STATE_EVERY / 3 + 3 {
+        device.register(&mut world, &wanted, 200);
+    }
+    let story = world.registered();
+    let summary = story.iter().position(|word| word == "2 stated").unwrap();
+    assert!((STATE_EVERY..STATE_EVERY + 4).contains(&summary), "{story:?}");
+    assert_eq!(story[summary + 1..summary + 4], ["received", "refreshed", "200"], "it comes before what it is not of");
+    world.restart(true);
+    assert_eq!((world.contacts_of(ALICE).len(), world.most_read), (2, story.len() - summary));
+    // The chain goes on, and its next summary is as far from the last as ever.
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    device.answer(&mut world, &wanted, &challenge);
+    assert_eq!(contacts(&device.expect(&mut world, 200)).len(), 2);
+    assert_eq!(world.registered().len(), story.len() + 3);
+    world.assert_nothing_left();
+}
+
+fn a_stream_without_bindings_leaves_memory_and_goes_on_when_its_user_comes_back() {
+    let mut world = World::default();
+    let mut device = alice();
+    let wanted = device.for_seconds(600);
+    device.register(&mut world, &wanted, 200);
+    pass(&mut world, 60_000);
+    assert_eq!(world.exchange.address_count(), 1, "what is bound is kept");
+    let gone = device.for_seconds(0);
+    let answer = device.register(&mut world, &gone, 200);
+    pass(&mut world, 20_000);
+    device.repeat(&mut world);
+    assert_eq!(device.expect(&mut world, 200).bytes(), answer.bytes());
+    pass(&mut world, 20_000);
+    assert_eq!(world.exchange.address_count(), 0);
+    device.register(&mut world, &wanted, 200);
+    pass(&mut world, 700_000);
+    assert_eq!((world.exchange.address_count(), world.contacts_of(ALICE).len()), (0, 0));
+    // The API finds it too, and who is refused leaves nothing in memory.
+    let made = world.command(ALICE, &bind("sip:alice@203.0.113.9", None)).unwrap().unwrap();
+    let unbind = RegistrationCommand::Unbind { id: made.binding, by: None };
+    assert_eq!(world.command("bob@pbx.example", &unbind), Err(CommandRejection::Unknown));
+    assert_eq!(world.exchange.address_count(), 1);
+    let story = ["received", "added", "200", "received", "Unregistered", "200", "received", "added", "200"];
+    assert_eq!(world.registered(), [&story[..], &["Expired", "added"]].concat());
+    world.assert_nothing_left();
+}
+
+fn who_comes_before_everything_is_loaded_may_come_again() {
+    let mut world = World::default();
+    let (mut device, mut caller) = (alice(), world.phone(CARRIER));
+    let wanted = device.for_seconds(600);
+    device.register(&mut world, &wanted, 200);
+    world.begin_again();
+    device.send(&mut world, &wanted);
+    assert!(text(&device.expect(&mut world, 503)).contains("Retry-After: 5\r\n"));
+    // A carrier that obeys Retry-After would send nobody's calls.
+    let offer = caller.sdp("sendrecv");
+    caller.call(&mut world, "+15559999999", Some(&offer));
+    let refusal = caller.expect(&mut world, "503");
+    assert!(refusal.header(HeaderName::RetryAfter).is_none());
+    world.restore_open();
+    device.send(&mut world, &wanted);
+    device.expect(&mut world, 503);
+    world.serve();
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    device.answer(&mut world, &wanted, &challenge);
+    device.expect(&mut world, 200);
+    let mut caller = world.phone(CARRIER);
+    caller.call(&mut world, "+15559999999", Some(&offer));
+    caller.expect(&mut world, "100");
+    refused(&mut world, &mut caller, "404");
+    assert_eq!(world.registered(), ["received", "added", "200", "received", "refreshed", "200"]);
+    world.assert_nothing_left();
+}
+
+/// The algorithms that a challenge asks for, in its order.
+fn asked(challenge: &Message) -> Vec<String> {
+    let text = text(challenge);
+    let lines = text.lines().filter(|line| line.starts_with("WWW-Authenticate: "));
+    let algorithm =
+        |line: &str| line.split_once("algorithm=").map(|(_, rest)| rest.split(',').next().unwrap().to_owned());
+    lines.filter_map(algorithm).collect()
+}
+
+fn users_are_asked_for_what_their_domain_is_set_to() {
+    let mut world = World::default();
+    let mut device = alice();
+    let wanted = device.for_seconds(600);
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["SHA-256", "MD5"], "what all are asked");
+    world.set_digest(1, DOMAIN, &["MD5"]);
+    // What is not asked for any more does not help.
+    device.answer(&mut world, &wanted, &challenge);
+    let challenge = device.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["MD5"]);
+    device.session.forget();
+    device.answer(&mut world, &wanted, &challenge);
+    device.expect(&mut world, 200);
+    world.set_digest(1, DOMAIN, &["SHA-512-256", "MD5"]);
+    let mut second = other();
+    second.send(&mut world, &wanted);
+    let challenge = second.expect(&mut world, 401);
+    assert_eq!(asked(&challenge), ["SHA-512-256", "MD5"]);
+    second.answer(&mut world, &wanted, &challenge);
+    second.expect(&mut world, 200);
+    assert_eq!(world.registered(), ["received", "added", "200", "received", "refreshed", "200"]);
+    world.assert_nothing_left();
+}
+
 super::scenarios![
+    users_are_asked_for_what_their_domain_is_set_to,
+    a_long_stream_is_taken_up_from_its_last_summary,
+    a_stream_without_bindings_leaves_memory_and_goes_on_when_its_user_comes_back,
+    who_comes_before_everything_is_loaded_may_come_again,
     a_device_is_asked_for_its_password_and_told_all_bindings_of_its_user,
     a_device_by_tcp_registers_all_the_same,
     bindings_are_refreshed_fetched_and_removed,

@@ -42,7 +42,7 @@ async fn a_binding_is_a_row_with_its_device_transport_and_address() {
     let rows = list(&views, &all()).await;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((row.binding, row.registration), (BindingId::from_bits(1), script.id()));
-    assert_eq!((row.account, row.domain, row.state(), row.api), (ACCOUNT, DOMAIN, "online", false));
+    assert_eq!((row.account, row.domain, row.state(), row.api), (ACCOUNT, Some(DOMAIN), "online", false));
     let texts = [&row.aor, &row.contact, &row.user_agent, &row.instance, &row.transport, &row.address];
     let expected = ["alice@a.example", "sip:alice@192.0.2.1:5070", "Phone/1", "urn:uuid:1", "udp", "198.51.100.1:5070"];
     assert_eq!(texts.map(|text| text.as_deref().unwrap()), expected);
@@ -68,6 +68,21 @@ async fn refreshes_are_counted_and_only_moves_are_history() {
     let rows = history(&views, &script).await;
     assert_eq!(told(&rows), ["moved 198.51.100.1:6000 -", "added 198.51.100.1:5070 -"]);
     assert_eq!(rows[0].at.to_string(), "2026-01-02T03:34:05.000000Z", "when it moved, not when it was seen last");
+}
+
+#[tokio::test]
+async fn a_binding_says_how_it_is_reached_until_a_refresh_comes() {
+    let world = World::new();
+    let script = RegistrationScript::of("alice").added(1, 5070).after(10).reached_by_contact(1).record(&world.log);
+    // A refresh that comes in the same write counts all the same.
+    let both = RegistrationScript::of("bob").added(2, 5070).after(10).reached_by_contact(2).after(10);
+    let both = both.refreshed(2, 5070).record(&world.log);
+    let views = world.views("views.db").await;
+    let rows = list(&views, &all()).await;
+    let reached: Vec<_> = rows.iter().map(|row| (row.reach.as_str(), row.state())).collect();
+    assert_eq!(reached, [("flow", "online"), ("contact", "online")]);
+    assert_eq!(told(&history(&views, &script).await)[0], "reach 198.51.100.1:5070 contact");
+    assert_eq!(told(&history(&views, &both).await).len(), 2, "a refresh alone is no history");
 }
 
 #[tokio::test]

@@ -146,9 +146,9 @@ async fn who_is_online_is_listed_as_soon_as_a_query_asks_for_its_position() {
     let body = server.fresh("/v1/registrations?online=1").await;
     let expected = json!({
         "id": BindingId::from_bits(1).to_string(), "registration": script.id().to_string(),
-        "account": server.own.0.to_string(), "domain": server.domain.to_string(), "aor": "alice@a.example",
+        "account": server.own.0.to_string(), "domain": server.domain.to_string(), "trunk": null, "aor": "alice@a.example",
         "contact": "sip:alice@192.0.2.1:5070", "user_agent": "Phone/1", "instance": "urn:uuid:1", "reg_id": 1,
-        "q": 0.5, "transport": "udp", "address": "198.51.100.1:5070", "api": false, "state": "online",
+        "q": 0.5, "transport": "udp", "address": "198.51.100.1:5070", "api": false, "reach": "flow", "state": "online",
         "since": "2026-01-02T03:04:05.000000Z", "refreshed_at": "2026-01-02T03:04:05.000000Z", "refreshes": 0,
         "expires_at": "2026-01-02T03:14:05.000000Z", "ended_at": null, "duration_ms": null,
         "position": server.world.log.head().0,

@@ -91,7 +91,7 @@ impl World {
         let committed = streams.values().flatten().filter_map(|event| committed(event, &self.mint));
         let durable: HashSet<(Flow, Bytes)> = committed.map(|wire| (wire.flow, wire.bytes)).collect();
         for (flow, bytes) in &self.sent {
-            if durable.contains(&(*flow, bytes.clone())) {
+            if durable.contains(&(*flow, bytes.clone())) || super::watch::keeps_alive(bytes) {
                 continue;
             }
             let message = Message::scan(bytes.clone()).unwrap();
@@ -112,7 +112,7 @@ impl World {
             let (mut fold, mut aor) = (Registration::default(), None);
             for recorded in events.iter().take_while(|event| event.revision <= last) {
                 let event = registration::decode(recorded, &self.mint as &dyn Keyring).unwrap();
-                aor = event.device().map(|device| device.aor.clone()).or(aor);
+                aor = event.aor().cloned().or(aor);
                 fold.apply(recorded.at, &event);
             }
             let Some(aor) = aor else { continue };

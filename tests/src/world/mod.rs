@@ -17,7 +17,10 @@ pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
-pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, OUT_LOGIN, PASSWORD, credential, login};
+pub use users::{
+    A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, OUT_LOGIN, PASSWORD, credential,
+    login,
+};
 pub use watch::Watch;
 
 use adapters::event_log::memory::MemoryLog;
@@ -117,6 +120,8 @@ pub struct World {
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
     reads_held: bool,
+    /// The most events that a stream of a registration was taken up from.
+    pub most_read: usize,
     /// Which start of the process it is.
     epoch: u32,
     /// Whether it was seen that nothing is left.
@@ -172,7 +177,7 @@ impl World {
             (registering::DEVICES[0], "phone-1"),
             (registering::DEVICES[1], "phone-2"),
         ];
-        Self {
+        let mut world = Self {
             now,
             exchange: Exchange::new(settings(1), tables()),
             log: Arc::new(MemoryLog::new()),
@@ -197,10 +202,13 @@ impl World {
             refused: None,
             unread: Vec::new(),
             reads_held: false,
+            most_read: 0,
             epoch: 1,
             ended: false,
             network: None,
-        }
+        };
+        world.serve();
+        world
     }
 
     /// Virtual now.
@@ -299,7 +307,8 @@ impl World {
         while let Some(framed) = framer.next() {
             match framed {
                 Framed::Message(message) => self.deliver(Packet { local, from: remote, bytes: message }),
-                Framed::Ping | Framed::Pong => {}
+                Framed::Ping => self.exchange.pinged(self.now, self.flow(local, remote)),
+                Framed::Pong => {}
                 Framed::Fatal(fault) => {
                     let flow = self.flow(local, remote);
                     self.exchange.receive_broken(self.now, &mut self.mint, flow, &fault);

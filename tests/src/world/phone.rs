@@ -100,6 +100,11 @@ impl Phone {
         world.alias(self.from(), self.address);
     }
 
+    /// Its call is over: the next INVITE that it hears is another one's.
+    pub fn forget_call(&mut self) {
+        self.call_id = String::new();
+    }
+
     /// Its connection ends; from here on it is reached where it listens.
     pub fn disconnect(&mut self, world: &mut World) {
         let from = self.from();

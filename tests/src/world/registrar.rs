@@ -2,7 +2,8 @@
 
 use super::seed::SeedKeys;
 use super::{ACCOUNT, Packet, World, autopsy, settings, tables};
-use domain::exchange::{Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings};
+use adapters::exchange::read_tail;
+use domain::exchange::{Commanded, Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
@@ -28,15 +29,31 @@ impl World {
     /// The process ends and starts again. Where `restores`, the open streams of registrations are taken up again, as
     /// every start does; without, nobody has told the exchange of them yet.
     pub fn restart(&mut self, restores: bool) {
+        self.begin_again();
+        if restores {
+            self.restore_open();
+        }
+        self.serve();
+    }
+
+    /// Everything is loaded: the exchange serves from here on.
+    pub fn serve(&mut self) {
+        self.exchange.serve(self.now, &mut self.mint);
+        self.settle();
+    }
+
+    /// The process ends and starts again, but is told nothing yet of registrations, and serves nobody.
+    pub fn begin_again(&mut self) {
         let _ = writeln!(self.ladder, "        | restart");
         self.epoch += 1;
         self.exchange = Exchange::new(settings(self.epoch), tables());
         self.watch.restarted();
-        if restores {
-            let open = autopsy::now(self.log.open_streams()).unwrap();
-            open.iter().filter(|stream| stream.category() == Aor::CATEGORY).for_each(|stream| self.restore(stream));
-        }
-        self.settle();
+    }
+
+    /// The open streams of registrations are taken up.
+    pub fn restore_open(&mut self) {
+        let open = autopsy::now(self.log.open_streams()).unwrap();
+        open.iter().filter(|stream| stream.category() == Aor::CATEGORY).for_each(|stream| self.restore(stream));
     }
 
     /// Whether streams whose place the exchange does not know are read: where not, they wait until they are.
@@ -58,9 +75,10 @@ impl World {
     }
 
     fn restore(&mut self, stream: &StreamName) {
-        let events = self.stream_of(stream);
+        let events = autopsy::now(Box::pin(read_tail(&*self.log, stream))).unwrap();
+        self.most_read = self.most_read.max(events.len());
         self.watch.restored(stream, &events, &SeedKeys);
-        self.exchange.restore_registration(self.now, &mut self.mint, &events, &SeedKeys).unwrap();
+        self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &SeedKeys).unwrap();
         self.watch.check_bindings(&self.exchange);
     }
 
@@ -72,9 +90,15 @@ impl World {
     /// The API asks something of a user's bindings; `None` where that cannot be done now.
     pub fn command(&mut self, aor: &str, command: &RegistrationCommand) -> Result<Option<Decided>, CommandRejection> {
         let aor = aor.parse().unwrap();
-        let decided = self.exchange.command_binding(self.now, &mut self.mint, ACCOUNT, &aor, command);
+        let mut commanded = self.exchange.command_binding(self.now, &mut self.mint, ACCOUNT, &aor, command);
+        if commanded == Ok(Commanded::Reading) && self.read_unread() {
+            commanded = self.exchange.command_binding(self.now, &mut self.mint, ACCOUNT, &aor, command);
+        }
         self.settle();
-        decided
+        commanded.map(|commanded| match commanded {
+            Commanded::Decided(decided) => Some(decided),
+            Commanded::Reading | Commanded::Away => None,
+        })
     }
 
     /// Contacts of a user that calls can find now.
@@ -137,5 +161,7 @@ fn told(event: &RegistrationEvent) -> String {
         RegistrationEvent::BindingAdded(_) => "added".to_owned(),
         RegistrationEvent::BindingRefreshed(_) => "refreshed".to_owned(),
         RegistrationEvent::BindingRemoved(removed) => format!("{:?}", removed.cause),
+        RegistrationEvent::BindingReachChanged(changed) => format!("by {:?}", changed.reach),
+        RegistrationEvent::BindingsStated(stated) => format!("{} stated", stated.bindings.len()),
     }
 }

@@ -31,6 +31,11 @@ pub const OUT_LOGIN: (&str, &str) = ("account-7", "open sesame");
 /// A number that rings `bob` of [`A`].
 pub const NUMBER_BOB: &str = "+15550002222";
 
+/// A number that rings the PBX of [`ACME`] where it registered.
+pub const NUMBER_ACME: &str = "+15550003333";
+/// A number of another account below, whose target is the same PBX.
+pub const NUMBER_STOLEN: &str = "+15550004444";
+
 const KEY: KeyRef = KeyRef(7);
 
 struct One;
@@ -44,6 +49,11 @@ impl Keyring for One {
 fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
     let key = (KEY, SealKey::from_bytes([3; 32]));
     serde_json::to_value(Sealed::seal(secret, &key, [1; 24], place)).unwrap()
+}
+
+/// The settings of the PBX of [`ACME`].
+fn acme(enabled: bool) -> Value {
+    json!({ "name": "acme", "kind": "pbx", "auth": "digest", "enabled": enabled, "login": login(ACME) })
 }
 
 /// A user name and password of a trunk, as its settings hold it.
@@ -91,16 +101,30 @@ impl World {
             });
             world.learn("credential", "CredentialAdded", data);
         }
-        let settings = json!({ "name": "acme", "kind": "pbx", "auth": "digest", "login": login(ACME) });
+        let settings = acme(true);
         world.learn(
             "trunk",
             "TrunkAdded",
             json!({ "id": TrunkId::from_bits(20), "account": one, "settings": settings }),
         );
-        let target = json!({ "sip": format!("sip:bob@{A}") });
-        let data = json!({ "id": NumberId::from_bits(20), "number": NUMBER_BOB, "account": one, "target": target });
-        world.learn("number", "NumberClaimed", data);
+        let below = AccountId::from_bits(8);
+        let opened = json!({ "account": below, "name": "below", "parent": one });
+        world.learn("account", "AccountOpened", opened);
+        let targets = [
+            (20, one, NUMBER_BOB, format!("sip:bob@{A}")),
+            (21, one, NUMBER_ACME, format!("sip:{}@exchange.example", ACME.0)),
+            (22, below, NUMBER_STOLEN, format!("sip:{}@exchange.example", ACME.0)),
+        ];
+        for (id, account, number, target) in targets {
+            let data = json!({ "id": NumberId::from_bits(id), "number": number, "account": account, "target": { "sip": target } });
+            world.learn("number", "NumberClaimed", data);
+        }
         world
+    }
+
+    /// The trunk of [`ACME`] is switched off from now on.
+    pub fn switch_off_acme(&mut self) {
+        self.set_trunk(20, acme(false));
     }
 
     /// A world whose carriers of [`super::OUT`] know us by [`OUT_LOGIN`], and so does the PBX.
@@ -139,6 +163,13 @@ impl World {
         let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
         let settings = json!({ "auth": "address", "addresses": addresses, "refer": refer });
         let data = json!({ "id": id, "account": account, "name": name, "settings": settings });
+        self.learn("domain", "DomainChanged", data);
+    }
+
+    /// Users of a domain of the first account prove their passwords by these algorithms from now on.
+    pub fn set_digest(&mut self, id: u128, name: &str, digest: &[&str]) {
+        let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
+        let data = json!({ "id": id, "account": account, "name": name, "settings": { "digest": digest } });
         self.learn("domain", "DomainChanged", data);
     }
 

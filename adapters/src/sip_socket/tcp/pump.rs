@@ -319,6 +319,7 @@ impl TcpPump {
                 }
                 Framed::Ping => {
                     self.figures.pings += 1;
+                    each(flow, TcpInput::Ping);
                     if connection.queue.length() < self.settings.unsent {
                         connection.enqueue(PONG);
                     }

@@ -18,8 +18,10 @@ pub struct Binding {
     registration: String,
     /// Whose user it is.
     account: String,
-    /// The user's domain, by its id.
-    domain: String,
+    /// The user's domain, by its id; `null` for a trunk.
+    domain: Option<String>,
+    /// The PBX trunk that registered, by its id; `null` for a user.
+    trunk: Option<String>,
     /// The address of record.
     #[schema(example = "alice@pbx.example.com")]
     aor: Option<String>,
@@ -39,6 +41,9 @@ pub struct Binding {
     address: Option<String>,
     /// Whether it was made by API.
     api: bool,
+    /// How calls get there while it is online: by the `flow` that it registered by, or by its `contact`, since it has no
+    /// flow or that is gone.
+    reach: String,
     /// `online`; or `unregistered`, `replaced`, `expired`, `flow-lost` or `api` for why it ended.
     state: String,
     /// RFC 3339.
@@ -63,7 +68,8 @@ impl Binding {
             id: row.binding.to_string(),
             registration: row.registration.to_string(),
             account: row.account.to_string(),
-            domain: row.domain.to_string(),
+            domain: row.domain.map(|domain| domain.to_string()),
+            trunk: row.trunk.map(|trunk| trunk.to_string()),
             aor: row.aor.clone(),
             contact: row.contact.clone(),
             user_agent: row.user_agent.clone(),
@@ -73,6 +79,7 @@ impl Binding {
             transport: row.transport.clone(),
             address: row.address.clone(),
             api: row.api,
+            reach: row.reach.clone(),
             state: row.state().to_owned(),
             since: row.since.to_string(),
             refreshed_at: row.refreshed_at.to_string(),
@@ -98,9 +105,9 @@ pub struct Happened {
     at: String,
     /// Which binding.
     binding: String,
-    /// `added`, `moved` (another address or contact) or `removed`.
+    /// `added`, `moved` (another address or contact), `reach` (calls get there by another way) or `removed`.
     what: &'static str,
-    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`.
+    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`. Of `reach`, the way: `contact`.
     cause: Option<String>,
     /// The contact's URI from then on.
     contact: Option<String>,

@@ -5,7 +5,8 @@ use crate::address::{Flow, Transport};
 use crate::ids::{AccountId, BindingId, DomainId, KeyId};
 use crate::log::{EventHash, Position, Revision, StreamName};
 use crate::registration::{
-    BindingAdded, BindingRefreshed, BindingRemoved, Q, RegisterAnswered, RegisterReceived, RemovalCause,
+    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Q, Reach,
+    RegisterAnswered, RegisterReceived, RemovalCause, StatedTable,
 };
 use crate::session::event::Wire;
 use crate::time::WallTime;
@@ -99,7 +100,8 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         &RegistrationEvent::BindingAdded(BindingAdded {
             binding: BINDING,
             account: ACCOUNT,
-            domain: DomainId::from_bits(4),
+            domain: Some(DomainId::from_bits(4)),
+            trunk: None,
             cseq: 5,
             q: Q::read("0.5"),
             reg_id: Some(1),
@@ -137,5 +139,42 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
         }),
         &format!(r#"{{{binding},{account},"cause":"flow-lost","by":"SK00000000000000000000000000000009"}}"#),
     );
-    assert_eq!(KINDS.len(), 5);
+}
+
+#[test]
+fn what_changes_reach_and_what_sums_up_are_stored_in_their_golden_form() {
+    let account = r#""account":"AC00000000000000000000000000000002""#;
+    let binding = r#""binding":"RB00000000000000000000000000000003""#;
+    stored_as(
+        &RegistrationEvent::BindingReachChanged(BindingReachChanged {
+            binding: BINDING,
+            account: ACCOUNT,
+            reach: Reach::Contact,
+        }),
+        &format!(r#"{{{binding},{account},"reach":"contact"}}"#),
+    );
+    let stated = BindingStated {
+        binding: BINDING,
+        cseq: 6,
+        q: Q::read("0.5"),
+        reg_id: Some(1),
+        since: WallTime::from_micros(1),
+        refreshed: WallTime::from_micros(2),
+        until: Some(WallTime::from_micros(60_000_000)),
+        api: false,
+        reach: Reach::Contact,
+    };
+    let by_api =
+        BindingStated { cseq: 0, q: None, reg_id: None, until: None, api: true, reach: Reach::Flow, ..stated.clone() };
+    stored_as(
+        &RegistrationEvent::BindingsStated(BindingsStated {
+            account: ACCOUNT,
+            bindings: vec![stated, by_api],
+            table: StatedTable { aor: "alice@a.example".parse().unwrap(), devices: vec![device(), device()] }.into(),
+        }),
+        &format!(
+            r#"{{{account},"bindings":[{{{binding},"cseq":6,"q":500,"reg_id":1,"since":1,"refreshed":2,"until":60000000,"reach":"contact"}},{{{binding},"cseq":0,"since":1,"refreshed":2,"api":true}}]}}"#
+        ),
+    );
+    assert_eq!((KINDS.len(), KINDS.last()), (7, Some(&BindingsStated::KIND)));
 }

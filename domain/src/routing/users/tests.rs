@@ -61,13 +61,14 @@ impl Exchange {
             call_id: "c".into(),
             instance: Some(format!("urn:x:{}", self.count).into()),
             user_agent: None,
-            path: vec!["<sip:edge.example;lr>".into()],
+            path: if flow.is_some() { vec!["<sip:edge.example;lr>".into()] } else { vec![] },
             flow,
         };
         let added = BindingAdded {
             binding: BindingId::from_bits(self.count),
             account: OURS,
-            domain: DomainId::from_bits(1),
+            domain: Some(DomainId::from_bits(1)),
+            trunk: None,
             cseq: 1,
             q: Q::read(q),
             reg_id: None,
@@ -86,7 +87,7 @@ impl Exchange {
         let uri = Uri::parse(uri).unwrap();
         let called = uri.user_text().unwrap_or_default();
         let now = WallTime::default() + Duration::from_secs(seconds);
-        let registered = Registered { bindings: &self.bindings, now };
+        let registered = Registered { bindings: &self.bindings, now, own: None };
         let source = "198.51.100.9:5060".parse().unwrap();
         let caller = Caller::User(caller);
         let request = Request { role: EdgeRole::Public, source, caller, called: &called, uri: Some(uri) };

@@ -15,7 +15,11 @@ const MAX_CHALLENGES: usize = 16;
 /// A realm of ours: one to 255 visible ASCII characters or blanks, without quotes and backslashes, so that there is but
 /// one way to write and to hash it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Realm(Box<str>);
+pub struct Realm {
+    text: Box<str>,
+    /// What is asked for here; where it is empty, what the challenger asks for everywhere.
+    algorithms: Vec<Algorithm>,
+}
 
 /// A text that is no realm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,18 +34,28 @@ impl Realm {
     pub fn new(text: &str) -> Result<Self, BadRealm> {
         let good = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         let legal = (1..=MAX_REALM).contains(&text.len()) && text.bytes().all(good);
-        legal.then(|| Self(text.into())).ok_or(BadRealm)
+        legal.then(|| Self { text: text.into(), algorithms: vec![] }).ok_or(BadRealm)
+    }
+
+    /// The same realm, at which these algorithms are asked for, the most wanted first, and no others are accepted.
+    pub fn asking(self, algorithms: Vec<Algorithm>) -> Self {
+        Self { algorithms, ..self }
+    }
+
+    /// What is asked for here, out of what is asked for where nothing is said.
+    pub(super) fn algorithms<'a>(&'a self, otherwise: &'a [Algorithm]) -> &'a [Algorithm] {
+        if self.algorithms.is_empty() { otherwise } else { &self.algorithms }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Display for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 /// What a [`Challenger`] is told once.
 #[derive(Clone)]
 pub struct ChallengerSettings {
-    /// Which algorithms are offered, the most wanted first. Those left out are not accepted either.
+    /// Which algorithms are offered where a realm says nothing, the most wanted first. Those left out are not accepted
+    /// either.
     pub algorithms: Vec<Algorithm>,
     /// Proves nonces. Kept over restarts, so that an old nonce is known as ours and only asked for again; one for each
     /// shard, for counts are not shared.
@@ -181,12 +182,12 @@ impl Challenger {
     }
 
     /// The values of the WWW-Authenticate or Proxy-Authenticate headers of a challenge, one a line, in the order that
-    /// the settings have them (RFC 8760 §2.3). `bits` are 64 that nobody can guess; all lines share one nonce.
+    /// the realm or else the settings have them (RFC 8760 §2.3). `bits` are 64 that nobody can guess; all lines share one nonce.
     pub fn challenges(&self, now: Moment, bits: u64, realm: &Realm, stale: bool) -> Vec<String> {
         let nonce = self.key.write(self.settings.epoch, NonceId::new(now, bits), realm.as_str());
         let opaque = self.key.derive("opaque", realm.as_str());
         let line = |algorithm: &Algorithm| challenge::write(realm, &nonce, &opaque, *algorithm, stale);
-        self.settings.algorithms.iter().map(line).collect()
+        realm.algorithms(&self.settings.algorithms).iter().map(line).collect()
     }
 
     /// Judges what a request shows. `lookup` finds the secret of a user at this realm. Only right answers leave a
@@ -221,7 +222,7 @@ impl Challenger {
         credentials: &Credentials,
         lookup: impl FnOnce(&str) -> Option<S>,
     ) -> Result<Verdict, Wrong> {
-        let offered = |algorithm: &Algorithm| self.settings.algorithms.contains(algorithm);
+        let offered = |algorithm: &Algorithm| realm.algorithms(&self.settings.algorithms).contains(algorithm);
         let Some(algorithm) = credentials.algorithm.filter(offered) else { return Ok(Verdict::Unsupported) };
         let counted = match &credentials.qop {
             Some(qop) if qop.eq_ignore_ascii_case("auth") => true,

@@ -36,6 +36,12 @@ impl Algorithm {
         }
     }
 
+    /// Whether a list of them can be asked for: it names one or more, each once.
+    pub fn is_choice(all: &[Self]) -> bool {
+        let twice = all.iter().enumerate().any(|(at, one)| all.iter().skip(at + 1).any(|other| other == one));
+        !all.is_empty() && !twice
+    }
+
     /// Length of a hash, in bytes.
     pub const fn bytes(self) -> usize {
         match self {
@@ -55,6 +61,27 @@ impl Algorithm {
         out
     }
 }
+
+/// No token of an algorithm that we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected SHA-256, SHA-512-256 or MD5")]
+pub struct UnknownAlgorithm;
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::of(text).ok_or(UnknownAlgorithm)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.token())
+    }
+}
+
+crate::decider::serde_as_text!(Algorithm);
 
 fn hash_of<D: Digest>(parts: &[&str]) -> sha2::digest::Output<D> {
     let mut hasher = D::new();

@@ -165,6 +165,8 @@ pub enum Stateless {
     Unreadable,
     /// Empty lines: a keep-alive.
     KeepAlive,
+    /// STUN: a keep-alive, or somebody who asks where we see it.
+    Stun,
     /// A REGISTER or its answer, of others or of our own, that came or went again.
     RegisterRepeat,
     /// A MESSAGE or its answer that came or went again.

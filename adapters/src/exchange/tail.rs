@@ -1,0 +1,26 @@
+//! How registrations are read: from the end of their stream back to the last summary.
+
+use domain::log::{Direction, EventLog, ReadError, Recorded, Revision, StreamName};
+use domain::registration::{BindingsStated, STATE_EVERY};
+
+/// Events a reading: most streams have no more since their last summary.
+const PAGE: usize = STATE_EVERY + 20;
+
+/// The events of a registration's stream from its last summary on, oldest first; all of them where it has none.
+///
+/// # Errors
+/// The log cannot be read.
+pub async fn read_tail(log: &dyn EventLog, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
+    let mut tail: Vec<Recorded> = Vec::new();
+    let mut from = Some(Revision(u64::MAX));
+    while let Some(at) = from {
+        let mut page = log.read_stream(stream, at, Direction::Backwards, PAGE).await?;
+        let summary = page.iter().position(|event| *event.kind == *BindingsStated::KIND);
+        page.truncate(summary.map_or(page.len(), |at| at + 1));
+        let first = page.last().and_then(|event| event.revision.0.checked_sub(1));
+        from = first.filter(|_| summary.is_none()).map(Revision);
+        tail.extend(page);
+    }
+    tail.reverse();
+    Ok(tail)
+}

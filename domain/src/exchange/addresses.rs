@@ -1,0 +1,180 @@
+//! The streams of addresses of record in memory: those with bindings, and those that something is about to become of.
+//!
+//! An address that is not in memory may have a stream all the same. Where it is needed it is read first: its next event
+//! needs the hash of its last.
+
+use super::held::{Bound, Effect};
+use super::outbox::Outbox;
+use super::registrar::Registrar;
+use crate::address::Flow;
+use crate::codec::Desk;
+use crate::codec::registration::encode;
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::ids::{AccountId, EventId, LegId, RegistrationId};
+use crate::log::Life;
+use crate::ports::Mint;
+use crate::registration::{Aor, Registration, RegistrationEvent, STATE_EVERY};
+use crate::routing::Registrant;
+use crate::session::event::Wire;
+use crate::sip::timer::TransactionId;
+use crate::sip::wire::Message;
+use crate::time::WallTime;
+
+/// One address's stream.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) aor: Aor,
+    pub(super) account: AccountId,
+    /// As decided; durable or about to be.
+    pub(super) registration: Registration,
+    pub(super) outbox: Outbox,
+    key: Option<(KeyRef, SealKey)>,
+    pub(super) cause: Option<EventId>,
+    /// Why the REGISTER at hand is refused.
+    pub(super) reason: Option<Box<str>>,
+    /// The REGISTERs whose append is not durable yet: should the log say that the stream is elsewhere, they are taken in
+    /// again.
+    pub(super) pending: Vec<Pending>,
+    /// The REGISTERs whose transactions absorb repeats, by their legs.
+    pub(super) legs: Vec<LegId>,
+    /// Events since the last summary.
+    since_stated: usize,
+}
+
+/// A REGISTER that somebody may send, not answered yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Absorbs what comes of it again; none where it was not taken in yet.
+    pub(super) transaction: Option<TransactionId>,
+    pub(super) flow: Flow,
+    pub(super) request: Message,
+    /// Its answer, where the log turned out to have it.
+    pub(super) answer: Option<Wire>,
+}
+
+/// A stream that is being read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) aor: Aor,
+    pub(super) account: AccountId,
+    /// REGISTERs that are taken in when that is done.
+    pub(super) pending: Vec<Pending>,
+}
+
+impl Live {
+    /// A stream whose last summary is so many events ago.
+    pub(super) fn new(
+        (aor, account): (Aor, AccountId),
+        registration: Registration,
+        outbox: Outbox,
+        since_stated: usize,
+    ) -> Self {
+        Self {
+            aor,
+            account,
+            registration,
+            outbox,
+            key: None,
+            cause: None,
+            reason: None,
+            pending: Vec::new(),
+            legs: Vec::new(),
+            since_stated,
+        }
+    }
+
+    pub(super) fn write_as(&mut self, desk: &mut Desk, id: EventId, at: WallTime, event: &RegistrationEvent) {
+        // Without a key nothing is decided: see `Live::has_key`.
+        let Some((reference, secret)) = &self.key else { return };
+        let encoded = encode(desk, event, id, *reference, secret);
+        self.outbox.record(desk, id, at, self.cause, encoded);
+        self.since_stated += 1;
+    }
+
+    /// Writes a summary where one is due. It is the first event of its append: whoever looks for what became of an append
+    /// finds all of it after the last summary.
+    pub(super) fn state_if_due(&mut self, desk: &mut Desk, mint: &mut dyn Mint, at: WallTime) {
+        if self.since_stated < STATE_EVERY || !self.outbox.begins_append() {
+            return;
+        }
+        self.cause = None;
+        let stated = self.registration.stated(&self.aor, self.account);
+        self.write_as(desk, mint.event_id(), at, &stated);
+        self.since_stated = 0;
+    }
+
+    /// Records what changes, and what calls shall find once that is durable.
+    pub(super) fn change(
+        &mut self,
+        desk: &mut Desk,
+        mint: &mut dyn Mint,
+        at: WallTime,
+        events: Vec<RegistrationEvent>,
+    ) {
+        for event in events {
+            self.registration.apply(at, &event);
+            self.write_as(desk, mint.event_id(), at, &event);
+            self.outbox.hold(Effect::Bind(Box::new(Bound { aor: self.aor.clone(), at, event })));
+        }
+        self.outbox.set_life(if self.registration.is_empty() { Life::Closed } else { Life::Open });
+    }
+
+    /// Whether events can be sealed: a key is there, or the keyring gave one.
+    pub(super) fn has_key(&mut self, mint: &mut dyn Mint) -> bool {
+        if self.key.is_none() {
+            self.key = mint.seal_key(self.account);
+        }
+        self.key.is_some()
+    }
+
+    /// Whether nothing would be lost with it.
+    fn is_over(&self) -> bool {
+        self.registration.is_empty() && self.legs.is_empty() && self.outbox.is_idle()
+    }
+}
+
+impl Registrar {
+    /// The address's stream in memory; `Err` while it is being read, which begins here where it has to.
+    pub(super) fn live_of(
+        &mut self,
+        aor: &Aor,
+        registrant: &Registrant,
+    ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
+        let id = aor.id(&self.hash_key, registrant.home);
+        if !self.live.contains_key(&id) && !self.unread.contains_key(&id) {
+            let unread = Unread { aor: aor.clone(), account: registrant.account, pending: Vec::new() };
+            self.unread.insert(id, Some(unread));
+            self.to_read.push(aor.stream(&self.hash_key, registrant.home));
+        }
+        self.live.get_mut(&id).map(|live| (id, &mut **live)).ok_or(id)
+    }
+
+    /// The outbox of a stream, to take appends and outcomes.
+    pub(super) fn outbox(&mut self, id: RegistrationId) -> Option<&mut Outbox> {
+        self.live.get_mut(&id).map(|live| &mut live.outbox)
+    }
+
+    /// An append of a stream is durable.
+    pub(super) fn landed(&mut self, id: RegistrationId) {
+        if let Some(live) = self.live.get_mut(&id).filter(|live| live.outbox.is_idle()) {
+            live.pending = Vec::new();
+        }
+        self.touched.push(id);
+    }
+
+    /// Forgets a stream that nothing is left of, or ever came of: the log has what it was.
+    pub(super) fn forget_if_over(&mut self, id: RegistrationId) {
+        if self.live.get(&id).is_some_and(|live| live.is_over()) {
+            self.live.remove(&id);
+        }
+    }
+
+    /// The transaction of a REGISTER absorbs no more repeats.
+    pub(super) fn forget_leg(&mut self, leg: LegId) {
+        let Some((id, _)) = self.asked.remove(&leg) else { return };
+        if let Some(live) = self.live.get_mut(&id) {
+            live.legs.retain(|known| *known != leg);
+        }
+        self.forget_if_over(id);
+    }
+}
