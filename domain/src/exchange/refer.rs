@@ -148,9 +148,10 @@ impl Exchange {
             (None, Some(flow)) => self.domain(flow),
             (None, None) => self.settings.domain.clone().unwrap_or_default(),
         };
+        let caller = session.caller().map(|caller| caller.id);
         let address: Box<str> = match other.map(|other| &other.far) {
             None => format!("<sip:{domain}>").into(),
-            Some(far) if far.to.is_empty() => session.caller_identity.clone(),
+            Some(_) if other.map(|other| other.id) == caller => session.caller_identity.clone(),
             Some(far) if far.device => format!("<{}>", far.to).into(),
             Some(far) => format!("<sip:{}@{domain}>", escape_user(&far.dialled)).into(),
         };

@@ -1,6 +1,7 @@
 //! A leg as the session sees it: how far the call is on this side, and its media.
 
-use super::event::RefusalCause;
+use super::event::{Parties, RefusalCause};
+use crate::codec::personal::Personal;
 use crate::ids::{DomainId, LegId, SessionId, TrunkId};
 use crate::media::{MediaSource, PortPair};
 use crate::sip::dialog::MAX_FORKS;
@@ -46,8 +47,16 @@ pub struct FarEnd {
     pub device: bool,
     /// The To URI of a leg that we began; empty for the caller's.
     pub to: Box<str>,
-    /// What was dialled to reach it; empty for the caller's.
+    /// What was dialled to reach it; who it says that it is where it called us.
     pub dialled: Box<str>,
+}
+
+impl FarEnd {
+    /// Of a leg whose peer called us.
+    pub fn of_caller(trunk: Option<TrunkId>, domain: Option<DomainId>, parties: &Personal<Parties>) -> Self {
+        let dialled = parties.known().map(|parties| parties.caller.as_str()).unwrap_or_default().into();
+        Self { trunk, domain, dialled, ..Self::default() }
+    }
 }
 
 /// What one fork of a callee's leg said before an answer.

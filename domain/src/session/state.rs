@@ -217,7 +217,7 @@ impl Session {
                 self.account = offered.account;
                 self.late_offer = offered.late_offer;
                 self.max_forwards = offered.max_forwards.saturating_sub(1);
-                let far = FarEnd { trunk: offered.trunk, domain: offered.domain, ..FarEnd::default() };
+                let far = FarEnd::of_caller(offered.trunk, offered.domain, &offered.parties);
                 self.dialled =
                     offered.parties.known().map(|parties| parties.called.as_str()).unwrap_or_default().into();
                 self.legs.push(Leg { far, ..Leg::new(offered.leg, LegRole::Caller, offered.media_source) });
@@ -252,7 +252,7 @@ impl Session {
             SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {
             }
             SessionEvent::ReplacementAsked(asked) => {
-                let far = FarEnd { trunk: asked.trunk, domain: asked.domain, ..FarEnd::default() };
+                let far = FarEnd::of_caller(asked.trunk, asked.domain, &asked.parties);
                 let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
                 self.legs.push(Leg { far, replaces: Some(asked.replaces), ..leg });
             }

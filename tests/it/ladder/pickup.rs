@@ -5,7 +5,7 @@ use super::refer::{OUTSIDE, allow, hears, outside, refers, rings};
 use super::replaces::{asks, newcomer, relayed};
 use super::{answer, answered, body, cancelled, gets_bye, hang_up, invited, pass, refused, ringing};
 use domain::session::event::{EndCause, SessionEvent};
-use domain::sip::wire::Message;
+use domain::sip::wire::{HeaderName, Message};
 use std::time::Duration;
 use tests::world::{A, B, CARRIER, DESKS, NUMBER, PASSWORD, PBX, PUBLIC, Phone, World};
 
@@ -285,6 +285,32 @@ fn another_tenants_call_that_rings_is_as_unknown_as_none() {
     world.assert_nothing_left();
 }
 
+fn whom_the_caller_transfers_is_shown_as_who_picked_up() {
+    let mut world = World::with_users();
+    allow(&mut world, CARRIER, "any");
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    let mut alice = world.phone("198.51.100.50:40000");
+    alice.exchange = PUBLIC.parse().unwrap();
+    alice.extra = format!("Replaces: {}\r\n", callee.named());
+    let offer = alice.sdp("sendrecv");
+    alice.call_as(&mut world, &format!("alice@{A}"), &format!("sip:{NUMBER}@{A}"), Some(&offer));
+    let challenge = alice.expect(&mut world, "407");
+    alice.prove(&mut world, &challenge, ("alice", PASSWORD), Some(&offer));
+    alice.extra.clear();
+    picked_up(&mut world, &mut alice, &mut caller);
+    cancelled(&mut world, &mut callee, &invite);
+    let mut target = outside(&mut world);
+    refers(&mut world, &mut caller, OUTSIDE);
+    let invite = rings(&mut world, &mut caller, &mut target);
+    let from = invite.header(HeaderName::From).unwrap();
+    assert!(from.contains("<sip:alice@exchange.example>"), "{from}");
+    super::refer::picks_up(&mut world, &mut target, &invite);
+    hears(&mut world, &mut caller, 200);
+    gets_bye(&mut world, &mut caller);
+    hang_up(&mut world, &mut target, &mut alice);
+    world.assert_nothing_left();
+}
+
 super::scenarios![
     who_names_the_dialog_of_a_phone_that_rings_answers_in_its_place,
     who_picked_up_can_be_held_and_hung_up_on,
@@ -298,4 +324,5 @@ super::scenarios![
     a_stream_that_the_picker_lacks_is_rejected_toward_the_caller,
     what_rings_for_a_transfer_is_not_picked_up,
     another_tenants_call_that_rings_is_as_unknown_as_none,
+    whom_the_caller_transfers_is_shown_as_who_picked_up,
 ];
