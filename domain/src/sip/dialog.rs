@@ -2,6 +2,7 @@
 //! transaction (§13.2.2.4, §13.3.1.4).
 
 use super::endpoint::Subscription;
+use super::session_timer::SessionTimer;
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::{Flow, Transport};
@@ -160,6 +161,8 @@ pub struct Dialog {
     pub bye_wanted: bool,
     /// What the peer hears of its REFER.
     pub subscription: Option<Box<Subscription>>,
+    /// When the session is refreshed, and when it is over without (RFC 4028).
+    pub timer: SessionTimer,
     /// Transactions that still name this leg.
     pub transactions: u32,
     /// Early dialogs of other forks than the one that the fields above describe, which spoke last. At most
@@ -202,6 +205,15 @@ impl Dialog {
             (self.remote, self.target) = (fork.remote, fork.target);
             (self.routes, self.flow) = (fork.routes, fork.flow);
         }
+    }
+
+    /// Our INVITE begins anew, as it went: what was heard of early dialogs is of those that its refusal ended.
+    pub fn begin_anew(&mut self, invite: &Message, flow: Flow) {
+        (self.remote_tag, self.forks) = (None, Vec::new());
+        self.remote = invite.header(HeaderName::To).unwrap_or_default().into();
+        self.target = invite.request_uri().unwrap_or_default().into();
+        self.routes = invite.values(HeaderName::Route).map(Box::from).collect();
+        self.flow = flow;
     }
 
     /// Takes the peer's Contact from a target refresh (RFC 3261 §12.2): INVITE and its responses.
@@ -376,6 +388,7 @@ mod tests {
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
+            timer: SessionTimer::default(),
             transactions: 1,
             forks: vec![],
             lost: vec![],

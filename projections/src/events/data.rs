@@ -112,6 +112,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::SessionTimerSet(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementRefused(_)
         | SessionEvent::TransferLinked(_)

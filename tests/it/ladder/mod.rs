@@ -33,6 +33,7 @@ mod refer_rules;
 mod refuse;
 mod register;
 mod replaces;
+mod session_timer;
 mod streams;
 mod update;
 mod users;
@@ -58,6 +59,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         refuse::ALL,
         register::ALL,
         replaces::ALL,
+        session_timer::ALL,
         streams::ALL,
         update::ALL,
         users::ALL,

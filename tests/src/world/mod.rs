@@ -29,6 +29,7 @@ use domain::routing::{Provisioned, Tables};
 use domain::session::event::{SessionEnded, SessionEvent, Target};
 use domain::sip::digest::Algorithm;
 use domain::sip::endpoint::EndpointSettings;
+use domain::sip::session_timer::SessionIntervals;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, Message, StreamFramer};
 use domain::time::{Moment, Now, WallTime};
@@ -195,6 +196,15 @@ impl World {
             ended: false,
             network: None,
         }
+    }
+
+    /// A world whose exchange wants other session timers than usual.
+    pub fn with_intervals(wanted: u32, min: u32) -> Self {
+        let mut settings = settings(1);
+        settings.endpoint.intervals = SessionIntervals { wanted, min };
+        let mut world = Self::default();
+        world.exchange = Exchange::new(settings, tables());
+        world
     }
 
     /// Virtual now.
@@ -385,6 +395,11 @@ impl World {
         self.mailboxes.get_mut(&address)?.pop_front()
     }
 
+    /// Whether a message waits for an address.
+    pub fn has_for(&self, address: SocketAddr) -> bool {
+        self.mailboxes.get(&address).is_some_and(|mailbox| !mailbox.is_empty())
+    }
+
     /// Everything that is there is back where it was before the first call, once the last timer has run out.
     #[track_caller]
     pub fn assert_nothing_left(&mut self) {
@@ -486,7 +501,12 @@ fn settings(epoch: u32) -> ExchangeSettings {
         epoch,
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         secret: SealKey::from_bytes([9; 32]),
-        endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
+        endpoint: EndpointSettings {
+            timers: TimerValues::default(),
+            software: "Strowger".into(),
+            tag_secret: 7,
+            intervals: SessionIntervals::default(),
+        },
         node: 1,
         edge_stream: StreamName::new("edge", "1-0-1"),
         domain: Some("exchange.example".into()),

@@ -11,6 +11,7 @@ mod measure;
 mod modify;
 pub mod offer;
 mod pass;
+mod refresh;
 mod refuse;
 mod release;
 mod replace;
@@ -46,9 +47,14 @@ impl Session {
             Fact::ByeDone => self.on_gone(context, leg),
             Fact::Unwatched => self.on_unwatched(context, leg),
             Fact::MayRetry => self.on_retry(context, leg),
+            Fact::TimerSet(terms) => self.on_timer_set(context, leg, *terms),
+            Fact::RefreshDue => self.on_refresh_due(context, leg),
+            Fact::RefreshRefused(status) => self.on_refresh_refused(context, leg, *status),
+            Fact::Expired => self.on_expired(context, leg),
             // Taken to `on_referred`, with what the tables say.
             Fact::Referred(..) | Fact::Forgotten => {}
         }
         self.connect_transfer(context);
+        self.refresh_waiting(context);
     }
 }

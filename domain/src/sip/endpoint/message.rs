@@ -6,6 +6,7 @@ use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::sip::dialog::Dialog;
+use crate::sip::session_timer::{SessionIntervals, TIMER};
 use crate::sip::wire::{HeaderName, Message, Method, NameAddr, Rport, WriteError, Writer};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -67,8 +68,7 @@ impl Endpoint {
         let (uri, routes) = request_target(dialog);
         let mut writer = Writer::request(&parts.method, uri);
         let Dialog { leg, flow, .. } = *dialog;
-        let (sent_by, branch) = (sent_by(path), parts.branch);
-        writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
+        write_via(&mut writer, leg, path, parts.branch);
         for route in routes {
             writer.header(HeaderName::Route, &route);
         }
@@ -81,6 +81,13 @@ impl Endpoint {
         if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
+        match parts.method {
+            // An INVITE says more.
+            Method::Invite | Method::Ack => {}
+            // RFC 4028 §7.1: every request but ACK.
+            _ => drop(writer.header(HeaderName::Supported, TIMER)),
+        }
+        self.write_session_timer(&mut writer, dialog, &parts.method);
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)
     }
@@ -105,7 +112,7 @@ impl Endpoint {
         if request.method().is_some_and(|method| located.contains(method)) && (200..300).contains(&status) {
             write_contact(&mut writer, leg, flow);
         }
-        write_capabilities(&mut writer, request, status);
+        write_capabilities(&mut writer, request, status, self.settings.intervals);
         if status > 100 {
             writer.header(HeaderName::Server, &self.settings.software);
         }
@@ -124,7 +131,7 @@ fn finish(writer: &mut Writer, headers: &SessionHeaders, body: Option<&Body>) ->
 }
 
 /// What a status or method obliges us to say about ourselves.
-pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16) {
+pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16, intervals: SessionIntervals) {
     let invite = request.method() == Some(&Method::Invite);
     let options = request.method() == Some(&Method::Options);
     let update = request.method() == Some(&Method::Update);
@@ -149,6 +156,9 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
     }
     if status == 489 {
         writer.header(HeaderName::AllowEvents, "refer");
+    }
+    if status == 422 {
+        writer.header_fmt(HeaderName::MinSe, format_args!("{}", intervals.least()));
     }
     if status == 420 {
         for option in unsupported(request) {
@@ -177,6 +187,12 @@ pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Messa
 /// How our Via begins on a path.
 pub(super) fn sent_by(path: Flow) -> String {
     format!("SIP/2.0/{} {}", path.transport.via_name(), path.local)
+}
+
+/// The Via of a request of ours.
+pub(super) fn write_via(writer: &mut Writer, leg: LegId, path: Flow, branch: u32) {
+    let sent_by = sent_by(path);
+    writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
 }
 
 /// Our Contact on a leg. Its user part is the leg: opaque to the peer.

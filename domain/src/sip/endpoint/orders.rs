@@ -4,6 +4,7 @@ use super::message::{RequestParts, response_flow, write_sibling};
 use super::options::announced;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
+use super::session_timer::with_timer;
 use super::{
     Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Outgoing, Output,
     ServerMachine, SessionHeaders,
@@ -14,6 +15,7 @@ use crate::ports::Mint;
 use crate::sip::dialog::{
     Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set,
 };
+use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
 use crate::sip::wire::{HeaderName, Message, Method};
@@ -80,6 +82,7 @@ impl Endpoint {
         self.flows.join(dialog.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
         self.expect_provisionals(leg, &request);
+        self.note_min_se(leg, &request);
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
         if let (Some(identity), Some(server)) = (identity, self.servers.get_mut(&id)) {
@@ -139,7 +142,9 @@ impl Endpoint {
         let (leg, flow, cseq, invite) =
             (server.leg, server.flow, server.cseq, matches!(server.machine, ServerMachine::Invite(_)));
         let request = server.request.clone()?;
-        let headers = &with_retry(mint, &request, status, headers);
+        let granted = self.granted(leg, &request, status);
+        let headers = with_retry(mint, &request, status, headers);
+        let headers = &with_timer(headers, granted);
         let bytes = match self.write_response(leg, flow, &request, status, headers, body) {
             Ok(bytes) => bytes,
             Err(why) => {
@@ -165,6 +170,9 @@ impl Endpoint {
         if invite && status >= 200 {
             self.provisionals_over(leg);
             self.invite_answered(now, leg, id, status, sent.clone(), cseq);
+        }
+        if let Some(granted) = granted {
+            self.set_session_timer(now, leg, granted.terms);
         }
         Some(sent)
     }
@@ -217,6 +225,7 @@ impl Endpoint {
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
+            timer: SessionTimer::default(),
             transactions: 0,
             forks: Vec::new(),
             lost: Vec::new(),
@@ -322,6 +331,8 @@ impl Endpoint {
         if dialog.state != DialogState::Confirmed {
             return;
         }
+        self.timer_over(leg);
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         if dialog.answer.is_some() || dialog.tells_the_end() {
             dialog.bye_wanted = true;
             return;
@@ -395,7 +406,7 @@ impl Endpoint {
         self.open_client(now, key, parts.method.clone(), parts.cseq, sent)
     }
 
-    fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
+    pub(super) fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
         let id = self.new_transaction();
         let reliable = sent.flow.transport.is_reliable();
         let (machine, start): (_, &[Action]) = match method {
@@ -414,6 +425,7 @@ impl Endpoint {
             final_event: None,
             interval: Duration::ZERO,
             fork: false,
+            refresh: false,
             asked_by: None,
         };
         self.clients.insert(id, Box::new(transaction));
@@ -465,6 +477,7 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         ack_heard: None,
         bye_wanted: false,
         subscription: None,
+        timer: SessionTimer::default(),
         transactions: 0,
         forks: Vec::new(),
         lost: Vec::new(),

@@ -91,6 +91,7 @@ impl Endpoint {
     ) {
         let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
         let status = response.status().unwrap_or(0);
+        let asked = self.asked_too_little(id, status);
         let event = self.record(mint, leg, flow, response.clone());
         if status >= 200
             && let Some(client) = self.clients.get_mut(&id)
@@ -111,6 +112,9 @@ impl Endpoint {
         }
         if Class::of(status) == Class::Failure {
             self.acknowledge_refusal(mint, id, &response);
+            if asked.is_some_and(|asked| self.ask_for_longer(now, mint, id, asked, &response)) {
+                return self.step_client_invite(now, id, client_invite::Input::Response(Class::Failure));
+            }
         }
         self.settle_invite(leg, status, early);
         self.step_client_invite(now, id, client_invite::Input::Response(Class::of(status)));
@@ -124,7 +128,11 @@ impl Endpoint {
                     self.learned(leg, Fact::Progressed(response));
                 }
             }
-            Class::Success => self.learned(leg, Fact::Accepted(response)),
+            Class::Success => {
+                let terms = self.timer_heard(leg, &response);
+                self.learned(leg, Fact::Accepted(response));
+                self.set_session_timer(now, leg, terms);
+            }
             Class::Failure => self.learned(leg, Fact::Refused(response)),
         }
     }
@@ -166,9 +174,9 @@ impl Endpoint {
         response: Message,
     ) {
         let status = response.status().unwrap_or(0);
-        let Some((leg, asked_by)) = self.clients.get(&id).map(|client| (client.key.leg, client.asked_by)) else {
-            return;
-        };
+        let Some(client) = self.clients.get(&id) else { return };
+        let (leg, asked_by, refresh) = (client.key.leg, client.asked_by, client.refresh);
+        let asked = self.asked_too_little(id, status);
         match state {
             client_other::State::Trying | client_other::State::Proceeding => {
                 let event = self.record(mint, leg, flow, response.clone());
@@ -183,6 +191,8 @@ impl Endpoint {
         }
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
+            let terms = self.timer_heard(leg, &response);
+            self.set_session_timer(now, leg, terms);
         }
         let method = self.clients.get(&id).map(|client| client.method.clone());
         self.step_client_other(now, mint, id, client_other::Input::Response(Class::of(status)));
@@ -190,6 +200,12 @@ impl Endpoint {
             Some(Method::Prack) if status >= 300 => self.prack_refused(leg, status),
             Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
             _ => {}
+        }
+        if asked.is_some_and(|asked| self.ask_for_longer(now, mint, id, asked, &response)) {
+            return;
+        }
+        if refresh && status >= 200 {
+            self.refresh_answered(leg, status);
         }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
@@ -244,6 +260,7 @@ impl Endpoint {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
         let (leg, method, fork, asked_by) = (client.key.leg, client.method.clone(), client.fork, client.asked_by);
+        let refresh = client.refresh;
         let (next, actions) = client_other::step(state, input);
         client.machine = ClientMachine::Other(next);
         for action in actions {
@@ -256,6 +273,9 @@ impl Endpoint {
                     self.other_finished(leg, &method);
                     if method == Method::Notify {
                         self.end_subscription(now, mint, leg);
+                    }
+                    if refresh {
+                        self.refresh_answered(leg, 408);
                     }
                     asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
                 }
