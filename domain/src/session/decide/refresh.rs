@@ -20,7 +20,7 @@ impl Session {
 
     pub(super) fn on_refresh_due(&mut self, context: &mut Context<'_>, leg: LegId) {
         // What is on its way on this leg refreshes it, if it comes to something.
-        let busy = self.offer.is_some_and(|offer| offer.to == leg || offer.from == leg);
+        let busy = self.offer.is_some_and(|offer| offer.to == leg || offer.from == leg && !offer.ours);
         if busy || !self.is_confirmed(leg) {
             return;
         }
