@@ -287,7 +287,10 @@ impl Sip {
         let range = SHORTEST..=LONGEST_MIN_SE;
         let (wanted, min) = (self.session_expires_s, self.min_se_s);
         if wanted != 0 && !range.contains(&wanted) {
-            return wrong("sip.session_expires_s", "must be 90 to 86400 (RFC 4028 allows no less), or 0 to ask for no timers");
+            return wrong(
+                "sip.session_expires_s",
+                "must be 90 to 86400 (RFC 4028 allows no less), or 0 to ask for no timers",
+            );
         }
         if !range.contains(&min) || wanted != 0 && min > wanted {
             return wrong("sip.min_se_s", "must be 90 to 86400, and not above sip.session_expires_s");

@@ -384,7 +384,10 @@ mod tests {
         assert_eq!(says("x: 599\r\nk: timer\r\n", strict), Err(IntervalFault::TooShort { min: 600 }));
         let careless = SessionIntervals { min: 1, ..WISHES };
         assert_eq!(says("x: 80\r\nk: timer\r\n", careless), Err(IntervalFault::TooShort { min: 90 }));
-        assert_eq!([IntervalFault::Unreadable, IntervalFault::TooShort { min: 90 }].map(IntervalFault::status), [400, 422]);
+        assert_eq!(
+            [IntervalFault::Unreadable, IntervalFault::TooShort { min: 90 }].map(IntervalFault::status),
+            [400, 422]
+        );
     }
 
     #[test]

@@ -9,8 +9,8 @@ use domain::session::event::{
     LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
-    SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, SipMessage, SipMessageRepeated, Target,
-    TransferAsked, TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
+    SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, SipMessage, SipMessageRepeated, Target, TransferAsked,
+    TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
@@ -170,7 +170,8 @@ fn changes() -> Vec<SessionEvent> {
         SessionEvent::OfferAccepted(OfferAccepted { leg: CALLER }),
         SessionEvent::OfferRefused(OfferRefused { leg: CALLER, status: 491 }),
     ];
-    let timers = [RefreshedBy::Peer, RefreshedBy::Exchange, RefreshedBy::ExchangeAlone].map(Some).into_iter().chain([None]);
+    let timers =
+        [RefreshedBy::Peer, RefreshedBy::Exchange, RefreshedBy::ExchangeAlone].map(Some).into_iter().chain([None]);
     let timers = timers.map(|by| {
         let timer = by.map(|by| Terms { interval: 1_800, by });
         SessionEvent::SessionTimerSet(SessionTimerSet { leg: CALLER, timer })

@@ -11,6 +11,8 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// What a reliable provisional response repeats under.
 const PROVISIONAL: &str = "provisional";
+/// What asks for a session timer, in an INVITE and in its 2xx.
+const TIMER: &str = "Supported: timer\r\nSession-Expires: 90";
 
 /// What a phone does of its own accord.
 #[derive(Debug, Clone)]
@@ -44,15 +46,28 @@ pub(super) struct Automaton {
     proceeding: bool,
     answered: bool,
     over: bool,
+    /// For how many milliseconds it talks at least.
+    talks: u64,
     /// What it will do, and in how many milliseconds from when it was decided.
     pub(super) plans: Vec<(u64, Act)>,
 }
 
 impl Automaton {
-    pub(super) fn new(phone: Phone, seed: u64) -> Self {
+    /// `caller`: it will call. Some ask for a session timer of the shortest interval, which the exchange refreshes; some of
+    /// them take UPDATE, and some talk for so long that it matters.
+    pub(super) fn new(mut phone: Phone, seed: u64, caller: bool) -> Self {
+        let mut chance = Chance::new(seed);
+        let refresher = if caller { "uas" } else { "uac" };
+        phone.extra = match chance.below(4) {
+            0 => format!("{TIMER};refresher={refresher}\r\n"),
+            1 => format!("{TIMER};refresher={refresher}\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n"),
+            _ => String::new(),
+        };
+        let talks = if chance.percent(20) { 95_000 } else { 6_000 };
         Self {
             phone,
-            chance: Chance::new(seed),
+            chance,
+            talks,
             repeats: Vec::new(),
             answers: HashMap::new(),
             acks: HashMap::new(),
@@ -134,7 +149,7 @@ impl Automaton {
         self.answers.insert(key, last);
         self.repeat_last(world, format!("final {}", request.cseq().unwrap().number));
         if status == 200 && self.chance.percent(50) {
-            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+            self.plans.push((self.talks + self.chance.below(20_000), Act::HangUp));
         }
     }
 
@@ -235,7 +250,7 @@ impl Automaton {
             if self.chance.percent(50) {
                 self.plans.push((500 + self.chance.below(2_000), Act::Change));
             }
-            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+            self.plans.push((self.talks + self.chance.below(20_000), Act::HangUp));
         }
     }
 }

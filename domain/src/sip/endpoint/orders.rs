@@ -406,7 +406,14 @@ impl Endpoint {
         self.open_client(now, key, parts.method.clone(), parts.cseq, sent)
     }
 
-    pub(super) fn open_client(&mut self, now: Moment, key: ClientKey, method: Method, cseq: u32, sent: Sent) -> TransactionId {
+    pub(super) fn open_client(
+        &mut self,
+        now: Moment,
+        key: ClientKey,
+        method: Method,
+        cseq: u32,
+        sent: Sent,
+    ) -> TransactionId {
         let id = self.new_transaction();
         let reliable = sent.flow.transport.is_reliable();
         let (machine, start): (_, &[Action]) = match method {

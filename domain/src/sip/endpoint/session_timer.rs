@@ -110,7 +110,9 @@ impl Endpoint {
     /// makes sense; where the peer counts on nothing, every half interval. While an INVITE or UPDATE is on its way on this
     /// leg, that refreshes it.
     pub(super) fn refresh_due(&mut self, now: Moment, leg: LegId) {
-        let Some(dialog) = self.dialogs.get(&leg).filter(|dialog| dialog.state == DialogState::Confirmed) else { return };
+        let Some(dialog) = self.dialogs.get(&leg).filter(|dialog| dialog.state == DialogState::Confirmed) else {
+            return;
+        };
         let Some(terms) = dialog.timer.terms else { return };
         let half = terms.refresh_after();
         let again = match terms.over_after() {
@@ -208,7 +210,9 @@ impl Endpoint {
         if let Some(client) = self.clients.get_mut(&new) {
             (client.refresh, client.asked_by) = (refresh, asked_by);
         }
-        if let Some(outgoing) = self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()).filter(|_| invite) {
+        if let Some(outgoing) =
+            self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()).filter(|_| invite)
+        {
             outgoing.transaction = new;
         }
         true
