@@ -1,5 +1,6 @@
 //! Identities. Public ids are two letters and 32 hex digits; none is ever derived from another's text.
 
+use crate::hex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +35,8 @@ macro_rules! public_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{:032x}", $prefix, self.0)
+                f.write_str($prefix)?;
+                f.write_str(hex::write(&mut [0; 32], &self.0.to_be_bytes()))
             }
         }
 
@@ -133,7 +135,7 @@ impl LegId {
 
 impl fmt::Display for LegId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(hex::write(&mut [0; 16], &self.0.to_be_bytes()))
     }
 }
 

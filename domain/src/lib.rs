@@ -7,6 +7,7 @@ pub mod credential;
 pub mod decider;
 pub mod domain_name;
 pub mod exchange;
+mod hex;
 pub mod ids;
 pub mod log;
 pub mod media;

@@ -2,6 +2,7 @@
 //!
 //! Engines (SQLite, memory, later EventStoreDB) implement [`EventLog`]; one conformance suite holds them to this text.
 
+use crate::hex;
 use crate::ids::EventId;
 use crate::time::WallTime;
 use bytes::Bytes;
@@ -84,7 +85,7 @@ impl EventHash {
 
 impl fmt::Display for EventHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(hex::write(&mut [0; 64], &self.0))
     }
 }
 

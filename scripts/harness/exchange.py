@@ -124,9 +124,9 @@ class Exchange:
         models = [value for (key, _), value in metrics.items() if key == "strowger_read_model_position"]
         return head is not None and bool(models) and min(models) >= head
 
-    def wait_caught_up(self, seconds=30):
-        """Until every read model has reached the log's head."""
-        processes.wait_until(self.caught_up, seconds, "read models at the log's head", self.process)
+    def wait_caught_up(self, seconds=30, every=0.02):
+        """Until every read model has reached the log's head. Each look costs the exchange some 0.3 ms: benches look rarely."""
+        processes.wait_until(self.caught_up, seconds, "read models at the log's head", self.process, every)
 
     def disk_bytes(self):
         """Bytes of its data folder, without the zeros that the log has set aside."""

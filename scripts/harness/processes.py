@@ -101,8 +101,8 @@ def stop(process, patience=10.0):
         return False
 
 
-def wait_until(condition, seconds, what, process=None):
-    """Polls until the condition holds; fails loudly after the time, or as soon as the process has ended."""
+def wait_until(condition, seconds, what, process=None, every=0.02):
+    """Polls every so many seconds until the condition holds; fails loudly after the time, or once the process has ended."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -112,7 +112,7 @@ def wait_until(condition, seconds, what, process=None):
             raise RuntimeError(f"{what}: the process ended with status {process.returncode}")
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def free_port(start, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):

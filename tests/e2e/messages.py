@@ -432,7 +432,7 @@ def got_text():
     return '<recv request="MESSAGE">' + checks(keep("text/plain", "Content-Type", "seen"), has("Are you still there")) + "</recv>"
 
 
-def callee_sends(method, cseq, direction="none", branch=""):
+def callee_sends(method, cseq, direction="none", branch="", extra=""):
     """A request of the callee's own within the dialog. An INVITE that will be refused has a branch of a name, as has its ACK."""
     contact = "Contact: <sip:callee-contact@[local_ip]:[local_port]>\n" if method == "INVITE" else ""
     return send(f"""
@@ -442,7 +442,7 @@ def callee_sends(method, cseq, direction="none", branch=""):
         To: [$from]
         Call-ID: [call_id]
         CSeq: {cseq} {method}
-        {contact}Max-Forwards: 70
+        {contact}{extra}Max-Forwards: 70
         {body("callee", direction, cseq)}""", "" if method == "ACK" else ' retrans="500"')
 
 

@@ -20,8 +20,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
+import digits  # noqa: E402
 import tcp_peer  # noqa: E402
 import timers  # noqa: E402
+import transfers  # noqa: E402
 import wire  # noqa: E402
 
 # RFC 3261's T1 shortened from 500 ms, so that each case can be watched to its last timer.
@@ -36,7 +38,7 @@ FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+1799
 IN_ORDER, AT_ONCE = "+15550000003", "+15550000004"
 DOMAIN, USERS = "pbx.example", {"alice": "alice-secret", "ordered": "unused-secret-1", "together": "unused-secret-2"}
 # Whose port a case's caller sends from: a carrier to the listener for carriers, others to the public one.
-CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger"}
+CALLS_FROM = {"carrier": "caller", "pbx": "pbx", "public": "stranger", "other": "other"}
 MARKS = {
     "caller": ["callertag", "caller-contact", "caller-agent", "caller-private", "caller.example"],
     "callee": ["calleetag", "callee-contact", "callee-agent", "callee-private"],
@@ -47,7 +49,9 @@ MARKS = {
 class Case:
     """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
     repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
-    `sees` judges the legs; `key` is the password of a caller that is a user; `seconds` is what it may take."""
+    `sees` judges the legs; `key` is the password of a caller that is a user; `seconds` is what it may take. `first` is a call that
+    stands before the caller's begins: its scenario, what it dials, and what its phone (`consult`) has seen when it stands; the
+    caller's scenario names it."""
 
     name: str
     caller: str
@@ -59,6 +63,7 @@ class Case:
     doubled: bool = False
     tcp: tuple = ()
     key: str = USERS["alice"]
+    first: tuple = ()
     seconds: int = 15
 
     def transport(self, role):
@@ -159,7 +164,7 @@ def not_before(legs):
     return ["the silent carrier got a CANCEL"] if wrong else []
 
 
-BOTH = ("caller", "callee")
+BOTH, CALLING = ("caller", "callee"), ("caller", "consult")
 CASES = (
     Case("basic", "calls.xml", {"callee": "answers.xml"}),
     Case("late offer", "late_offer.caller.xml", {"callee": "late_offer.callee.xml"}),
@@ -235,6 +240,8 @@ CASES = (
          ANSWERED_BY_TCP, tcp=BOTH),
     Case("TCP: OPTIONS", "options.caller.xml", {}, tcp=("caller",)),
     Case("TCP: public INVITE challenged", "public_refused.caller.xml", {}, place="public", plain=("caller",), tcp=("caller",)),
+    Case("digits in RTP, both ways", digits.caller, {"callee": digits.callee}, ANSWERED_BY_TCP, tcp=BOTH),
+    *transfers.cases(Case, ANSWERED_BY_TCP, ANSWERED),
 )
 
 # Cases that wait for most of a minute: each has an exchange of its own, and runs beside the others.
@@ -255,7 +262,8 @@ class Stage:
         self.media, self.media_of_peers = range(start + 100, start + 150), start + 150
         http = start + 90
         self.ports = {}
-        for name in ("carrier", "public", "caller", "pbx", "stranger", "callee", "carrier_a", "carrier_b", "carrier_c"):
+        for name in ("carrier", "public", "caller", "pbx", "stranger", "other", "consult", "callee", "target", "carrier_a", "carrier_b",
+                     "carrier_c"):
             self.ports[name] = start = processes.free_port(start + 2)
         self.doubler = Doubler(self.ports["carrier"])
         self.doubler.start()
@@ -272,8 +280,10 @@ class Stage:
             return f"127.0.0.1:{self.ports[name]}"
         api = self.exchange
         api.trunk(name="carrier", kind="carrier", addresses=[at("caller"), f"127.0.0.1:{self.doubler.port}"])
-        api.trunk(name="pbx", kind="pbx", addresses=[at("callee")], destination=f"sip:{at('callee')}")
-        api.trunk(name="pbx-out", kind="pbx", addresses=[at("pbx")])
+        api.trunk(name="pbx", kind="pbx", addresses=[at("callee")], destination=f"sip:{at('callee')}", refer="internal")
+        api.trunk(name="pbx-out", kind="pbx", addresses=[at("pbx"), at("consult")], refer="any")
+        other = api.request("POST", "/v1/accounts", {"name": "Other"})["id"]
+        api.request("POST", f"/v1/trunks?account={other}", {"name": "other", "kind": "pbx", "addresses": [at("other")]})
         api.trunk(name="carrier-a", kind="carrier", addresses=[at("carrier_a")], destination=f"sip:{at('carrier_a')}",
                   prefixes=["+1777", "+1788"], priority=1)
         api.trunk(name="carrier-b", kind="carrier", addresses=[at("carrier_b")], destination=f"sip:{at('carrier_b')}",
@@ -282,6 +292,7 @@ class Stage:
                   prefixes=["+1799"], ring_timeout=2)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
         api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
+        api.number(transfers.TARGET, f"sip:target@{at('target')}")
         self.provision_users(at)
         api.wait_caught_up()
 
@@ -297,29 +308,33 @@ class Stage:
         api.number(IN_ORDER, f"sip:ordered@{DOMAIN}")
         api.number(AT_ONCE, f"sip:together@{DOMAIN}")
 
-    def phone(self, case, folder, role, scenario, media):
+    def port(self, case, role):
+        """Where a role of a case sends from."""
+        return self.ports[CALLS_FROM[case.place] if role == "caller" else role]
+
+    def phone(self, case, folder, role, scenario, media, keys=()):
         """Starts one SIPp, or other peer, of a case."""
+        towards, dialled = self.ports["carrier" if case.place == "carrier" and role == "caller" else "public"], case.dialled
         if callable(scenario):
-            port = self.ports[CALLS_FROM[case.place] if role == "caller" else role]
-            towards = self.ports["carrier" if case.place == "carrier" else "public"]
-            return tcp_peer.Peer(role, scenario, port, towards, case.dialled)
+            return tcp_peer.Peer(role, scenario, self.port(case, role), towards, dialled)
+        if role == "consult":
+            dialled = case.first[1]
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
             text = timers.expand(file.read())
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", case.dialled, "-key", "domain", DOMAIN, "-au", "alice",
-                 "-ap", case.key, "-auth_uri", f"{case.dialled}@{DOMAIN}", "-recv_timeout", str(max(8000, 900 * case.seconds)), "-trace_msg", "-message_file",
-                 os.path.join(folder, f"{role}.messages")]
+        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-au", "alice",
+                 "-ap", case.key, "-auth_uri", f"{dialled}@{DOMAIN}", "-recv_timeout", str(max(8000, 900 * case.seconds)),
+                 "-trace_msg", "-message_file", os.path.join(folder, f"{role}.messages"), *keys]
         if role in case.plain:
             extra.append("-nr")
         if role in case.tcp:
             extra += ["-t", "t1"]
-        if role != "caller":
-            return sipp.Sipp(path, folder, self.ports[role], extra, role)
-        towards = self.doubler.port if case.doubled else self.ports["carrier" if case.place == "carrier" else "public"]
-        extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
-        return sipp.Sipp(path, folder, self.ports[CALLS_FROM[case.place]], extra, role)
+        if role in CALLING:
+            towards = self.doubler.port if case.doubled else towards
+            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
+        return sipp.Sipp(path, folder, self.port(case, role), extra, role)
 
     def left_over(self):
         """Gauges that are not zero."""
@@ -345,15 +360,18 @@ def run_case(stage, case, patience):
     """Runs one case; returns what is wrong with it."""
     folder = os.path.join(stage.folder, re.sub(r"\W+", "-", case.name))
     os.makedirs(folder)
-    phones, wrong, media = {}, [], stage.media_of_peers
+    phones, wrong, media, keys = {}, [], stage.media_of_peers, ()
     try:
         for role, scenario in case.callees.items():
             media += 10
             phones[role] = stage.phone(case, folder, role, scenario, media)
             sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}", case.transport(role))
-        phones["caller"] = stage.phone(case, folder, "caller", case.caller, stage.media_of_peers)
+        if case.first:
+            phones["consult"] = stage.phone(case, folder, "consult", case.first[0], media + 10)
+            keys = transfers.dialog(os.path.join(folder, "consult.messages"), case.first[2])
+        phones["caller"] = stage.phone(case, folder, "caller", case.caller, stage.media_of_peers, keys)
         end = time.monotonic() + case.seconds
-        for role in ("caller", *case.callees):
+        for role in ("caller", *(role for role in phones if role != "caller")):
             status = phones[role].wait(max(1.0, end - time.monotonic()))
             if status is None:
                 wrong.append(f"{role}: not done within its time")
@@ -383,11 +401,8 @@ def judge(stage, case, legs):
     for role, found in legs.items():
         if not found:
             wrong.append(f"{role}: no message was seen")
-        others = [other for other in legs if other != role]
-        marks = list(MARKS["callee" if role == "caller" else "caller"])
-        marks += [f"127.0.0.1:{stage.ports[other]}" for other in others if other != "caller"]
-        if role != "caller":
-            marks.append(f"127.0.0.1:{stage.ports[CALLS_FROM[case.place]]}")
+        marks = list(MARKS["callee" if role in CALLING else "caller"])
+        marks += [f"127.0.0.1:{stage.port(case, other)}" for other in legs if other != role]
         wrong += wire.faults(stage.world, role, marks, found, case.transport(role).upper())
     wrong += wire.shared(legs)
     if case.sees:

@@ -137,11 +137,11 @@ class Peer(threading.Thread):
         return self.problem or ""
 
 
-def answered_call(peer, connection):
+def answered_call(peer, connection, offer=SDP.format("caller", 46000)):
     """A caller's call up to its ACK; returns what requests of its dialog begin with."""
     call = SimpleNamespace(target=f"sip:{peer.dialled}@127.0.0.1:{peer.exchange}", to="", cseq=1)
     call.to = f"<{call.target}>"
-    request(peer, connection, call, "INVITE", SDP.format("caller", 46000))
+    request(peer, connection, call, "INVITE", offer)
     while (response := connection.next()).status < 200:
         pass
     if response.status != 200:

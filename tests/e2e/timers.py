@@ -1,7 +1,8 @@
-"""Parts of scenarios with session timers (RFC 4028), beside those of messages.py and reliable.py."""
+"""Parts of scenarios with session timers (RFC 4028), beside those of messages.py, reliable.py and transfers.py."""
 
 import messages
 import reliable
+import transfers
 
 UPDATES = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n"
 
@@ -84,4 +85,5 @@ def agrees_to_refresh(side, seconds, direction="none"):
 
 def expand(text):
     """A scenario file as SIPp's XML."""
-    return messages.expand(text, {**vars(reliable), **globals()})
+    own = {name: part for name, part in globals().items() if callable(part)}
+    return messages.expand(text, {**vars(reliable), **vars(transfers), **own})

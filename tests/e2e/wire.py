@@ -145,7 +145,7 @@ def sdp_faults(world, message, say):
         say(f"Content-Length {message.one('content-length')}, the body has {len(message.body)} bytes")
     if not message.body:
         return
-    if message.method in ("INFO", "MESSAGE"):
+    if message.method in ("INFO", "MESSAGE", "NOTIFY"):
         return
     if message.one("content-type").lower() != "application/sdp":
         say(f"a body of type '{message.one('content-type')}'")

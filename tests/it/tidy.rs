@@ -323,13 +323,28 @@ fn no_file_speaks_of_one_machine() {
 
 #[test]
 fn every_sipp_scenario_is_part_of_a_case() {
-    let programs = ["tests/e2e/run.py", "tests/e2e/register.py"];
-    let cases = programs.map(|program| fs::read_to_string(top().join(program)).unwrap()).concat();
+    let programs = ["run.py", "register.py", "transfers.py", "transfer_load.py"];
+    let cases = programs.map(|program| fs::read_to_string(top().join("tests/e2e").join(program)).unwrap()).concat();
     let files = files();
     let scenarios: Vec<_> = files.iter().filter_map(|file| file.path.strip_prefix("tests/e2e/cases/")).collect();
     assert!(scenarios.len() > 20, "the scenarios are elsewhere");
     let forgotten: Vec<_> = scenarios.iter().filter(|name| !cases.contains(&format!("\"{name}\""))).collect();
     assert!(forgotten.is_empty(), "no case of {programs:?} uses {forgotten:?}");
+}
+
+#[test]
+fn the_tests_that_the_lessons_name_are_there() {
+    let text = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let (_, rest) = text.split_once("## Fifteen lessons").unwrap();
+    let table = rest.split_once("\n## ").unwrap().0;
+    let lessons = table.lines().filter(|line| line.starts_with("| ") && line.contains(". ")).count();
+    assert_eq!(lessons, 15);
+    let code: String = files().iter().filter(|file| file.path.ends_with(".rs")).map(|file| &*file.text).collect();
+    let names = table.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2 && !name.contains('/'));
+    let names: Vec<_> = names.collect();
+    assert!(names.len() >= 30, "the names are written otherwise: {names:?}");
+    let missing = names.into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    none(&missing.map(str::to_owned).collect::<Vec<_>>());
 }
 
 fn dead_links(file: &File) -> Vec<String> {

@@ -3,9 +3,11 @@
 mod recorder;
 mod script;
 mod sip;
+mod transfer;
 
 pub use recorder::{Keys, interleaved, record, record_together, submit};
 pub use script::{CallScript, basic, failover, hold, refused};
+pub use transfer::transfer;
 
 use domain::ids::{AccountId, NumberId, TrunkId};
 

@@ -101,7 +101,7 @@ struct Asked {
     raw: bool,
 }
 
-/// Events of sessions after a position: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream
+/// Events of sessions, and of transfers that join two, after a position: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream
 /// that never ends and goes on after `Last-Event-ID`.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventParams), security(("basic" = [])),
     responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),

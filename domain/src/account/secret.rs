@@ -1,6 +1,7 @@
 //! What is known of an API secret: its hash. The secret itself is shown once and never stored.
 
 use crate::decider::serde_as_text;
+use crate::hex;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +30,7 @@ impl SecretHash {
 
 impl fmt::Display for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(hex::write(&mut [0; 64], &self.0))
     }
 }
 

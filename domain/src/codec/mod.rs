@@ -6,6 +6,7 @@ pub mod registration;
 pub mod seal;
 pub mod secret;
 pub mod session;
+pub mod transfer;
 pub mod upcast;
 
 pub use part::{DecodeError, Desk, Encoded};

@@ -4,6 +4,7 @@
 use super::held::Effect;
 use super::outbox::Outbox;
 use super::{Exchange, Live};
+use crate::codec::transfer::encode;
 use crate::ids::{SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -51,6 +52,8 @@ impl Transfers {
     /// A session's stream is frozen: what waited for it goes on without.
     pub(super) fn frozen(&mut self, session: SessionId) {
         let lost = TransferEnded { completed: false, status: 500 };
+        // What was asked for and never begun is as if nobody had asked.
+        self.in_hand.retain(|_, in_hand| in_hand.begun.taking != session || in_hand.outbox.last().is_some());
         for (id, in_hand) in &self.in_hand {
             if in_hand.begun.taking == session {
                 self.due.push((*id, TransferStep::End(lost)));
@@ -129,7 +132,7 @@ impl Exchange {
             // Nobody will know, but the calls go on.
             return self.transfers.due.push((id, next));
         }
-        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, event.encode());
+        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encode(&event));
         in_hand.outbox.hold(Effect::Proceed(id, next));
         self.transfers.touched.push(id);
     }

@@ -77,6 +77,9 @@ pub struct OutgoingInvite {
     pub cancelling: Cancelling,
 }
 
+/// The most ACKs of a dialog that are kept: a 2xx may still come again when the INVITE after its own was answered too.
+const MAX_ACKS: usize = 4;
+
 /// The most forks of one INVITE that are told apart; of a further one only its newest response counts.
 pub const MAX_FORKS: usize = 8;
 
@@ -152,8 +155,8 @@ pub struct Dialog {
     pub invite_cseq: u32,
     /// Our 2xx that waits for its ACK.
     pub answer: Option<PendingAnswer>,
-    /// The ACK to the last 2xx we received, and the CSeq it is for.
-    pub acked: Option<(u32, Sent)>,
+    /// The ACKs to the last 2xx that we received, the newest last, each with the CSeq it is for: at most [`MAX_ACKS`].
+    pub acked: Vec<(u32, Sent)>,
     /// The last ACK to a 2xx of ours: its CSeq and event.
     pub ack_heard: Option<(u32, EventId)>,
     /// BYE is wanted but must wait: for the ACK of our 2xx (RFC 3261 §15), or until the peer has heard how its REFER ended.
@@ -254,6 +257,21 @@ impl Dialog {
     pub fn next_branch(&mut self) -> u32 {
         self.branches += 1;
         self.branches
+    }
+
+    /// The ACK that the 2xx to an INVITE of ours with this CSeq got, if it is kept still.
+    pub fn ack_of(&self, cseq: u32) -> Option<&Sent> {
+        self.acked.iter().rev().find(|(number, _)| *number == cseq).map(|(_, sent)| sent)
+    }
+
+    /// Keeps an ACK, in place of an earlier one to the same 2xx.
+    pub fn keep_ack(&mut self, cseq: u32, sent: Sent) {
+        self.acked.retain(|(number, _)| *number != cseq);
+        if self.acked.len() >= MAX_ACKS {
+            self.acked.remove(0);
+        }
+        self.acked.reserve_exact(1);
+        self.acked.push((cseq, sent));
     }
 
     /// Whether the peer is about to hear how its REFER ended.
@@ -384,7 +402,7 @@ mod tests {
             outgoing: None,
             invite_cseq: 1,
             answer: None,
-            acked: None,
+            acked: Vec::new(),
             ack_heard: None,
             bye_wanted: false,
             subscription: None,

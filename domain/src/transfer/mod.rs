@@ -2,12 +2,11 @@
 //! known to both. Its stream `transfer-<uuid>` says who is in it and how it ended; each step is one session's, and the next
 //! is taken when that is durable. A step that was taken already does nothing.
 
-use crate::codec::Encoded;
 use crate::ids::{AccountId, LegId, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// One event of a transfer's stream. Nothing in it is personal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum TransferEvent {
     /// A party of one call asks that the other be joined with the other party of a second call of its own.
@@ -62,19 +61,4 @@ pub enum TransferStep {
 impl TransferEvent {
     /// The category of the streams.
     pub const CATEGORY: &'static str = "transfer";
-
-    /// The stable type name.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::TransferBegun(_) => "TransferBegun",
-            Self::TransferEnded(_) => "TransferEnded",
-        }
-    }
-
-    /// Ready for the log.
-    pub fn encode(&self) -> Encoded {
-        // Ids, flags and numbers only: this cannot fail, and an empty object would say so.
-        let data = serde_json::to_vec(self).unwrap_or_else(|_| b"{}".to_vec());
-        Encoded { kind: self.kind(), version: 1, data: data.into() }
-    }
 }

@@ -1,25 +1,30 @@
 //! An event as JSON for people who may see it.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use domain::ids::{AccountId, SessionId};
+use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
 use domain::session::event::SessionEvent;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-/// One event of a session.
+/// One event of a session, or of a transfer that joins two.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct EventView {
     /// Place in the whole log.
     pub position: u64,
-    /// Place in the session's stream.
+    /// Place in the stream of its session or transfer.
     pub revision: u64,
     /// Identity.
     pub id: String,
-    /// The session.
-    #[schema(value_type = String)]
-    pub session: SessionId,
+    /// The session; absent where the event is a transfer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub session: Option<SessionId>,
+    /// The transfer; its first event names the sessions that it joins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub transfer: Option<TransferId>,
     /// Whose it is.
     #[schema(value_type = String)]
     pub account: AccountId,
@@ -40,17 +45,30 @@ pub struct EventView {
 
 impl EventView {
     pub(super) fn of(recorded: &Recorded, event: &SessionEvent, account: AccountId, raw: bool) -> Self {
+        let session = Some(SessionId::from_bits(recorded.correlation.as_u128()));
+        Self { session, ..Self::bare(recorded, account, data_of(recorded, event, raw)) }
+    }
+
+    /// Nothing of a transfer is sealed.
+    pub(super) fn of_transfer(recorded: &Recorded, account: AccountId) -> Self {
+        let transfer = Some(TransferId::from_bits(recorded.correlation.as_u128()));
+        let data = serde_json::from_slice(&recorded.data).unwrap_or_default();
+        Self { transfer, ..Self::bare(recorded, account, data) }
+    }
+
+    fn bare(recorded: &Recorded, account: AccountId, data: Value) -> Self {
         Self {
             position: recorded.position.0,
             revision: recorded.revision.0,
             id: recorded.id.to_string(),
-            session: SessionId::from_bits(recorded.correlation.as_u128()),
+            session: None,
+            transfer: None,
             account,
             kind: recorded.kind.to_string(),
             version: recorded.version,
             at: recorded.at.to_string(),
             cause: recorded.cause.map(|cause| cause.to_string()),
-            data: data_of(recorded, event, raw),
+            data,
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::data::EventView;
 use super::owners::Owners;
 use crate::pages::Pages;
-use domain::codec::DecodeError;
-use domain::codec::session::decode;
+use domain::codec::{DecodeError, session, transfer};
 use domain::ids::{AccountId, SessionId};
 use domain::log::{Direction, EventLog, Filter, Followed, Position, ReadError, Recorded, Revision, StreamName};
 use domain::ports::Keyring;
+use domain::transfer::TransferEvent;
 use std::sync::Arc;
 
 /// Events a page at most.
@@ -77,7 +77,7 @@ impl EventFeed {
         }
     }
 
-    /// Session events of visible accounts after a position, at most `limit`.
+    /// Events of visible accounts after a position, at most `limit`.
     pub async fn page(
         &self,
         visible: &Visible,
@@ -86,7 +86,7 @@ impl EventFeed {
         raw: bool,
     ) -> Result<FeedPage, FeedError> {
         let limit = limit.clamp(1, MOST);
-        let filter = of_sessions();
+        let filter = shown();
         let mut page = FeedPage { events: Vec::new(), next: after, more: true };
         let mut scanned = 0;
         while scanned < SCAN {
@@ -144,7 +144,7 @@ impl EventFeed {
 
     /// Events after a position as they come; of one session where one is given.
     pub fn live(self: &Arc<Self>, visible: Visible, session: Option<SessionId>, after: Position, raw: bool) -> Live {
-        let pages = Pages::of(self.log.follow(after, of_sessions()));
+        let pages = Pages::of(self.log.follow(after, shown()));
         Live { feed: self.clone(), pages, taken: None, visible, session, raw }
     }
 
@@ -156,14 +156,18 @@ impl EventFeed {
     }
 
     fn view(&self, account: AccountId, recorded: &Recorded, raw: bool) -> Result<EventView, FeedError> {
-        let event =
-            decode(recorded, &*self.keyring).map_err(|source| FeedError::Decode { at: recorded.position, source })?;
+        let no = |source| FeedError::Decode { at: recorded.position, source };
+        if recorded.stream.category() == TransferEvent::CATEGORY {
+            return transfer::decode(recorded).map(|_| EventView::of_transfer(recorded, account)).map_err(no);
+        }
+        let event = session::decode(recorded, &*self.keyring).map_err(no)?;
         Ok(EventView::of(recorded, &event, account, raw))
     }
 }
 
-fn of_sessions() -> Filter {
-    Filter { categories: vec!["session".to_owned()], kinds: Vec::new() }
+/// Sessions, and the transfers that join two.
+fn shown() -> Filter {
+    Filter { categories: vec!["session".to_owned(), TransferEvent::CATEGORY.to_owned()], kinds: Vec::new() }
 }
 
 /// A subscription for one reader.

@@ -2,16 +2,18 @@
 
 use crate::projector::FIRST;
 use domain::codec::session::decode_clear;
+use domain::codec::transfer;
 use domain::ids::AccountId;
 use domain::log::{Direction, EventLog, ReadError, Recorded, Revision};
 use domain::session::event::SessionEvent;
+use domain::transfer::TransferEvent;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// Streams a generation.
 const MOST: usize = 50_000;
-/// A session tells its account in one of its first events.
+/// A session tells its account in one of its first events, a transfer in its first.
 const FIRST_EVENTS: usize = 8;
 
 /// Two generations: what is asked for moves to the young one, a full young one replaces the old one.
@@ -25,7 +27,7 @@ struct Generations {
 }
 
 impl Owners {
-    /// The account of the session that an event belongs to; `None` while its stream does not say.
+    /// The account of the session or transfer that an event belongs to; `None` while its stream does not say.
     pub(super) async fn of(&self, log: &dyn EventLog, recorded: &Recorded) -> Result<Option<AccountId>, ReadError> {
         let stream = recorded.correlation;
         if let Some(account) = self.known().get(stream) {
@@ -67,6 +69,12 @@ impl Generations {
 }
 
 fn told_by(recorded: &Recorded) -> Option<AccountId> {
+    if recorded.stream.category() == TransferEvent::CATEGORY {
+        return match transfer::decode(recorded) {
+            Ok(TransferEvent::TransferBegun(begun)) => Some(begun.account),
+            Ok(TransferEvent::TransferEnded(_)) | Err(_) => None,
+        };
+    }
     if &*recorded.kind != FIRST {
         return None;
     }

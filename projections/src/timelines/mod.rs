@@ -4,11 +4,13 @@ mod entry;
 pub mod ladder;
 mod legs;
 mod message;
+mod transfers;
 mod words;
 
 pub use entry::Entry;
 pub use legs::LegLine;
 pub use message::MessageLine;
+pub use transfers::{Part, TransferLine};
 
 use domain::codec::DecodeError;
 use domain::codec::personal::Personal;
@@ -80,6 +82,8 @@ pub struct Timeline {
     pub durations: Durations,
     /// Its legs in the order of their beginning, the caller's first.
     pub legs: Vec<LegLine>,
+    /// Transfers that join it with another session, in the order of their beginning.
+    pub transfers: Vec<TransferLine>,
     /// Every event in order.
     pub entries: Vec<Entry>,
     /// Position of the last event shown.
@@ -102,7 +106,8 @@ pub async fn timeline(
             decode(&recorded, keyring).map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
         read.push((recorded, event));
     }
-    Ok(Timeline::of(session, &read, raw, truncated))
+    let transfers = transfers::told(log, &read).await?;
+    Ok(Timeline::of(session, &read, raw, truncated).map(|told| Timeline { transfers, ..told }))
 }
 
 async fn history(log: &dyn EventLog, session: SessionId) -> Result<(Vec<Recorded>, bool), ReadError> {
@@ -146,6 +151,7 @@ impl Timeline {
             started_at: first.to_string(),
             ended,
             durations: durations(events),
+            transfers: Vec::new(),
             entries: entry::entries(events, &legs, raw),
             legs,
             position: last.position.0,

@@ -14,6 +14,7 @@ use domain::session::event::{
 };
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
+use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
 
 const CALLER: LegId = LegId::from_bits(0xca11);
 const CALLEE: LegId = LegId::from_bits(0xca11ee);
@@ -24,6 +25,21 @@ const TRUNK: TrunkId = TrunkId::from_bits(0x7);
 /// Every sample, in the order of types.
 pub(super) fn samples() -> Vec<SessionEvent> {
     [messages(), offers(), routes(), legs(), media(), changes(), transfers(), ends()].concat()
+}
+
+/// Every sample of what joins two sessions.
+pub(super) fn joining() -> Vec<TransferEvent> {
+    let begun = TransferBegun {
+        account: AccountId::from_bits(0xacc),
+        taking: SESSION,
+        asking: CALLER,
+        remaining: CALLEE,
+        giving: SessionId::from_bits(0x6e55),
+        replaced: LegId::from_bits(0xa5),
+        moved: LegId::from_bits(0xb6),
+    };
+    let ended = |completed, status| TransferEvent::TransferEnded(TransferEnded { completed, status });
+    vec![TransferEvent::TransferBegun(begun), ended(true, 200), ended(false, 480)]
 }
 
 fn message(status: Option<u16>, local: &str, remote: &str, bytes: &'static [u8]) -> SipMessage {

@@ -10,13 +10,13 @@ use serde_json::json;
 use tests::world::{B, OUT, PASSWORD, PBX, PUBLIC, Phone, World};
 
 /// The two calls of the PBX: a carrier called it, and it called another carrier.
-struct Calls {
+pub(crate) struct Calls {
     /// The PBX in its first call, where it sends REFER, and the other party.
-    asker: Phone,
-    remaining: Phone,
+    pub(crate) asker: Phone,
+    pub(crate) remaining: Phone,
     /// The PBX in its second call, and the other party.
-    second: Phone,
-    moved: Phone,
+    pub(crate) second: Phone,
+    pub(crate) moved: Phone,
 }
 
 /// What the PBX may have transferred.
@@ -29,7 +29,7 @@ fn allow(world: &mut World, rule: &str) {
 
 /// Both calls; `outgoing`: the REFER is to come in the one that the PBX began.
 #[track_caller]
-fn two_calls(world: &mut World, outgoing: bool) -> Calls {
+pub(crate) fn two_calls(world: &mut World, outgoing: bool) -> Calls {
     allow(world, "internal");
     let (carrier, pbx) = answered(world);
     let mut calling = Phone::on_line(PBX.parse().unwrap(), 77);
@@ -63,14 +63,14 @@ fn refer_to(named: &str) -> String {
     format!("Refer-To: <sip:+12025550199@exchange.example?Replaces={escaped}>")
 }
 
-fn refer(world: &mut World, asker: &mut Phone, named: &str) {
+pub(crate) fn refer(world: &mut World, asker: &mut Phone, named: &str) {
     let headers = format!("{}\r\nContact: <sip:phone@{}>\r\n", refer_to(named), asker.address);
     asker.say_with(world, "REFER", &headers, "");
 }
 
 /// The REFER is accepted; gives the re-INVITE that the remaining party has.
 #[track_caller]
-fn asked(world: &mut World, calls: &mut Calls) -> Message {
+pub(crate) fn asked(world: &mut World, calls: &mut Calls) -> Message {
     let named = calls.second.named();
     refer(world, &mut calls.asker, &named);
     calls.asker.expect(world, "202");
@@ -80,7 +80,7 @@ fn asked(world: &mut World, calls: &mut Calls) -> Message {
 
 /// A party accepts a re-INVITE.
 #[track_caller]
-fn accepts(world: &mut World, party: &mut Phone, invite: &Message) {
+pub(crate) fn accepts(world: &mut World, party: &mut Phone, invite: &Message) {
     let sdp = party.sdp("sendrecv");
     party.respond(world, invite, 200, Some(&sdp));
     party.expect(world, "ACK");
@@ -134,7 +134,7 @@ fn asked_back(world: &mut World, calls: &mut Calls) {
 
 /// Asks, and both parties agree.
 #[track_caller]
-fn joined(world: &mut World, calls: &mut Calls) {
+pub(crate) fn joined(world: &mut World, calls: &mut Calls) {
     let invite = asked(world, calls);
     accepts(world, &mut calls.remaining, &invite);
     let invite = calls.moved.expect(world, "INVITE");

@@ -18,16 +18,17 @@ macro_rules! scenarios {
 }
 use scenarios;
 
-mod attended;
+pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
+mod lessons;
 mod modify;
 mod pass;
 mod paths;
 mod prack;
 mod race;
-mod refer;
+pub(crate) mod refer;
 mod refer_race;
 mod refer_rules;
 mod refuse;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         attended::ALL,
         basic::ALL,
         fork::ALL,
+        lessons::ALL,
         modify::ALL,
         early::ALL,
         pass::ALL,

@@ -52,7 +52,7 @@ pub(super) fn refers(world: &mut World, by: &mut Phone, target: &str) -> String 
 
 /// `by` hears this of its REFER, and says that it heard.
 #[track_caller]
-pub(super) fn hears(world: &mut World, by: &mut Phone, status: u16) -> Message {
+pub(crate) fn hears(world: &mut World, by: &mut Phone, status: u16) -> Message {
     let notify = by.expect(world, "NOTIFY");
     assert!(body(&notify).starts_with(&format!("SIP/2.0 {status} ")), "{}\n{}", body(&notify), world.ladder);
     assert_eq!(notify.header(HeaderName::ContentType), Some("message/sipfrag;version=2.0"));

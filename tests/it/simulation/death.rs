@@ -2,7 +2,7 @@
 
 use super::course_of;
 use crate::ladder::Scenario;
-use tests::world::{Chance, Ended, Fate, under};
+use tests::world::{Chance, Course, Ended, Fate, under};
 
 /// Ways in which the log hesitates, for each scenario.
 const HESITATIONS: usize = 50;
@@ -11,9 +11,12 @@ const DEATHS: usize = 3;
 
 /// Everything that a scenario must stand. Each is a test of this (see the macro `scenarios` of the ladder).
 pub(crate) fn doubt(scenario: Scenario) {
-    let effects = course_of(scenario).effects;
+    let Course { effects, joins, .. } = course_of(scenario);
     whatever_effect_is_the_last_the_log_knows_all_that_left(scenario, effects);
     a_log_that_hesitates_changes_nothing(scenario);
+    if joins > 0 {
+        between_any_two_appends_of_a_transfer_the_log_says_how_far_it_was(scenario);
+    }
     a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stored(scenario, effects);
 }
 
@@ -21,6 +24,18 @@ fn whatever_effect_is_the_last_the_log_knows_all_that_left((name, scenario): Sce
     for dies_after in 1..=effects {
         let ended = under(Fate { dies_after: Some(dies_after), ..Fate::default() }, scenario);
         assert_eq!(ended, Ended::Died, "{name} dying after effect {dies_after} of {effects}");
+    }
+}
+
+/// Steps from one session to the other are appends without any effect that leaves.
+fn between_any_two_appends_of_a_transfer_the_log_says_how_far_it_was((name, scenario): Scenario) {
+    let at = |commit| Fate { dies_after_commit: Some(commit), ..Fate::default() };
+    let Ended::Well(Course { commits, .. }) = under(at(usize::MAX), scenario) else {
+        panic!("{name} with a log that commits one append at a time")
+    };
+    for commit in 1..=commits {
+        let ended = under(at(commit), scenario);
+        assert_eq!(ended, Ended::Died, "{name} dying after append {commit} of {commits}");
     }
 }
 
@@ -40,7 +55,7 @@ fn a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stor
     let mut seeds = Chance::new(99);
     for dies_after in (1..=effects).flat_map(|effect| [effect; DEATHS]) {
         let seed = seeds.draw();
-        let fate = Fate { hesitates: Some(seed), dies_after: Some(dies_after), sabotage: None };
+        let fate = Fate { hesitates: Some(seed), dies_after: Some(dies_after), ..Fate::default() };
         let ended = under(fate, scenario);
         assert_eq!(ended, Ended::Died, "{name} with seed {seed}, dying after effect {dies_after} of {effects}");
     }

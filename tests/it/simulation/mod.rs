@@ -3,6 +3,7 @@
 mod automaton;
 mod death;
 mod freeze;
+mod freeze_transfer;
 mod register;
 mod sabotage;
 mod storm;

@@ -11,7 +11,7 @@ fn call() -> Scenario {
 
 /// How the call ends under this sabotage, when the process dies after that many effects.
 fn sabotaged(sabotage: Sabotage, dies_after: Option<usize>) -> String {
-    match under(Fate { dies_after, sabotage: Some(sabotage), hesitates: None }, call().1) {
+    match under(Fate { dies_after, sabotage: Some(sabotage), ..Fate::default() }, call().1) {
         Ended::Failed(words) => words,
         other => panic!("{sabotage:?} went unnoticed: {other:?}"),
     }
@@ -49,7 +49,7 @@ fn a_shell_that_loses_a_timer_is_noticed() {
 
 /// Whether a broken promise shows in a scenario, at its end or when the process dies after some effect.
 fn shows((_, scenario): Scenario, sabotage: Sabotage) -> bool {
-    let ends = |dies_after| under(Fate { dies_after, sabotage: Some(sabotage), hesitates: None }, scenario);
+    let ends = |dies_after| under(Fate { dies_after, sabotage: Some(sabotage), ..Fate::default() }, scenario);
     if matches!(ends(None), Ended::Failed(_)) {
         return true;
     }

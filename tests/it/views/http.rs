@@ -8,10 +8,11 @@ use api::routes::registrations::RegistrationState;
 use api::routes::sessions::SessionState;
 use api::{AppState, Readiness};
 use domain::codec::seal::{KeyRef, SealKey};
-use domain::ids::{AccountId, EventId};
+use domain::ids::{AccountId, EventId, TransferId};
 use domain::log::{EventLog, PortFuture};
 use domain::routing::Provisioned;
 use domain::time::WallTime;
+use domain::transfer::{TransferBegun, TransferEvent};
 use projections::events::EventFeed;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tests::calls::{
     ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, interleaved, record, record_together, submit,
+    transfer,
 };
 use tests::registrations::NoRegistrar;
 use tokio::sync::Notify;
@@ -177,6 +179,16 @@ async fn what_belongs_to_others_and_what_does_not_exist_answer_alike() {
     let server = Server::start().await;
     let strange = CallScript::new(7).of(STRANGER).completed();
     record(&server.world.log, &strange);
+    let begun = TransferBegun {
+        account: STRANGER,
+        taking: strange.session,
+        asking: strange.callee_leg(1),
+        remaining: strange.caller_leg(),
+        giving: strange.session,
+        replaced: strange.caller_leg(),
+        moved: strange.callee_leg(1),
+    };
+    submit(&server.world.log, transfer(TransferId::from_bits(7), 0, &[TransferEvent::TransferBegun(begun)]));
     let nobody = CallScript::new(8).session;
     for session in [strange.session.to_string(), nobody.to_string(), "CA1".to_owned(), "%00".to_owned()] {
         for route in ["", "/timeline", "/ladder", "/events"] {

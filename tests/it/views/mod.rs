@@ -9,6 +9,7 @@ mod registrations_http;
 mod routing;
 mod sessions;
 mod timelines;
+mod transfers;
 mod watched;
 
 pub(crate) use harness::{Folder, PATIENCE};

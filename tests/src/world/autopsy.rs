@@ -50,6 +50,10 @@ impl World {
                 stories.insert(stream.clone(), decoded.collect());
             }
         }
+        // Where a stream is frozen the others go on without it.
+        if self.frozen.is_empty() {
+            super::joined::check(&streams, &stories);
+        }
         self.check_sent(&streams);
         self.watch.check_bindings(&self.exchange);
         self.check_bindings(&streams);

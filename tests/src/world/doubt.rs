@@ -30,6 +30,8 @@ impl Sabotage {
 pub struct Fate {
     /// The process dies when this many effects have left.
     pub dies_after: Option<usize>,
+    /// The process dies when the log, which commits one append at a time, has committed this many.
+    pub dies_after_commit: Option<usize>,
     /// The log commits one append at a time and now and then is unavailable, as this seed draws.
     pub hesitates: Option<u64>,
     /// A broken promise.
@@ -41,8 +43,8 @@ pub struct Fate {
 pub struct Death;
 
 thread_local! {
-    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, hesitates: None, sabotage: None }) };
-    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0 }) };
+    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 
 /// How much there was of what may go wrong.
@@ -54,6 +56,10 @@ pub struct Course {
     pub streams: usize,
     /// Orders to relay media.
     pub relays: usize,
+    /// Appends to streams of transfers.
+    pub joins: usize,
+    /// Appends that were committed one at a time.
+    pub commits: usize,
 }
 
 /// How a scenario ended under a fate.
@@ -104,6 +110,12 @@ pub(super) fn fate() -> Fate {
 pub(super) fn count_effect() -> bool {
     let course = note(|course| course.effects += 1);
     FATE.get().dies_after == Some(course.effects)
+}
+
+/// Counts a commit; true when it was the last.
+pub(super) fn count_commit() -> bool {
+    let course = note(|course| course.commits += 1);
+    FATE.get().dies_after_commit == Some(course.commits)
 }
 
 /// Writes down what happened.

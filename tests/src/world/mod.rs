@@ -2,6 +2,7 @@
 
 mod autopsy;
 mod doubt;
+mod joined;
 mod phone;
 mod registering;
 mod registrar;
@@ -109,6 +110,8 @@ pub struct World {
     lost_wake: Option<Moment>,
     /// Why streams are frozen; without a word in the test there is none.
     frozen: Vec<AppendError>,
+    /// The log never takes the next append with an event of this type, and says this.
+    refused: Option<(&'static str, AppendError)>,
     /// Streams of registrations that are to be read.
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
@@ -190,6 +193,7 @@ impl World {
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
             frozen: Vec::new(),
+            refused: None,
             unread: Vec::new(),
             reads_held: false,
             epoch: 1,
@@ -425,6 +429,11 @@ impl World {
         assert_eq!(self.frozen, std::slice::from_ref(why));
         self.examine();
         self.ended = true;
+    }
+
+    /// The log never takes the next append that has an event of this type.
+    pub fn refuse_append(&mut self, kind: &'static str, why: &AppendError) {
+        self.refused = Some((kind, why.clone()));
     }
 
     /// Names an address in the ladder.

@@ -13,6 +13,7 @@ use domain::ports::Keyring;
 use domain::registration::{Aor, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
 use domain::time::{Moment, Now};
+use domain::transfer::TransferEvent;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,20 +62,46 @@ impl World {
 
     /// A hesitant log commits one append at a time, and now and then none.
     fn commit_hesitantly(&mut self) -> bool {
-        if self.fate.hesitates.is_none() || self.log.waiting() == 0 {
+        if self.log.waiting() == 0 || self.fate.hesitates.is_none() && self.fate.dies_after_commit.is_none() {
             return false;
         }
-        if self.chance.percent(25) {
+        if self.fate.hesitates.is_some() && self.chance.percent(25) {
             self.log.fail_next(AppendError::Unavailable("it hesitates".into()));
         }
         self.log.commit_next(1);
+        if doubt::count_commit() {
+            self.die();
+        }
         true
     }
 
-    fn submit(&mut self, appends: Vec<Append>) {
+    /// The process dies: what the log does not have is lost, and the rest is examined.
+    fn die(&self) -> ! {
+        self.log.lose_waiting();
+        self.examine();
+        std::panic::resume_unwind(Box::new(Death));
+    }
+
+    /// What is refused for good never reaches the log.
+    fn refuse(&mut self, appends: &mut Vec<Append>) {
+        let Some((kind, why)) = self.refused.clone() else { return };
+        let has = |append: &Append| append.events.iter().any(|event| event.kind == kind);
+        if let Some(index) = appends.iter().position(has) {
+            self.refused = None;
+            let stream = appends.remove(index).stream;
+            self.outcomes.committed(vec![Outcome { stream, result: Err(why) }]);
+        }
+    }
+
+    fn submit(&mut self, mut appends: Vec<Append>) {
+        self.refuse(&mut appends);
         let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() != "edge";
-        doubt::note(|course| course.streams += appends.iter().filter(begins).count());
-        if self.fate.hesitates.is_some() {
+        let joins = |append: &&Append| append.stream.category() == TransferEvent::CATEGORY;
+        doubt::note(|course| {
+            course.streams += appends.iter().filter(begins).count();
+            course.joins += appends.iter().filter(joins).count();
+        });
+        if self.fate.hesitates.is_some() || self.fate.dies_after_commit.is_some() {
             self.log.hold();
         }
         let reply = Arc::clone(&self.outcomes) as Arc<dyn Committed>;
@@ -160,9 +187,7 @@ impl World {
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
         if doubt::count_effect() {
-            self.log.lose_waiting();
-            self.examine();
-            std::panic::resume_unwind(Box::new(Death));
+            self.die();
         }
     }
 }

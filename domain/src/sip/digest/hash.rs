@@ -2,7 +2,7 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -70,10 +70,7 @@ fn hash_of<D: Digest>(parts: &[&str]) -> sha2::digest::Output<D> {
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    crate::hex::push(&mut text, bytes);
     text
 }
 

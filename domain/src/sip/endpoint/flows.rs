@@ -108,7 +108,7 @@ impl Endpoint {
     /// response will come (RFC 3261 §8.1.3.1).
     fn client_without_connection(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId) {
         let Some(client) = self.clients.get(&id) else { return };
-        let (leg, failed, machine) = (client.key.leg, client.last.flow, client.machine);
+        let (leg, failed, machine, cseq) = (client.key.leg, client.last.flow, client.machine, client.cseq);
         let way = self.dialogs.get(&leg).map(|dialog| dialog.flow).filter(|flow| *flow != failed);
         match (machine, way) {
             (ClientMachine::Invite(client_invite::State::Calling), Some(way)) => self.send_by(now, mint, id, way),
@@ -116,7 +116,7 @@ impl Endpoint {
                 self.send_by(now, mint, id, way);
             }
             (ClientMachine::Invite(client_invite::State::Accepted), Some(way)) => {
-                self.acknowledge_by(mint, leg, failed, way);
+                self.acknowledge_by(mint, (leg, cseq), failed, way);
             }
             (ClientMachine::Invite(_), _) => {
                 self.step_client_invite(now, id, client_invite::Input::TransportError);
@@ -148,13 +148,13 @@ impl Endpoint {
     }
 
     /// The ACK to a 2xx that is young enough to be repeated may have been lost with the connection.
-    fn acknowledge_by(&mut self, mint: &mut dyn Mint, leg: LegId, failed: Flow, way: Flow) {
-        let acked = self.dialogs.get(&leg).and_then(|dialog| dialog.acked.clone());
-        let Some((cseq, sent)) = acked.filter(|(_, sent)| sent.flow == failed) else { return };
+    fn acknowledge_by(&mut self, mint: &mut dyn Mint, (leg, cseq): (LegId, u32), failed: Flow, way: Flow) {
+        let acked = self.dialogs.get(&leg).and_then(|dialog| dialog.ack_of(cseq)).cloned();
+        let Some(sent) = acked.filter(|sent| sent.flow == failed) else { return };
         let sent = Sent { event: mint.event_id(), flow: way, bytes: sent.bytes };
         self.send(leg, &sent, Method::Ack.as_str().into(), None, cseq);
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
-            dialog.acked = Some((cseq, sent));
+            dialog.keep_ack(cseq, sent);
         }
     }
 }

@@ -24,15 +24,9 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get(&leg) else { return };
         let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
         if tag.as_deref() == dialog.remote_tag.as_deref() {
-            let acked = dialog.acked.clone();
+            let acked = response.cseq().ok().and_then(|cseq| dialog.ack_of(cseq.number)).cloned();
             self.absorb_final(id);
-            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-            if let Some((number, sent)) = acked
-                && number == cseq
-            {
-                self.repeat(leg, sent);
-            }
-            return;
+            return acked.into_iter().for_each(|sent| self.repeat(leg, sent));
         }
         if let Some(lost) = dialog.lost.iter().find(|lost| tag.as_deref() == Some(&*lost.tag)).cloned() {
             self.outputs.push_back(Output::Absorbed { leg, event: lost.event });
@@ -61,13 +55,14 @@ impl Endpoint {
         fork.learn_from_response(response, flow);
         fork.state = DialogState::Confirmed;
         fork.answer = None;
-        fork.acked = None;
+        fork.invite_cseq = response.cseq().map_or(fork.invite_cseq, |cseq| cseq.number);
+        fork.acked = Vec::new();
         self.dialogs.insert(leg, fork);
         self.acknowledge(mint, leg, None);
         self.bye_fork(now, mint, leg);
         if let Some(fork) = self.dialogs.get_mut(&leg) {
             let (cseq, branches, transactions) = (fork.local_cseq, fork.branches, fork.transactions);
-            if let (Some(tag), Some((_, ack))) = (fork.remote_tag.take(), fork.acked.take()) {
+            if let (Some(tag), Some((_, ack))) = (fork.remote_tag.take(), fork.acked.pop()) {
                 kept.lost.push(LostFork { tag, event, ack });
             }
             **fork = Dialog { local_cseq: cseq, branches, transactions, ..*kept };

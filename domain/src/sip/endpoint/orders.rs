@@ -221,7 +221,7 @@ impl Endpoint {
             updating: None,
             invite_cseq: 0,
             answer: None,
-            acked: None,
+            acked: Vec::new(),
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
@@ -279,7 +279,7 @@ impl Endpoint {
                 let sent = Sent { event: mint.event_id(), flow: dialog.flow, bytes };
                 self.send(leg, &sent, "ACK".into(), None, cseq);
                 if let Some(dialog) = self.dialogs.get_mut(&leg) {
-                    dialog.acked = Some((cseq, sent));
+                    dialog.keep_ack(cseq, sent);
                 }
             }
             Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),
@@ -480,7 +480,7 @@ fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
         updating: None,
         invite_cseq: 0,
         answer: None,
-        acked: None,
+        acked: Vec::new(),
         ack_heard: None,
         bye_wanted: false,
         subscription: None,

@@ -4,12 +4,13 @@ use super::content::content_refusal;
 use super::options::requires_too_much;
 use super::{Endpoint, Fact, FlowUser, Incoming, Output, ServerMachine, ServerTransaction, Stateless};
 use crate::address::Flow;
+use crate::hex;
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::sip::dialog::DialogState;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Class, server_invite, server_other};
-use crate::sip::wire::{Message, Method, Via};
+use crate::sip::wire::{Host, Message, Method, Via};
 use crate::time::Moment;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -388,10 +389,26 @@ fn cancel_key(via: &Via<'_>) -> Box<str> {
 
 fn key_text(via: &Via<'_>, method: &str) -> Box<str> {
     let branch = via.branch().unwrap_or_default();
-    let port = via.port.unwrap_or(5060);
     let mut key = String::with_capacity(branch.len() + method.len() + 48);
-    // Writing to a String cannot fail.
-    let _ = write!(key, "{branch} {}:{port} {method}", via.sent_by);
+    key.push_str(branch);
+    // Nobody reads a key: addresses stand in it as hex. No name has a space or a number sign in it.
+    match via.sent_by {
+        Host::Name(name) => {
+            key.push(' ');
+            key.push_str(name);
+        }
+        Host::V4(address) => {
+            key.push('#');
+            hex::push(&mut key, &address.octets());
+        }
+        Host::V6(address) => {
+            key.push('#');
+            hex::push(&mut key, &address.octets());
+        }
+    }
+    key.push(' ');
+    hex::push(&mut key, &via.port.unwrap_or(5060).to_be_bytes());
+    key.push_str(method);
     key.into_boxed_str()
 }
 

@@ -32,8 +32,8 @@ impl Endpoint {
     /// A 2xx that comes after its transaction is over still wants its ACK.
     fn receive_stray(&mut self, flow: Flow, leg: LegId, status: u16, response: &Message) {
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-        match self.dialogs.get(&leg).and_then(|dialog| dialog.acked.clone()) {
-            Some((acked, sent)) if Class::of(status) == Class::Success && acked == cseq => self.repeat(leg, sent),
+        match self.dialogs.get(&leg).and_then(|dialog| dialog.ack_of(cseq)).cloned() {
+            Some(sent) if Class::of(status) == Class::Success => self.repeat(leg, sent),
             Some(_) | None => self.drop_silently(flow, Stateless::StrayResponse),
         }
     }

@@ -3,6 +3,7 @@
 use super::message::{response_flow, write_capabilities};
 use super::{Endpoint, Output, SessionHeaders, Stateless};
 use crate::address::Flow;
+use crate::hex;
 use crate::sip::wire::{HeaderName, Message, Method, WriteError, Writer};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -57,6 +58,8 @@ impl Endpoint {
             }
         }
         let digest = hasher.finalize();
-        digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+        let mut tag = String::with_capacity(20);
+        hex::push(&mut tag, &digest[..10]);
+        tag
     }
 }

@@ -1,0 +1,39 @@
+//! Lower-case hex without the machinery of `core::fmt`, which every message's tags, ids and hashes would pay for.
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends two digits for each byte.
+pub(crate) fn push(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push(digit(byte >> 4).into());
+        text.push(digit(byte & 0xf).into());
+    }
+}
+
+/// Writes two digits for each byte into `room`, as far as it goes, and shows it as text.
+pub(crate) fn write<'a>(room: &'a mut [u8], bytes: &[u8]) -> &'a str {
+    for (pair, byte) in room.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    // Digits are ASCII, and so is the zero that room without a byte would keep.
+    std::str::from_utf8(room).unwrap_or_default()
+}
+
+fn digit(nibble: u8) -> u8 {
+    DIGITS[usize::from(nibble & 0xf)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_reads_as_the_formatter_writes_it() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = String::from("=");
+        push(&mut text, &bytes);
+        assert_eq!(text, format!("={expected}"));
+        assert_eq!(write(&mut [0; 512], &bytes), expected);
+    }
+}

@@ -1,0 +1,127 @@
+//! The log never takes one of the appends of an attended transfer: the session whose stream that is says nothing any more,
+//! and the others come to an end without it.
+
+use crate::ladder::attended::{Calls, accepts, asked, joined, refer, two_calls};
+use crate::ladder::refer::hears;
+use crate::ladder::{gets_bye, hang_up, pass};
+use domain::log::{AppendError, StreamName};
+use tests::world::{Phone, World};
+
+/// The append with this event is refused, for each reason and with the REFER in either call.
+fn refused(kind: &'static str, scenario: fn(&mut World, &mut Calls)) {
+    for why in [AppendError::Invalid("it has no events".into()), AppendError::Unknown(StreamName::new("session", 1))] {
+        for outgoing in [false, true] {
+            let mut world = World::default();
+            let mut calls = two_calls(&mut world, outgoing);
+            world.refuse_append(kind, &why);
+            scenario(&mut world, &mut calls);
+            world.assert_frozen(&why);
+        }
+    }
+}
+
+/// Nobody answers these phones any more, whatever they say.
+fn dumb<const N: usize>(world: &mut World, phones: [&mut Phone; N]) {
+    for phone in phones {
+        phone.say(world, "BYE");
+        phone.expect_silence(world);
+    }
+}
+
+fn ask(world: &mut World, calls: &mut Calls) {
+    let named = calls.second.named();
+    refer(world, &mut calls.asker, &named);
+}
+
+#[test]
+fn a_transfer_that_cannot_be_asked_for_is_none_and_the_second_call_is_as_it_was() {
+    refused("TransferLinked", |world, calls| {
+        ask(world, calls);
+        calls.asker.expect_silence(world);
+        calls.moved.expect_silence(world);
+        hang_up(world, &mut calls.second, &mut calls.moved);
+        dumb(world, [&mut calls.asker, &mut calls.remaining]);
+    });
+}
+
+#[test]
+fn a_transfer_whose_own_stream_is_frozen_joins_the_calls_all_the_same() {
+    refused("TransferBegun", |world, calls| {
+        joined(world, calls);
+        hears(world, &mut calls.asker, 200);
+        gets_bye(world, &mut calls.asker);
+        gets_bye(world, &mut calls.second);
+        hang_up(world, &mut calls.remaining, &mut calls.moved);
+    });
+}
+
+#[test]
+fn a_transfer_whose_end_cannot_be_written_has_ended_all_the_same() {
+    refused("TransferEnded", |world, calls| {
+        joined(world, calls);
+        hears(world, &mut calls.asker, 200);
+        gets_bye(world, &mut calls.asker);
+        gets_bye(world, &mut calls.second);
+        hang_up(world, &mut calls.moved, &mut calls.remaining);
+    });
+}
+
+#[test]
+fn a_call_that_cannot_give_its_leg_is_lost_and_the_first_is_as_it_was() {
+    refused("LegGivenAway", |world, calls| {
+        ask(world, calls);
+        calls.asker.expect(world, "202");
+        hears(world, &mut calls.asker, 100);
+        hears(world, &mut calls.asker, 480);
+        calls.remaining.expect_silence(world);
+        hang_up(world, &mut calls.asker, &mut calls.remaining);
+        dumb(world, [&mut calls.second, &mut calls.moved]);
+    });
+}
+
+#[test]
+fn a_call_that_cannot_take_a_leg_is_lost_with_it_and_the_second_is_hung_up_on() {
+    refused("LegTaken", |world, calls| {
+        ask(world, calls);
+        calls.asker.expect(world, "202");
+        hears(world, &mut calls.asker, 100);
+        gets_bye(world, &mut calls.second);
+        dumb(world, [&mut calls.asker, &mut calls.remaining, &mut calls.moved]);
+    });
+}
+
+#[test]
+fn two_that_agreed_and_cannot_be_joined_are_lost_and_the_second_call_is_hung_up_on() {
+    refused("LegReplaced", |world, calls| {
+        let invite = asked(world, calls);
+        accepts(world, &mut calls.remaining, &invite);
+        let invite = calls.moved.expect(world, "INVITE");
+        let sdp = calls.moved.sdp("sendrecv");
+        calls.moved.respond(world, &invite, 200, Some(&sdp));
+        gets_bye(world, &mut calls.second);
+        dumb(world, [&mut calls.asker, &mut calls.remaining, &mut calls.moved]);
+    });
+}
+
+#[test]
+fn a_leg_that_cannot_be_returned_is_lost_and_the_second_call_is_hung_up_on() {
+    refused("LegReturned", |world, calls| {
+        let invite = asked(world, calls);
+        calls.remaining.respond(world, &invite, 488, None);
+        gets_bye(world, &mut calls.second);
+        dumb(world, [&mut calls.asker, &mut calls.remaining, &mut calls.moved]);
+    });
+}
+
+#[test]
+fn a_call_that_cannot_have_its_leg_back_is_lost_and_the_first_is_as_it_was() {
+    refused("LegRegained", |world, calls| {
+        let invite = asked(world, calls);
+        calls.remaining.respond(world, &invite, 488, None);
+        calls.remaining.expect(world, "ACK");
+        hears(world, &mut calls.asker, 488);
+        hang_up(world, &mut calls.asker, &mut calls.remaining);
+        dumb(world, [&mut calls.second, &mut calls.moved]);
+        pass(world, 1_000);
+    });
+}
