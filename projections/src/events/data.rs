@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
-use domain::session::event::SessionEvent;
+use domain::session::event::{SessionEvent, Wire};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -80,12 +80,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
     data.remove("sealed");
     match event {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
-            if let Some(wire) = message.wire.known() {
-                data.insert("flow".into(), json!(wire.flow));
-                if raw {
-                    data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
-                }
-            }
+            message.wire.known().into_iter().for_each(|wire| insert_wire(&mut data, wire, raw));
         }
         SessionEvent::SessionOffered(offered) => {
             if let Some(parties) = offered.parties.known() {
@@ -147,4 +142,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::SessionEnded(_) => {}
     }
     Value::Object(data)
+}
+
+fn insert_wire(data: &mut Map<String, Value>, wire: &Wire, raw: bool) {
+    data.insert("flow".into(), json!(wire.flow));
+    if raw {
+        data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
+    }
 }

@@ -53,9 +53,9 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
-    /// `caller`: it will call. Some ask for a session timer of the shortest interval, which the exchange refreshes; some of
-    /// them take UPDATE, and some talk for so long that it matters.
-    pub(super) fn new(mut phone: Phone, seed: u64, caller: bool) -> Self {
+    /// `caller`: it will call, and talk for `talks` milliseconds at least. Some ask for a session timer of the shortest
+    /// interval, which the exchange refreshes; some of them take UPDATE.
+    pub(super) fn new(mut phone: Phone, seed: u64, caller: bool, talks: u64) -> Self {
         let mut chance = Chance::new(seed);
         let refresher = if caller { "uas" } else { "uac" };
         phone.extra = match chance.below(4) {
@@ -63,7 +63,6 @@ impl Automaton {
             1 => format!("{TIMER};refresher={refresher}\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n"),
             _ => String::new(),
         };
-        let talks = if chance.percent(20) { 95_000 } else { 6_000 };
         Self {
             phone,
             chance,
