@@ -32,8 +32,7 @@ impl Storm {
         world.log.hold();
         let mut chance = Chance::new(seed);
         let talks = if chance.percent(20) { 95_000 } else { 6_000 };
-        let phones = [CARRIER, PBX]
-            .map(|address| Automaton::new(world.phone(address), chance.draw(), address == CARRIER, talks));
+        let phones = [CARRIER, PBX].map(|address| Automaton::new(world.phone(address), chance.draw(), talks));
         let loss = chance.below(30);
         let mut storm = Self { world, phones, chance, queue: BTreeMap::new(), queued: 0, committing: false, loss };
         storm.after(0, Happening::Act(0, Act::Call));
