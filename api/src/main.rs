@@ -75,6 +75,9 @@ async fn main() -> ExitCode {
     }
 }
 
+/// How long calls and carriers have to take note of our end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 fn check_config(file: Option<PathBuf>) -> Result<(), String> {
     let config = Config::load(file.as_deref()).map_err(|error| error.to_string())?;
     println!("{}", config.to_toml());
@@ -106,24 +109,25 @@ fn greet(running: &Running) {
     }
 }
 
-/// New calls are refused; running ones may end by themselves, then are ended.
+/// New calls are refused, and carriers are told that we are gone; running calls may end by themselves, then are ended.
 async fn drain_calls(running: &Running, patience: Duration) {
     running.drain();
-    wait_for_calls(running, patience).await;
+    wait_while(patience, || running.live_sessions() > 0).await;
     if running.live_sessions() > 0 {
         tracing::info!(calls = running.live_sessions(), "ending the calls that still run");
         running.release_calls();
-        wait_for_calls(running, Duration::from_secs(2)).await;
+        wait_while(LAST_WORDS, || running.live_sessions() > 0).await;
     }
+    wait_while(LAST_WORDS, || running.registrations() > 0).await;
 }
 
-async fn wait_for_calls(running: &Running, patience: Duration) {
+/// What is left after that is ended by the caller.
+async fn wait_while(patience: Duration, busy: impl Fn() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let wait = async {
-        while running.live_sessions() > 0 {
+        while busy() {
             tick.tick().await;
         }
     };
-    // What is left is ended by the caller.
     let _ = tokio::time::timeout(patience, wait).await;
 }

@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use adapters::provisioning::Provisioning;
+use domain::uplink::Standings;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub struct AppState {
     /// Accounts, numbers and trunks.
     pub provisioning: Provisioning,
+    /// How trunks stand.
+    pub standings: Arc<dyn Standings>,
     /// Whether calls are taken.
     pub readiness: Readiness,
     /// What `/metrics` tells.

@@ -30,6 +30,7 @@ use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::time::WallTime;
+use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
 use std::fs::DirBuilder;
@@ -196,7 +197,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
     register_log_metrics(&metrics, Arc::clone(&log), written);
     let readiness = Readiness::default();
-    let state = AppState { provisioning, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
+    let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
     let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
     let events = EventState::new(state.clone(), feed);
@@ -216,6 +218,11 @@ impl Running {
     /// How many calls run.
     pub fn live_sessions(&self) -> u64 {
         self.gauges.live_sessions()
+    }
+
+    /// At how many trunks we are registered.
+    pub fn registrations(&self) -> u64 {
+        self.gauges.registrations()
     }
 
     /// Takes no new calls; the running ones go on.

@@ -142,7 +142,7 @@ impl Bench {
                 match effect {
                     Effect::Transmit { flow, bytes } => left.push((flow.remote, bytes)),
                     Effect::Media(order) => self.media(order),
-                    Effect::Bind(_) | Effect::Proceed(..) => {}
+                    Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => {}
                 }
             }
             appends = self.exchange.appends(self.now, &mut self.mint);

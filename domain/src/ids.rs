@@ -107,6 +107,10 @@ public_id!(
     TransferId, "TF"
 );
 public_id!(
+    /// What the exchange does at a trunk of its own accord, from a start or change of settings to the next.
+    UplinkId, "UL"
+);
+public_id!(
     /// An API key of an account. The key's secret is never stored, only its hash.
     KeyId, "SK"
 );

@@ -23,3 +23,4 @@ pub mod spec;
 pub mod time;
 pub mod transfer;
 pub mod trunk;
+pub mod uplink;

@@ -25,7 +25,7 @@ CREDENTIALS = re.compile(rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)(?:[^\r\n]|\
 
 
 def without_credentials(raw):
-    """A message as the log keeps it: `masked` stands in the place of every credential that came in."""
+    """A message as the log keeps it: `masked` stands in the place of every credential, whoever sent it."""
     head, separator, body = raw.partition(b"\r\n\r\n")
     return CREDENTIALS.sub(rb"\1masked", head + separator) + body
 
@@ -42,7 +42,7 @@ def compare(packets, logged, port):
     for packet in packets:
         sent = packet.source.endswith(ours)
         local, remote = (packet.source, packet.destination) if sent else (packet.destination, packet.source)
-        key = key_of(sent, local, remote, packet.payload if sent else without_credentials(packet.payload))
+        key = key_of(sent, local, remote, without_credentials(packet.payload))
         on_wire[key] += 1
         first_seen.setdefault(key, packet.at_us)
         shown[key] = packet.payload
@@ -97,6 +97,8 @@ def self_test():
         "a repeat that was not noted": (1, [packet(b"a"), packet(b"a", 110)], [event(b"a")]),
         "credentials that are masked": (0, [packet(asked(b"Digest a=b,\r\n c=d"), sent=False)], [event(asked(b"masked"), sent=False)]),
         "credentials that the log holds": (2, [packet(asked(b"Digest a"), sent=False)], [event(asked(b"Digest a"), sent=False, number=2)]),
+        "credentials of ours that are masked": (0, [packet(asked(b"Digest a=b"))], [event(asked(b"masked"))]),
+        "credentials of ours that the log holds": (2, [packet(asked(b"Digest a"))], [event(asked(b"Digest a"))]),
         "a repeat of nothing": (2, [packet(b"a", sent=False)], [repeat]),
     }
     failed = [name for name, (wanted, packets, logged) in cases.items() if len(compare(packets, logged, 5060)) != wanted]

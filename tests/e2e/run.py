@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
+import asking  # noqa: E402
 import digits  # noqa: E402
 import tcp_peer  # noqa: E402
 import timers  # noqa: E402
@@ -50,8 +51,8 @@ class Case:
     """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
     repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
     `sees` judges the legs; `key` is the password of a caller that is a user; `seconds` is what it may take. `first` is a call that
-    stands before the caller's begins: its scenario, what it dials, and what its phone (`consult`) has seen when it stands; the
-    caller's scenario names it."""
+    stands before the caller's begins: its scenario, what it dials, what its phone (`consult`) has seen when it stands, and whose
+    dialog the caller's scenario names, where not that phone's."""
 
     name: str
     caller: str
@@ -241,6 +242,7 @@ CASES = (
     Case("TCP: OPTIONS", "options.caller.xml", {}, tcp=("caller",)),
     Case("TCP: public INVITE challenged", "public_refused.caller.xml", {}, place="public", plain=("caller",), tcp=("caller",)),
     Case("digits in RTP, both ways", digits.caller, {"callee": digits.callee}, ANSWERED_BY_TCP, tcp=BOTH),
+    *asking.cases(Case),
     *transfers.cases(Case, ANSWERED_BY_TCP, ANSWERED),
 )
 
@@ -290,6 +292,7 @@ class Stage:
                   prefixes=["+1777", "+1788"], priority=2)
         api.trunk(name="carrier-c", kind="carrier", addresses=[at("carrier_c")], destination=f"sip:{at('carrier_c')}",
                   prefixes=["+1799"], ring_timeout=2)
+        asking.provision(api, at)
         api.number(ANSWERED, f"sip:pbx@{at('callee')}")
         api.number(ANSWERED_BY_TCP, f"sip:pbx@{at('callee')};transport=tcp")
         api.number(transfers.TARGET, f"sip:target@{at('target')}")
@@ -320,20 +323,21 @@ class Stage:
         if role == "consult":
             dialled = case.first[1]
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = timers.expand(file.read())
+            text = transfers.expand(file.read(), asking, timers)
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-au", "alice",
-                 "-ap", case.key, "-auth_uri", f"{dialled}@{DOMAIN}", "-recv_timeout", str(max(8000, 900 * case.seconds)),
-                 "-trace_msg", "-message_file", os.path.join(folder, f"{role}.messages"), *keys]
+        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-recv_timeout", str(max(8000, 900 * case.seconds)),
+                 "-trace_msg", "-message_file", os.path.join(folder, f"{role}.messages"), *asking.KEYS, *keys]
         if role in case.plain:
             extra.append("-nr")
         if role in case.tcp:
             extra += ["-t", "t1"]
         if role in CALLING:
             towards = self.doubler.port if case.doubled else towards
-            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example"]
+            # By whom is asked of others: SIPp would judge their credentials by this URI too.
+            extra += [f"127.0.0.1:{towards}", "-cid_str", "%u-%p@caller.example", "-au", "alice", "-ap", case.key,
+                      "-auth_uri", f"{dialled}@{DOMAIN}"]
         return sipp.Sipp(path, folder, self.port(case, role), extra, role)
 
     def left_over(self):
@@ -368,7 +372,8 @@ def run_case(stage, case, patience):
             sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}", case.transport(role))
         if case.first:
             phones["consult"] = stage.phone(case, folder, "consult", case.first[0], media + 10)
-            keys = transfers.dialog(os.path.join(folder, "consult.messages"), case.first[2])
+            whose = "".join(case.first[3:]) or "consult"
+            keys = transfers.dialog(os.path.join(folder, f"{whose}.messages"), case.first[2])
         phones["caller"] = stage.phone(case, folder, "caller", case.caller, stage.media_of_peers, keys)
         end = time.monotonic() + case.seconds
         for role in ("caller", *(role for role in phones if role != "caller")):

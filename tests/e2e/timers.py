@@ -1,8 +1,6 @@
-"""Parts of scenarios with session timers (RFC 4028), beside those of messages.py, reliable.py and transfers.py."""
+"""Parts of scenarios with session timers (RFC 4028), beside those of messages.py."""
 
 import messages
-import reliable
-import transfers
 
 UPDATES = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\n"
 
@@ -81,9 +79,3 @@ def agrees_to_refresh(side, seconds, direction="none"):
         Require: timer
         Session-Expires: {seconds};refresher=uac
         {messages.body(side, direction)}""", ' retrans="500"' if direction != "none" else "")
-
-
-def expand(text):
-    """A scenario file as SIPp's XML."""
-    own = {name: part for name, part in globals().items() if callable(part)}
-    return messages.expand(text, {**vars(reliable), **vars(transfers), **own})

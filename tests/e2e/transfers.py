@@ -12,10 +12,11 @@ TARGET, TARGET_BY_TEL, FAR_TARGET = "+15550000005", "tel:+1-555-000-0005", "+179
 PATIENCE = 8
 
 
-def expand(text):
-    """A scenario file as SIPp's XML."""
+def expand(text, *more):
+    """A scenario file as SIPp's XML, with the parts of more modules."""
     own = {name: part for name, part in globals().items() if callable(part)}
-    return messages.expand(text, {**vars(reliable), **own})
+    others = {name: part for module in (reliable, *more) for name, part in vars(module).items()}
+    return messages.expand(text, {**others, **own})
 
 
 def referring(kind, contact):
@@ -65,7 +66,7 @@ def invite_replacing(more=""):
 
 
 def dialog(path, until):
-    """How the first call's phone names its dialog, as SIPp's keywords: once it has heard 180, or sent ACK."""
+    """How a phone of the first call names its dialog, as SIPp's keywords: once it has heard or sent 180, or sent ACK."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         seen = wire.read(path)
@@ -73,7 +74,9 @@ def dialog(path, until):
         tagged = [message for message in seen if message.method == "INVITE" and message.tag("to")]
         if there and tagged:
             last = tagged[-1]
-            named = f"{last.one('call-id')};to-tag={last.tag('to')};from-tag={last.tag('from')}"
+            # Who was called answers: the exchange is in From.
+            ours, theirs = ("from", "to") if last.sent else ("to", "from")
+            named = f"{last.one('call-id')};to-tag={last.tag(ours)};from-tag={last.tag(theirs)}"
             escaped = named.replace("@", "%40").replace(";", "%3B").replace("=", "%3D")
             return ["-key", "named", named, "-key", "escaped", escaped]
         time.sleep(0.02)
@@ -134,6 +137,8 @@ def cases(case, answered_by_tcp, answered):
              first=(asked, TARGET, "ACK")),
         case("INVITE with Replaces", "replaces.caller.xml", {"callee": "joined.callee.xml"}, first=standing),
         case("INVITE with Replaces, early-only, of an answered call", "replaces_early.caller.xml", callee, first=longer),
+        case("INVITE with Replaces of a call that rings", "replaces_ringing.caller.xml", {"callee": "cancel.callee.xml"},
+             first=(asked, answered, "180", "callee"), sees=nobody_rang),
         case("INVITE with Replaces of an unknown call", "replaces_unknown.caller.xml", callee, first=longer),
         case("INVITE with Replaces of another account's call", "replaces_other.caller.xml", callee, place="other", first=longer),
         case("re-INVITE without an offer", "late_change.caller.xml", {"callee": "late_change.callee.xml"}),

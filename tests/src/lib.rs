@@ -2,4 +2,5 @@
 
 pub mod calls;
 pub mod registrations;
+pub mod standings;
 pub mod world;

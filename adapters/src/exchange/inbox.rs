@@ -1,11 +1,13 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
-use domain::ids::AccountId;
+use domain::ids::{AccountId, TrunkId};
 use domain::log::{Committed, Outcome, PortFuture, Recorded};
 use domain::media::MediaReport;
 use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand};
 use domain::routing::{HostKey, Provisioned};
+use domain::uplink::{Standing, Standings};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,6 +29,8 @@ pub enum Notice {
     Restored(Vec<Recorded>),
     /// A command of the API on a user's bindings.
     Bind(Box<BindCommand>),
+    /// How do these trunks stand?
+    Standings(Vec<TrunkId>, oneshot::Sender<HashMap<TrunkId, Standing>>),
     /// Take no new calls.
     Drain,
     /// End every call.
@@ -104,5 +108,14 @@ impl Registrar for Inbox {
         Box::pin(async move {
             answer.await.map_err(|_| RegistrarAway("the exchange stops, or the log cannot take it".to_owned()))
         })
+    }
+}
+
+impl Standings for Inbox {
+    fn standings(&self, trunks: Vec<TrunkId>) -> PortFuture<'_, HashMap<TrunkId, Standing>> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Notice::Standings(trunks, reply));
+        // A shard that stops looks after no trunk.
+        Box::pin(async move { answer.await.unwrap_or_default() })
     }
 }

@@ -52,6 +52,8 @@ pub struct Gauges {
     timers: AtomicU64,
     stateless: AtomicU64,
     frozen: AtomicU64,
+    registered: AtomicU64,
+    down: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     send_failures: AtomicU64,
@@ -62,7 +64,7 @@ pub struct Gauges {
 
 impl Gauges {
     /// The figures with their metric names.
-    pub fn read(&self) -> [(&'static str, u64); 13] {
+    pub fn read(&self) -> [(&'static str, u64); 15] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
             ("strowger_live_sessions", get(&self.live_sessions)),
@@ -72,6 +74,8 @@ impl Gauges {
             ("strowger_timers", get(&self.timers)),
             ("strowger_stateless_messages_total", get(&self.stateless)),
             ("strowger_frozen_streams", get(&self.frozen)),
+            ("strowger_trunks_registered", get(&self.registered)),
+            ("strowger_trunks_down", get(&self.down)),
             ("strowger_sip_received_total", get(&self.received)),
             ("strowger_sip_sent_total", get(&self.sent)),
             ("strowger_sip_send_failures_total", get(&self.send_failures)),
@@ -84,6 +88,11 @@ impl Gauges {
     /// Sessions that have not ended.
     pub fn live_sessions(&self) -> u64 {
         self.live_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Trunks that we are registered at.
+    pub fn registrations(&self) -> u64 {
+        self.registered.load(Ordering::Relaxed)
     }
 
     fn publish_tcp(&self, pumps: &[TcpPump]) {
@@ -104,6 +113,8 @@ impl Gauges {
         set(&self.transactions, census.transactions);
         set(&self.timers, census.timers);
         set(&self.frozen, census.frozen);
+        set(&self.registered, census.registered);
+        set(&self.down, census.down);
         self.stateless.store(census.stateless_total, Ordering::Relaxed);
     }
 }
@@ -380,6 +391,11 @@ impl Worker {
                     }
                 }
                 Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
+                Notice::Standings(trunks, reply) => {
+                    let known = |id| Some((id, exchange.standing(id)?.clone()));
+                    // Who asked may have gone.
+                    let _ = reply.send(trunks.into_iter().filter_map(known).collect());
+                }
                 Notice::Drain => exchange.drain(),
                 Notice::ReleaseAll => exchange.release_all(now, mint),
                 Notice::Stop => return false,
@@ -402,7 +418,7 @@ impl Worker {
                 }
                 Effect::Media(order) => orders.push(order),
                 // The exchange has done it.
-                Effect::Bind(_) | Effect::Proceed(..) => {}
+                Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => {}
             }
         }
         for (queue, listener) in self.outgoing.iter_mut().zip(&mut self.pumps) {

@@ -5,7 +5,7 @@ use crate::exchange::{Inbox, Notice};
 use domain::domain_name::{DomainEvent, DomainName};
 use domain::number::{NumberEvent, SipTarget, Target};
 use domain::routing::{HostKey, Provisioned, ProvisioningEvent};
-use domain::trunk::TrunkEvent;
+use domain::trunk::{TrunkEvent, TrunkSettings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +30,11 @@ enum News {
 }
 
 impl News {
-    fn of(event: &ProvisioningEvent) -> Option<Self> {
+    fn of(event: &ProvisioningEvent) -> Vec<Self> {
         match event {
-            ProvisioningEvent::Domain(DomainEvent::Added(added)) => Some(Self::Own(added.name.clone(), true)),
-            ProvisioningEvent::Domain(DomainEvent::Removed(removed)) => Some(Self::Own(removed.name.clone(), false)),
-            other => target(other).and_then(HostKey::of).map(Self::Wanted),
+            ProvisioningEvent::Domain(DomainEvent::Added(added)) => vec![Self::Own(added.name.clone(), true)],
+            ProvisioningEvent::Domain(DomainEvent::Removed(removed)) => vec![Self::Own(removed.name.clone(), false)],
+            other => targets(other).into_iter().flatten().filter_map(HostKey::of).map(Self::Wanted).collect(),
         }
     }
 }
@@ -55,25 +55,30 @@ impl Names {
 
     /// Looks up the names in these events, soon.
     pub fn look_up(&self, events: &[Provisioned]) {
-        for news in events.iter().filter_map(|provisioned| News::of(&provisioned.event)) {
+        for news in events.iter().flat_map(|provisioned| News::of(&provisioned.event)) {
             // The task is gone only while the exchange stops.
             let _ = self.news.send(news);
         }
     }
 }
 
-fn target(event: &ProvisioningEvent) -> Option<&SipTarget> {
+/// What an event points at: of a trunk its destination and its registrar.
+fn targets(event: &ProvisioningEvent) -> [Option<&SipTarget>; 2] {
     match event {
-        ProvisioningEvent::Number(NumberEvent::Claimed(claimed)) => Some(of_number(&claimed.target)),
-        ProvisioningEvent::Number(NumberEvent::Retargeted(retargeted)) => Some(of_number(&retargeted.target)),
-        ProvisioningEvent::Trunk(TrunkEvent::Added(added)) => added.settings.destination.as_ref(),
-        ProvisioningEvent::Trunk(TrunkEvent::Changed(changed)) => changed.settings.destination.as_ref(),
+        ProvisioningEvent::Number(NumberEvent::Claimed(claimed)) => [Some(of_number(&claimed.target)), None],
+        ProvisioningEvent::Number(NumberEvent::Retargeted(retargeted)) => [Some(of_number(&retargeted.target)), None],
+        ProvisioningEvent::Trunk(TrunkEvent::Added(added)) => of_trunk(&added.settings),
+        ProvisioningEvent::Trunk(TrunkEvent::Changed(changed)) => of_trunk(&changed.settings),
         ProvisioningEvent::Number(NumberEvent::Released(_))
         | ProvisioningEvent::Trunk(TrunkEvent::Removed(_))
         | ProvisioningEvent::Account(_)
         | ProvisioningEvent::Domain(_)
-        | ProvisioningEvent::Credential(_) => None,
+        | ProvisioningEvent::Credential(_) => [None, None],
     }
+}
+
+fn of_trunk(settings: &TrunkSettings) -> [Option<&SipTarget>; 2] {
+    [settings.destination.as_ref(), settings.register.as_deref().map(|register| &register.registrar)]
 }
 
 const fn of_number(target: &Target) -> &SipTarget {

@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 mod shapes;
-pub use shapes::{NewTrunk, Register, Trunk, TrunkChanges};
+pub use shapes::{NewTrunk, Reach, Register, Registration, Trunk, TrunkChanges};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(add, list)).routes(routes!(show, change, remove))
@@ -71,7 +71,8 @@ async fn add(
     let account = caller.scope(directory, params.account)?;
     let settings = new.settings(&|username, password| state.provisioning.trunk_login(account, username, password))?;
     let (id, position) = state.provisioning.add_trunk(account, settings, Some(caller.key)).await??;
-    Ok(changed(StatusCode::CREATED, Trunk::from(visible(directory, caller, id)?), position))
+    let trunk = standing(&state, Trunk::from(visible(directory, caller, id)?)).await;
+    Ok(changed(StatusCode::CREATED, trunk, position))
 }
 
 /// Lists an account's own trunks.
@@ -88,7 +89,13 @@ async fn list(
     let wanted = |trunk: &ActiveTrunk| params.kind.is_none_or(|kind| trunk.settings.kind == kind);
     let after = params.after.map(|cursor| cursor.0);
     let page = directory.trunks(account, after, params.limit.unwrap_or_default().get(), wanted);
-    Ok(Json(List::of(page, Trunk::from)))
+    let List { items, next } = List::of(page, Trunk::from);
+    let standings = state.standings.standings(items.iter().map(Trunk::id).collect()).await;
+    let items = items.into_iter().map(|trunk| {
+        let standing = standings.get(&trunk.id());
+        trunk.standing(standing)
+    });
+    Ok(Json(List { items: items.collect(), next }))
 }
 
 /// Shows a trunk.
@@ -101,7 +108,15 @@ async fn show(
     Params(params): Params<ShowParams>,
 ) -> Result<Json<Trunk>, ApiError> {
     fresh(&state, params.at_least).await?;
-    Ok(Json(visible(state.provisioning.directory(), caller, id)?.into()))
+    let trunk = Trunk::from(visible(state.provisioning.directory(), caller, id)?);
+    Ok(Json(standing(&state, trunk).await))
+}
+
+/// A trunk with how it stands now.
+async fn standing(state: &AppState, trunk: Trunk) -> Trunk {
+    let standings = state.standings.standings(vec![trunk.id()]).await;
+    let standing = standings.get(&trunk.id());
+    trunk.standing(standing)
 }
 
 /// Changes a trunk; running calls stay as they are.
@@ -119,7 +134,8 @@ async fn change(
     let seal = |username, password: &_| state.provisioning.trunk_login(account, username, password);
     let patch = changes.patch(current, &seal)?;
     let position = state.provisioning.change_trunk(id, patch, Some(caller.key)).await??;
-    Ok(changed(StatusCode::OK, Trunk::from(visible(directory, caller, id)?), position))
+    let trunk = standing(&state, Trunk::from(visible(directory, caller, id)?)).await;
+    Ok(changed(StatusCode::OK, trunk, position))
 }
 
 /// Removes a trunk; running calls stay.

@@ -8,5 +8,6 @@ pub mod secret;
 pub mod session;
 pub mod transfer;
 pub mod upcast;
+pub mod uplink;
 
 pub use part::{DecodeError, Desk, Encoded};

@@ -72,6 +72,7 @@ session_codec! {
     RouteRefused,
     LegInvited,
     LegAlerted,
+    LegChallenged,
     LegAnswered,
     LegConfirmed,
     LegRefused,

@@ -46,6 +46,12 @@ pub struct Census {
     pub stateless_total: u64,
     /// Transfers that join two sessions and have not ended.
     pub transfers: usize,
+    /// Trunks that we look after or register at, those included that we are leaving.
+    pub uplinks: usize,
+    /// Trunks that we are registered at.
+    pub registered: usize,
+    /// Trunks that are down, as far as we know.
+    pub down: usize,
     /// Streams that another writer took or whose state is unknown.
     pub frozen: usize,
 }

@@ -11,7 +11,7 @@ use crate::ids::{CredentialId, DomainId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
 use crate::sip::digest::{Asker, DigestSecret};
-use crate::sip::endpoint::SessionHeaders;
+use crate::sip::endpoint::{Login, SessionHeaders};
 use crate::sip::wire::{Host, Message};
 use crate::time::Now;
 
@@ -41,6 +41,11 @@ impl Exchange {
         let by_address = self.tables.identify(flow.remote, role);
         let asks = by_address.and_then(|trunk| trunk.settings.auth.asks_password(true)).unwrap_or(false);
         let known = by_address.map(|trunk| trunk.id);
+        if known.is_none()
+            && let Some(trunk) = self.trunk_of_contact(flow, request)
+        {
+            return Ok(Identified { caller: Caller::Trunk(trunk), user: None, domain: None });
+        }
         match (role, known) {
             // Switched-off ones are known too: routing refuses them.
             (EdgeRole::Carrier | EdgeRole::Public, Some(_)) if !asks => {
@@ -114,6 +119,12 @@ impl Exchange {
                 Ok(Identified { caller: Caller::Trunk(trunk.id), user: None, domain: None })
             }
         }
+    }
+
+    /// What we answer with where a trunk asks who we are.
+    pub(super) fn login_of(&self, trunk: TrunkId) -> Option<Login> {
+        let login = self.tables.trunk(trunk)?.settings.login.as_ref()?;
+        Some(Login::new(login.username.as_str(), login.password.known()?.as_str()))
     }
 
     /// The platform's domain: in From toward callees, and the realm at which trunks log in.

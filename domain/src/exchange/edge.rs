@@ -23,7 +23,7 @@ pub struct EdgeCount {
     /// The listener's role.
     pub edge: EdgeRole,
     /// `answered-403`, `stray-response`, `stray-ack`, `unreadable`, `keep-alive`,
-    /// `register-repeat`.
+    /// `register-repeat`, `ping`, `ping-answered`.
     pub what: Box<str>,
     /// How often.
     pub times: u64,
@@ -74,5 +74,7 @@ fn name(what: Stateless) -> Box<str> {
         Stateless::Unreadable => "unreadable".into(),
         Stateless::KeepAlive => "keep-alive".into(),
         Stateless::RegisterRepeat => "register-repeat".into(),
+        Stateless::Ping => "ping".into(),
+        Stateless::PingAnswered => "ping-answered".into(),
     }
 }

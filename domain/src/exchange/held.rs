@@ -1,12 +1,13 @@
 //! Effects that wait for the log.
 
 use crate::address::Flow;
-use crate::ids::TransferId;
+use crate::ids::{TransferId, TrunkId, UplinkId};
 use crate::log::Durable;
 use crate::media::MediaOrder;
 use crate::registration::{Aor, RegistrationEvent};
 use crate::time::WallTime;
 use crate::transfer::TransferStep;
+use crate::uplink::UplinkEvent;
 use bytes::Bytes;
 
 /// Something that the outside can see.
@@ -26,6 +27,21 @@ pub enum Effect {
     /// Let calls find what changed of an address's bindings. The exchange does it itself, before anything of the same
     /// append leaves; [`super::Exchange::effects`] never hands it out.
     Bind(Box<Bound>),
+    /// Let calls and the API know how a trunk stands. The exchange does it itself, as [`Effect::Bind`].
+    Stand(Box<Stood>),
+}
+
+/// A change of how a trunk stands that is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stood {
+    /// Whose doing it is.
+    pub uplink: UplinkId,
+    /// The trunk.
+    pub trunk: TrunkId,
+    /// When it happened.
+    pub at: WallTime,
+    /// What happened.
+    pub event: UplinkEvent,
 }
 
 /// A change of bindings that is durable.

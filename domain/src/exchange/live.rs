@@ -10,7 +10,9 @@ use crate::ports::Mint;
 use crate::session::Session;
 use crate::session::event::{SessionEvent, SipMessage, SipMessageRepeated, Way, Wire};
 use crate::sip::endpoint::{Incoming, Outgoing};
+use crate::sip::wire::Message;
 use crate::time::WallTime;
+use bytes::Bytes;
 use std::collections::HashMap;
 
 impl Exchange {
@@ -73,7 +75,7 @@ impl Live {
     /// A message will leave once this is durable.
     pub(super) fn commit(&mut self, desk: &mut Desk, at: WallTime, outgoing: Outgoing) {
         let Outgoing { event, leg, flow, bytes, method, status, cseq } = outgoing;
-        let wire = Personal::Known(Wire { flow, bytes: bytes.clone() });
+        let wire = Personal::Known(Wire { flow, bytes: masked(&bytes) });
         let message = SipMessage { leg, method, status, cseq, wire };
         self.write_as(desk, event, at, &SessionEvent::SipMessageCommitted(message));
         self.outbox.hold(Effect::Transmit { flow, bytes });
@@ -102,6 +104,14 @@ impl Live {
     pub(super) fn is_over(&self) -> bool {
         let done = self.session.ended && self.repeats.is_empty() && self.outbox.is_idle();
         self.legs == 0 && (done || self.outbox.is_frozen())
+    }
+}
+
+/// A message of ours as the log has it: what proves who we are is not in it, as it is not in what came.
+pub(super) fn masked(bytes: &Bytes) -> Bytes {
+    match memchr::memmem::find(bytes, b"Authorization: ") {
+        Some(_) => Message::scan(bytes.clone()).map_or_else(|_| bytes.clone(), |message| message.without_credentials()),
+        None => bytes.clone(),
     }
 }
 

@@ -3,13 +3,14 @@
 use super::Exchange;
 use super::held::Effect;
 use super::outbox::Landed;
-use crate::ids::{RegistrationId, SessionId, TransferId};
+use crate::ids::{RegistrationId, SessionId, TransferId, UplinkId};
 use crate::log::{Append, AppendError, Durable, Outcome, StreamName};
 use crate::ports::Mint;
 use crate::registration::Aor;
 use crate::sip::timer::Timer;
 use crate::time::{Moment, Now};
 use crate::transfer::TransferEvent;
+use crate::uplink::UplinkEvent;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ enum Writer {
     Session(SessionId),
     Transfer(TransferId),
     Registration(RegistrationId),
+    Uplink(UplinkId),
 }
 
 impl Exchange {
@@ -43,6 +45,9 @@ impl Exchange {
         }
         for id in std::mem::take(&mut self.transfers.touched) {
             appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
+        }
+        for id in std::mem::take(&mut self.uplinks.touched) {
+            appends.extend(self.uplinks.outbox(id).and_then(super::Outbox::take));
         }
         appends.extend(self.edge_outbox.take());
         // What has become durable since may expire before anything that is waited for.
@@ -89,6 +94,7 @@ impl Exchange {
         Some(match stream.category() {
             Aor::CATEGORY => Writer::Registration(RegistrationId::from_bits(id)),
             TransferEvent::CATEGORY => Writer::Transfer(TransferId::from_bits(id)),
+            UplinkEvent::CATEGORY => Writer::Uplink(UplinkId::from_bits(id)),
             _ => Writer::Session(SessionId::from_bits(id)),
         })
     }
@@ -104,6 +110,7 @@ impl Exchange {
             Writer::Session(id) => self.sessions.get_mut(&id).map(|live| &mut live.outbox),
             Writer::Registration(id) => self.registrar.outbox(id),
             Writer::Transfer(id) => self.transfers.outbox(id),
+            Writer::Uplink(id) => self.uplinks.outbox(id),
         };
         let Some(outbox) = outbox else { return Ok(()) };
         match outbox.landed(result) {
@@ -117,6 +124,10 @@ impl Exchange {
                     }
                     Writer::Registration(id) => self.registrar.landed(id),
                     Writer::Transfer(id) => self.transfers.touched.push(id),
+                    Writer::Uplink(id) => {
+                        self.uplinks.touched.push(id);
+                        self.uplinks.forget_if_over(id);
+                    }
                 }
                 Ok(())
             }
@@ -136,6 +147,7 @@ impl Exchange {
                         self.transfers.frozen(id);
                         self.forget_if_over(id);
                     }
+                    Writer::Uplink(id) => self.uplinks.frozen(id),
                     Writer::Registration(id) => {
                         for transaction in self.registrar.forget(id) {
                             self.endpoint.abandon(transaction);
@@ -153,6 +165,10 @@ impl Exchange {
         for effect in effects {
             match effect {
                 Effect::Bind(bound) => self.registrar.bindings.apply(&bound.aor, bound.at, &bound.event),
+                Effect::Stand(stood) => {
+                    let down = self.uplinks.stand(&stood);
+                    self.tables.set_down(stood.trunk, down);
+                }
                 Effect::Proceed(id, step) => self.transfers.due.push((id, step)),
                 Effect::Transmit { .. } | Effect::Media(_) => self.effects.push(effect),
             }

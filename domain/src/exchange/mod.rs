@@ -10,6 +10,7 @@ mod edge;
 mod held;
 mod live;
 mod log;
+mod offer;
 mod outbox;
 mod refer;
 mod registrar;
@@ -18,29 +19,30 @@ mod restore;
 mod route;
 mod streams;
 mod transfers;
+mod trunk_health;
+mod trunk_register;
+mod uplinks;
 
 pub use about::{Census, ExchangeSettings};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSummarised};
-pub use held::{Bound, Effect, Held};
+pub use held::{Bound, Effect, Held, Stood};
 pub use outbox::{Landed, Outbox};
 pub use registrar::Decided;
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
-use crate::codec::personal::Personal;
 use crate::codec::{Desk, Encoded};
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;
 use crate::ports::Mint;
-use crate::routing::{HostKey, Provisioned, Registered, Request, Tables};
-use crate::session::decide::offer::Offer;
+use crate::routing::{HostKey, Provisioned, ProvisioningEvent, Tables};
 use crate::session::event::{ReleaseCause, Target, Way};
 use crate::session::order::{Context, Order, Step};
 use crate::sip::digest::{Challenger, ChallengerSettings};
 use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
-use crate::sip::wire::{HeaderName, Message, Uri, validate_request, validate_response};
+use crate::sip::wire::{Message, validate_request, validate_response};
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::{Live, live_of};
@@ -65,6 +67,7 @@ pub struct Exchange {
     sessions: HashMap<SessionId, Box<Live>>,
     registrar: Registrar,
     transfers: transfers::Transfers,
+    uplinks: uplinks::Uplinks,
     legs: HashMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -96,6 +99,7 @@ impl Exchange {
         let challenger = Challenger::new(ChallengerSettings { algorithms: settings.algorithms.clone(), ..asks });
         Self {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
+            uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             settings,
             tables,
@@ -178,6 +182,10 @@ impl Exchange {
                 break;
             }
         }
+        if self.uplinks.next_wake().is_some_and(|at| at <= now.moment) {
+            self.wake_uplinks(now, mint);
+            self.settle(now, mint);
+        }
         if self.next_summary.is_some_and(|at| at <= now.moment) {
             self.summarise(now, mint);
         }
@@ -188,12 +196,16 @@ impl Exchange {
 
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
-        [self.endpoint.next_wake(), self.next_summary, self.resubmit_at, self.expire_at].into_iter().flatten().min()
+        let own = [self.next_summary, self.resubmit_at, self.expire_at, self.uplinks.next_wake()];
+        own.into_iter().chain([self.endpoint.next_wake()]).flatten().min()
     }
 
     /// Configuration changed, durably.
     pub fn provision(&mut self, provisioned: &Provisioned) {
         self.tables.apply(provisioned);
+        if matches!(provisioned.event, ProvisioningEvent::Trunk(_) | ProvisioningEvent::Account(_)) {
+            self.uplinks.look();
+        }
     }
 
     /// A host name's addresses.
@@ -207,9 +219,10 @@ impl Exchange {
         self.instead = Some(targets);
     }
 
-    /// From here on new calls are refused with 503; the running ones go on.
+    /// From here on new calls are refused with 503, and carriers are told that we are gone; the running ones go on.
     pub const fn drain(&mut self) {
         self.draining = true;
+        self.uplinks.look();
     }
 
     /// Ends every call that still runs.
@@ -239,6 +252,9 @@ impl Exchange {
             stateless_total: self.edge.total(),
             frozen: self.frozen,
             transfers: self.transfers.len(),
+            uplinks: self.uplinks.live.len(),
+            registered: self.standing_counts().0,
+            down: self.standing_counts().1,
         }
     }
 
@@ -252,14 +268,14 @@ impl Exchange {
                         live.received(&mut self.desk, now.wall, incoming);
                         self.touched.push(id);
                     }
-                    None => self.registrar.received(&mut self.desk, now.wall, incoming),
+                    None => self.hears_for_uplink(now, incoming),
                 },
                 Output::Send(outgoing) => match live_of(&self.legs, &mut self.sessions, outgoing.leg) {
                     Some((id, live)) => {
                         live.commit(&mut self.desk, now.wall, outgoing);
                         self.touched.push(id);
                     }
-                    None => self.registrar.commit(&mut self.desk, now.wall, outgoing),
+                    None => self.sends_for_uplink(now, outgoing),
                 },
                 Output::Repeat { leg, sent } => self.send_again(now, leg, sent),
                 Output::Absorbed { leg, event } => self.note_repeat(now, leg, Way::Received, event),
@@ -279,7 +295,7 @@ impl Exchange {
     fn send_again(&mut self, now: Now, leg: LegId, sent: crate::sip::dialog::Sent) {
         let durable = match live_of(&self.legs, &mut self.sessions, leg) {
             Some((_, live)) => live.outbox.is_durable(sent.event),
-            None => self.registrar.is_durable(leg, sent.event),
+            None => self.may_repeat(leg, sent.event),
         };
         if durable {
             self.effects.push(Effect::Transmit { flow: sent.flow, bytes: sent.bytes });
@@ -289,10 +305,7 @@ impl Exchange {
 
     fn note_repeat(&mut self, now: Now, leg: LegId, way: Way, event: crate::ids::EventId) {
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else {
-            // A REGISTER's: its stream holds what was said, the edge's summary how often it was said again.
-            self.edge.count(EdgeRole::Public, Stateless::RegisterRepeat);
-            self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
-            return;
+            return self.note_repeat_of_none(now, leg);
         };
         live.note_repeat(leg, way, event);
         let timers = self.endpoint.timers();
@@ -308,7 +321,9 @@ impl Exchange {
         if let Fact::Referred(transaction, request) = fact {
             return self.refer(now, mint, leg, *transaction, request);
         }
-        let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
+        let Some(id) = self.legs.get(&leg).copied() else { return self.learn_of_uplink(now, mint, leg, fact) };
+        self.call_met(now, mint, id, leg, fact);
+        let Some(live) = self.sessions.get_mut(&id) else { return };
         let mut context = Context::new(now, mint);
         live.session.observe(&mut context, leg, fact);
         let steps = context.steps;
@@ -340,7 +355,8 @@ impl Exchange {
             Order::Answer { leg, status, headers, body } => {
                 self.endpoint.answer(moment, mint, leg, status, &headers, body.as_ref());
             }
-            Order::Invite(plan) => {
+            Order::Invite(mut plan) => {
+                plan.login = plan.trunk.and_then(|trunk| self.login_of(trunk)).map(Box::new);
                 self.legs.insert(plan.leg, id);
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.legs += 1;
@@ -372,82 +388,6 @@ impl Exchange {
         }
     }
 
-    /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
-    fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if self.draining {
-            return self.endpoint.answer_statelessly(flow, &request, 503);
-        }
-        let role = self.role_of(flow);
-        let (Some(called), Some(parties)) = (route::called(&request), route::parties(&request)) else {
-            return self.endpoint.answer_statelessly(flow, &request, 400);
-        };
-        let identified = match self.identify(now, mint, role, flow, &request) {
-            Ok(identified) => identified,
-            Err((status, headers)) => {
-                return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
-            }
-        };
-        if request.has(HeaderName::Replaces) {
-            return self.replace(now, mint, flow, &request, &identified);
-        }
-        let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
-        let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
-        let mut routed = match route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked) {
-            Ok(routed) => routed,
-            Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),
-        };
-        if let (Some(instead), Ok(chosen)) = (&self.instead, &mut routed.route) {
-            chosen.targets = Personal::Known(instead.clone());
-        }
-        let Some(key) = mint.seal_key(routed.account) else {
-            return self.endpoint.answer_statelessly(flow, &request, 503);
-        };
-        // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
-        let of_user = identified.domain.as_ref().map(|(id, _)| *id);
-        let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
-        let domain = own.unwrap_or_else(|| self.domain(flow));
-        let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
-        let leg = LegId::from_bits(mint.bits());
-        let id = SessionId::from_bits(mint.wide_bits());
-        if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
-            return self.endpoint.answer_statelessly(flow, &request, 400);
-        }
-        if !self.registrar.bindings.on_flow(&flow).is_empty() {
-            self.endpoint.keep_flow(leg, flow);
-        }
-        let mut live = Live::new(id, self.settings.node, key);
-        live.legs = 1;
-        self.sessions.insert(id, Box::new(live));
-        self.live_sessions += 1;
-        self.legs.insert(leg, id);
-        let offer = Offer {
-            leg,
-            account: routed.account,
-            edge: role,
-            trunk: routed.trunk,
-            user: identified.user,
-            domain: of_user,
-            media_source: routed.media_source,
-            parties,
-            identity,
-            route: routed.route,
-        };
-        self.begin_session(now, mint, id, offer, &request);
-    }
-
-    /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.
-    fn begin_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, offer: Offer, request: &Message) {
-        let Some(live) = self.sessions.get_mut(&id) else { return };
-        if let Some(Output::Received(incoming)) = self.endpoint.poll() {
-            live.received(&mut self.desk, now.wall, incoming);
-        }
-        let mut context = Context::new(now, mint);
-        live.session.on_offer(&mut context, offer, request);
-        let steps = context.steps;
-        self.carry_out(now, mint, id, steps);
-    }
-
     /// A message of ours could not be built: the call cannot go on.
     fn give_up(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId) {
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
@@ -458,7 +398,7 @@ impl Exchange {
     }
 
     fn forget_leg(&mut self, leg: LegId) {
-        let Some(id) = self.legs.remove(&leg) else { return self.registrar.forget_leg(leg) };
+        let Some(id) = self.legs.remove(&leg) else { return self.forget_leg_of_none(leg) };
         if let Some(live) = self.sessions.get_mut(&id) {
             live.legs = live.legs.saturating_sub(1);
         }

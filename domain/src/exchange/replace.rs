@@ -11,7 +11,7 @@ use crate::routing::{Caller, TrunkRow};
 use crate::session::event::{Parties, ReplacementAsked};
 use crate::session::order::Context;
 use crate::session::sdp_of;
-use crate::sip::dialog::DialogState;
+use crate::sip::dialog::{DialogState, Role};
 use crate::sip::endpoint::Output;
 use crate::sip::wire::{Message, Replaces};
 use crate::time::Now;
@@ -74,7 +74,8 @@ impl Exchange {
             Some(named) if named.state == DialogState::Over => {
                 return self.endpoint.answer_statelessly(flow, request, 603);
             }
-            // RFC 3891 §3: an early dialog is its caller's to replace. What rings for a caller here cannot be picked up.
+            // RFC 3891 §3: an early dialog is its caller's to replace, and we are the caller of who rings.
+            Some(named) if self.endpoint.dialog(named.leg).is_some_and(|dialog| dialog.role == Role::Uac) => named,
             Some(_) | None => return self.endpoint.answer_statelessly(flow, request, 481),
         };
         let asked = ReplacementAsked {

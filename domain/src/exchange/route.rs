@@ -24,6 +24,23 @@ pub struct Listener {
     pub transport: Transport,
 }
 
+impl Listener {
+    fn fits(&self, transport: Transport, destination: SocketAddr) -> bool {
+        self.transport == transport && self.address.is_ipv4() == destination.is_ipv4()
+    }
+}
+
+/// Our address toward a destination for what nobody's call asks for: a listener of this role, or any that fits.
+pub(super) fn listener_for(
+    listeners: &[Listener],
+    role: EdgeRole,
+    transport: Transport,
+    destination: SocketAddr,
+) -> Option<SocketAddr> {
+    let fitting = listeners.iter().filter(|listener| listener.fits(transport, destination));
+    fitting.min_by_key(|listener| listener.role != role).map(|listener| listener.address)
+}
+
 /// An INVITE that some account answers for, and where it goes.
 #[derive(Debug)]
 pub(super) struct Routed {
@@ -136,8 +153,7 @@ fn local_address(
     destination: SocketAddr,
 ) -> Option<SocketAddr> {
     let role = role_of(listeners, flow);
-    let fitting =
-        |listener: &&Listener| listener.transport == transport && listener.address.is_ipv4() == destination.is_ipv4();
+    let fitting = |listener: &&Listener| listener.fits(transport, destination);
     let rank = |listener: &&Listener| match (listener.address == flow.local, listener.role == role) {
         (true, _) => 0,
         (false, true) => 1,
@@ -164,6 +180,7 @@ fn passed_over(reason: &Reason) -> Vec<PassedOver> {
             Verdict::Disabled => "it is switched off".into(),
             Verdict::NoDestination => "it has no destination".into(),
             Verdict::NoPrefix => "no prefix of it matches".into(),
+            Verdict::Down => "it is down".into(),
             Verdict::BeyondLimit => "enough others stand before it".into(),
         };
         Some(PassedOver { trunk: trunk(considered)?, reason: why })

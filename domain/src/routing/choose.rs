@@ -212,6 +212,13 @@ fn to_carriers(tables: &Tables, inbound: &Inbound, dialled: &Dialled) -> Result<
             }
         })
         .collect();
+    // One that is down is tried where there is no other.
+    if candidates.iter().any(|candidate| !tables.is_down(candidate.trunk.id)) {
+        let room = Reason::MAX_CONSIDERED.saturating_sub(passed_over.len());
+        let down = candidates.iter().filter(|candidate| tables.is_down(candidate.trunk.id)).take(room);
+        passed_over.extend(down.map(|c| Considered { subject: of_trunk(c.trunk), verdict: Verdict::Down }));
+        candidates.retain(|candidate| !tables.is_down(candidate.trunk.id));
+    }
     candidates.sort_by_key(|c| (std::cmp::Reverse(digits(c.prefix)), c.trunk.settings.priority, c.trunk.id));
 
     let (mut attempts, mut considered) = (vec![], vec![]);

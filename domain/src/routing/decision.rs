@@ -246,6 +246,8 @@ pub enum Verdict {
     NoDestination,
     /// None of its prefixes begins the called number.
     NoPrefix,
+    /// It does not answer, or says that it cannot take calls now, and others are there.
+    Down,
     /// Enough attempts stand before it.
     BeyondLimit,
 }
@@ -262,6 +264,7 @@ impl fmt::Display for Verdict {
             Self::Disabled => f.write_str("switched off"),
             Self::NoDestination => f.write_str("it has no destination"),
             Self::NoPrefix => f.write_str("none of its prefixes begins the number"),
+            Self::Down => f.write_str("it is down"),
             Self::BeyondLimit => f.write_str("enough attempts stand before it"),
         }
     }

@@ -1,18 +1,19 @@
 //! What routing knows, in memory, folded from provisioning events.
 
+use super::choose::destinations;
 use super::domains::Domains;
 use super::resolved::{HostKey, Resolved};
 use super::sources::Sources;
 use super::targets::{TargetIndex, Targets};
-use super::{CredentialEntry, DomainEntry, Provisioned, ProvisioningEvent};
+use super::{CredentialEntry, Destination, DomainEntry, Provisioned, ProvisioningEvent};
 use crate::account::{AccountEvent, MAX_DEPTH};
 use crate::address::EdgeRole;
 use crate::credential::Username;
 use crate::ids::{AccountId, DomainId, NumberId, TrunkId};
 use crate::log::Revision;
-use crate::number::{NumberEvent, PhoneNumber, Target};
+use crate::number::{NumberEvent, PhoneNumber, SipTarget, Target};
 use crate::trunk::{Prefix, TrunkEvent, TrunkKind, TrunkSettings};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// Routing tables. A number costs some 50 to 95 bytes (40 and the hash table's slack), its target once for all numbers
@@ -29,6 +30,8 @@ pub struct Tables {
     domains: Domains,
     /// Trunks that prove themselves by password, by user name.
     logins: HashMap<Username, TrunkId>,
+    /// Trunks that are down, as far as the exchange found out.
+    down: HashSet<TrunkId>,
 }
 
 /// An account's place; accounts are never forgotten.
@@ -237,11 +240,37 @@ impl Tables {
         self.resolved.set(key, addresses);
     }
 
+    /// Whether calls to a trunk have a chance: found out by the exchange.
+    pub fn set_down(&mut self, trunk: TrunkId, down: bool) {
+        match down {
+            true => self.down.insert(trunk),
+            false => self.down.remove(&trunk),
+        };
+    }
+
+    /// See [`Tables::set_down`].
+    pub(super) fn is_down(&self, trunk: TrunkId) -> bool {
+        self.down.contains(&trunk)
+    }
+
+    /// Every trunk, in no order.
+    pub fn trunks(&self) -> impl Iterator<Item = &TrunkRow> {
+        self.trunks.values()
+    }
+
+    /// The addresses of a host in the order to try.
+    pub fn addresses_of(&self, target: &SipTarget) -> Vec<Destination> {
+        destinations(self, target).collect()
+    }
+
     /// Every host that a target or trunk names now, in order, for the shell to resolve; addresses of others are
     /// forgotten. Costs a walk over all distinct targets.
     pub fn hosts(&mut self) -> Vec<HostKey> {
         let targets = self.targets.iter().map(|Target::Sip(sip)| sip);
-        let trunks = self.trunks.values().filter_map(|trunk| trunk.settings.destination.as_ref());
+        let settings = || self.trunks.values().map(|trunk| &trunk.settings);
+        let trunks = settings().filter_map(|settings| settings.destination.as_ref());
+        let registrars = settings().filter_map(|settings| Some(&settings.register.as_deref()?.registrar));
+        let trunks = trunks.chain(registrars);
         let wanted: BTreeSet<HostKey> = targets.chain(trunks).filter_map(HostKey::of).collect();
         self.resolved.retain(|key| wanted.contains(key));
         wanted.into_iter().collect()

@@ -19,6 +19,7 @@
 mod both_ways;
 mod compare;
 mod describe;
+mod each_other;
 mod fault;
 mod hide;
 mod lines;
@@ -35,6 +36,7 @@ mod tests;
 pub use both_ways::both_ways;
 pub use compare::{Change, answers, change, less_rejected, same_media, stands_for};
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
+pub use each_other::suit_each_other;
 pub use fault::SdpFault;
 pub use lines::{cut, extend};
 pub use multipart::find;

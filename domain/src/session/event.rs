@@ -40,6 +40,8 @@ pub enum SessionEvent {
     LegInvited(LegInvited),
     /// The far end rings or sends early media.
     LegAlerted(LegAlerted),
+    /// The far end asked who we are, with a 401 or 407 to a request of ours.
+    LegChallenged(LegChallenged),
     /// The leg was answered with a 2xx.
     LegAnswered(LegAnswered),
     /// The ACK to our 2xx arrived: the caller's side is complete.
@@ -120,7 +122,7 @@ pub struct SipMessage {
 pub struct Wire {
     /// Whence or whither.
     pub flow: Flow,
-    /// The message, byte for byte as on the wire, but for credentials that came: `masked` stands in their place
+    /// The message, byte for byte as on the wire, but for credentials: `masked` stands in their place
     /// ([`Message::without_credentials`](crate::sip::wire::Message::without_credentials)).
     pub bytes: Bytes,
 }
@@ -286,6 +288,23 @@ pub struct LegAlerted {
     pub status: u16,
     /// Whether it came with SDP.
     pub early_media: bool,
+}
+
+/// See [`SessionEvent::LegChallenged`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegChallenged {
+    /// The leg.
+    pub leg: LegId,
+    /// The method of the request.
+    pub method: Box<str>,
+    /// 401 or 407.
+    pub status: u16,
+    /// The far end said that only the nonce was too old.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
+    /// Why it gets no answer; nothing where the request goes again with credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<Box<str>>,
 }
 
 /// See [`SessionEvent::LegAnswered`].

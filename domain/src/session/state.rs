@@ -239,7 +239,7 @@ impl Session {
                     self.begin_transfer(by, Phase::Hunting);
                 }
             }
-            SessionEvent::RouteRefused(_) => {}
+            SessionEvent::RouteRefused(_) | SessionEvent::LegChallenged(_) => {}
             SessionEvent::LegInvited(invited) => self.invite(invited),
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),

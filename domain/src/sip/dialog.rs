@@ -1,7 +1,7 @@
 //! A dialog as one leg sees it: RFC 3261 §12. What belongs to the 2xx of an INVITE and its ACK lives here and not in a
 //! transaction (§13.2.2.4, §13.3.1.4).
 
-use super::endpoint::Subscription;
+use super::endpoint::{Login, Subscription};
 use super::session_timer::SessionTimer;
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
@@ -173,9 +173,52 @@ pub struct Dialog {
     pub forks: Vec<EarlyDialog>,
     /// Forks whose 2xx came too late, while their repeats may come; at most [`MAX_FORKS`].
     pub lost: Vec<LostFork>,
+    /// What we answer with where the peer asks who we are.
+    pub login: Option<Box<Login>>,
 }
 
 impl Dialog {
+    /// The dialog that an INVITE of the peer begins (RFC 3261 §12.1.1); none where it does not say whom to answer.
+    pub fn of_invite(leg: LegId, flow: Flow, request: &Message) -> Option<Self> {
+        let from = request.from().ok()?;
+        let routes = route_set(request, false);
+        // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
+        let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
+        let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
+        Some(Self {
+            leg,
+            role: Role::Uas,
+            state: DialogState::Early,
+            call_id: request.call_id().ok()?.into(),
+            local: request.header(HeaderName::To)?.into(),
+            remote: request.header(HeaderName::From)?.into(),
+            remote_tag: from.tag().map(Box::from),
+            flow: next_hop(flow, &routes, &target),
+            keeps_flow: false,
+            large_by_tcp: None,
+            target,
+            routes,
+            local_cseq: 0,
+            remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
+            branches: 0,
+            incoming: None,
+            outgoing: None,
+            waiting: Vec::new(),
+            updating: None,
+            invite_cseq: 0,
+            answer: None,
+            acked: Vec::new(),
+            ack_heard: None,
+            bye_wanted: false,
+            subscription: None,
+            timer: SessionTimer::default(),
+            transactions: 0,
+            forks: Vec::new(),
+            lost: Vec::new(),
+            login: None,
+        })
+    }
+
     /// Takes the peer's tag, Contact and route set from a response that makes or refreshes the dialog
     /// (RFC 3261 §12.1.2, §12.2.1.2).
     pub fn learn_from_response(&mut self, response: &Message, source: Flow) {
@@ -210,13 +253,13 @@ impl Dialog {
         }
     }
 
-    /// Our INVITE begins anew, as it went: what was heard of early dialogs is of those that its refusal ended.
-    pub fn begin_anew(&mut self, invite: &Message, flow: Flow) {
-        (self.remote_tag, self.forks) = (None, Vec::new());
+    /// Our INVITE goes again as this one: what forks said to the one before is void.
+    pub fn begin_anew(&mut self, invite: &Message) {
+        self.forks = Vec::new();
+        self.remote_tag = None;
         self.remote = invite.header(HeaderName::To).unwrap_or_default().into();
         self.target = invite.request_uri().unwrap_or_default().into();
         self.routes = invite.values(HeaderName::Route).map(Box::from).collect();
-        self.flow = flow;
     }
 
     /// Takes the peer's Contact from a target refresh (RFC 3261 §12.2): INVITE and its responses.
@@ -410,6 +453,7 @@ mod tests {
             transactions: 1,
             forks: vec![],
             lost: vec![],
+            login: None,
         }
     }
 

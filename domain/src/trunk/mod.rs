@@ -2,6 +2,7 @@
 
 mod address;
 mod event;
+mod health;
 mod login;
 mod prefix;
 mod refer;
@@ -10,6 +11,7 @@ mod state;
 
 pub use address::{MalformedAddress, Network, TrunkAddress};
 pub use event::{TrunkAdded, TrunkChanged, TrunkEvent, TrunkRemoved};
+pub use health::{HealthRule, TrunkHealth};
 pub use login::{TrunkLogin, TrunkRegister};
 pub use prefix::{MalformedPrefix, Prefix};
 pub use refer::ReferRule;

@@ -1,7 +1,7 @@
 //! What a trunk is set to.
 
 use super::login::{by_address, is_by_address};
-use super::{Prefix, ReferRule, TrunkAddress, TrunkLogin, TrunkRegister};
+use super::{HealthRule, Prefix, ReferRule, TrunkAddress, TrunkHealth, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
 use crate::media::MediaSource;
@@ -76,6 +76,9 @@ pub struct TrunkSettings {
     /// What its callers and callees may ask for by REFER.
     #[serde(default)]
     pub refer: ReferRule,
+    /// When it counts as down.
+    #[serde(default, skip_serializing_if = "TrunkHealth::is_default")]
+    pub health: TrunkHealth,
 }
 
 const fn enabled() -> bool {
@@ -113,6 +116,12 @@ pub struct TrunkPatch {
     pub large_requests: Option<LargeRequests>,
     /// See [`TrunkSettings::refer`].
     pub refer: Option<ReferRule>,
+    /// See [`TrunkHealth::rule`].
+    pub health: Option<HealthRule>,
+    /// See [`TrunkHealth::interval`].
+    pub health_interval: Option<u16>,
+    /// See [`TrunkHealth::failures`].
+    pub health_failures: Option<u32>,
 }
 
 impl TrunkPatch {
@@ -134,6 +143,11 @@ impl TrunkPatch {
             register: self.register.map_or(old.register, |register| register.map(Box::new)),
             large_requests: self.large_requests.unwrap_or(old.large_requests),
             refer: self.refer.unwrap_or(old.refer),
+            health: TrunkHealth {
+                rule: self.health.unwrap_or(old.health.rule),
+                interval: self.health_interval.unwrap_or(old.health.interval),
+                failures: self.health_failures.unwrap_or(old.health.failures),
+            },
         }
     }
 }
@@ -171,6 +185,15 @@ pub enum UnusableSettings {
     /// Beyond its range.
     #[error("expected 60 to 86400 seconds")]
     RegisterExpires,
+    /// Beyond its range.
+    #[error("expected 5 to 3600 seconds")]
+    HealthInterval,
+    /// Beyond its range.
+    #[error("expected 1 to 100 failures in a row")]
+    HealthFailures,
+    /// Nothing can be asked for how it is.
+    #[error("health by options needs a destination to send OPTIONS to")]
+    HealthWithoutDestination,
 }
 
 impl UnusableSettings {
@@ -183,6 +206,9 @@ impl UnusableSettings {
             Self::RegistrarUser => "register.registrar",
             Self::AorUser => "register.aor",
             Self::RegisterExpires => "register.expires",
+            Self::HealthInterval => "health_interval",
+            Self::HealthFailures => "health_failures",
+            Self::HealthWithoutDestination => "health",
             Self::TooManyPrefixes | Self::RepeatedPrefix(_) => "prefixes",
         }
     }
@@ -219,7 +245,21 @@ impl TrunkSettings {
         if self.addresses.is_empty() && self.destination.is_none() && self.auth != AuthRule::Digest {
             return Err(UnusableSettings::Useless);
         }
+        self.check_health()?;
         self.register.as_deref().map_or(Ok(()), check_register)
+    }
+
+    fn check_health(&self) -> Result<(), UnusableSettings> {
+        if !self.health.interval_fits() {
+            return Err(UnusableSettings::HealthInterval);
+        }
+        if !self.health.failures_fit() {
+            return Err(UnusableSettings::HealthFailures);
+        }
+        if self.health.rule == HealthRule::Options && self.destination.is_none() {
+            return Err(UnusableSettings::HealthWithoutDestination);
+        }
+        Ok(())
     }
 
     /// The user name by which it identifies itself, where it does so by password.
@@ -355,6 +395,15 @@ mod tests {
         assert_eq!(wrong("sip:u@r.example", "sip:a@r.example", 60), UnusableSettings::RegistrarUser);
         assert_eq!(wrong("sip:r.example", "sip:r.example", 60), UnusableSettings::AorUser);
         assert_eq!(wrong("sip:r.example", "sip:a@r.example", 59), UnusableSettings::RegisterExpires);
+        let health = |interval, failures, rule| {
+            check(&|s| {
+                s.destination = None;
+                s.health = TrunkHealth { rule, interval, failures };
+            })
+        };
+        assert_eq!(health(4, 1, HealthRule::Off), UnusableSettings::HealthInterval);
+        assert_eq!(health(5, 101, HealthRule::Off), UnusableSettings::HealthFailures);
+        assert_eq!(health(3_600, 1, HealthRule::Options), UnusableSettings::HealthWithoutDestination);
         assert_eq!(settings().check(), Ok(()));
     }
 }

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
-use domain::session::event::{SessionEvent, Wire};
+use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, Wire};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -82,13 +82,9 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
             message.wire.known().into_iter().for_each(|wire| insert_wire(&mut data, wire, raw));
         }
-        SessionEvent::SessionOffered(offered) => {
-            if let Some(parties) = offered.parties.known() {
-                data.insert("parties".into(), json!(parties));
-            }
-        }
-        SessionEvent::ReplacementAsked(asked) => {
-            if let Some(parties) = asked.parties.known() {
+        SessionEvent::SessionOffered(SessionOffered { parties, .. })
+        | SessionEvent::ReplacementAsked(ReplacementAsked { parties, .. }) => {
+            if let Some(parties) = parties.known() {
                 data.insert("parties".into(), json!(parties));
             }
         }
@@ -116,6 +112,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegInvited(_)
         | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegChallenged(_)
         | SessionEvent::LegAnswered(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)

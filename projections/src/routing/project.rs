@@ -163,6 +163,7 @@ impl Kept {
             | SessionEvent::SipMessageCommitted(_)
             | SessionEvent::SipMessageRepeated(_)
             | SessionEvent::LegAlerted(_)
+            | SessionEvent::LegChallenged(_)
             | SessionEvent::LegConfirmed(_)
             | SessionEvent::LegsBridged(_)
             | SessionEvent::ModeEntered(_)

@@ -155,6 +155,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::SipMessageRepeated(_)
         | SessionEvent::RouteChosen(_)
         | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegChallenged(_)
         | SessionEvent::LegInvited(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)

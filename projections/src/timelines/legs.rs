@@ -68,6 +68,7 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::RouteChosen(_)
             | SessionEvent::RouteRefused(_)
             | SessionEvent::LegAlerted(_)
+            | SessionEvent::LegChallenged(_)
             | SessionEvent::LegConfirmed(_)
             | SessionEvent::LegsBridged(_)
             | SessionEvent::ModeEntered(_)
@@ -119,6 +120,7 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::SessionOffered(offered) => Some(offered.leg),
         SessionEvent::LegInvited(invited) => Some(invited.leg),
         SessionEvent::LegAlerted(alerted) => Some(alerted.leg),
+        SessionEvent::LegChallenged(challenged) => Some(challenged.leg),
         SessionEvent::LegAnswered(answered) => Some(answered.leg),
         SessionEvent::LegConfirmed(confirmed) => Some(confirmed.leg),
         SessionEvent::LegRefused(refused) => Some(refused.leg),

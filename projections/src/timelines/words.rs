@@ -4,8 +4,8 @@ use super::legs::{LegLine, role};
 use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
-    LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange, RefusalCause,
-    ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, Target,
+    LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
+    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, Target,
 };
 use domain::sip::session_timer::RefreshedBy;
 
@@ -33,6 +33,7 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
             let media = if alerted.early_media { " with early media" } else { "" };
             format!("{} rings{media} ({})", who(alerted.leg), alerted.status)
         }
+        SessionEvent::LegChallenged(challenged) => leg_challenged(challenged, legs),
         SessionEvent::LegAnswered(answered) => format!("{} answers", who(answered.leg)),
         SessionEvent::LegConfirmed(confirmed) => format!("{} confirms the answer", who(confirmed.leg)),
         SessionEvent::LegRefused(refused) => leg_refused(refused, legs),
@@ -102,6 +103,16 @@ fn moved_said(event: &SessionEvent, legs: &[LegLine]) -> String {
         // `say` has the others.
         _ => String::new(),
     }
+}
+
+fn leg_challenged(challenged: &LegChallenged, legs: &[LegLine]) -> String {
+    let LegChallenged { leg, method, status, stale, gave_up } = challenged;
+    let again = if *stale { " again, for the nonce is too old" } else { "" };
+    let what = match gave_up {
+        None => format!("the {method} goes again with credentials"),
+        Some(why) => format!("the {method} stays refused: {why}"),
+    };
+    format!("{} asks who we are{again} ({status}): {what}", role(legs, *leg))
 }
 
 /// `trunk TK…00b0`, `user CR…00c1`.

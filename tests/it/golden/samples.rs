@@ -5,8 +5,8 @@ use domain::codec::personal::Personal;
 use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    Carried, EndCause, LegAlerted, LegAnswered, LegConfirmed, LegGivenAway, LegInvited, LegMeasure, LegRefused,
-    LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
+    Carried, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited, LegMeasure,
+    LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
     SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, SipMessage, SipMessageRepeated, Target, TransferAsked,
@@ -124,12 +124,17 @@ fn routes() -> Vec<SessionEvent> {
 fn legs() -> Vec<SessionEvent> {
     let invited = |target, trunk| SessionEvent::LegInvited(LegInvited { leg: CALLEE, target, trunk });
     let alerted = |status, early_media| SessionEvent::LegAlerted(LegAlerted { leg: CALLEE, status, early_media });
+    let challenged = |status, stale, gave_up| {
+        SessionEvent::LegChallenged(LegChallenged { leg: CALLEE, method: "INVITE".into(), status, stale, gave_up })
+    };
     let refused = |status, cause| SessionEvent::LegRefused(LegRefused { leg: CALLEE, status, cause });
     vec![
         invited(0, None),
         invited(1, Some(TRUNK)),
         alerted(180, false),
         alerted(183, true),
+        challenged(407, false, None),
+        challenged(401, true, Some("the peer refused the credentials".into())),
         SessionEvent::LegAnswered(LegAnswered { leg: CALLEE }),
         SessionEvent::LegConfirmed(LegConfirmed { leg: CALLER }),
         refused(486, RefusalCause::Response),

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tests::calls::Keys;
 use tests::registrations::ObligingRegistrar;
+use tests::standings::Told;
 use tower::ServiceExt;
 
 /// An exchange's API with one account.
@@ -44,6 +45,8 @@ struct World {
     log: MemoryLog,
     readiness: Readiness,
     root: Tenant,
+    /// How trunks stand.
+    told: Arc<Told>,
     /// The read models' folder, where there are any; it goes with this.
     _history: Option<Folder>,
 }
@@ -108,12 +111,15 @@ impl World {
         let root = Tenant { id: opened.0.to_string(), secret: opened.1.secret };
         let readiness = Readiness::default();
         let patience = if whole { PATIENCE } else { Duration::from_millis(20) };
-        let state = AppState { provisioning, readiness: readiness.clone(), metrics: Arc::default(), patience };
+        let standings = Arc::new(Told::default());
+        let told = Arc::clone(&standings);
+        let state =
+            AppState { provisioning, standings, readiness: readiness.clone(), metrics: Arc::default(), patience };
         let (router, history) = match whole {
             false => (api::router(state), None),
             true => Self::with_history(state, &log).await,
         };
-        Self { router, log, readiness, root, _history: history }
+        Self { router, log, readiness, root, told, _history: history }
     }
 
     async fn with_history(app: AppState, log: &MemoryLog) -> (Router, Option<Folder>) {

@@ -1,6 +1,9 @@
 //! `/v1/trunks`.
 
 use super::{World, column, text};
+use domain::ids::TrunkId;
+use domain::time::WallTime;
+use domain::uplink::{Reach, Registered, RegistrationState, Standing};
 use serde_json::{Value, json};
 
 fn trunk(more: Value) -> Value {
@@ -16,7 +19,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
         "name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080", "192.0.2.0/24"],
         "destination": "sip:127.0.0.1:5090", "prefixes": ["+1"], "priority": 1,
         "media_source": "latch", "ring_timeout": 30, "enabled": true, "large_requests": "tcp",
-        "refer": "internal",
+        "refer": "internal", "health": "options", "health_interval": 60, "health_failures": 2,
     });
     let added = world.post("/v1/trunks", whole.clone()).await.created();
     for (field, value) in whole.as_object().unwrap() {
@@ -25,7 +28,10 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
     let path = format!("/v1/trunks/{}", text(&added["id"]));
     assert_eq!(world.get(&path).await.ok()["account"], json!(world.root.id));
 
-    let changed = world.patch(&path, json!({"priority": 2, "destination": null, "enabled": false})).await.ok();
+    let changed = world
+        .patch(&path, json!({"priority": 2, "destination": null, "enabled": false, "health": "failures"}))
+        .await
+        .ok();
     let now = (&changed["priority"], &changed["destination"], &changed["enabled"], &changed["prefixes"]);
     assert_eq!(now, (&json!(2), &Value::Null, &json!(false), &json!(["+1"])));
 
@@ -37,7 +43,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
 async fn what_a_new_trunk_does_not_say_has_its_default() {
     let world = World::new().await;
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
-    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse"});
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse", "health": "off", "health_interval": 30, "health_failures": 3, "registration": null, "reach": null});
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
     }
@@ -140,4 +146,56 @@ async fn a_trunk_has_a_digest_whose_password_is_never_shown_and_a_registration()
     world.post("/v1/trunks", digest("A", 5081)).await.created();
     let taken = world.post("/v1/trunks", digest("B", 5082)).await;
     assert_eq!(taken.error(), (409, "conflict".to_owned(), Some("username".to_owned())));
+}
+
+#[tokio::test]
+async fn health_that_cannot_be_is_refused_with_its_field() {
+    let world = World::new().await;
+    for (wrong, field) in [
+        (json!({"health": "sometimes"}), "health"),
+        (json!({"health": "options"}), "health"),
+        (json!({"health_interval": 4}), "health_interval"),
+        (json!({"health_interval": 3601}), "health_interval"),
+        (json!({"health_failures": 0}), "health_failures"),
+        (json!({"health_failures": 101}), "health_failures"),
+        (json!({"registration": null}), "registration"),
+    ] {
+        world.post("/v1/trunks", trunk(wrong)).await.names(field);
+    }
+    let added = world.post("/v1/trunks", trunk(json!({"health": "failures"}))).await.created();
+    let path = format!("/v1/trunks/{}", text(&added["id"]));
+    world.patch(&path, json!({"health": "options"})).await.names("health");
+    let changed = world.patch(&path, json!({"health_failures": 5})).await.ok();
+    assert_eq!((&changed["health"], &changed["health_failures"]), (&json!("failures"), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_trunk_says_how_it_stands() {
+    let world = World::new().await;
+    let register = json!({"registrar": "sip:192.0.2.9", "aor": "sip:acme@carrier.example"});
+    let added = world.post("/v1/trunks", trunk(json!({"register": register, "health": "failures"}))).await.created();
+    assert_eq!((&added["registration"], &added["reach"]), (&json!(null), &json!(null)), "nobody looks after it yet");
+    let id: TrunkId = text(&added["id"]).parse().unwrap();
+    let at = |seconds: i64| WallTime::from_micros(seconds * 1_000_000);
+    let registration = Registered {
+        state: RegistrationState::Lost,
+        since: at(10),
+        until: None,
+        last_error: Some("503 Service Unavailable".into()),
+    };
+    let reach = Reach { down_since: Some(at(20)), again: Some(at(50)), last_error: Some("no answer".into()) };
+    world.told.0.lock().unwrap().insert(id, Standing { registration: Some(registration), reach });
+    let shown = world.get(&format!("/v1/trunks/{id}")).await.ok();
+    let lost = json!({
+        "state": "lost", "since": "1970-01-01T00:00:10.000000Z", "until": null, "last_error": "503 Service Unavailable",
+    });
+    let down = json!({
+        "state": "down", "since": "1970-01-01T00:00:20.000000Z", "again": "1970-01-01T00:00:50.000000Z",
+        "last_error": "no answer",
+    });
+    assert_eq!((&shown["registration"], &shown["reach"]), (&lost, &down));
+    let list = world.get("/v1/trunks").await.ok();
+    assert_eq!(list["items"][0]["registration"], lost);
+    let off = world.patch(&format!("/v1/trunks/{id}"), json!({"health": "off"})).await.ok();
+    assert_eq!((&off["registration"], &off["reach"]), (&lost, &json!(null)));
 }

@@ -22,10 +22,13 @@ pub(crate) mod attended;
 mod basic;
 mod early;
 mod fork;
+mod health;
 mod lessons;
+mod login;
 mod modify;
 mod pass;
 mod paths;
+mod pickup;
 mod prack;
 mod race;
 pub(crate) mod refer;
@@ -34,9 +37,11 @@ mod refer_rules;
 mod refuse;
 mod register;
 mod replaces;
+mod session_intervals;
 mod session_timer;
 mod streams;
 mod update;
+mod uplinks;
 mod users;
 
 /// A scenario and its name.
@@ -51,8 +56,11 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         lessons::ALL,
         modify::ALL,
         early::ALL,
+        health::ALL,
+        login::ALL,
         pass::ALL,
         paths::ALL,
+        pickup::ALL,
         prack::ALL,
         race::ALL,
         refer::ALL,
@@ -61,9 +69,11 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         refuse::ALL,
         register::ALL,
         replaces::ALL,
+        session_intervals::ALL,
         session_timer::ALL,
         streams::ALL,
         update::ALL,
+        uplinks::ALL,
         users::ALL,
     ]
     .into_iter()
@@ -170,6 +180,17 @@ pub(crate) fn gets_bye(world: &mut World, phone: &mut Phone) -> Message {
 /// Time passes.
 pub(crate) fn pass(world: &mut World, millis: u64) {
     world.pass(Duration::from_millis(millis));
+}
+
+/// Time passes until something comes for a phone, so many milliseconds at most: this, and after how long it came.
+#[track_caller]
+pub(crate) fn comes(world: &mut World, phone: &mut Phone, what: &str, most: u64) -> (Message, u64) {
+    let mut passed = 0;
+    while !world.has_for(phone.from()) && passed < most {
+        pass(world, 100);
+        passed += 100;
+    }
+    (phone.expect(world, what), passed)
 }
 
 /// How many lines of the ladder contain this.

@@ -6,13 +6,13 @@ use domain::sip::wire::{HeaderName, Message};
 use tests::world::{A, B, NUMBER, PASSWORD, PUBLIC, Phone, World};
 
 /// Another phone of the carrier.
-fn newcomer(world: &mut World) -> Phone {
+pub(super) fn newcomer(world: &mut World) -> Phone {
     world.name("198.51.100.2:5060", "new");
     world.phone("198.51.100.2:5060")
 }
 
 /// `new` asks for the place of the phone whose dialog is named.
-fn asks(world: &mut World, new: &mut Phone, named: &str, offer: Option<&str>) {
+pub(super) fn asks(world: &mut World, new: &mut Phone, named: &str, offer: Option<&str>) {
     new.call_with(world, NUMBER, offer, &format!("Max-Forwards: 70\r\nRequire: replaces\r\nReplaces: {named}\r\n"));
 }
 
@@ -41,7 +41,7 @@ fn taken(world: &mut World, new: &mut Phone, old: &mut Phone, other: &mut Phone,
 
 /// The last relay is between these two.
 #[track_caller]
-fn relayed(world: &World, between: [&Phone; 2]) {
+pub(super) fn relayed(world: &World, between: [&Phone; 2]) {
     let last = world.ladder.lines().rfind(|line| line.contains("| relay ")).unwrap();
     let ends = between.map(|phone| format!("{}:{}", phone.address.ip(), phone.port));
     assert!(ends.iter().all(|end| last.contains(end)), "{last}\n{}", world.ladder);

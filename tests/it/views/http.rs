@@ -86,8 +86,13 @@ impl Server {
         let waiting: Arc<Notify> = Arc::default();
         let watched = Watched { log: world.log.clone(), followed: waiting.clone() };
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
-        let app =
-            AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let app = AppState {
+            provisioning,
+            standings: Arc::new(tests::standings::Told::default()),
+            readiness: Readiness::default(),
+            metrics: Arc::default(),
+            patience: PATIENCE,
+        };
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
         let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };

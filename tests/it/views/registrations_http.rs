@@ -95,8 +95,13 @@ impl Server {
         let views = Arc::new(world.views_behind("views.db").await);
         let done = Done { binding: BindingId::from_bits(7), position: Position(42) };
         let registrar = Arc::new(Remembering { asked: Mutex::default(), answer: Mutex::new(Ok(Ok(done))) });
-        let app =
-            AppState { provisioning, readiness: Readiness::default(), metrics: Arc::default(), patience: PATIENCE };
+        let app = AppState {
+            provisioning,
+            standings: Arc::new(tests::standings::Told::default()),
+            readiness: Readiness::default(),
+            metrics: Arc::default(),
+            patience: PATIENCE,
+        };
         let (log, keyring) = (world.log(), world.keys.clone());
         let events = EventState::new(app.clone(), Arc::new(EventFeed::new(log.clone(), keyring.clone())));
         let sessions = SessionState { app: app.clone(), views: views.clone(), log, keyring };

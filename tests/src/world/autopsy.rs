@@ -84,7 +84,7 @@ impl World {
     #[track_caller]
     fn check_sent(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
         for event in streams.values().flatten() {
-            if let Some(wire) = received(event, &self.mint) {
+            for wire in [received(event, &self.mint), committed(event, &self.mint)].into_iter().flatten() {
                 super::watch::assert_no_credentials(&wire.bytes);
             }
         }

@@ -8,6 +8,7 @@ mod registering;
 mod registrar;
 mod seed;
 mod surroundings;
+mod uplinks;
 mod users;
 mod watch;
 
@@ -15,7 +16,7 @@ pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
-pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, PASSWORD, credential};
+pub use users::{A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, OUT_LOGIN, PASSWORD, credential, login};
 pub use watch::Watch;
 
 use adapters::event_log::memory::MemoryLog;
@@ -399,7 +400,7 @@ impl World {
         self.mailboxes.get_mut(&address)?.pop_front()
     }
 
-    /// Whether a message waits for an address.
+    /// Whether something waits for an address.
     pub fn has_for(&self, address: SocketAddr) -> bool {
         self.mailboxes.get(&address).is_some_and(|mailbox| !mailbox.is_empty())
     }

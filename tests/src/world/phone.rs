@@ -131,6 +131,14 @@ impl Phone {
         self.send_invite(world, body, headers);
     }
 
+    /// Calls a Contact that the exchange registered, for a number.
+    pub fn call_contact(&mut self, world: &mut World, contact: &str, number: &str, body: Option<&str>) {
+        self.call_id = format!("call-{}@{}", self.line, self.address.ip());
+        self.local = format!("<sip:+14155550100@{}>;tag={}", self.address, self.tag);
+        (self.remote, self.target) = (format!("<sip:{number}@carrier.example>"), contact.to_owned());
+        self.send_invite(world, body, "Max-Forwards: 70\r\n");
+    }
+
     /// Calls a URI as a user of a domain, `user@domain`.
     pub fn call_as(&mut self, world: &mut World, user: &str, uri: &str, body: Option<&str>) {
         self.call_id = format!("call-{}@{}", self.line, self.address.ip());
@@ -355,6 +363,14 @@ impl Phone {
         let extra = format!("{}Require: 100rel\r\nRSeq: {rseq}\r\n", self.extra);
         let extra = std::mem::replace(&mut self.extra, extra);
         self.respond(world, request, status, body);
+        self.extra = extra;
+    }
+
+    /// Responds with this header line beside its own.
+    pub fn respond_saying(&mut self, world: &mut World, request: &Message, status: u16, line: &str) {
+        let extra = format!("{}{line}\r\n", self.extra);
+        let extra = std::mem::replace(&mut self.extra, extra);
+        self.respond(world, request, status, None);
         self.extra = extra;
     }
 

@@ -1,9 +1,11 @@
 //! The shell, the log and media around the exchange, faithful or sabotaged.
 
 use super::{Death, Outcomes, Sabotage, World, doubt};
+use bytes::Bytes;
 use domain::address::Transport;
 use domain::codec::registration;
 use domain::codec::session::decode;
+use domain::codec::uplink;
 use domain::exchange::Effect;
 use domain::log::{
     Append, AppendError, Committed, Durable, EventLog, Expected, Outcome, Position, Recorded, Revision, StreamName,
@@ -12,8 +14,10 @@ use domain::media::{MediaOrder, MediaReport, Side, SideStatistics};
 use domain::ports::Keyring;
 use domain::registration::{Aor, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
+use domain::sip::wire::Message;
 use domain::time::{Moment, Now};
 use domain::transfer::TransferEvent;
+use domain::uplink::UplinkEvent;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,8 +155,9 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Transmit { flow, bytes } => {
-                self.watch.left(flow, &bytes);
-                self.sent.push((flow, bytes.clone()));
+                let logged = without_credentials(&bytes);
+                self.watch.left(flow, &logged);
+                self.sent.push((flow, logged));
                 self.draw(flow.remote, false, &bytes);
                 if flow.transport == Transport::Tcp && self.refusing.contains(&flow.remote) {
                     let _ = writeln!(self.ladder, "        | no connection");
@@ -183,7 +188,7 @@ impl World {
                     self.exchange.report(self.now, &mut self.mint, &report);
                 }
             }
-            Effect::Bind(_) | Effect::Proceed(..) => panic!("the exchange does that by itself"),
+            Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => panic!("the exchange does that by itself"),
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
         if doubt::count_effect() {
@@ -192,8 +197,19 @@ impl World {
     }
 }
 
+/// A message as the log has it.
+fn without_credentials(bytes: &Bytes) -> Bytes {
+    Message::scan(bytes.clone()).map_or_else(|_| bytes.clone(), |message| message.without_credentials())
+}
+
 /// The message that leaves when this event is durable.
 pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == UplinkEvent::CATEGORY {
+        return match uplink::decode(recorded, keyring) {
+            Ok(UplinkEvent::UplinkSent(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == Aor::CATEGORY {
         return match registration::decode(recorded, keyring) {
             Ok(RegistrationEvent::RegisterAnswered(answered)) => answered.wire.known().cloned(),
@@ -208,6 +224,12 @@ pub(super) fn committed(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wi
 
 /// The message that this event says has come.
 pub(super) fn received(recorded: &Recorded, keyring: &dyn Keyring) -> Option<Wire> {
+    if recorded.stream.category() == UplinkEvent::CATEGORY {
+        return match uplink::decode(recorded, keyring) {
+            Ok(UplinkEvent::UplinkHeard(message)) => message.wire.known().cloned(),
+            Ok(_) | Err(_) => None,
+        };
+    }
     if recorded.stream.category() == Aor::CATEGORY {
         return match registration::decode(recorded, keyring) {
             Ok(RegistrationEvent::RegisterReceived(received)) => received.wire.known().cloned(),

@@ -26,6 +26,8 @@ pub const KNOWN_SOURCE: &str = "198.51.100.70:5060";
 pub const PASSWORD: &str = "correct horse";
 /// The user name and password of a PBX of the first account that has no address.
 pub const ACME: (&str, &str) = ("acme", "battery staple");
+/// What the carriers of [`super::OUT`] know us by, after [`World::with_logins`].
+pub const OUT_LOGIN: (&str, &str) = ("account-7", "open sesame");
 /// A number that rings `bob` of [`A`].
 pub const NUMBER_BOB: &str = "+15550002222";
 
@@ -42,6 +44,12 @@ impl Keyring for One {
 fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
     let key = (KEY, SealKey::from_bytes([3; 32]));
     serde_json::to_value(Sealed::seal(secret, &key, [1; 24], place)).unwrap()
+}
+
+/// A user name and password of a trunk, as its settings hold it.
+pub fn login((username, password): (&str, &str)) -> Value {
+    let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
+    json!({ "username": username, "password": password })
 }
 
 /// A user's credential, by number.
@@ -83,11 +91,7 @@ impl World {
             });
             world.learn("credential", "CredentialAdded", data);
         }
-        let (username, password) = ACME;
-        let password = sealed(&password.parse::<Password>().unwrap(), &TrunkLogin::place(&username.parse().unwrap()));
-        let settings = json!({
-            "name": "acme", "kind": "pbx", "auth": "digest", "login": { "username": username, "password": password },
-        });
+        let settings = json!({ "name": "acme", "kind": "pbx", "auth": "digest", "login": login(ACME) });
         world.learn(
             "trunk",
             "TrunkAdded",
@@ -96,6 +100,26 @@ impl World {
         let target = json!({ "sip": format!("sip:bob@{A}") });
         let data = json!({ "id": NumberId::from_bits(20), "number": NUMBER_BOB, "account": one, "target": target });
         world.learn("number", "NumberClaimed", data);
+        world
+    }
+
+    /// A world whose carriers of [`super::OUT`] know us by [`OUT_LOGIN`], and so does the PBX.
+    pub fn with_logins() -> Self {
+        let mut world = Self::default();
+        for (id, priority) in [(3, 1), (4, 2)] {
+            let destination = format!("sip:{}", super::OUT[priority - 1]);
+            world.set_trunk(id, json!({
+                "name": "out", "kind": "carrier", "destination": destination, "prefixes": ["+1"], "priority": priority,
+                "ring_timeout": 20, "login": login(OUT_LOGIN),
+            }));
+        }
+        world.set_trunk(
+            2,
+            json!({
+                "name": "pbx", "kind": "pbx", "addresses": [super::PBX], "media_source": "latch", "ring_timeout": 20,
+                "login": login(OUT_LOGIN),
+            }),
+        );
         world
     }
 
@@ -111,6 +135,12 @@ impl World {
         let settings = json!({ "auth": "address", "addresses": addresses, "refer": refer });
         let data = json!({ "id": id, "account": account, "name": name, "settings": settings });
         self.learn("domain", "DomainChanged", data);
+    }
+
+    /// A trunk is there no more.
+    pub fn remove_trunk(&mut self, id: u128) {
+        let (id, account) = (TrunkId::from_bits(id), AccountId::from_bits(1));
+        self.learn("trunk", "TrunkRemoved", json!({ "id": id, "account": account }));
     }
 
     fn learn(&mut self, category: &str, kind: &str, data: Value) {

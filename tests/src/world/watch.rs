@@ -13,8 +13,9 @@ use domain::media::PortPair;
 use domain::ports::Keyring;
 use domain::registration::{Aor, Registration, RegistrationEvent};
 use domain::session::event::{SessionEvent, Wire};
-use domain::sip::wire::Message;
+use domain::sip::wire::{Message, Method};
 use domain::time::WallTime;
+use domain::uplink::UplinkEvent;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An append of a registration.
@@ -43,6 +44,8 @@ pub struct Watch {
     frozen: HashSet<StreamName>,
     /// Answers to REGISTERs that are not durable yet, and what happens to bindings with them.
     registering: HashMap<StreamName, Registering>,
+    /// Requests of uplinks that are not durable yet.
+    uplinks: HashMap<StreamName, Vec<Wire>>,
     /// Bindings, as the log said they are durable.
     bindings: BTreeMap<Aor, Registration>,
     /// Whose the streams of registrations are.
@@ -79,6 +82,12 @@ impl Watch {
                 let before = self.registering.insert(append.stream.clone(), Registering::of(&recorded, keyring));
                 assert!(before.is_none(), "two appends of {} in flight", append.stream);
             }
+            if append.stream.category() == UplinkEvent::CATEGORY {
+                let recorded = (0..append.events.len()).map(|index| recorded(append, index));
+                let wires = recorded.filter_map(|event| committed(&event, keyring)).collect();
+                let before = self.uplinks.insert(append.stream.clone(), wires);
+                assert!(before.is_none(), "two appends of {} in flight", append.stream);
+            }
             if append.stream.category() != "session" {
                 continue;
             }
@@ -111,6 +120,7 @@ impl Watch {
             Err(AppendError::WrongRevision { .. } | AppendError::Unknown(_) | AppendError::Invalid(_)) => {
                 self.waiting.remove(&outcome.stream);
                 self.registering.remove(&outcome.stream);
+                self.uplinks.remove(&outcome.stream);
                 self.frozen.insert(outcome.stream.clone());
                 return;
             }
@@ -119,6 +129,8 @@ impl Watch {
         if let Some(registering) = self.registering.remove(&outcome.stream) {
             self.registered(&outcome.stream, registering);
         }
+        let wires = self.uplinks.remove(&outcome.stream).unwrap_or_default();
+        self.allowed.extend(wires.into_iter().map(|wire| (wire.flow, wire.bytes)));
         let Some(events) = self.waiting.remove(&outcome.stream) else { return };
         for event in &events {
             if let SessionEvent::SipMessageCommitted(message) = event {
@@ -203,6 +215,9 @@ impl Watch {
         if self.registering.values().flat_map(|append| &append.answers).any(|wire| wire.bytes == *bytes) {
             return true;
         }
+        if self.uplinks.values().flatten().any(|wire| wire.bytes == *bytes) {
+            return true;
+        }
         self.waiting.values().flatten().any(|event| match event {
             SessionEvent::SipMessageCommitted(message) => message.wire.known().is_some_and(|wire| wire.bytes == *bytes),
             _ => false,
@@ -232,7 +247,8 @@ impl Watch {
     /// Every session that began has its end in the log, as its last word but for repeats.
     #[track_caller]
     pub fn assert_sessions_ended(&self) {
-        assert!(self.waiting.is_empty() && self.registering.is_empty(), "appends are still waiting");
+        let waiting = [self.waiting.len(), self.registering.len(), self.uplinks.len()];
+        assert_eq!(waiting, [0; 3], "appends are still waiting");
         for (stream, events) in &self.durable {
             let ends = events.iter().filter(|event| matches!(event, SessionEvent::SessionEnded(_))).count();
             assert_eq!(ends, 1, "{stream} has {ends} ends");
@@ -246,11 +262,11 @@ pub(super) fn assert_no_credentials(bytes: &Bytes) {
     assert!(!text.contains("response="), "credentials are in the log:\n{text}");
 }
 
-/// Whether this may be an answer that no stream holds. Its To has a tag of 20 digits of ours, or keeps what the peer
+/// Whether this may leave without an event: a ping of ours, or an answer that no stream holds. Its To has a tag of 20 digits of ours, or keeps what the peer
 /// put there: the tag of a dialog that nobody knows, or something that cannot be read. Where the rest of a request was
 /// broken, the tag may even be a leg's.
 pub(super) fn is_stateless(message: &Message) -> bool {
-    let Some(status) = message.status() else { return false };
+    let Some(status) = message.status() else { return message.method() == Some(&Method::Options) };
     let foreign = match message.to() {
         Ok(to) => to.tag().is_some_and(|tag| LegId::from_tag(tag).is_none()),
         Err(_) => true,

@@ -9,9 +9,10 @@ use domain::ids::{AccountId, TrunkId};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
-    ActiveTrunk, LargeRequests, Prefix, ReferRule, RingTimeout, TrunkAddress, TrunkKind, TrunkLogin, TrunkPatch,
-    TrunkRegister, TrunkSettings,
+    ActiveTrunk, HealthRule, LargeRequests, Prefix, ReferRule, RingTimeout, TrunkAddress, TrunkHealth, TrunkKind,
+    TrunkLogin, TrunkPatch, TrunkRegister, TrunkSettings,
 };
+use domain::uplink::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -77,6 +78,27 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = String, pattern = "^(refuse|internal|any)$", default = "refuse")]
     refer: ReferRule,
+    /// What tells whether calls to it have a chance: `off` nothing, `failures` what calls meet there (no answer, 503),
+    /// `options` also OPTIONS every so often. Others are tried instead of one that is down.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(off|failures|options)$", default = "off")]
+    health: HealthRule,
+    /// Seconds between two OPTIONS: 5 to 3600.
+    #[serde(default = "half_a_minute")]
+    #[schema(minimum = 5, maximum = 3_600, default = 30)]
+    health_interval: u16,
+    /// It is down after so many failures in a row: 1 to 100. A 503 with `Retry-After` counts at once.
+    #[serde(default = "three")]
+    #[schema(minimum = 1, maximum = 100, default = 3)]
+    health_failures: u32,
+}
+
+const fn half_a_minute() -> u16 {
+    30
+}
+
+const fn three() -> u32 {
+    3
 }
 
 /// A registration that we keep up at a carrier, so that its calls reach us.
@@ -144,6 +166,7 @@ impl NewTrunk {
             auth: self.auth,
             large_requests: self.large_requests,
             refer: self.refer,
+            health: TrunkHealth { rule: self.health, interval: self.health_interval, failures: self.health_failures },
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
         })
@@ -200,6 +223,13 @@ pub struct TrunkChanges {
     #[serde(default, deserialize_with = "null_is_a_value")]
     #[schema(value_type = Option<Register>)]
     register: Option<Option<Register>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    health: Option<HealthRule>,
+    #[serde(default)]
+    health_interval: Option<u16>,
+    #[serde(default)]
+    health_failures: Option<u32>,
 }
 
 impl TrunkChanges {
@@ -235,6 +265,9 @@ impl TrunkChanges {
             refer: self.refer,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
+            health: self.health,
+            health_interval: self.health_interval,
+            health_failures: self.health_failures,
         })
     }
 }
@@ -273,8 +306,70 @@ pub struct Trunk {
     large_requests: LargeRequests,
     #[schema(value_type = String)]
     refer: ReferRule,
+    #[schema(value_type = String)]
+    health: HealthRule,
+    health_interval: u16,
+    health_failures: u32,
+    /// Our registration there; `null` where we keep none up.
+    registration: Option<Registration>,
+    /// Whether calls to it have a chance; `null` where nobody looks after that.
+    reach: Option<Reach>,
     /// When it was added (RFC 3339).
     created_at: String,
+}
+
+/// How our registration at a trunk is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registration {
+    /// `registering` until somebody answers, `registered`, `refused` where it never came about, `lost` where it was and is
+    /// no more.
+    #[schema(value_type = String, pattern = "^(registering|registered|refused|lost)$")]
+    state: &'static str,
+    /// Since when (RFC 3339).
+    since: String,
+    /// Until when the registrar knows us, unless it is refreshed before.
+    until: Option<String>,
+    /// What the last attempt met, where it failed.
+    last_error: Option<Box<str>>,
+}
+
+/// Whether calls to a trunk have a chance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reach {
+    /// `up` or `down`.
+    #[schema(value_type = String, pattern = "^(up|down)$")]
+    state: &'static str,
+    /// Since when it is down (RFC 3339).
+    since: Option<String>,
+    /// When it is tried again.
+    again: Option<String>,
+    /// Why it is down, or was last.
+    last_error: Option<Box<str>>,
+}
+
+impl Trunk {
+    /// Its id.
+    pub(super) const fn id(&self) -> TrunkId {
+        self.id
+    }
+
+    /// The same, with how it stands.
+    pub(super) fn standing(mut self, standing: Option<&Standing>) -> Self {
+        self.registration = standing.and_then(|standing| standing.registration.as_ref()).map(|known| Registration {
+            state: known.state.name(),
+            since: known.since.to_string(),
+            until: known.until.map(|until| until.to_string()),
+            last_error: known.last_error.clone(),
+        });
+        let watched = standing.filter(|_| self.health != HealthRule::Off);
+        self.reach = watched.map(|Standing { reach, .. }| Reach {
+            state: if reach.down_since.is_some() { "down" } else { "up" },
+            since: reach.down_since.map(|since| since.to_string()),
+            again: reach.again.map(|again| again.to_string()),
+            last_error: reach.last_error.clone(),
+        });
+        self
+    }
 }
 
 impl From<Listed<ActiveTrunk>> for Trunk {
@@ -297,6 +392,11 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             refer: settings.refer,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
+            health: settings.health.rule,
+            health_interval: settings.health.interval,
+            health_failures: settings.health.failures,
+            registration: None,
+            reach: None,
             created_at: created_at.to_string(),
         }
     }

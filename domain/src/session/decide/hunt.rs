@@ -69,6 +69,8 @@ impl Session {
             headers,
             takes_reliable: self.takes_reliable(leg),
             body,
+            trunk: target.trunk,
+            login: None,
         };
         context.order(Order::Invite(Box::new(plan)));
         true

@@ -11,6 +11,7 @@ mod measure;
 mod modify;
 pub mod offer;
 mod pass;
+mod pickup;
 mod refresh;
 mod refuse;
 mod release;
@@ -30,6 +31,7 @@ impl Session {
             Fact::Progressed(response) => self.on_progress(context, leg, response),
             Fact::Accepted(response) => self.on_accepted(context, leg, response),
             Fact::Refused(response) => self.on_refused(context, leg, response.status().unwrap_or(500)),
+            Fact::Challenged(proof) => self.on_challenged(context, leg, proof),
             Fact::Unanswered => self.on_unanswered(context, leg),
             Fact::NoAnswer => self.on_no_answer(context, leg),
             Fact::Cancelled => self.on_cancelled(context, leg),
@@ -51,8 +53,8 @@ impl Session {
             Fact::RefreshDue => self.on_refresh_due(context, leg),
             Fact::RefreshRefused(status) => self.on_refresh_refused(context, leg, *status),
             Fact::Expired => self.on_expired(context, leg),
-            // Taken to `on_referred`, with what the tables say.
-            Fact::Referred(..) | Fact::Forgotten => {}
+            // Taken to `on_referred`, with what the tables say; what is asked outside any dialog is no session's.
+            Fact::Referred(..) | Fact::Concluded(_) | Fact::Forgotten => {}
         }
         self.connect_transfer(context);
         self.refresh_waiting(context);

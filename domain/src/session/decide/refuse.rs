@@ -1,12 +1,12 @@
 //! A target says no, or nothing: the next is tried, or the caller is told.
 
 use crate::ids::LegId;
-use crate::session::event::{EndCause, LegReleased, RefusalCause, ReleaseCause, SessionEvent, Target};
+use crate::session::event::{EndCause, LegChallenged, LegReleased, RefusalCause, ReleaseCause, SessionEvent, Target};
 use crate::session::leg::LegStatus;
 use crate::session::media::MediaFault;
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, Session};
-use crate::sip::endpoint::SessionHeaders;
+use crate::sip::endpoint::{Proof, SessionHeaders};
 
 impl Session {
     pub(super) fn on_refused(&mut self, context: &mut Context<'_>, leg: LegId, status: u16) {
@@ -21,6 +21,16 @@ impl Session {
             Some(LegStatus::Releasing | LegStatus::Gone) => self.on_gone(context, leg),
             None => {}
         }
+    }
+
+    /// The far end asked who we are. The wire answers, or lets the refusal stand.
+    pub(super) fn on_challenged(&mut self, context: &mut Context<'_>, leg: LegId, proof: &Proof) {
+        if self.leg(leg).is_none() {
+            return;
+        }
+        let Proof { method, status, stale, gave_up } = proof.clone();
+        let gave_up = gave_up.map(|why| why.to_string().into());
+        self.record(context, SessionEvent::LegChallenged(LegChallenged { leg, method, status, stale, gave_up }));
     }
 
     pub(super) fn on_unanswered(&mut self, context: &mut Context<'_>, leg: LegId) {
@@ -63,13 +73,14 @@ impl Session {
     }
 }
 
-/// Whether another target may be tried after this status of a target: 5xx, and a 408 that somebody sent. What one device
+/// Whether another target may be tried after this status of a target: 5xx, a 408 that somebody sent, and a challenge that
+/// we have no answer to, which says nothing about who was called. What one device
 /// of a user says speaks for that device alone, unless it is a 6xx, or a 487 that ends a call we gave up
 /// (RFC 3261 §16.7 step 5). [G5]
 pub(super) fn fails_over(status: u16, target: Option<&Target>) -> bool {
     match target.is_some_and(|target| target.binding.is_some()) {
         true => status < 600 && status != 487,
-        false => matches!(status, 408 | 500..=599),
+        false => matches!(status, 401 | 407 | 408 | 500..=599),
     }
 }
 
@@ -125,9 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn only_time_outs_and_server_failures_try_the_next_target() {
+    fn only_time_outs_server_failures_and_challenges_try_the_next_target() {
         let fails = |status| fails_over(status, None);
-        assert!(fails(408) && fails(500) && fails(503));
+        assert!(fails(408) && fails(500) && fails(503) && fails(401) && fails(407));
         assert!(!fails(404) && !fails(486) && !fails(600) && !fails(302));
     }
 

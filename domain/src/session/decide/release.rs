@@ -78,7 +78,7 @@ impl Session {
     fn complete_waiting_answer(&mut self, context: &mut Context<'_>, leg: LegId) {
         let Some(peer) = self.peer_of(leg) else { return };
         let late = self.offer.is_some_and(|offer| offer.late && offer.from == leg)
-            || self.leg(peer).is_some_and(|peer| peer.status == LegStatus::Answered);
+            || self.leg(peer).is_some_and(|peer| peer.status == LegStatus::Answered && peer.role == LegRole::Callee);
         if late {
             context.order(Order::Acknowledge { leg: peer, body: None });
         }

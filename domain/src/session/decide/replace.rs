@@ -29,18 +29,17 @@ impl Session {
         let (leg, replaced, late) = (asked.leg, asked.replaces, asked.late_offer);
         self.record(context, SessionEvent::ReplacementAsked(asked));
         self.hear(leg, request);
+        if self.rings(replaced) {
+            let picked_up = self.pick_up(context, leg, replaced, request);
+            return picked_up.unwrap_or_else(|refusal| self.refuse_newcomer(context, leg, refusal));
+        }
         let ready = self.may_replace(replaced, early_only, request).and_then(|remaining| {
             let body = self.offer_body(context, leg, remaining, late);
             body.map(|body| (remaining, body)).map_err(|fault| (fault.status(), "its media cannot be relayed"))
         });
         let (remaining, body) = match ready {
             Ok(ready) => ready,
-            Err((status, reason)) => {
-                let refused = ReplacementRefused { leg, status, reason: reason.into() };
-                self.record(context, SessionEvent::ReplacementRefused(refused));
-                context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body: None });
-                return self.let_newcomer_go(context, leg, ReleaseCause::Refused);
-            }
+            Err(refusal) => return self.refuse_newcomer(context, leg, refusal),
         };
         let change = if late { OfferChange::Late } else { OfferChange::Media };
         self.record(context, SessionEvent::OfferMade(OfferMade { leg, change }));
@@ -48,6 +47,13 @@ impl Session {
         let (asked_by, by_update, cancelled, ours) = (None, false, false, false);
         self.offer = Some(PendingOffer { from: leg, to: remaining, late, asked_by, by_update, cancelled, ours });
         context.order(Order::Reinvite { leg: remaining, body });
+    }
+
+    fn refuse_newcomer(&mut self, context: &mut Context<'_>, leg: LegId, (status, reason): Refusal) {
+        let refused = ReplacementRefused { leg, status, reason: reason.into() };
+        self.record(context, SessionEvent::ReplacementRefused(refused));
+        context.order(Order::Answer { leg, status, headers: SessionHeaders::default(), body: None });
+        self.let_newcomer_go(context, leg, ReleaseCause::Refused);
     }
 
     /// The other party, where the place of this leg can be taken.

@@ -155,6 +155,19 @@ impl Challenge {
         let lines = response.headers().filter(|header| header.name == asker.challenge()).take(MAX_CHALLENGES);
         lines.filter_map(|header| Self::parse(asker, header.value).ok()).collect()
     }
+
+    /// As [`Challenge::of`], but of both headers: a proxy that forked gives every challenge it heard in one response
+    /// (RFC 3261 §16.7 step 7, §22.3).
+    pub fn all_of(response: &Message) -> Vec<Self> {
+        if !matches!(response.status(), Some(401 | 407)) {
+            return Vec::new();
+        }
+        let asked = response.headers().filter_map(|header| {
+            let asker = [Asker::Server, Asker::Proxy].into_iter().find(|asker| asker.challenge() == header.name)?;
+            Some((asker, header.value))
+        });
+        asked.take(MAX_CHALLENGES).filter_map(|(asker, value)| Self::parse(asker, value).ok()).collect()
+    }
 }
 
 fn qop_of(value: &str) -> Qop {

@@ -26,7 +26,7 @@ pub enum GaveUp {
 }
 
 /// The client's side of authentication with one peer. It outlives requests: a nonce serves until the peer refuses it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Session {
     challenge: Option<Challenge>,
     /// How often the nonce was used.
@@ -76,6 +76,11 @@ impl Session {
         }
         self.challenge = Some(challenge.clone());
         self.credentials(login, method, uri, cnonce).ok_or(GaveUp::NothingKnown)
+    }
+
+    /// The request at hand goes again for another reason than this session's challenge. The header for it.
+    pub fn again(&mut self, login: &Login<'_>, method: &str, uri: &str, cnonce: u64) -> Option<(HeaderName, String)> {
+        self.credentials(login, method, uri, cnonce)
     }
 
     /// Forgets the nonce: the next request goes without credentials.

@@ -65,7 +65,9 @@ impl Endpoint {
             if let (Some(tag), Some((_, ack))) = (fork.remote_tag.take(), fork.acked.pop()) {
                 kept.lost.push(LostFork { tag, event, ack });
             }
-            **fork = Dialog { local_cseq: cseq, branches, transactions, ..*kept };
+            // Counts of nonces go on as numbers do.
+            let login = fork.login.take();
+            **fork = Dialog { local_cseq: cseq, branches, transactions, login, ..*kept };
         }
     }
 

@@ -25,7 +25,7 @@ impl Endpoint {
 }
 
 /// The path of a request that its own would have to cut to pieces; nothing where it stays there.
-fn detour(flow: Flow, large_by_tcp: Option<SocketAddr>, length: usize) -> Option<Flow> {
+pub(super) fn detour(flow: Flow, large_by_tcp: Option<SocketAddr>, length: usize) -> Option<Flow> {
     let local = large_by_tcp.filter(|_| flow.transport == Transport::Udp && length > LONGEST_DATAGRAM)?;
     Some(Flow { transport: Transport::Tcp, local, ..flow })
 }

@@ -5,7 +5,7 @@ use super::Endpoint;
 use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, DialogState};
 use crate::sip::session_timer::{SessionIntervals, TIMER};
 use crate::sip::wire::{HeaderName, Message, Method, NameAddr, Rport, WriteError, Writer};
 use bytes::Bytes;
@@ -68,7 +68,8 @@ impl Endpoint {
         let (uri, routes) = request_target(dialog);
         let mut writer = Writer::request(&parts.method, uri);
         let Dialog { leg, flow, .. } = *dialog;
-        write_via(&mut writer, leg, path, parts.branch);
+        let (sent_by, branch) = (sent_by(path), parts.branch);
+        write_via(&mut writer, &sent_by, leg, branch);
         for route in routes {
             writer.header(HeaderName::Route, &route);
         }
@@ -81,11 +82,9 @@ impl Endpoint {
         if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
-        match parts.method {
-            // An INVITE says more.
-            Method::Invite | Method::Ack => {}
-            // RFC 4028 §7.1: every request but ACK.
-            _ => drop(writer.header(HeaderName::Supported, TIMER)),
+        // RFC 4028 §7.1: every request of a call but ACK; an INVITE says more.
+        if dialog.state != DialogState::Over && !matches!(parts.method, Method::Invite | Method::Ack) {
+            writer.header(HeaderName::Supported, TIMER);
         }
         self.write_session_timer(&mut writer, dialog, &parts.method);
         writer.header(HeaderName::UserAgent, &self.settings.software);
@@ -184,15 +183,14 @@ pub(super) fn write_sibling(invite: &Message, method: &Method, to: Option<&Messa
     Ok(writer.finish()?)
 }
 
+/// Our Via; `sent_by` is how it begins.
+pub(super) fn write_via(writer: &mut Writer, sent_by: &str, leg: LegId, branch: u32) {
+    writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
+}
+
 /// How our Via begins on a path.
 pub(super) fn sent_by(path: Flow) -> String {
     format!("SIP/2.0/{} {}", path.transport.via_name(), path.local)
-}
-
-/// The Via of a request of ours.
-pub(super) fn write_via(writer: &mut Writer, leg: LegId, path: Flow, branch: u32) {
-    let sent_by = sent_by(path);
-    writer.header_fmt(HeaderName::Via, format_args!("{sent_by};branch={COOKIE}{leg}-{branch:x};rport"));
 }
 
 /// Our Contact on a leg. Its user part is the leg: opaque to the peer.
@@ -208,7 +206,7 @@ pub(super) fn read_branch(branch: &str) -> Option<(LegId, u32)> {
 
 /// Request URI and Route values (RFC 3261 §12.2.1.1): a first route without `lr` is a strict router, which gets the
 /// request URI while the target becomes the last route.
-fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
+pub(super) fn request_target(dialog: &Dialog) -> (&str, Vec<Cow<'_, str>>) {
     let routes = dialog.routes.iter().map(|route| Cow::Borrowed(&**route));
     let strict = dialog.routes.first().and_then(|route| {
         let route = NameAddr::parse(route).ok()?;

@@ -8,10 +8,12 @@ mod content;
 mod flows;
 mod forks;
 mod large;
+mod login;
 mod message;
 mod notify;
 mod options;
 mod orders;
+mod outside;
 mod prack;
 mod refer;
 mod relay;
@@ -24,10 +26,12 @@ mod timers;
 mod update;
 
 pub use content::content_refusal;
+pub use login::{Login, Proof};
 pub use message::{ALLOW, Body, BuildError, SessionHeaders};
 pub use notify::Subscription;
 pub use options::RELIABLE;
 pub use orders::InvitePlan;
+pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
 use super::dialog::{Dialog, DialogState, Sent};
@@ -68,6 +72,8 @@ pub enum Fact {
     Accepted(Message),
     /// A final response of 300 to 699 to our INVITE; its ACK is on its way.
     Refused(Message),
+    /// The peer asked who we are (401, 407) with a request of ours; the request goes again, or is refused.
+    Challenged(Proof),
     /// Nothing came to our INVITE, or no final response to our CANCEL.
     Unanswered,
     /// The far end has rung long enough.
@@ -116,6 +122,8 @@ pub enum Fact {
     Expired,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
+    /// What came of a request outside any dialog ([`Endpoint::ask`]).
+    Concluded(Box<Outcome>),
     /// The leg's last transaction ended: nothing about it remains.
     Forgotten,
 }
@@ -169,8 +177,12 @@ pub enum Stateless {
     Unreadable,
     /// Empty lines: a keep-alive.
     KeepAlive,
-    /// A REGISTER that came again, or its answer that went again.
+    /// A REGISTER or its answer, of others or of our own, that came or went again.
     RegisterRepeat,
+    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
+    Ping,
+    /// What came to it.
+    PingAnswered,
 }
 
 /// What came out of the endpoint.
@@ -281,6 +293,12 @@ struct ClientTransaction {
     refresh: bool,
     /// The request of another leg that this one was sent for.
     asked_by: Option<TransactionId>,
+    /// How often the request was sent again with credentials.
+    proofs: u8,
+    /// It was sent again with credentials: its end is nobody's.
+    superseded: bool,
+    /// It belongs to no dialog: what comes of it is told as [`Fact::Concluded`].
+    outside: bool,
 }
 
 impl ClientTransaction {
@@ -288,6 +306,11 @@ impl ClientTransaction {
     /// absorbs repeats.
     fn forget_request(&mut self) {
         self.last.bytes = Bytes::new();
+    }
+
+    /// Whether nothing more can come to the INVITE that it carries.
+    fn ends_invite(&self) -> bool {
+        self.method == Method::Invite && !self.superseded
     }
 }
 
@@ -412,9 +435,7 @@ impl Endpoint {
         if let Some(transaction) = self.clients.remove(&id) {
             self.client_keys.remove(&transaction.key);
             self.flows.leave(transaction.last.flow, FlowUser::Client(id));
-            if let Some(dialog) =
-                self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.method == Method::Invite)
-            {
+            if let Some(dialog) = self.dialogs.get_mut(&transaction.key.leg).filter(|_| transaction.ends_invite()) {
                 // Without it no fork's 2xx is matched any more.
                 dialog.lost = Vec::new();
             }

@@ -6,19 +6,17 @@ use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
 use super::session_timer::with_timer;
 use super::{
-    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Outgoing, Output,
+    Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Login, Outgoing, Output,
     ServerMachine, SessionHeaders,
 };
 use crate::address::Flow;
-use crate::ids::{EventId, LegId};
+use crate::ids::{EventId, LegId, TrunkId};
 use crate::ports::Mint;
-use crate::sip::dialog::{
-    Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set,
-};
+use crate::sip::dialog::{Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent};
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
-use crate::sip::wire::{HeaderName, Message, Method};
+use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,6 +53,10 @@ pub struct InvitePlan {
     pub takes_reliable: bool,
     /// The offer, if any.
     pub body: Option<Body>,
+    /// The trunk that it leaves by, whose user name and password the exchange puts into `login`.
+    pub trunk: Option<TrunkId>,
+    /// What we answer with where the peer asks who we are.
+    pub login: Option<Box<Login>>,
 }
 
 /// What is particular to one INVITE of ours.
@@ -77,7 +79,7 @@ impl Endpoint {
     ) -> Result<EventId, BuildError> {
         let via = request.top_via().map_err(|_| BuildError::Unanswerable)?;
         let key = server_key(&via, &Method::Invite);
-        let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
+        let dialog = Dialog::of_invite(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
         let identity = invite_identity(&request);
         self.flows.join(dialog.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
@@ -229,6 +231,7 @@ impl Endpoint {
             transactions: 0,
             forks: Vec::new(),
             lost: Vec::new(),
+            login: plan.login,
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
@@ -271,7 +274,8 @@ impl Endpoint {
     pub fn acknowledge(&mut self, mint: &mut dyn Mint, leg: LegId, body: Option<&Body>) {
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         let (cseq, branch) = (dialog.invite_cseq, dialog.next_branch());
-        let headers = SessionHeaders::default();
+        // RFC 3261 §13.2.2.4, §22.1: nobody can challenge an ACK, so it carries what its INVITE did.
+        let headers = dialog.login.as_ref().map_or_else(SessionHeaders::default, |login| login.of_invite());
         let parts = RequestParts { method: Method::Ack, branch, cseq, max_forwards: 70, headers: &headers, body };
         let Some(dialog) = self.dialogs.get(&leg) else { return };
         match self.write_request(dialog, dialog.flow, &parts) {
@@ -318,6 +322,13 @@ impl Endpoint {
             }
             Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),
         }
+    }
+
+    /// Whether nothing at all came to the INVITE of ours that waits for its final response.
+    pub fn heard_nothing(&self, leg: LegId) -> bool {
+        let asked = self.dialogs.get(&leg).and_then(|dialog| dialog.outgoing.as_ref());
+        let calling = ClientMachine::Invite(client_invite::State::Calling);
+        asked.and_then(|invite| self.clients.get(&invite.transaction)).is_some_and(|client| client.machine == calling)
     }
 
     /// Ends a confirmed dialog. While our 2xx waits for its ACK the BYE waits too (RFC 3261 §15).
@@ -382,8 +393,9 @@ impl Endpoint {
         leg: LegId,
         parts: &RequestParts<'_>,
     ) -> Option<TransactionId> {
+        let proven = self.with_credentials(mint, leg, parts);
         let dialog = self.dialogs.get(&leg)?;
-        match self.write_fitting(dialog, parts) {
+        match self.write_fitting(dialog, &RequestParts { headers: &proven, method: parts.method.clone(), ..*parts }) {
             Ok((flow, bytes)) => {
                 let sent = Sent { event: mint.event_id(), flow, bytes };
                 Some(self.open_request(now, leg, parts, sent))
@@ -434,6 +446,9 @@ impl Endpoint {
             fork: false,
             refresh: false,
             asked_by: None,
+            proofs: 0,
+            superseded: false,
+            outside: false,
         };
         self.clients.insert(id, Box::new(transaction));
         if let Some(dialog) = self.dialogs.get_mut(&key.leg) {
@@ -449,44 +464,4 @@ impl Endpoint {
         let Sent { event, flow, bytes } = sent.clone();
         self.outputs.push_back(Output::Send(Outgoing { event, leg, flow, bytes, method, status, cseq }));
     }
-}
-
-/// RFC 3261 §12.1.1.
-fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
-    let from = request.from().ok()?;
-    let routes = route_set(request, false);
-    // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
-    let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
-    let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
-    Some(Dialog {
-        leg,
-        role: Role::Uas,
-        state: DialogState::Early,
-        call_id: request.call_id().ok()?.into(),
-        local: request.header(HeaderName::To)?.into(),
-        remote: request.header(HeaderName::From)?.into(),
-        remote_tag: from.tag().map(Box::from),
-        flow: next_hop(flow, &routes, &target),
-        keeps_flow: false,
-        large_by_tcp: None,
-        target,
-        routes,
-        local_cseq: 0,
-        remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
-        branches: 0,
-        incoming: None,
-        outgoing: None,
-        waiting: Vec::new(),
-        updating: None,
-        invite_cseq: 0,
-        answer: None,
-        acked: Vec::new(),
-        ack_heard: None,
-        bye_wanted: false,
-        subscription: None,
-        timer: SessionTimer::default(),
-        transactions: 0,
-        forks: Vec::new(),
-        lost: Vec::new(),
-    })
 }

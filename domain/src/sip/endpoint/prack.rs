@@ -114,6 +114,8 @@ impl Endpoint {
         let mut fork = Dialog::clone(dialog);
         fork.turn_to(tag);
         let parts = RequestParts { method: Method::Prack, branch, cseq, max_forwards: 70, headers: &headers, body };
+        let proven = self.with_credentials_to(mint, leg, &fork, &parts);
+        let parts = RequestParts { headers: &proven, ..parts };
         match self.write_fitting(&fork, &parts) {
             Ok((flow, bytes)) => {
                 let sent = Sent { event: mint.event_id(), flow, bytes };

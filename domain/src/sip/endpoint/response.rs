@@ -91,7 +91,6 @@ impl Endpoint {
     ) {
         let Some(leg) = self.clients.get(&id).map(|client| client.key.leg) else { return };
         let status = response.status().unwrap_or(0);
-        let asked = self.asked_too_little(id, status);
         let event = self.record(mint, leg, flow, response.clone());
         if status >= 200
             && let Some(client) = self.clients.get_mut(&id)
@@ -100,6 +99,13 @@ impl Endpoint {
             if Class::of(status) == Class::Success {
                 client.forget_request();
             }
+        }
+        if Class::of(status) == Class::Failure
+            && let Some(again) = self.other_request(mint, id, &response)
+        {
+            self.acknowledge_refusal(mint, id, &response);
+            self.step_client_invite(now, id, client_invite::Input::Response(Class::Failure));
+            return self.ask_again(now, id, again);
         }
         let early = self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Early);
         if let Some(dialog) = self.dialogs.get_mut(&leg)
@@ -112,9 +118,6 @@ impl Endpoint {
         }
         if Class::of(status) == Class::Failure {
             self.acknowledge_refusal(mint, id, &response);
-            if asked.is_some_and(|asked| self.ask_for_longer(now, mint, id, asked, &response)) {
-                return self.step_client_invite(now, id, client_invite::Input::Response(Class::Failure));
-            }
         }
         self.settle_invite(leg, status, early);
         self.step_client_invite(now, id, client_invite::Input::Response(Class::of(status)));
@@ -176,18 +179,26 @@ impl Endpoint {
         let status = response.status().unwrap_or(0);
         let Some(client) = self.clients.get(&id) else { return };
         let (leg, asked_by, refresh) = (client.key.leg, client.asked_by, client.refresh);
-        let asked = self.asked_too_little(id, status);
-        match state {
+        let again = match state {
             client_other::State::Trying | client_other::State::Proceeding => {
                 let event = self.record(mint, leg, flow, response.clone());
+                let again = self.other_request(mint, id, &response);
                 if status >= 200
                     && let Some(client) = self.clients.get_mut(&id)
                 {
                     client.final_event = Some(event);
                     client.forget_request();
                 }
+                again
             }
             client_other::State::Completed | client_other::State::Terminated => return self.absorb_final(id),
+        };
+        if let Some(again) = again {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.superseded = true;
+            }
+            self.step_client_other(now, mint, id, client_other::Input::Response(Class::Failure));
+            return self.ask_again(now, id, again);
         }
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
@@ -201,11 +212,11 @@ impl Endpoint {
             Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
             _ => {}
         }
-        if asked.is_some_and(|asked| self.ask_for_longer(now, mint, id, asked, &response)) {
-            return;
-        }
         if refresh && status >= 200 {
             self.refresh_answered(leg, status);
+        }
+        if status >= 200 {
+            self.conclude(id, Some(response.clone()));
         }
         if let Some(asked_by) = asked_by.filter(|_| status >= 200) {
             self.learned(leg, Fact::Responded(asked_by, Some(response)));
@@ -259,14 +270,15 @@ impl Endpoint {
     ) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
-        let (leg, method, fork, asked_by) = (client.key.leg, client.method.clone(), client.fork, client.asked_by);
-        let refresh = client.refresh;
+        let (leg, method, asked_by) = (client.key.leg, client.method.clone(), client.asked_by);
+        let (fork, refresh) = (client.fork || client.superseded, client.refresh);
         let (next, actions) = client_other::step(state, input);
         client.machine = ClientMachine::Other(next);
         for action in actions {
             match action {
                 Action::Inform if next == client_other::State::Completed && !fork => self.other_finished(leg, &method),
                 Action::InformTimeout if !fork => {
+                    self.conclude(id, None);
                     if method == Method::Prack {
                         self.prack_refused(leg, 408);
                     }

@@ -2,22 +2,25 @@
 //! is due to be refreshed, and when it is over. A 422 to a request of ours is followed here, as often as is reasonable: who
 //! ordered the request hears of it only when that is of no use.
 
-use super::message::{RequestParts, write_via};
-use super::{BuildError, ClientKey, Endpoint, Fact, SessionHeaders};
-use crate::address::Flow;
+use super::login::Again;
+use super::message::RequestParts;
+use super::{Endpoint, Fact, SessionHeaders};
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::sip::dialog::{Cancelling, Dialog, DialogState, Sent};
-use crate::sip::session_timer::{self, Granted, TIMER, Terms};
+use crate::sip::dialog::{Dialog, DialogState};
+use crate::sip::session_timer::{self, Granted, Interval, TIMER, Terms};
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::wire::{HeaderName, Message, Method, Writer};
 use crate::time::Moment;
-use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
 
 /// How often one request is sent again after a 422.
 const MAX_RETRIES: u8 = 3;
+
+/// What differs in it then: the nonce's count goes on (RFC 7616 §3.4.5).
+const CHANGES: [HeaderName; 4] =
+    [HeaderName::SessionExpires, HeaderName::MinSe, HeaderName::Authorization, HeaderName::ProxyAuthorization];
 
 impl Endpoint {
     /// The status that refuses a request for the interval it asks for.
@@ -44,19 +47,8 @@ impl Endpoint {
         if !says {
             return;
         }
-        let (interval, min_se) = session_timer::asks(dialog.timer, self.settings.intervals);
-        if let Some(interval) = interval {
-            let seconds = interval.seconds;
-            match interval.refresher {
-                Some(by) => {
-                    let by = by.as_str();
-                    writer.header_fmt(HeaderName::SessionExpires, format_args!("{seconds};refresher={by}"))
-                }
-                None => writer.header_fmt(HeaderName::SessionExpires, format_args!("{seconds}")),
-            };
-        }
-        if let Some(min_se) = min_se {
-            writer.header_fmt(HeaderName::MinSe, format_args!("{min_se}"));
+        for (name, value) in self::says(session_timer::asks(dialog.timer, self.settings.intervals)) {
+            writer.header(name, &value);
         }
     }
 
@@ -82,6 +74,7 @@ impl Endpoint {
         let confirmed = |dialog: &&mut Box<Dialog>| dialog.state == DialogState::Confirmed && !dialog.timer.over;
         let Some(dialog) = self.dialogs.get_mut(&leg).filter(confirmed) else { return };
         let before = std::mem::replace(&mut dialog.timer.terms, terms);
+        dialog.timer.retries = 0;
         dialog.timer.ends = now + terms.map_or(Duration::ZERO, |terms| Duration::from_secs(u64::from(terms.interval)));
         for (timer, after) in [
             (LegTimer::Refresh, terms.and_then(Terms::refresh_after)),
@@ -157,101 +150,48 @@ impl Endpoint {
         }
     }
 
-    /// A request of ours that is answered with 422, before it is forgotten.
-    pub(super) fn asked_too_little(&mut self, id: TransactionId, status: u16) -> Option<Sent> {
-        let client = self.clients.get(&id).filter(|client| matches!(client.method, Method::Invite | Method::Update))?;
-        if status >= 200
-            && status != 422
-            && let Some(dialog) = self.dialogs.get_mut(&client.key.leg)
-        {
-            dialog.timer.retries = 0;
-        }
-        (status == 422).then(|| client.last.clone())
-    }
-
-    /// The request that a 422 answered goes again with the interval that it asks for (§7.3, §7.4); `false` where that is of
-    /// no use, or nobody wants its answer any more.
-    pub(super) fn ask_for_longer(
+    /// What goes in place of a request of ours that was refused: with credentials, or for longer.
+    pub(super) fn other_request(
         &mut self,
-        now: Moment,
         mint: &mut dyn Mint,
         id: TransactionId,
-        asked: Sent,
         response: &Message,
-    ) -> bool {
-        let Ok(request) = Message::scan(asked.bytes) else { return false };
-        let Some(client) = self.clients.get(&id) else { return false };
-        let (leg, method, refresh, asked_by) = (client.key.leg, client.method.clone(), client.refresh, client.asked_by);
-        let Some(dialog) = self.dialogs.get_mut(&leg) else { return false };
-        let invite = method == Method::Invite;
-        let outgoing = dialog.outgoing.as_ref().filter(|outgoing| outgoing.transaction == id);
-        let wanted = !invite || outgoing.is_some_and(|outgoing| outgoing.cancelling == Cancelling::No);
-        let said = session_timer::interval(&request).ok().flatten();
-        let longer = said.and_then(|said| session_timer::longer(response, said.seconds, dialog.timer));
-        let able = wanted && !dialog.timer.over && dialog.timer.retries < MAX_RETRIES;
-        let Some(min_se) = longer.filter(|_| able) else {
-            dialog.timer.retries = 0;
-            return false;
-        };
-        dialog.timer.retries += 1;
-        dialog.timer.min_se = min_se;
-        dialog.local_cseq += 1;
-        let (cseq, branch) = (dialog.local_cseq, dialog.next_branch());
-        if invite {
-            dialog.invite_cseq = cseq;
-        }
-        if invite && dialog.state == DialogState::Early {
-            dialog.begin_anew(&request, asked.flow);
-            self.heard.remove(&leg);
-        }
-        let Ok(bytes) = self.write_again(leg, &request, asked.flow, branch, cseq) else { return false };
-        let sent = Sent { event: mint.event_id(), flow: asked.flow, bytes };
-        let new = self.open_client(now, ClientKey { leg, branch, cancel: false }, method, cseq, sent);
-        if let Some(client) = self.clients.get_mut(&new) {
-            (client.refresh, client.asked_by) = (refresh, asked_by);
-        }
-        if let Some(outgoing) =
-            self.dialogs.get_mut(&leg).and_then(|dialog| dialog.outgoing.as_mut()).filter(|_| invite)
-        {
-            outgoing.transaction = new;
-        }
-        true
+    ) -> Option<Again> {
+        self.answer_challenge(mint, id, response).or_else(|| self.ask_for_longer(mint, id, response))
     }
 
-    /// A request of ours once more, as a new one: all that it said but for its branch, its CSeq and the session's interval.
-    fn write_again(
-        &self,
-        leg: LegId,
-        request: &Message,
-        path: Flow,
-        branch: u32,
-        cseq: u32,
-    ) -> Result<Bytes, BuildError> {
-        let (Some(method), Some(uri)) = (request.method(), request.request_uri()) else {
-            return Err(BuildError::Unanswerable);
+    /// A request that was answered with 422 goes again with the interval that this asks for (§7.3, §7.4); nothing where that
+    /// is of no use, or nobody wants its answer any more.
+    fn ask_for_longer(&mut self, mint: &mut dyn Mint, id: TransactionId, response: &Message) -> Option<Again> {
+        let client = self.clients.get(&id).filter(|client| matches!(client.method, Method::Invite | Method::Update))?;
+        let (leg, invite) = (client.key.leg, client.method == Method::Invite);
+        let status = response.status().filter(|status| *status >= 300)?;
+        let request = Message::scan(client.last.bytes.clone()).ok().filter(|_| status == 422);
+        let wanted = !invite || self.is_wanted(leg);
+        let intervals = self.settings.intervals;
+        let timer = &mut self.dialogs.get_mut(&leg)?.timer;
+        let able = wanted && !timer.over && timer.retries < MAX_RETRIES;
+        let said = request.as_ref().and_then(|request| session_timer::interval(request).ok().flatten());
+        let longer = said.and_then(|said| session_timer::longer(response, said.seconds, *timer));
+        let (Some(request), Some(min_se)) = (request, longer.filter(|_| able)) else {
+            timer.retries = 0;
+            return None;
         };
-        let dialog = self.dialogs.get(&leg).ok_or(BuildError::Unanswerable)?;
-        let mut writer = Writer::request(method, uri);
-        write_via(&mut writer, leg, path, branch);
-        for header in request.headers() {
-            match header.name {
-                HeaderName::Via
-                | HeaderName::SessionExpires
-                | HeaderName::MinSe
-                | HeaderName::ContentType
-                | HeaderName::ContentLength => {}
-                HeaderName::CSeq => {
-                    writer.header_fmt(HeaderName::CSeq, format_args!("{cseq} {}", method.as_str()));
-                }
-                _ => drop(writer.header_raw(header.raw_name, header.value)),
-            }
-        }
-        self.write_session_timer(&mut writer, dialog, method);
-        Ok(match request.header(HeaderName::ContentType) {
-            Some(content_type) => writer.body(content_type, request.body())?,
-            None => writer.finish()?,
-        })
+        timer.retries += 1;
+        timer.min_se = min_se;
+        let says = says(session_timer::asks(*timer, intervals));
+        let headers = [self.credentials_again(mint, leg, &request), says].concat();
+        self.prepare(mint, id, &request, (&CHANGES, &headers))
     }
+}
+
+/// Session-Expires and Min-SE of a request.
+fn says((interval, min_se): (Option<Interval>, Option<u32>)) -> Vec<(HeaderName, String)> {
+    let expires = interval.map(|Interval { seconds, refresher }| {
+        let by = refresher.map_or_else(String::new, |refresher| format!(";refresher={}", refresher.as_str()));
+        (HeaderName::SessionExpires, format!("{seconds}{by}"))
+    });
+    expires.into_iter().chain(min_se.map(|min_se| (HeaderName::MinSe, min_se.to_string()))).collect()
 }
 
 /// What a 2xx says of the session's timer, beside the rest.

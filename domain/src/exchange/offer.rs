@@ -1,0 +1,102 @@
+//! An INVITE outside any dialog becomes a session.
+
+use super::{Exchange, Live, Output, route};
+use crate::address::Flow;
+use crate::codec::personal::Personal;
+use crate::ids::{LegId, SessionId};
+use crate::ports::Mint;
+use crate::routing::{Registered, Request};
+use crate::session::decide::offer::Offer;
+use crate::session::order::Context;
+use crate::sip::wire::{HeaderName, Message, Uri};
+use crate::time::Now;
+
+impl Exchange {
+    /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
+    pub(super) fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
+        if self.draining {
+            return self.endpoint.answer_statelessly(flow, &request, 503);
+        }
+        let role = self.role_of(flow);
+        let (Some(called), Some(mut parties)) = (route::called(&request), route::parties(&request)) else {
+            return self.endpoint.answer_statelessly(flow, &request, 400);
+        };
+        let called = self.called_at_contact(&request).unwrap_or(called);
+        parties.called.clone_from(&called);
+        let identified = match self.identify(now, mint, role, flow, &request) {
+            Ok(identified) => identified,
+            Err((status, headers)) => {
+                return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
+            }
+        };
+        if request.has(HeaderName::Replaces) {
+            return self.replace(now, mint, flow, &request, &identified);
+        }
+        let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let mut routed = match route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked) {
+            Ok(routed) => routed,
+            Err(status) => return self.endpoint.answer_statelessly(flow, &request, status),
+        };
+        if let (Some(instead), Ok(chosen)) = (&self.instead, &mut routed.route) {
+            chosen.targets = Personal::Known(instead.clone());
+        }
+        let Some(key) = mint.seal_key(routed.account) else {
+            return self.endpoint.answer_statelessly(flow, &request, 503);
+        };
+        // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
+        let of_user = identified.domain.as_ref().map(|(id, _)| *id);
+        let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
+        let domain = own.unwrap_or_else(|| self.domain(flow));
+        let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
+        let leg = LegId::from_bits(mint.bits());
+        let id = SessionId::from_bits(mint.wide_bits());
+        if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
+            return self.endpoint.answer_statelessly(flow, &request, 400);
+        }
+        if !self.registrar.bindings.on_flow(&flow).is_empty() {
+            self.endpoint.keep_flow(leg, flow);
+        }
+        if let Some(login) = routed.trunk.and_then(|trunk| self.login_of(trunk)) {
+            self.endpoint.give_login(leg, login);
+        }
+        let mut live = Live::new(id, self.settings.node, key);
+        live.legs = 1;
+        self.sessions.insert(id, Box::new(live));
+        self.live_sessions += 1;
+        self.legs.insert(leg, id);
+        let offer = Offer {
+            leg,
+            account: routed.account,
+            edge: role,
+            trunk: routed.trunk,
+            user: identified.user,
+            domain: of_user,
+            media_source: routed.media_source,
+            parties,
+            identity,
+            route: routed.route,
+        };
+        self.begin_session(now, mint, id, offer, &request);
+    }
+
+    /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.
+    pub(super) fn begin_session(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        id: SessionId,
+        offer: Offer,
+        request: &Message,
+    ) {
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        if let Some(Output::Received(incoming)) = self.endpoint.poll() {
+            live.received(&mut self.desk, now.wall, incoming);
+        }
+        let mut context = Context::new(now, mint);
+        live.session.on_offer(&mut context, offer, request);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
+    }
+}
