@@ -3,6 +3,7 @@
 
 use domain::address::{EdgeRole, Transport};
 use domain::sip::digest::Algorithm;
+use domain::sip::session_timer::{LONGEST_MIN_SE, SHORTEST, SessionIntervals};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,12 @@ pub struct Sip {
     /// Least milliseconds between two readings of the sockets, 0 to 100: what arrives meanwhile shares one turn and one
     /// commit. Higher saves processor time and costs latency. After a rest the first message is read at once.
     pub gather_ms: u64,
+    /// Seconds within which a call is refreshed on each leg, or over (RFC 4028): 90 to 86400, or 0 for no timers but those
+    /// that peers ask for.
+    pub session_expires_s: u32,
+    /// The least seconds that a peer may ask for, 90 to 86400; a shorter time is refused with 422. Not above
+    /// `session_expires_s`, unless that is 0.
+    pub min_se_s: u32,
     /// What users are asked to prove their passwords by, the first choice first: `SHA-256`, `SHA-512-256`, `MD5`. Many
     /// phones speak MD5 alone, and some of them only if it stands first.
     pub digest: Vec<String>,
@@ -158,10 +165,13 @@ impl Default for Sip {
             at(5070, EdgeRole::Public, Transport::Tcp),
         ];
         let digest = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| algorithm.token().to_owned()).to_vec();
+        let SessionIntervals { wanted: session_expires_s, min: min_se_s } = SessionIntervals::default();
         Self {
             domain: None,
             t1_ms: 500,
             gather_ms: 20,
+            session_expires_s,
+            min_se_s,
             digest,
             listeners,
             tcp: Tcp::default(),
@@ -259,6 +269,7 @@ impl Config {
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
         }
+        self.sip.intervals()?;
         if !(1..=1_024).contains(&self.log.segment_mib) {
             return wrong("log.segment_mib", "must be 1 to 1024");
         }
@@ -283,6 +294,26 @@ impl Config {
 }
 
 impl Sip {
+    /// What we want of session timers.
+    ///
+    /// # Errors
+    /// One is out of range, or the shortest longer than what we ask for.
+    pub fn intervals(&self) -> Result<SessionIntervals, ConfigError> {
+        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
+        let range = SHORTEST..=LONGEST_MIN_SE;
+        let (wanted, min) = (self.session_expires_s, self.min_se_s);
+        if wanted != 0 && !range.contains(&wanted) {
+            return wrong(
+                "sip.session_expires_s",
+                "must be 90 to 86400 (RFC 4028 allows no less), or 0 to ask for no timers",
+            );
+        }
+        if !range.contains(&min) || wanted != 0 && min > wanted {
+            return wrong("sip.min_se_s", "must be 90 to 86400, and not above sip.session_expires_s");
+        }
+        Ok(SessionIntervals { wanted, min })
+    }
+
     /// The algorithms that users are asked for.
     ///
     /// # Errors
@@ -342,6 +373,12 @@ mod tests {
     }
 
     #[test]
+    fn no_session_timers_may_be_wanted_and_peers_still_have_a_shortest_one() {
+        let config = read("[sip]\nsession_expires_s = 0\nmin_se_s = 600").unwrap();
+        assert_eq!(config.sip.intervals().unwrap(), SessionIntervals { wanted: 0, min: 600 });
+    }
+
+    #[test]
     fn a_misspelt_setting_is_named() {
         let error = read("[http]\nlisen = \"127.0.0.1:1\"").unwrap_err().to_string();
         assert!(error.contains("lisen"), "{error}");
@@ -370,6 +407,11 @@ mod tests {
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
+            ("[sip]\nsession_expires_s = 89", "sip.session_expires_s"),
+            ("[sip]\nsession_expires_s = 86401", "sip.session_expires_s"),
+            ("[sip]\nmin_se_s = 89", "sip.min_se_s"),
+            ("[sip]\nmin_se_s = 1801", "sip.min_se_s"),
+            ("[sip]\nsession_expires_s = 0\nmin_se_s = 86401", "sip.min_se_s"),
             ("[sip]\ndigest = []", "sip.digest"),
             ("[sip]\ndigest = [\"MD5\", \"md5\"]", "sip.digest"),
             ("[sip]\ndigest = [\"SHA-1\"]", "sip.digest"),

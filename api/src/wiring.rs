@@ -349,6 +349,7 @@ fn exchange_settings(
             timers: TimerValues { t1, t2: t1 * 8, t4: t1 * 10 },
             software: concat!("Strowger/", env!("CARGO_PKG_VERSION")).into(),
             tag_secret,
+            intervals: config.sip.intervals()?,
         },
         node: node.number,
         epoch: node.epoch,

@@ -13,6 +13,7 @@ use domain::media::{MediaOrder, MediaReport, PathId, PortPair, PortSource, SideS
 use domain::ports::Mint;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
+use domain::sip::session_timer::SessionIntervals;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{HeaderName, Message};
 use domain::time::{Moment, Now, WallTime};
@@ -100,7 +101,12 @@ impl Bench {
             epoch: 1,
             algorithms: domain::sip::digest::Algorithm::ALL.to_vec(),
             secret: SealKey::from_bytes([9; 32]),
-            endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
+            endpoint: EndpointSettings {
+                timers: TimerValues::default(),
+                software: "Strowger".into(),
+                tag_secret: 7,
+                intervals: SessionIntervals::default(),
+            },
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),

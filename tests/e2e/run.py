@@ -23,6 +23,7 @@ from harness import exchange, processes, sipp  # noqa: E402
 import asking  # noqa: E402
 import digits  # noqa: E402
 import tcp_peer  # noqa: E402
+import timers  # noqa: E402
 import transfers  # noqa: E402
 import wire  # noqa: E402
 
@@ -30,6 +31,8 @@ import wire  # noqa: E402
 T1_MS = 50
 # SIPp speaks MD5 alone, and reads the first challenge only.
 SETTINGS = f'[sip]\nt1_ms = {T1_MS}\ndigest = ["MD5"]\n'
+# No session timer is shorter (RFC 4028): the exchange refreshes after 45 s, and gives up after 60 s who does not.
+SHORT_TIMERS = "session_expires_s = 90\n"
 GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
@@ -47,9 +50,9 @@ MARKS = {
 class Case:
     """One case. `callees` maps a place (callee, carrier_a …) to its scenario, or to a part of tcp_peer. The roles in `plain` run without SIPp's own
     repeats and its recognition of repeats; `doubled` sends everything of the caller's twice; those in `tcp` speak TCP;
-    `sees` judges the legs; `key` is the password of a caller that is a user. `first` is a call that stands before the caller's
-    begins: its scenario, what it dials, what its phone (`consult`) has seen when it stands, and whose dialog the caller's scenario
-    names, where not that phone's."""
+    `sees` judges the legs; `key` is the password of a caller that is a user; `seconds` is what it may take. `first` is a call that
+    stands before the caller's begins: its scenario, what it dials, what its phone (`consult`) has seen when it stands, and whose
+    dialog the caller's scenario names, where not that phone's."""
 
     name: str
     caller: str
@@ -62,6 +65,7 @@ class Case:
     tcp: tuple = ()
     key: str = USERS["alice"]
     first: tuple = ()
+    seconds: int = 15
 
     def transport(self, role):
         """What a role speaks."""
@@ -141,6 +145,12 @@ def one_dialog(legs):
     return [] if len(tags) == 1 else [f"the caller saw {len(tags)} To tags, one is owed"]
 
 
+def refreshes_say_nothing_new(legs):
+    """What the exchange tells a peer by re-INVITE is what it told it before, byte for byte."""
+    told = {message.body for message in legs["callee"] if not message.sent and message.method == "INVITE" and message.is_request}
+    return [] if len(told) == 1 else [f"the callee was told {len(told)} kinds of SDP, one is owed"]
+
+
 def loser_hung_up(legs):
     """Both answers were acknowledged and both dialogs ended; the caller saw one."""
     ended = [message.tag("to")[-1] for message in legs["callee"] if not message.sent and message.method == "BYE"]
@@ -181,6 +191,7 @@ CASES = (
     Case("183 repeated until its PRACK, the 200 held", "lost_prack.caller.xml", {"callee": "answers_early.callee.xml"},
          plain=("caller",), sees=repeats_provisional),
     Case("TCP: PRACK on both legs", "prack_both.caller.xml", {"callee": "prack.callee.xml"}, ANSWERED_BY_TCP, tcp=BOTH),
+    Case("session timers too short on both legs", "timer_too_short.caller.xml", {"callee": "timer_too_short.callee.xml"}),
     Case("MESSAGE by the caller", "message.caller.xml", {"callee": "message.callee.xml"}),
     Case("forked 18x", "forked.caller.xml", {"callee": "forked.callee.xml"}, sees=one_dialog),
     Case("two 200s", "two_answers.caller.xml", {"callee": "two_answers.callee.xml"}, sees=loser_hung_up),
@@ -235,23 +246,32 @@ CASES = (
     *transfers.cases(Case, ANSWERED_BY_TCP, ANSWERED),
 )
 
+# Cases that wait for most of a minute: each has an exchange of its own, and runs beside the others.
+SLOW = (
+    Case("session timers refreshed by the exchange", "timer_refreshed.caller.xml", {"callee": "timer_refreshed.callee.xml"},
+         sees=refreshes_say_nothing_new, seconds=75),
+    Case("a session timer expires", "timer_expires.caller.xml", {"callee": "timer_expires.callee.xml"},
+         sees=refreshes_say_nothing_new, seconds=90),
+)
+
 
 class Stage:
-    """The exchange, its provisioning, and the ports of all peers."""
+    """The exchange, its provisioning, and the ports of all peers: two hundred from `start` on."""
 
-    def __init__(self, folder, binary):
+    def __init__(self, folder, binary, start, settings=SETTINGS):
         self.folder = folder
-        start = 15060
+        os.makedirs(folder, exist_ok=True)
+        self.media, self.media_of_peers = range(start + 100, start + 150), start + 150
+        http = start + 90
         self.ports = {}
         for name in ("carrier", "public", "caller", "pbx", "stranger", "other", "consult", "callee", "target", "carrier_a", "carrier_b",
                      "carrier_c"):
             self.ports[name] = start = processes.free_port(start + 2)
-        self.media = range(20000, 21000)
         self.doubler = Doubler(self.ports["carrier"])
         self.doubler.start()
         self.exchange = exchange.Exchange(
-            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(18180),
-            f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], SETTINGS, binary)
+            os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(http),
+            f"{self.media.start}-{self.media.stop - 1}", self.ports["public"], settings, binary)
         self.provision()
         addresses = [f"127.0.0.1:{self.ports[name]}" for name in ("carrier", "public")]
         self.world = wire.World(tuple(addresses), self.media)
@@ -303,12 +323,12 @@ class Stage:
         if role == "consult":
             dialled = case.first[1]
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = transfers.expand(file.read(), asking)
+            text = transfers.expand(file.read(), asking, timers)
         path = os.path.join(folder, f"{role}.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-recv_timeout", "8000", "-trace_msg", "-message_file",
-                 os.path.join(folder, f"{role}.messages"), *asking.KEYS, *keys]
+        extra = ["-m", "1", "-mp", str(media), "-s", dialled, "-key", "domain", DOMAIN, "-recv_timeout", str(max(8000, 900 * case.seconds)),
+                 "-trace_msg", "-message_file", os.path.join(folder, f"{role}.messages"), *asking.KEYS, *keys]
         if role in case.plain:
             extra.append("-nr")
         if role in case.tcp:
@@ -344,18 +364,18 @@ def run_case(stage, case, patience):
     """Runs one case; returns what is wrong with it."""
     folder = os.path.join(stage.folder, re.sub(r"\W+", "-", case.name))
     os.makedirs(folder)
-    phones, wrong, media, keys = {}, [], 46000, ()
+    phones, wrong, media, keys = {}, [], stage.media_of_peers, ()
     try:
         for role, scenario in case.callees.items():
-            media += 100
+            media += 10
             phones[role] = stage.phone(case, folder, role, scenario, media)
             sipp.wait_listening(stage.ports[role], phones[role].process, f"SIPp as {role}", case.transport(role))
         if case.first:
-            phones["consult"] = stage.phone(case, folder, "consult", case.first[0], 47000)
+            phones["consult"] = stage.phone(case, folder, "consult", case.first[0], media + 10)
             whose = "".join(case.first[3:]) or "consult"
             keys = transfers.dialog(os.path.join(folder, f"{whose}.messages"), case.first[2])
-        phones["caller"] = stage.phone(case, folder, "caller", case.caller, 46000, keys)
-        end = time.monotonic() + 15
+        phones["caller"] = stage.phone(case, folder, "caller", case.caller, stage.media_of_peers, keys)
+        end = time.monotonic() + case.seconds
         for role in ("caller", *(role for role in phones if role != "caller")):
             status = phones[role].wait(max(1.0, end - time.monotonic()))
             if status is None:
@@ -395,9 +415,57 @@ def judge(stage, case, legs):
     return wrong
 
 
-def chosen(names):
+def chosen(cases, names):
     """The cases asked for."""
-    return [case for case in CASES if not names or any(name.lower() in case.name.lower() for name in names)]
+    return [case for case in cases if not names or any(name.lower() in case.name.lower() for name in names)]
+
+
+class Judge:
+    """Runs cases and counts: one line each, whichever thread it is in."""
+
+    def __init__(self, patience):
+        self.patience, self.lock = patience, threading.Lock()
+        self.passed = self.failed = 0
+
+    def run(self, stage, case):
+        """One case."""
+        began = time.monotonic()
+        try:
+            wrong = run_case(stage, case, self.patience)
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            wrong = [f"the case broke off: {error!r}"]
+        with self.lock:
+            self.passed, self.failed = self.passed + (not wrong), self.failed + bool(wrong)
+            print(f"{'FAILED' if wrong else 'ok':6} {case.name} ({time.monotonic() - began:.1f} s)", flush=True)
+            for line in wrong:
+                print(line if line.startswith("    ") else f"       {line}", flush=True)
+
+    def stop(self, stage):
+        """Ends an exchange."""
+        if not stage.exchange.stop():
+            self.failed += 1
+            print("FAILED the exchange did not end after SIGTERM")
+
+
+def run_all(options, folder, judge):
+    """All that were asked for, the slow ones beside the others."""
+    slow = chosen(SLOW, options.names)
+    starts = range(options.ports, options.ports + 200 * (len(slow) + 1), 200)
+    stages = []
+    try:
+        for number, start in enumerate(starts):
+            settings = SETTINGS + (SHORT_TIMERS if number else "")
+            stages.append(Stage(os.path.join(folder, f"stage-{number}"), options.binary, start, settings))
+        beside = [threading.Thread(target=judge.run, args=(stage, case)) for stage, case in zip(stages[1:], slow)]
+        for thread in beside:
+            thread.start()
+        for case in chosen(CASES, options.names):
+            judge.run(stages[0], case)
+        for thread in beside:
+            thread.join()
+    finally:
+        for stage in stages:
+            judge.stop(stage)
 
 
 def main():
@@ -405,32 +473,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="only cases whose names contain one of these")
     parser.add_argument("--binary", help="the exchange's program (target/release/strowger)")
+    parser.add_argument("--ports", type=int, default=15060, help="where free ports are looked for, some hundreds of them")
     parser.add_argument("--patience", type=float, default=64 * T1_MS / 1000 + 10, help="seconds until nothing may remain")
     parser.add_argument("--keep", action="store_true", help="keep the folder with traces")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="strowger-e2e-", dir="/var/tmp")
-    passed = failed = 0
+    judge = Judge(options.patience)
     try:
-        stage = Stage(folder, options.binary)
-        try:
-            for case in chosen(options.names):
-                began = time.monotonic()
-                wrong = run_case(stage, case, options.patience)
-                passed, failed = passed + (not wrong), failed + bool(wrong)
-                print(f"{'FAILED' if wrong else 'ok':6} {case.name} ({time.monotonic() - began:.1f} s)", flush=True)
-                for line in wrong:
-                    print(line if line.startswith("    ") else f"       {line}", flush=True)
-        finally:
-            if not stage.exchange.stop():
-                failed += 1
-                print("FAILED the exchange did not end after SIGTERM")
+        run_all(options, folder, judge)
     finally:
-        if options.keep or failed:
+        if options.keep or judge.failed:
             print(f"traces: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    print(f"{judge.passed} passed, {judge.failed} failed")
+    return 1 if judge.failed or not judge.passed else 0
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ TARGET, TARGET_BY_TEL, FAR_TARGET = "+15550000005", "tel:+1-555-000-0005", "+179
 PATIENCE = 8
 
 
-def expand(text, more):
-    """A scenario file as SIPp's XML, with the parts of one more module."""
+def expand(text, *more):
+    """A scenario file as SIPp's XML, with the parts of more modules."""
     own = {name: part for name, part in globals().items() if callable(part)}
-    return messages.expand(text, {**vars(reliable), **vars(more), **own})
+    others = {name: part for module in (reliable, *more) for name, part in vars(module).items()}
+    return messages.expand(text, {**others, **own})
 
 
 def referring(kind, contact):

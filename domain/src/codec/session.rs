@@ -82,6 +82,7 @@ session_codec! {
     OfferMade,
     OfferAccepted,
     OfferRefused,
+    SessionTimerSet,
     TransferAsked(target),
     TransferRefused,
     ReplacementAsked(parties),

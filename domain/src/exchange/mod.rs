@@ -395,6 +395,7 @@ impl Exchange {
                 self.endpoint.invite(moment, mint, *plan);
             }
             Order::Reinvite { leg, body } => self.endpoint.reinvite(moment, mint, leg, body.as_ref()),
+            Order::Refresh { leg } => self.endpoint.refresh(moment, mint, leg),
             Order::Request(plan) => self.endpoint.request(moment, mint, *plan),
             Order::Respond { transaction, status, headers, body } => {
                 self.endpoint.respond_to(moment, mint, transaction, status, &headers, body.as_ref());

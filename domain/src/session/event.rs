@@ -3,11 +3,13 @@
 mod join;
 mod media;
 mod replace;
+mod timer;
 mod transfer;
 
 pub use join::{Carried, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked};
 pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
 pub use replace::{ReplacementAsked, ReplacementRefused};
+pub use timer::SessionTimerSet;
 pub use transfer::{LegReplaced, TransferAsked, TransferCompleted, TransferFailed, TransferRefused};
 
 use super::mode::Mode;
@@ -58,6 +60,8 @@ pub enum SessionEvent {
     OfferAccepted(OfferAccepted),
     /// The change was refused; the old media stays.
     OfferRefused(OfferRefused),
+    /// A leg's session is over unless it is refreshed in time; by whom, or no more.
+    SessionTimerSet(SessionTimerSet),
     /// A peer asks by REFER that the other party be connected elsewhere.
     TransferAsked(TransferAsked),
     /// It is not done, and why; its REFER is refused.
@@ -445,6 +449,8 @@ pub enum ReleaseCause {
     DialogGone,
     /// Its answer came too late or could not be used.
     Unusable,
+    /// Its session was not refreshed in time (RFC 4028).
+    Expired,
     /// Its peer had the other party transferred, which succeeded.
     Transferred,
     /// Another session has it: joined with a party there, or ended there.

@@ -32,6 +32,11 @@ pub enum Order {
         /// SDP; none asks the peer for an offer.
         body: Option<Body>,
     },
+    /// Refresh a leg's session by UPDATE without SDP.
+    Refresh {
+        /// The leg.
+        leg: LegId,
+    },
     /// Send a request within a leg's dialog, for another leg's.
     Request(Box<RequestPlan>),
     /// Respond to a request other than INVITE that waits.

@@ -39,8 +39,8 @@ pub struct EarlyOffer {
     pub tag: Box<str>,
 }
 
-/// A re-INVITE of our own, which says what is in force to a leg that was told otherwise: nobody asked for it, and nobody
-/// but us asks again when it is answered with 491.
+/// A re-INVITE of our own, which says what is in force to a leg: it was told otherwise, or its session is to be refreshed.
+/// Nobody asked for it, and nobody but us asks again when it is answered with 491.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnOffer {
     /// The leg whose peer's SDP is in force.
@@ -49,6 +49,8 @@ pub struct OwnOffer {
     pub to: LegId,
     /// How often it may still be asked.
     pub tries: u8,
+    /// It says nothing new: the session is to be refreshed.
+    pub refreshes: bool,
 }
 
 impl OwnOffer {
@@ -57,7 +59,12 @@ impl OwnOffer {
 
     /// What is in force on `from`, for `to`.
     pub const fn new(from: LegId, to: LegId) -> Self {
-        Self { from, to, tries: Self::MAX_TRIES }
+        Self { from, to, tries: Self::MAX_TRIES, refreshes: false }
+    }
+
+    /// What `to` was told, once more.
+    pub const fn refresh(from: LegId, to: LegId) -> Self {
+        Self { refreshes: true, ..Self::new(from, to) }
     }
 }
 
@@ -90,6 +97,8 @@ pub struct Session {
     pub early_offer: Option<EarlyOffer>,
     /// An offer of our own that waits to be made, or to be made again.
     pub own_offer: Option<OwnOffer>,
+    /// Legs whose sessions are to be refreshed by re-INVITE, once no other offer is on its way.
+    pub refreshes: Vec<LegId>,
     /// A transfer on its way.
     pub transfer: Option<Transfer>,
     /// The transfer that joins this session with another.
@@ -161,6 +170,7 @@ impl Session {
             offer: None,
             early_offer: None,
             own_offer: None,
+            refreshes: Vec::new(),
             transfer: None,
             joins: None,
             transfers: 0,
@@ -249,8 +259,10 @@ impl Session {
             SessionEvent::ModeEntered(entered) => self.mode = Some(entered.mode),
             SessionEvent::LegReleased(released) => self.release(released.leg, released.cause),
             SessionEvent::SessionEnded(_) => self.ended = true,
-            SessionEvent::TransferAsked(_) | SessionEvent::TransferRefused(_) | SessionEvent::ReplacementRefused(_) => {
-            }
+            SessionEvent::TransferAsked(_)
+            | SessionEvent::TransferRefused(_)
+            | SessionEvent::ReplacementRefused(_)
+            | SessionEvent::SessionTimerSet(_) => {}
             SessionEvent::ReplacementAsked(asked) => {
                 let far = FarEnd::of_caller(asked.trunk, asked.domain, &asked.parties);
                 let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);
@@ -297,6 +309,7 @@ impl Session {
             // What it was told there was another description than what it is told here.
             if regained.version > leg.version {
                 leg.version = regained.version + 1;
+                leg.told_in_vain = true;
             }
         }
     }
@@ -339,6 +352,7 @@ impl Session {
                 | ReleaseCause::AckMissing
                 | ReleaseCause::DialogGone
                 | ReleaseCause::Unusable
+                | ReleaseCause::Expired
                 | ReleaseCause::Transferred
                 | ReleaseCause::Replaced
                 | ReleaseCause::Operator => LegStatus::Releasing,

@@ -2,6 +2,7 @@
 //! transaction (§13.2.2.4, §13.3.1.4).
 
 use super::endpoint::{Login, Subscription};
+use super::session_timer::SessionTimer;
 use super::timer::TransactionId;
 use super::wire::{HeaderName, Message, NameAddr, Uri};
 use crate::address::{Flow, Transport};
@@ -163,6 +164,8 @@ pub struct Dialog {
     pub bye_wanted: bool,
     /// What the peer hears of its REFER.
     pub subscription: Option<Box<Subscription>>,
+    /// When the session is refreshed, and when it is over without (RFC 4028).
+    pub timer: SessionTimer,
     /// Transactions that still name this leg.
     pub transactions: u32,
     /// Early dialogs of other forks than the one that the fields above describe, which spoke last. At most
@@ -175,6 +178,47 @@ pub struct Dialog {
 }
 
 impl Dialog {
+    /// The dialog that an INVITE of the peer begins (RFC 3261 §12.1.1); none where it does not say whom to answer.
+    pub fn of_invite(leg: LegId, flow: Flow, request: &Message) -> Option<Self> {
+        let from = request.from().ok()?;
+        let routes = route_set(request, false);
+        // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
+        let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
+        let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
+        Some(Self {
+            leg,
+            role: Role::Uas,
+            state: DialogState::Early,
+            call_id: request.call_id().ok()?.into(),
+            local: request.header(HeaderName::To)?.into(),
+            remote: request.header(HeaderName::From)?.into(),
+            remote_tag: from.tag().map(Box::from),
+            flow: next_hop(flow, &routes, &target),
+            keeps_flow: false,
+            large_by_tcp: None,
+            target,
+            routes,
+            local_cseq: 0,
+            remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
+            branches: 0,
+            incoming: None,
+            outgoing: None,
+            waiting: Vec::new(),
+            updating: None,
+            invite_cseq: 0,
+            answer: None,
+            acked: Vec::new(),
+            ack_heard: None,
+            bye_wanted: false,
+            subscription: None,
+            timer: SessionTimer::default(),
+            transactions: 0,
+            forks: Vec::new(),
+            lost: Vec::new(),
+            login: None,
+        })
+    }
+
     /// Takes the peer's tag, Contact and route set from a response that makes or refreshes the dialog
     /// (RFC 3261 §12.1.2, §12.2.1.2).
     pub fn learn_from_response(&mut self, response: &Message, source: Flow) {
@@ -405,6 +449,7 @@ mod tests {
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
+            timer: SessionTimer::default(),
             transactions: 1,
             forks: vec![],
             lost: vec![],

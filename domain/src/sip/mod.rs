@@ -3,6 +3,7 @@
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod session_timer;
 pub mod stun;
 pub mod timer;
 pub mod transaction;

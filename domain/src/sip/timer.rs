@@ -63,11 +63,15 @@ pub enum LegTimer {
     Retry,
     /// Nobody refreshed the subscription of a REFER (RFC 6665 §4.2.1).
     Unwatched,
+    /// The session is to be refreshed by us (RFC 4028 §10).
+    Refresh,
+    /// Nobody refreshed the session in time (RFC 4028 §10).
+    Expires,
 }
 
 impl LegTimer {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::RepeatAnswer,
         Self::AckMissing,
         Self::NoAnswer,
@@ -76,6 +80,8 @@ impl LegTimer {
         Self::PrackMissing,
         Self::Retry,
         Self::Unwatched,
+        Self::Refresh,
+        Self::Expires,
     ];
 }
 

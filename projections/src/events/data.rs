@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
-use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered};
+use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, Wire};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -80,12 +80,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
     data.remove("sealed");
     match event {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => {
-            if let Some(wire) = message.wire.known() {
-                data.insert("flow".into(), json!(wire.flow));
-                if raw {
-                    data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
-                }
-            }
+            message.wire.known().into_iter().for_each(|wire| insert_wire(&mut data, wire, raw));
         }
         SessionEvent::SessionOffered(SessionOffered { parties, .. })
         | SessionEvent::ReplacementAsked(ReplacementAsked { parties, .. }) => {
@@ -127,6 +122,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::SessionTimerSet(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementRefused(_)
         | SessionEvent::TransferLinked(_)
@@ -143,4 +139,11 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
         | SessionEvent::SessionEnded(_) => {}
     }
     Value::Object(data)
+}
+
+fn insert_wire(data: &mut Map<String, Value>, wire: &Wire, raw: bool) {
+    data.insert("flow".into(), json!(wire.flow));
+    if raw {
+        data.insert("raw".into(), BASE64.encode(&wire.bytes).into());
+    }
 }

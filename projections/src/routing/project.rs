@@ -171,6 +171,7 @@ impl Kept {
             | SessionEvent::OfferMade(_)
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
+            | SessionEvent::SessionTimerSet(_)
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementAsked(_)

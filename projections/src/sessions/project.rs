@@ -164,6 +164,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::OfferMade(_)
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
+        | SessionEvent::SessionTimerSet(_)
         | SessionEvent::TransferAsked(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementAsked(_)

@@ -76,6 +76,7 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::OfferMade(_)
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
+            | SessionEvent::SessionTimerSet(_)
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementRefused(_)
@@ -128,6 +129,7 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::OfferMade(made) => Some(made.leg),
         SessionEvent::OfferAccepted(accepted) => Some(accepted.leg),
         SessionEvent::OfferRefused(refused) => Some(refused.leg),
+        SessionEvent::SessionTimerSet(set) => Some(set.leg),
         SessionEvent::TransferAsked(asked) => Some(asked.leg),
         SessionEvent::TransferRefused(refused) => Some(refused.leg),
         SessionEvent::ReplacementAsked(asked) => Some(asked.leg),

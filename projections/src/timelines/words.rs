@@ -5,8 +5,9 @@ use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
     LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
-    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, Target,
+    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, Target,
 };
+use domain::sip::session_timer::RefreshedBy;
 
 /// What happened, in a sentence.
 pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
@@ -48,6 +49,7 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::OfferRefused(refused) => {
             format!("what {} asked for is refused with {}; the old media stays", who(refused.leg), refused.status)
         }
+        SessionEvent::SessionTimerSet(set) => timer_set(set, legs),
         SessionEvent::MediaLatched(latched) => media_latched(latched, legs),
         SessionEvent::MediaFellSilent(silent) => fell_silent(silent, legs),
         SessionEvent::MediaHeard(heard) => format!("{} is heard again (stream {})", who(heard.leg), heard.stream),
@@ -178,6 +180,17 @@ fn change(change: OfferChange) -> &'static str {
     }
 }
 
+fn timer_set(set: &SessionTimerSet, legs: &[LegLine]) -> String {
+    let who = role(legs, set.leg);
+    let Some(timer) = set.timer else { return format!("no session timer runs any more with {who}") };
+    let by = match timer.by {
+        RefreshedBy::Peer => "it refreshes",
+        RefreshedBy::Exchange => "the exchange refreshes",
+        RefreshedBy::ExchangeAlone => "the exchange refreshes, for itself alone",
+    };
+    format!("session timer of {} s with {who}: {by}", timer.interval)
+}
+
 fn release(cause: ReleaseCause) -> &'static str {
     match cause {
         ReleaseCause::Bye => "it hung up",
@@ -187,6 +200,7 @@ fn release(cause: ReleaseCause) -> &'static str {
         ReleaseCause::AckMissing => "it never acknowledged the answer",
         ReleaseCause::DialogGone => "it no longer knows the call",
         ReleaseCause::Unusable => "its answer came too late or cannot be used",
+        ReleaseCause::Expired => "nobody refreshed its session in time",
         ReleaseCause::Transferred => "its transfer succeeded",
         ReleaseCause::Moved => "another session has it",
         ReleaseCause::Replaced => "another took its place",

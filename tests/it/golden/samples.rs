@@ -9,10 +9,11 @@ use domain::session::event::{
     LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
-    SessionEnded, SessionEvent, SessionOffered, SipMessage, SipMessageRepeated, Target, TransferAsked,
+    SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, SipMessage, SipMessageRepeated, Target, TransferAsked,
     TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
+use domain::sip::session_timer::{RefreshedBy, Terms};
 use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
 
 const CALLER: LegId = LegId::from_bits(0xca11);
@@ -196,7 +197,13 @@ fn changes() -> Vec<SessionEvent> {
         SessionEvent::OfferAccepted(OfferAccepted { leg: CALLER }),
         SessionEvent::OfferRefused(OfferRefused { leg: CALLER, status: 491 }),
     ];
-    made.into_iter().chain(ends).collect()
+    let timers =
+        [RefreshedBy::Peer, RefreshedBy::Exchange, RefreshedBy::ExchangeAlone].map(Some).into_iter().chain([None]);
+    let timers = timers.map(|by| {
+        let timer = by.map(|by| Terms { interval: 1_800, by });
+        SessionEvent::SessionTimerSet(SessionTimerSet { leg: CALLER, timer })
+    });
+    made.into_iter().chain(ends).chain(timers).collect()
 }
 
 fn transfers() -> Vec<SessionEvent> {
@@ -269,6 +276,7 @@ fn ends() -> Vec<SessionEvent> {
         ReleaseCause::AckMissing,
         ReleaseCause::DialogGone,
         ReleaseCause::Unusable,
+        ReleaseCause::Expired,
         ReleaseCause::Transferred,
         ReleaseCause::Moved,
         ReleaseCause::Replaced,

@@ -42,6 +42,8 @@ mod refer_rules;
 mod refuse;
 mod register;
 mod replaces;
+mod session_intervals;
+mod session_timer;
 mod streams;
 mod update;
 mod uplinks;
@@ -77,6 +79,8 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         refuse::ALL,
         register::ALL,
         replaces::ALL,
+        session_intervals::ALL,
+        session_timer::ALL,
         streams::ALL,
         update::ALL,
         uplinks::ALL,

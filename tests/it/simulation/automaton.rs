@@ -11,6 +11,8 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// What a reliable provisional response repeats under.
 const PROVISIONAL: &str = "provisional";
+/// What asks for a session timer, in an INVITE and in its 2xx.
+const TIMER: &str = "Supported: timer\r\nSession-Expires: 90;refresher=uas";
 
 /// What a phone does of its own accord.
 #[derive(Debug, Clone)]
@@ -44,15 +46,26 @@ pub(super) struct Automaton {
     proceeding: bool,
     answered: bool,
     over: bool,
+    /// For how many milliseconds it talks at least.
+    talks: u64,
     /// What it will do, and in how many milliseconds from when it was decided.
     pub(super) plans: Vec<(u64, Act)>,
 }
 
 impl Automaton {
-    pub(super) fn new(phone: Phone, seed: u64) -> Self {
+    /// It talks for `talks` milliseconds at least. Some ask for a session timer of the shortest
+    /// interval, which the exchange refreshes; some of them take UPDATE.
+    pub(super) fn new(mut phone: Phone, seed: u64, talks: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        phone.extra = match chance.below(4) {
+            0 => format!("{TIMER}\r\n"),
+            1 => format!("{TIMER}\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n"),
+            _ => String::new(),
+        };
         Self {
             phone,
-            chance: Chance::new(seed),
+            chance,
+            talks,
             repeats: Vec::new(),
             answers: HashMap::new(),
             acks: HashMap::new(),
@@ -91,8 +104,15 @@ impl Automaton {
         self.repeats.retain(|repeat| repeat.key != key);
     }
 
+    /// In a request of its own, or in a response, it says that the exchange refreshes.
+    fn leaves_refreshes(&mut self, in_request: bool) {
+        let (role, other) = if in_request { ("uas", "uac") } else { ("uac", "uas") };
+        self.phone.extra = self.phone.extra.replace(&format!("={other}"), &format!("={role}"));
+    }
+
     /// Begins a request of its own.
     fn ask(&mut self, world: &mut World, what: impl FnOnce(&mut Phone, &mut World)) {
+        self.leaves_refreshes(true);
         what(&mut self.phone, world);
         let bytes = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
         let cseq = Message::scan(bytes).unwrap();
@@ -127,6 +147,7 @@ impl Automaton {
             return self.plans.push((300, Act::Answer(request.clone(), status)));
         }
         self.stop(PROVISIONAL);
+        self.leaves_refreshes(false);
         let sdp = self.phone.sdp("sendrecv");
         self.phone.respond(world, request, status, (status == 200).then_some(&sdp));
         let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
@@ -134,7 +155,7 @@ impl Automaton {
         self.answers.insert(key, last);
         self.repeat_last(world, format!("final {}", request.cseq().unwrap().number));
         if status == 200 && self.chance.percent(50) {
-            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+            self.plans.push((self.talks + self.chance.below(20_000), Act::HangUp));
         }
     }
 
@@ -159,6 +180,7 @@ impl Automaton {
         }
         let first = request.to().unwrap().tag().is_none();
         self.phone.hear(request);
+        self.leaves_refreshes(false);
         match method.as_str() {
             "INVITE" if first => {
                 self.ring(world, request);
@@ -235,7 +257,7 @@ impl Automaton {
             if self.chance.percent(50) {
                 self.plans.push((500 + self.chance.below(2_000), Act::Change));
             }
-            self.plans.push((6_000 + self.chance.below(20_000), Act::HangUp));
+            self.plans.push((self.talks + self.chance.below(20_000), Act::HangUp));
         }
     }
 }

@@ -31,7 +31,8 @@ impl Storm {
         world.network = Some(Vec::new());
         world.log.hold();
         let mut chance = Chance::new(seed);
-        let phones = [CARRIER, PBX].map(|address| Automaton::new(world.phone(address), chance.draw()));
+        let talks = if chance.percent(20) { 95_000 } else { 6_000 };
+        let phones = [CARRIER, PBX].map(|address| Automaton::new(world.phone(address), chance.draw(), talks));
         let loss = chance.below(30);
         let mut storm = Self { world, phones, chance, queue: BTreeMap::new(), queued: 0, committing: false, loss };
         storm.after(0, Happening::Act(0, Act::Call));
@@ -122,7 +123,7 @@ impl Storm {
 #[test]
 fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
     let seeds = 2_000;
-    let (mut ends, mut pracks) = (BTreeMap::new(), [0, 0]);
+    let (mut ends, mut pracks, mut refreshes) = (BTreeMap::new(), [0, 0], [0, 0]);
     for seed in 1..=seeds {
         let end = std::panic::catch_unwind(|| {
             let mut storm = Storm::new(seed);
@@ -132,15 +133,19 @@ fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
             storm.world.examine();
             storm.world.assert_nothing_left();
             let acknowledged = ["carrier <- 200 (2 PRACK)", "pbx -> 200 (2 PRACK)"];
-            (storm.world.ended().cause, acknowledged.map(|line| usize::from(storm.world.ladder.contains(line))))
+            let refreshed = ["<- UPDATE", "carrier <- INVITE"];
+            let has = |line: &str| usize::from(storm.world.ladder.contains(line));
+            (storm.world.ended().cause, acknowledged.map(has), refreshed.map(has))
         });
-        let (end, acknowledged) = end.unwrap_or_else(|_| panic!("seed {seed}: see above"));
+        let (end, acknowledged, refreshed) = end.unwrap_or_else(|_| panic!("seed {seed}: see above"));
         pracks = [0, 1].map(|side| pracks[side] + acknowledged[side]);
+        refreshes = [0, 1].map(|way| refreshes[way] + refreshed[way]);
         *ends.entry(format!("{end:?}")).or_insert(0) += 1;
     }
     for end in ["Completed", "Cancelled", "Busy", "NoAnswer", "Failed"] {
         assert!(ends.contains_key(end), "the storms never end as {end}: {ends:?}");
     }
     assert!(pracks.iter().all(|pracks| *pracks > 200), "hardly a PRACK in all the storms: {pracks:?}");
-    println!("{ends:?} {pracks:?}");
+    assert!(refreshes.iter().all(|refreshes| *refreshes > 20), "hardly a refresh in all the storms: {refreshes:?}");
+    println!("{ends:?} {pracks:?} {refreshes:?}");
 }

@@ -35,6 +35,7 @@ use domain::routing::{Provisioned, Tables};
 use domain::session::event::{SessionEnded, SessionEvent, Target};
 use domain::sip::digest::Algorithm;
 use domain::sip::endpoint::EndpointSettings;
+use domain::sip::session_timer::SessionIntervals;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, Message, StreamFramer};
 use domain::time::{Moment, Now, WallTime};
@@ -208,6 +209,15 @@ impl World {
             network: None,
         };
         world.serve();
+        world
+    }
+
+    /// A world whose exchange wants other session timers than usual.
+    pub fn with_intervals(wanted: u32, min: u32) -> Self {
+        let mut settings = settings(1);
+        settings.endpoint.intervals = SessionIntervals { wanted, min };
+        let mut world = Self::default();
+        world.exchange = Exchange::new(settings, tables());
         world
     }
 
@@ -513,7 +523,12 @@ fn settings(epoch: u32) -> ExchangeSettings {
         epoch,
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         secret: SealKey::from_bytes([9; 32]),
-        endpoint: EndpointSettings { timers: TimerValues::default(), software: "Strowger".into(), tag_secret: 7 },
+        endpoint: EndpointSettings {
+            timers: TimerValues::default(),
+            software: "Strowger".into(),
+            tag_secret: 7,
+            intervals: SessionIntervals::default(),
+        },
         node: 1,
         edge_stream: StreamName::new("edge", "1-0-1"),
         domain: Some("exchange.example".into()),

@@ -199,6 +199,12 @@ impl Phone {
         self.remote = format!("{};tag={tag}", self.remote);
     }
 
+    /// Another phone of the line speaks from here on: its tag is another.
+    pub fn retag(&mut self, tag: &str) {
+        self.local = self.local.replace(&format!(";tag={}", self.tag), &format!(";tag={tag}"));
+        self.tag = tag.to_owned();
+    }
+
     /// Its dialog as the exchange names it: the value of a Replaces (RFC 3891 §6.1).
     pub fn named(&self) -> String {
         let tag = |address: &str| address.rsplit_once(";tag=").map_or("none", |(_, tag)| tag).to_owned();

@@ -7,10 +7,12 @@ use crate::session::order::{Context, Order};
 use crate::session::state::{OwnOffer, PendingOffer, Session};
 
 impl Session {
-    /// What is in force goes to a leg that was told otherwise.
+    /// What is in force goes to a leg that was told otherwise, or whose session is to be refreshed.
     pub(super) fn ask(&mut self, context: &mut Context<'_>, own: OwnOffer) {
-        self.own_offer = Some(own);
-        if let Ok(body) = self.rewrite_agreed(own.from, own.to) {
+        let body = self.told_before(own.to).filter(|_| own.refreshes);
+        let body = body.or_else(|| self.rewrite_agreed(own.from, own.to).ok());
+        self.own_offer = body.is_some().then_some(own);
+        if let Some(body) = body {
             self.offer_ourselves(context, own.from, own.to, body);
         }
     }

@@ -12,6 +12,7 @@ mod modify;
 pub mod offer;
 mod pass;
 mod pickup;
+mod refresh;
 mod refuse;
 mod release;
 mod replace;
@@ -51,9 +52,14 @@ impl Session {
             Fact::ByeDone => self.on_gone(context, leg),
             Fact::Unwatched => self.on_unwatched(context, leg),
             Fact::MayRetry => self.on_retry(context, leg),
+            Fact::TimerSet(terms) => self.on_timer_set(context, leg, *terms),
+            Fact::RefreshDue => self.on_refresh_due(context, leg),
+            Fact::RefreshRefused(status) => self.on_refresh_refused(context, leg, *status),
+            Fact::Expired => self.on_expired(context, leg),
             // Taken to `on_referred`, with what the tables say; what is asked outside any dialog is no session's.
             Fact::Referred(..) | Fact::Concluded(_) | Fact::Forgotten => {}
         }
         self.connect_transfer(context);
+        self.refresh_waiting(context);
     }
 }

@@ -177,7 +177,9 @@ impl Session {
             return self.on_dialog_gone(context, leg);
         }
         let Some(offer) = self.offer_to(leg) else { return };
-        if let Some(leg) = self.leg_mut(leg) {
+        if !self.is_refreshing(leg)
+            && let Some(leg) = self.leg_mut(leg)
+        {
             leg.told_in_vain = true;
         }
         if offer.cancelled {
@@ -194,18 +196,21 @@ impl Session {
     }
 
     pub(super) fn on_dialog_gone(&mut self, context: &mut Context<'_>, leg: LegId) {
+        self.lose_leg(context, leg, ReleaseCause::DialogGone);
+    }
+
+    /// A leg's peer is not there any more.
+    pub(super) fn lose_leg(&mut self, context: &mut Context<'_>, leg: LegId, cause: ReleaseCause) {
+        context.order(Order::Bye { leg });
         if self.taken_from(leg).is_some() {
-            context.order(Order::Bye { leg });
-            self.release_leg(context, leg, ReleaseCause::DialogGone);
+            self.release_leg(context, leg, cause);
             return self.target_left(context, leg);
         }
         if self.may_leave(leg) {
-            context.order(Order::Bye { leg });
-            return self.asker_left(context, leg, ReleaseCause::DialogGone);
+            return self.asker_left(context, leg, cause);
         }
         self.ending.get_or_insert(Ending { cause: EndCause::Lost, status: Some(200), by: Some(leg) });
-        context.order(Order::Bye { leg });
-        self.release_leg(context, leg, ReleaseCause::DialogGone);
+        self.release_leg(context, leg, cause);
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 

@@ -101,7 +101,7 @@ pub(crate) const fn mapped(status: u16) -> u16 {
     match status {
         300..=399 => 480,
         401 | 407 => 403,
-        405 | 481 | 482 | 501 | 503 | 505 | 513 => 500,
+        405 | 422 | 481 | 482 | 501 | 503 | 505 | 513 => 500,
         400..=699 => status,
         _ => 500,
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_challenge_a_redirect_and_a_foreign_dialogs_trouble_stay_on_their_leg() {
-        assert_eq!([401, 407, 302, 481, 482].map(mapped), [403, 403, 480, 500, 500]);
+        assert_eq!([401, 407, 302, 422, 481, 482].map(mapped), [403, 403, 480, 500, 500, 500]);
     }
 
     #[test]

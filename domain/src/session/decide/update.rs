@@ -71,6 +71,9 @@ impl Session {
         self.record(context, SessionEvent::OfferRefused(OfferRefused { leg: offer.from, status: told }));
         self.answer_offer(context, offer, told, None);
         self.forget_early_offer(offer.from);
+        if let Some(asked) = self.leg_mut(offer.to) {
+            asked.told_in_vain = true;
+        }
         // A leg that rings has its INVITE's final response to come.
         let answered = self.leg(offer.to).is_some_and(crate::session::leg::Leg::is_answered);
         if answered && matches!(status, 408 | 481) {

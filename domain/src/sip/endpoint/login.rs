@@ -46,7 +46,10 @@ struct Realm {
     session: Session,
 }
 
-type Credentials = (HeaderName, String);
+pub(super) type Credentials = (HeaderName, String);
+
+/// What credentials stand in.
+const PROVEN: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
 
 /// What became of a challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,7 @@ pub(super) struct Again {
     proofs: u8,
     fork: bool,
     outside: bool,
+    refresh: bool,
     asked_by: Option<TransactionId>,
 }
 
@@ -230,37 +234,50 @@ impl Endpoint {
         }
         let gave_up = answer.as_ref().err().copied();
         self.learned(leg, Fact::Challenged(Proof { method: method.as_str().into(), status, stale, gave_up }));
-        self.prepare(mint, id, &request, &answer.ok()?)
+        let again = self.prepare(mint, id, &request, (&PROVEN, &answer.ok()?))?;
+        Some(Again { proofs: proofs + 1, ..again })
+    }
+
+    /// Credentials for a request that goes again for another reason than a challenge.
+    pub(super) fn credentials_again(&mut self, mint: &mut dyn Mint, leg: LegId, request: &Message) -> Vec<Credentials> {
+        let (Some(login), Some(method)) = (self.login_of(leg), request.method()) else { return Vec::new() };
+        let credentials = login.begin(mint, method.as_str(), request.request_uri().unwrap_or_default());
+        if *method == Method::Invite {
+            login.invite.clone_from(&credentials);
+        }
+        credentials
     }
 
     /// Whether an INVITE that was challenged is still to be answered: nobody cancelled it, and its dialog goes on.
-    fn is_wanted(&self, leg: LegId) -> bool {
+    pub(super) fn is_wanted(&self, leg: LegId) -> bool {
         self.dialogs.get(&leg).is_some_and(|dialog| {
             let cancelling = dialog.outgoing.as_ref().map(|invite| invite.cancelling);
             dialog.state != DialogState::Over && cancelling == Some(Cancelling::No)
         })
     }
 
-    fn prepare(
+    /// A request as it was, as a new one, with these headers in place of those of these names.
+    pub(super) fn prepare(
         &mut self,
         mint: &mut dyn Mint,
         id: TransactionId,
         request: &Message,
-        credentials: &[Credentials],
+        change: (&[HeaderName], &[Credentials]),
     ) -> Option<Again> {
         let leg = self.clients.get(&id)?.key.leg;
         let (branch, cseq) = self.next_numbers(leg)?;
         let client = self.clients.get(&id)?;
-        let written = self.write_again(leg, request, client.last.flow, (branch, cseq), credentials);
+        let written = self.write_again(leg, request, client.last.flow, (branch, cseq), change);
         match written {
             Ok((flow, bytes)) => Some(Again {
                 key: ClientKey { leg, branch, cancel: false },
                 method: client.method.clone(),
                 cseq,
                 sent: Sent { event: mint.event_id(), flow, bytes },
-                proofs: client.proofs + 1,
+                proofs: client.proofs,
                 fork: client.fork,
                 outside: client.outside,
+                refresh: client.refresh,
                 asked_by: client.asked_by,
             }),
             Err(why) => {
@@ -284,20 +301,20 @@ impl Endpoint {
         request: &Message,
         path: Flow,
         numbers: (u32, u32),
-        credentials: &[Credentials],
+        change: (&[HeaderName], &[Credentials]),
     ) -> Result<(Flow, Bytes), BuildError> {
-        let bytes = again(leg, request, path, numbers, credentials)?;
+        let bytes = again(leg, request, path, numbers, change)?;
         let by_tcp = self.dialogs.get(&leg).and_then(|dialog| dialog.large_by_tcp);
         let invite = request.method() == Some(&Method::Invite);
         match detour(path, by_tcp, bytes.len()).filter(|_| invite) {
             None => Ok((path, bytes)),
-            Some(path) => Ok((path, again(leg, request, path, numbers, credentials)?)),
+            Some(path) => Ok((path, again(leg, request, path, numbers, change)?)),
         }
     }
 
     /// Sends a request again; what was sent before is over, but for repeats of its refusal.
     pub(super) fn ask_again(&mut self, now: Moment, id: TransactionId, again: Again) {
-        let Again { key, method, cseq, sent, proofs, fork, outside, asked_by } = again;
+        let Again { key, method, cseq, sent, proofs, fork, outside, refresh, asked_by } = again;
         if let Some(old) = self.clients.get_mut(&id) {
             old.superseded = true;
         }
@@ -306,7 +323,7 @@ impl Endpoint {
         let transaction = self.open_client(now, key, method, cseq, sent);
         if let Some(client) = self.clients.get_mut(&transaction) {
             (client.proofs, client.fork, client.asked_by) = (proofs, fork, asked_by);
-            client.outside = outside;
+            (client.outside, client.refresh) = (outside, refresh);
         }
         let Some(request) = request else { return };
         self.heard.remove(&key.leg);
@@ -321,13 +338,13 @@ impl Endpoint {
     }
 }
 
-/// A request as it was, with another branch and CSeq number, and these credentials in place of earlier ones.
+/// A request as it was, with another branch and CSeq number, and these headers in place of those of these names.
 fn again(
     leg: LegId,
     request: &Message,
     path: Flow,
     (branch, cseq): (u32, u32),
-    credentials: &[Credentials],
+    (replaced, headers): (&[HeaderName], &[Credentials]),
 ) -> Result<Bytes, BuildError> {
     let (Some(method), Some(uri)) = (request.method(), request.request_uri()) else {
         return Err(BuildError::Unanswerable);
@@ -337,14 +354,12 @@ fn again(
     let body = request.body_bytes();
     for header in request.headers() {
         match header.name {
-            HeaderName::Via
-            | HeaderName::Authorization
-            | HeaderName::ProxyAuthorization
-            | HeaderName::ContentLength => {}
+            HeaderName::Via | HeaderName::ContentLength => {}
+            name if replaced.contains(&name) => {}
             HeaderName::ContentType if !body.is_empty() => {}
             HeaderName::CSeq => {
                 writer.header_fmt(HeaderName::CSeq, format_args!("{cseq} {}", method.as_str()));
-                for (name, value) in credentials {
+                for (name, value) in headers {
                     writer.header(*name, value);
                 }
             }
@@ -384,7 +399,7 @@ mod tests {
         let request = Message::scan(Bytes::from(INVITE)).unwrap();
         let credentials = [(HeaderName::Authorization, "Digest new".to_owned())];
         let leg = LegId::from_bits(5);
-        let bytes = again(leg, &request, flow(), (2, 8), &credentials).unwrap();
+        let bytes = again(leg, &request, flow(), (2, 8), (&PROVEN, &credentials)).unwrap();
         let expected = INVITE
             .replace("z9hG4bK1", &format!("z9hG4bK{leg}-2"))
             .replace("CSeq: 7 INVITE\r\n", "CSeq: 8 INVITE\r\nAuthorization: Digest new\r\n")

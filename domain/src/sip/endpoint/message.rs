@@ -5,7 +5,8 @@ use super::Endpoint;
 use super::options::{SUPPORTED, unsupported};
 use crate::address::Flow;
 use crate::ids::LegId;
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, DialogState};
+use crate::sip::session_timer::{SessionIntervals, TIMER};
 use crate::sip::wire::{HeaderName, Message, Method, NameAddr, Rport, WriteError, Writer};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -81,6 +82,11 @@ impl Endpoint {
         if matches!(parts.method, Method::Invite | Method::Update | Method::Notify) {
             write_contact(&mut writer, leg, flow).header(HeaderName::Allow, ALLOW);
         }
+        // RFC 4028 §7.1: every request of a call but ACK; an INVITE says more.
+        if dialog.state != DialogState::Over && !matches!(parts.method, Method::Invite | Method::Ack) {
+            writer.header(HeaderName::Supported, TIMER);
+        }
+        self.write_session_timer(&mut writer, dialog, &parts.method);
         writer.header(HeaderName::UserAgent, &self.settings.software);
         finish(&mut writer, parts.headers, parts.body)
     }
@@ -105,7 +111,7 @@ impl Endpoint {
         if request.method().is_some_and(|method| located.contains(method)) && (200..300).contains(&status) {
             write_contact(&mut writer, leg, flow);
         }
-        write_capabilities(&mut writer, request, status);
+        write_capabilities(&mut writer, request, status, self.settings.intervals);
         if status > 100 {
             writer.header(HeaderName::Server, &self.settings.software);
         }
@@ -124,7 +130,7 @@ fn finish(writer: &mut Writer, headers: &SessionHeaders, body: Option<&Body>) ->
 }
 
 /// What a status or method obliges us to say about ourselves.
-pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16) {
+pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status: u16, intervals: SessionIntervals) {
     let invite = request.method() == Some(&Method::Invite);
     let options = request.method() == Some(&Method::Options);
     let update = request.method() == Some(&Method::Update);
@@ -149,6 +155,9 @@ pub(super) fn write_capabilities(writer: &mut Writer, request: &Message, status:
     }
     if status == 489 {
         writer.header(HeaderName::AllowEvents, "refer");
+    }
+    if status == 422 {
+        writer.header_fmt(HeaderName::MinSe, format_args!("{}", intervals.least()));
     }
     if status == 420 {
         for option in unsupported(request) {

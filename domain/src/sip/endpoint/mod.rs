@@ -20,6 +20,7 @@ mod relay;
 mod reliable;
 mod request;
 mod response;
+mod session_timer;
 mod stateless;
 mod timers;
 mod update;
@@ -34,6 +35,7 @@ pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
 
 use super::dialog::{Dialog, DialogState, Sent};
+use super::session_timer::{SessionIntervals, Terms};
 use super::timer::{LegTimer, Timer, TimerValues, Timers, TransactionId, TransactionTimer};
 use super::transaction::{client_invite, client_other, server_invite, server_other};
 use super::wire::{Message, Method};
@@ -57,6 +59,8 @@ pub struct EndpointSettings {
     pub software: Box<str>,
     /// Makes tags of stateless answers the same for a repeated request and unguessable otherwise.
     pub tag_secret: u64,
+    /// What we want of session timers.
+    pub intervals: SessionIntervals,
 }
 
 /// What the endpoint learned about a leg. The session decides what follows.
@@ -108,6 +112,14 @@ pub enum Fact {
     Unwatched,
     /// An INVITE within the dialog may be tried again.
     MayRetry,
+    /// A 2xx changed the session's timer; none runs any more where there is nothing.
+    TimerSet(Option<Terms>),
+    /// The session is to be refreshed: told again where nothing comes of it.
+    RefreshDue,
+    /// Our [`Endpoint::refresh`] was refused with this status; 408 where nothing came to it.
+    RefreshRefused(u16),
+    /// Nobody refreshed the session in time.
+    Expired,
     /// Our BYE was answered, or was not within 64·T1: the leg is over on the wire.
     ByeDone,
     /// What came of a request outside any dialog ([`Endpoint::ask`]).
@@ -301,6 +313,8 @@ struct ClientTransaction {
     interval: Duration,
     /// The BYE to a fork that lost: its end is not the leg's.
     fork: bool,
+    /// An UPDATE that refreshes the session.
+    refresh: bool,
     /// The request of another leg that this one was sent for.
     asked_by: Option<TransactionId>,
     /// How often the request was sent again with credentials.
@@ -487,6 +501,7 @@ impl Endpoint {
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.timers.stop(Timer::Leg(leg, LegTimer::Retry));
+        self.timer_over(leg);
         self.provisionals_over(leg);
         self.heard.remove(&leg);
         self.forget_if_over(leg);

@@ -1,5 +1,6 @@
 //! Extensions that a request may require, by their option tags (RFC 3261 §19.2).
 
+use crate::sip::session_timer::TIMER;
 use crate::sip::wire::{HeaderName, Message, Method};
 
 /// The option tag of calls that take another's place (RFC 3891 §4).
@@ -12,11 +13,11 @@ const NO_SUBSCRIPTION: &str = "norefersub";
 pub const RELIABLE: &str = "100rel";
 
 /// What we say in Supported.
-pub(super) const SUPPORTED: &str = "replaces, 100rel";
+pub(super) const SUPPORTED: &str = "replaces, timer, 100rel";
 
 /// What an INVITE says in it, which does not always take provisional responses reliably.
 pub(super) const fn announced(takes_reliable: bool) -> &'static str {
-    if takes_reliable { SUPPORTED } else { REPLACES }
+    if takes_reliable { SUPPORTED } else { "replaces, timer" }
 }
 
 /// The extensions that a request requires and that we do not have, or not for its method: what its 420 lists.
@@ -26,6 +27,10 @@ pub(super) fn unsupported(request: &Message) -> impl Iterator<Item = &str> {
 }
 
 fn has(method: Option<&Method>, option: &str) -> bool {
+    // What began a dialog is required in all of it (RFC 4028 §7.4).
+    if option.eq_ignore_ascii_case(TIMER) {
+        return true;
+    }
     match method {
         Some(Method::Invite) => [REPLACES, RELIABLE].iter().any(|known| option.eq_ignore_ascii_case(known)),
         Some(Method::Prack | Method::Update) => option.eq_ignore_ascii_case(RELIABLE),
@@ -55,6 +60,13 @@ mod tests {
         assert_eq!(lacks("OPTIONS", "Require: replaces\r\n"), ["replaces"]);
         assert_eq!(lacks("INVITE", "Require: a, replaces\r\nRequire: norefersub\r\n"), ["a", "norefersub"]);
         assert!(lacks("BYE", "Require:\r\n").is_empty());
+    }
+
+    #[test]
+    fn session_timers_may_be_required_of_anything() {
+        for method in ["INVITE", "UPDATE", "BYE", "OPTIONS"] {
+            assert!(lacks(method, "Require: Timer\r\n").is_empty());
+        }
     }
 
     #[test]

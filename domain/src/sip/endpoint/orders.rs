@@ -4,6 +4,7 @@ use super::message::{RequestParts, response_flow, write_sibling};
 use super::options::announced;
 use super::relay::with_retry;
 use super::request::{invite_identity, server_key};
+use super::session_timer::with_timer;
 use super::{
     Body, BuildError, ClientKey, ClientMachine, ClientTransaction, Endpoint, Fact, FlowUser, Login, Outgoing, Output,
     ServerMachine, SessionHeaders,
@@ -11,12 +12,11 @@ use super::{
 use crate::address::Flow;
 use crate::ids::{EventId, LegId, TrunkId};
 use crate::ports::Mint;
-use crate::sip::dialog::{
-    Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent, contact_uri, next_hop, route_set,
-};
+use crate::sip::dialog::{Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent};
+use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
-use crate::sip::wire::{HeaderName, Message, Method};
+use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -79,11 +79,12 @@ impl Endpoint {
     ) -> Result<EventId, BuildError> {
         let via = request.top_via().map_err(|_| BuildError::Unanswerable)?;
         let key = server_key(&via, &Method::Invite);
-        let dialog = uas_dialog(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
+        let dialog = Dialog::of_invite(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
         let identity = invite_identity(&request);
         self.flows.join(dialog.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));
         self.expect_provisionals(leg, &request);
+        self.note_min_se(leg, &request);
         let event = self.record(mint, leg, flow, request.clone());
         let id = self.open_server(key, leg, flow, request, event, true);
         if let (Some(identity), Some(server)) = (identity, self.servers.get_mut(&id)) {
@@ -143,7 +144,9 @@ impl Endpoint {
         let (leg, flow, cseq, invite) =
             (server.leg, server.flow, server.cseq, matches!(server.machine, ServerMachine::Invite(_)));
         let request = server.request.clone()?;
-        let headers = &with_retry(mint, &request, status, headers);
+        let granted = self.granted(leg, &request, status);
+        let headers = with_retry(mint, &request, status, headers);
+        let headers = &with_timer(headers, granted);
         let bytes = match self.write_response(leg, flow, &request, status, headers, body) {
             Ok(bytes) => bytes,
             Err(why) => {
@@ -169,6 +172,9 @@ impl Endpoint {
         if invite && status >= 200 {
             self.provisionals_over(leg);
             self.invite_answered(now, leg, id, status, sent.clone(), cseq);
+        }
+        if let Some(granted) = granted {
+            self.set_session_timer(now, leg, granted.terms);
         }
         Some(sent)
     }
@@ -221,6 +227,7 @@ impl Endpoint {
             ack_heard: None,
             bye_wanted: false,
             subscription: None,
+            timer: SessionTimer::default(),
             transactions: 0,
             forks: Vec::new(),
             lost: Vec::new(),
@@ -335,6 +342,8 @@ impl Endpoint {
         if dialog.state != DialogState::Confirmed {
             return;
         }
+        self.timer_over(leg);
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         if dialog.answer.is_some() || dialog.tells_the_end() {
             dialog.bye_wanted = true;
             return;
@@ -435,6 +444,7 @@ impl Endpoint {
             final_event: None,
             interval: Duration::ZERO,
             fork: false,
+            refresh: false,
             asked_by: None,
             proofs: 0,
             superseded: false,
@@ -454,44 +464,4 @@ impl Endpoint {
         let Sent { event, flow, bytes } = sent.clone();
         self.outputs.push_back(Output::Send(Outgoing { event, leg, flow, bytes, method, status, cseq }));
     }
-}
-
-/// RFC 3261 §12.1.1.
-fn uas_dialog(leg: LegId, flow: Flow, request: &Message) -> Option<Dialog> {
-    let from = request.from().ok()?;
-    let routes = route_set(request, false);
-    // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
-    let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
-    let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
-    Some(Dialog {
-        leg,
-        role: Role::Uas,
-        state: DialogState::Early,
-        call_id: request.call_id().ok()?.into(),
-        local: request.header(HeaderName::To)?.into(),
-        remote: request.header(HeaderName::From)?.into(),
-        remote_tag: from.tag().map(Box::from),
-        flow: next_hop(flow, &routes, &target),
-        keeps_flow: false,
-        large_by_tcp: None,
-        target,
-        routes,
-        local_cseq: 0,
-        remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
-        branches: 0,
-        incoming: None,
-        outgoing: None,
-        waiting: Vec::new(),
-        updating: None,
-        invite_cseq: 0,
-        answer: None,
-        acked: Vec::new(),
-        ack_heard: None,
-        bye_wanted: false,
-        subscription: None,
-        transactions: 0,
-        forks: Vec::new(),
-        lost: Vec::new(),
-        login: None,
-    })
 }

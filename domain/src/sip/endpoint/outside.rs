@@ -8,6 +8,7 @@ use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sip::dialog::{Dialog, DialogState, Role};
+use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
@@ -118,6 +119,7 @@ fn pseudo_dialog(plan: &OutsidePlan) -> Dialog {
         ack_heard: None,
         bye_wanted: false,
         subscription: None,
+        timer: SessionTimer::default(),
         transactions: 0,
         forks: Vec::new(),
         lost: Vec::new(),

@@ -163,6 +163,12 @@ impl Endpoint {
         {
             return self.respond_other(now, mint, id, status);
         }
+        if matches!(method, Method::Invite | Method::Update) {
+            if let Some(status) = self.interval_refusal(&request) {
+                return self.respond_other(now, mint, id, status);
+            }
+            self.note_min_se(leg, &request);
+        }
         match method {
             Method::Bye => {
                 self.respond_other(now, mint, id, 200);
@@ -281,6 +287,9 @@ impl Endpoint {
         }
         if self.is_loop(&request) || self.is_merged(&request) {
             return self.answer_statelessly(flow, &request, 482);
+        }
+        if let Some(status) = self.interval_refusal(&request) {
+            return self.answer_statelessly(flow, &request, status);
         }
         self.outputs.push_back(Output::Offered { flow, request });
     }

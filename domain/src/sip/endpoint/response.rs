@@ -101,7 +101,7 @@ impl Endpoint {
             }
         }
         if Class::of(status) == Class::Failure
-            && let Some(again) = self.answer_challenge(mint, id, &response)
+            && let Some(again) = self.other_request(mint, id, &response)
         {
             self.acknowledge_refusal(mint, id, &response);
             self.step_client_invite(now, id, client_invite::Input::Response(Class::Failure));
@@ -131,7 +131,11 @@ impl Endpoint {
                     self.learned(leg, Fact::Progressed(response));
                 }
             }
-            Class::Success => self.learned(leg, Fact::Accepted(response)),
+            Class::Success => {
+                let terms = self.timer_heard(leg, &response);
+                self.learned(leg, Fact::Accepted(response));
+                self.set_session_timer(now, leg, terms);
+            }
             Class::Failure => self.learned(leg, Fact::Refused(response)),
         }
     }
@@ -173,13 +177,12 @@ impl Endpoint {
         response: Message,
     ) {
         let status = response.status().unwrap_or(0);
-        let Some((leg, asked_by)) = self.clients.get(&id).map(|client| (client.key.leg, client.asked_by)) else {
-            return;
-        };
+        let Some(client) = self.clients.get(&id) else { return };
+        let (leg, asked_by, refresh) = (client.key.leg, client.asked_by, client.refresh);
         let again = match state {
             client_other::State::Trying | client_other::State::Proceeding => {
                 let event = self.record(mint, leg, flow, response.clone());
-                let again = self.answer_challenge(mint, id, &response);
+                let again = self.other_request(mint, id, &response);
                 if status >= 200
                     && let Some(client) = self.clients.get_mut(&id)
                 {
@@ -199,6 +202,8 @@ impl Endpoint {
         }
         if (200..300).contains(&status) && self.clients.get(&id).is_some_and(|client| client.method == Method::Update) {
             self.refresh_target(leg, flow, &response);
+            let terms = self.timer_heard(leg, &response);
+            self.set_session_timer(now, leg, terms);
         }
         let method = self.clients.get(&id).map(|client| client.method.clone());
         self.step_client_other(now, mint, id, client_other::Input::Response(Class::of(status)));
@@ -206,6 +211,9 @@ impl Endpoint {
             Some(Method::Prack) if status >= 300 => self.prack_refused(leg, status),
             Some(Method::Notify) if status >= 200 => self.notified(now, mint, leg, status),
             _ => {}
+        }
+        if refresh && status >= 200 {
+            self.refresh_answered(leg, status);
         }
         if status >= 200 {
             self.conclude(id, Some(response.clone()));
@@ -263,7 +271,7 @@ impl Endpoint {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let ClientMachine::Other(state) = client.machine else { return };
         let (leg, method, asked_by) = (client.key.leg, client.method.clone(), client.asked_by);
-        let fork = client.fork || client.superseded;
+        let (fork, refresh) = (client.fork || client.superseded, client.refresh);
         let (next, actions) = client_other::step(state, input);
         client.machine = ClientMachine::Other(next);
         for action in actions {
@@ -277,6 +285,9 @@ impl Endpoint {
                     self.other_finished(leg, &method);
                     if method == Method::Notify {
                         self.end_subscription(now, mint, leg);
+                    }
+                    if refresh {
+                        self.refresh_answered(leg, 408);
                     }
                     asked_by.into_iter().for_each(|asked_by| self.learned(leg, Fact::Responded(asked_by, None)));
                 }

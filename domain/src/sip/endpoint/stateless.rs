@@ -40,7 +40,7 @@ impl Endpoint {
     ) -> Result<Bytes, WriteError> {
         let tag = self.stateless_tag(request);
         let mut writer = Writer::answer(request, status, flow.remote, Some(&tag));
-        write_capabilities(&mut writer, request, status);
+        write_capabilities(&mut writer, request, status, self.settings.intervals);
         for (name, value) in &headers.0 {
             writer.header_raw(name, value);
         }

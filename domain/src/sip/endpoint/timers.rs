@@ -84,6 +84,8 @@ impl Endpoint {
             LegTimer::PrackMissing => self.prack_missing(leg),
             LegTimer::Retry => self.learned(leg, Fact::MayRetry),
             LegTimer::Unwatched => self.subscription_expires(now, mint, leg),
+            LegTimer::Refresh => self.refresh_due(now, leg),
+            LegTimer::Expires => self.learned(leg, Fact::Expired),
         }
     }
 
