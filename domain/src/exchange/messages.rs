@@ -133,6 +133,9 @@ impl Live {
 impl Exchange {
     /// A MESSAGE outside any dialog.
     pub(super) fn message(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
+        if !self.stage.takes_calls() {
+            return self.turn_away(flow, &request);
+        }
         let judged = match self.judge_message(now, mint, flow, &request) {
             Ok(judged) => judged,
             Err((status, headers)) => {
@@ -189,9 +192,6 @@ impl Exchange {
         request: &Message,
     ) -> Result<Judged, (u16, SessionHeaders)> {
         let refused = |status| (status, SessionHeaders::default());
-        if self.draining {
-            return Err(refused(503));
-        }
         let role = self.role_of(flow);
         let mut parties = route::parties(request).ok_or(refused(400))?;
         let called = self.called_at_contact(request).or_else(|| route::called(request)).ok_or(refused(400))?;
@@ -199,7 +199,7 @@ impl Exchange {
         let identified = self.identify(now, mint, role, flow, request)?;
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall };
+        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own: self.settings.domain.as_deref() };
         let routed =
             route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked).map_err(refused)?;
         let key = mint.seal_key(routed.account).ok_or(refused(503))?;

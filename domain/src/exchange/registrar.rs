@@ -12,7 +12,7 @@ use super::held::Effect;
 use crate::address::{EdgeRole, Flow};
 use crate::codec::Desk;
 use crate::codec::personal::Personal;
-use crate::ids::{BindingId, EventId, LegId, RegistrationId};
+use crate::ids::{AccountId, BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
 use crate::registration::{

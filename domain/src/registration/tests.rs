@@ -645,7 +645,7 @@ fn a_full_user_gets_no_binding_by_api_either() {
 fn an_account_without_room_gets_no_binding_more_but_refreshes_and_removes_those_it_has() {
     let world = given().register(&Device::at(ONE));
     let decided = |device: &Device, room| {
-        let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room };
+        let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room };
         let request = device.read().unwrap();
         world.registration.register(&request, &terms, at(1), &mut || BindingId::from_bits(9)).map(|events| events.len())
     };
@@ -654,7 +654,7 @@ fn an_account_without_room_gets_no_binding_more_but_refreshes_and_removes_those_
     assert_eq!((decided(&second, Some(1)), decided(&second, None)), (Ok(1), Ok(1)));
     assert_eq!(decided(&Device::at(ONE).cseq(2), Some(0)), Ok(1));
     assert_eq!(decided(&Device::at(ONE).cseq(2).expires(0), Some(0)), Ok(1));
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, domain: DOMAIN, settings: &world.settings, room: Some(0) };
+    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: Some(0) };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
     let command = RegistrationCommand::Bind { new, by: None };
     let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));

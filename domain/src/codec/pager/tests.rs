@@ -76,7 +76,7 @@ fn every_event_is_stored_in_its_golden_form() {
     };
     let routed = r#"MessageRouted {"rule":"user","rule_version":4,"reason":"x""#;
     assert_eq!(stored(&PagerEvent::MessageRouted(chosen)), routed);
-    let refused = RouteRefused { status: 404, rule: "user".into(), reason: "x".into() };
+    let refused = RouteRefused { status: 404, rule: "user".into(), reason: "x".into(), retry_after: None };
     let unroutable = r#"MessageUnroutable {"status":404,"rule":"user","reason":"x"}"#;
     assert_eq!(stored(&PagerEvent::MessageUnroutable(refused)), unroutable);
     let ended = |target| PagerEvent::MessageEnded(MessageEnded { status: 202, target });
