@@ -1,5 +1,5 @@
 //! What an exchange that serves calls owes to each message of RFC 4475 and RFC 5118, as their texts say. Where a text
-//! leaves a choice, all of it stands here. What depends on the build: methods that are not served (REGISTER, MESSAGE) are
+//! leaves a choice, all of it stands here. What depends on the build: methods that are not served (REGISTER on an edge for carriers) are
 //! answered with 405, which RFC 4475 §3.3.7 has for who is no registrar; once there is one, these verdicts change.
 
 use super::Owes::{Answer, Routed, Silence};
@@ -52,7 +52,8 @@ pub(super) const RFC4475: [Torture; 49] = [
     message("3.1.1.8", "dblreq", NOT_SERVED),
     message("3.1.1.9", "semiuri", OPTIONS),
     message("3.1.1.10", "transports", OPTIONS),
-    message("3.1.1.11", "mpart01", NOT_SERVED),
+    // A MESSAGE to a user that nobody has.
+    message("3.1.1.11", "mpart01", NOBODY),
     // Two responses to nothing that we sent (RFC 3261 §18.1.2). That their phrases do no harm, our own cases show.
     message("3.1.1.12", "unreason", Silence),
     message("3.1.1.13", "noreason", Silence),
