@@ -88,7 +88,9 @@ impl Exchange {
     ) -> Admission {
         let realm = self.domain(flow);
         let Self { registrar, tables, .. } = self;
-        let Some(trunk) = tables.trunk(id).filter(|trunk| trunk.settings.enabled) else { return Admission::refused(403) };
+        let Some(trunk) = tables.trunk(id).filter(|trunk| trunk.settings.enabled) else {
+            return Admission::refused(403);
+        };
         let here = trunk.settings.addresses.iter().any(|address| address.covers(flow.remote));
         match trunk.settings.auth.asks_password(here) {
             None => Admission::refused(403),

@@ -199,7 +199,8 @@ impl Exchange {
         let identified = self.identify(now, mint, role, flow, request)?;
         let uri = request.request_uri().and_then(|uri| Uri::parse(uri).ok());
         let asked = Request { role, source: flow.remote, caller: identified.caller, called: &called, uri };
-        let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own: self.settings.domain.as_deref() };
+        let registered =
+            Registered { bindings: &self.registrar.bindings, now: now.wall, own: self.settings.domain.as_deref() };
         let routed =
             route::route(&self.tables, &registered, &self.settings.listeners, flow, &asked).map_err(refused)?;
         let key = mint.seal_key(routed.account).ok_or(refused(503))?;

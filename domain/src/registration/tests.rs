@@ -192,7 +192,13 @@ impl World {
     /// What a REGISTER gives: its events and the Contacts of the 200.
     fn try_register(&mut self, device: &Device) -> Result<(Vec<RegistrationEvent>, Vec<String>), Rejection> {
         let request = device.read()?;
-        let terms = Terms { aor: &self.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &self.settings, room: None };
+        let terms = Terms {
+            aor: &self.aor,
+            account: ACCOUNT,
+            home: Home::Domain(DOMAIN),
+            settings: &self.settings,
+            room: None,
+        };
         let ids = &mut self.ids;
         let mut id = || {
             *ids += 1;
@@ -456,7 +462,13 @@ fn require_outbound_is_said_only_where_the_flow_is_kept() {
         let mut world = given();
         let request = device.read().unwrap();
         world.try_register(device).unwrap();
-        let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
+        let terms = Terms {
+            aor: &world.aor,
+            account: ACCOUNT,
+            home: Home::Domain(DOMAIN),
+            settings: &world.settings,
+            room: None,
+        };
         let answer = world.registration.answer(&request, &terms, at(0));
         (answer.outbound, answer.supported)
     };
@@ -498,7 +510,8 @@ fn a_path_is_kept_as_the_route_to_the_device_and_echoed() {
     world.try_register(&device).unwrap();
     let path = ["<sip:p2.example;lr>", "<sip:p1.example;lr>", "<sip:p0.example;lr>"];
     assert_eq!(world.registration.bindings[0].device.path.iter().map(|p| &**p).collect::<Vec<_>>(), path);
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
+    let terms =
+        Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let answer = world.registration.answer(&device.read().unwrap(), &terms, at(0));
     assert_eq!(answer.path.iter().map(|p| &**p).collect::<Vec<_>>(), path);
     for wrong in
@@ -603,7 +616,8 @@ fn devices_ring_by_falling_priority_and_equal_ones_together_the_newest_first() {
 #[test]
 fn a_binding_by_api_is_nobodys_to_refresh_or_to_star_away() {
     let mut world = given();
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
+    let terms =
+        Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let new = |contact: &str, expires| NewBinding { contact: contact.parse().unwrap(), q: None, expires };
     let bind = |new| RegistrationCommand::Bind { new, by: None };
     let decide = |registration: &Registration, command: RegistrationCommand| {
@@ -634,7 +648,8 @@ fn a_binding_by_api_is_nobodys_to_refresh_or_to_star_away() {
 #[test]
 fn a_full_user_gets_no_binding_by_api_either() {
     let world = given().limits(|s| s.max_bindings = 1).register(&Device::at(ONE));
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
+    let terms =
+        Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: None };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
     let command = RegistrationCommand::Bind { new, by: None };
     let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));
@@ -645,7 +660,8 @@ fn a_full_user_gets_no_binding_by_api_either() {
 fn an_account_without_room_gets_no_binding_more_but_refreshes_and_removes_those_it_has() {
     let world = given().register(&Device::at(ONE));
     let decided = |device: &Device, room| {
-        let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room };
+        let terms =
+            Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room };
         let request = device.read().unwrap();
         world.registration.register(&request, &terms, at(1), &mut || BindingId::from_bits(9)).map(|events| events.len())
     };
@@ -654,7 +670,13 @@ fn an_account_without_room_gets_no_binding_more_but_refreshes_and_removes_those_
     assert_eq!((decided(&second, Some(1)), decided(&second, None)), (Ok(1), Ok(1)));
     assert_eq!(decided(&Device::at(ONE).cseq(2), Some(0)), Ok(1));
     assert_eq!(decided(&Device::at(ONE).cseq(2).expires(0), Some(0)), Ok(1));
-    let terms = Terms { aor: &world.aor, account: ACCOUNT, home: Home::Domain(DOMAIN), settings: &world.settings, room: Some(0) };
+    let terms = Terms {
+        aor: &world.aor,
+        account: ACCOUNT,
+        home: Home::Domain(DOMAIN),
+        settings: &world.settings,
+        room: Some(0),
+    };
     let new = NewBinding { contact: TWO.parse().unwrap(), q: None, expires: None };
     let command = RegistrationCommand::Bind { new, by: None };
     let decided = world.registration.decide(&command, &terms, at(0), &mut || BindingId::from_bits(9));

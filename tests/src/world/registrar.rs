@@ -3,7 +3,9 @@
 use super::seed::SeedKeys;
 use super::{ACCOUNT, Packet, World, autopsy, settings, tables};
 use adapters::exchange::read_tail;
-use domain::exchange::{Commanded, Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings};
+use domain::exchange::{
+    Commanded, Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings,
+};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
