@@ -218,6 +218,7 @@ impl World {
         settings.endpoint.intervals = SessionIntervals { wanted, min };
         let mut world = Self::default();
         world.exchange = Exchange::new(settings, tables());
+        world.serve();
         world
     }
 

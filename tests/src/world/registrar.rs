@@ -17,6 +17,7 @@ impl World {
         let settings = ExchangeSettings { guard, ..settings(1) };
         let mut world = Self::default();
         world.exchange = Exchange::new(settings, tables());
+        world.serve();
         world
     }
 

@@ -33,6 +33,7 @@ pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
+pub use stateless::{Dropped, Stateless};
 
 use super::dialog::{Dialog, DialogState, Sent};
 use super::session_timer::{SessionIntervals, Terms};
@@ -162,44 +163,6 @@ pub struct Incoming {
     pub method: Box<str>,
     /// CSeq number.
     pub cseq: u32,
-}
-
-/// Why a message got an answer that no stream holds, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stateless {
-    /// Answered with this status.
-    Answered(u16),
-    /// A response to nothing we sent.
-    StrayResponse,
-    /// An ACK to nothing we answered, or to a stateless answer.
-    StrayAck,
-    /// Not SIP, or too broken to answer.
-    Unreadable,
-    /// Empty lines: a keep-alive.
-    KeepAlive,
-    /// STUN: a keep-alive, or somebody who asks where we see it.
-    Stun,
-    /// A REGISTER or its answer, of others or of our own, that came or went again.
-    RegisterRepeat,
-    /// A MESSAGE or its answer that came or went again.
-    MessageRepeat,
-    /// A request that was not heard, and why.
-    Dropped(Dropped),
-    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
-    Ping,
-    /// What came to it.
-    PingAnswered,
-}
-
-/// Why a request was dropped before it came here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dropped {
-    /// Its source asks more than it may.
-    Flood,
-    /// Its source failed to prove itself, or scanned, too often.
-    Banned,
-    /// A scanner sent it.
-    Scanner,
 }
 
 /// What came out of the endpoint.

@@ -1,12 +1,50 @@
 //! Answers that no stream holds: to requests outside any dialog that nobody vouches for. The edge's summary counts them.
 
 use super::message::{response_flow, write_capabilities};
-use super::{Endpoint, Output, SessionHeaders, Stateless};
+use super::{Endpoint, Output, SessionHeaders};
 use crate::address::Flow;
 use crate::hex;
 use crate::sip::wire::{HeaderName, Message, Method, WriteError, Writer};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+
+/// Why a message got an answer that no stream holds, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stateless {
+    /// Answered with this status.
+    Answered(u16),
+    /// A response to nothing we sent.
+    StrayResponse,
+    /// An ACK to nothing we answered, or to a stateless answer.
+    StrayAck,
+    /// Not SIP, or too broken to answer.
+    Unreadable,
+    /// Empty lines: a keep-alive.
+    KeepAlive,
+    /// STUN: a keep-alive, or somebody who asks where we see it.
+    Stun,
+    /// A REGISTER or its answer, of others or of our own, that came or went again.
+    RegisterRepeat,
+    /// A MESSAGE or its answer that came or went again.
+    MessageRepeat,
+    /// A request that was not heard, and why.
+    Dropped(Dropped),
+    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
+    Ping,
+    /// What came to it.
+    PingAnswered,
+}
+
+/// Why a request was dropped before it came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Its source asks more than it may.
+    Flood,
+    /// Its source failed to prove itself, or scanned, too often.
+    Banned,
+    /// A scanner sent it.
+    Scanner,
+}
 
 impl Endpoint {
     /// Answers a request without keeping anything. A repeat gets the same bytes again.
