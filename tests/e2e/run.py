@@ -33,6 +33,8 @@ T1_MS = 50
 SETTINGS = f'[sip]\nt1_ms = {T1_MS}\ndigest = ["MD5"]\n'
 # No session timer is shorter (RFC 4028): the exchange refreshes after 45 s, and gives up after 60 s who does not.
 SHORT_TIMERS = "session_expires_s = 90\n"
+# Ports of a stage.
+BLOCK = 200
 GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
@@ -256,7 +258,7 @@ SLOW = (
 
 
 class Stage:
-    """The exchange, its provisioning, and the ports of all peers: two hundred from `start` on."""
+    """The exchange, its provisioning, and the ports of all peers: a block from `start` on."""
 
     def __init__(self, folder, binary, start, settings=SETTINGS):
         self.folder = folder
@@ -447,15 +449,23 @@ class Judge:
             print("FAILED the exchange did not end after SIGTERM")
 
 
+def free_block(start):
+    """The first of as many ports as a stage needs that nobody has."""
+    for first in range(start, start + 100 * BLOCK, BLOCK):
+        if all(processes.free_port(port) == port for port in range(first, first + BLOCK)):
+            return first
+    raise RuntimeError(f"no {BLOCK} free ports on 127.0.0.1 from {start} on")
+
+
 def run_all(options, folder, judge):
     """All that were asked for, the slow ones beside the others."""
-    slow = chosen(SLOW, options.names)
-    starts = range(options.ports, options.ports + 200 * (len(slow) + 1), 200)
+    slow, start = chosen(SLOW, options.names), options.ports
     stages = []
     try:
-        for number, start in enumerate(starts):
-            settings = SETTINGS + (SHORT_TIMERS if number else "")
+        for number in range(len(slow) + 1):
+            start, settings = free_block(start), SETTINGS + (SHORT_TIMERS if number else "")
             stages.append(Stage(os.path.join(folder, f"stage-{number}"), options.binary, start, settings))
+            start += BLOCK
         beside = [threading.Thread(target=judge.run, args=(stage, case)) for stage, case in zip(stages[1:], slow)]
         for thread in beside:
             thread.start()
@@ -473,7 +483,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="only cases whose names contain one of these")
     parser.add_argument("--binary", help="the exchange's program (target/release/strowger)")
-    parser.add_argument("--ports", type=int, default=15060, help="where free ports are looked for, some hundreds of them")
+    parser.add_argument("--ports", type=int, default=15060, help="where free ports are looked for, some hundreds of them (15060)")
     parser.add_argument("--patience", type=float, default=64 * T1_MS / 1000 + 10, help="seconds until nothing may remain")
     parser.add_argument("--keep", action="store_true", help="keep the folder with traces")
     options = parser.parse_args()
