@@ -54,6 +54,11 @@ impl World {
         if self.frozen.is_empty() {
             super::joined::check(&streams, &stories);
         }
+        // Streams that the log does not have at all, too.
+        for (stream, told) in self.watch.told() {
+            let stored = streams.get(stream).map_or(0, Vec::len) as u64;
+            assert!(told.0 < stored, "{stream} does not hold what the log said was durable\n{}", self.ladder);
+        }
         self.check_sent(&streams);
         self.watch.check_bindings(&self.exchange);
         self.check_bindings(&streams);

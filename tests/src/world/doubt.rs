@@ -38,13 +38,23 @@ pub struct Fate {
     pub sabotage: Option<Sabotage>,
 }
 
+impl Fate {
+    /// Whether nothing goes wrong.
+    pub(super) const fn is_kind(&self) -> bool {
+        self.dies_after.is_none()
+            && self.dies_after_commit.is_none()
+            && self.hesitates.is_none()
+            && self.sabotage.is_none()
+    }
+}
+
 /// The payload of the unwinding that ends a scenario whose process died; the world was examined before.
 #[derive(Debug)]
 pub struct Death;
 
 thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
-    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, relays: 0, joins: 0, commits: 0 }) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, messages: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 
 /// How much there was of what may go wrong.
@@ -56,6 +66,8 @@ pub struct Course {
     pub streams: usize,
     /// Orders to relay media.
     pub relays: usize,
+    /// Messages in the log that wait to leave until they are durable.
+    pub messages: usize,
     /// Appends to streams of transfers.
     pub joins: usize,
     /// Appends that were committed one at a time.

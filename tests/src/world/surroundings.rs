@@ -109,6 +109,12 @@ impl World {
             course.streams += appends.iter().filter(begins).count();
             course.joins += appends.iter().filter(joins).count();
         });
+        if self.fate.is_kind() {
+            // Counted in the run without any doubt alone: it costs reading everything.
+            let events = appends.iter().flat_map(|append| (0..append.events.len()).map(|at| recorded(append, at)));
+            let messages = events.filter(|event| committed(event, &self.mint).is_some()).count();
+            doubt::note(|course| course.messages += messages);
+        }
         if self.fate.hesitates.is_some() || self.fate.dies_after_commit.is_some() {
             self.log.hold();
         }

@@ -229,6 +229,12 @@ impl Watch {
         })
     }
 
+    /// Streams of which the log said that something of them was durable, but for the edge's.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&StreamName, Revision)> {
+        let all = self.landed.iter().map(|(stream, revision)| (stream, *revision));
+        all.filter(|(stream, _)| stream.category() != "edge")
+    }
+
     /// The newest revision of a stream that the log said was durable.
     pub fn last_durable(&self, stream: &StreamName) -> Option<Revision> {
         self.landed.get(stream).copied()
