@@ -22,8 +22,9 @@ fn master(byte: u8) -> Master {
 /// Whether any file of the folder holds these bytes.
 fn holds(folder: &Folder, bytes: &[u8]) -> bool {
     let files = std::fs::read_dir(folder.path()).unwrap();
+    // SQLite's journal may be gone again before it is read.
     files
-        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .filter_map(|file| std::fs::read(file.unwrap().path()).ok())
         .any(|file| file.windows(bytes.len()).any(|part| part == bytes))
 }
 
