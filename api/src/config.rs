@@ -54,6 +54,16 @@ pub struct Sip {
     pub listeners: Vec<Listener>,
     /// Connections of the listeners by TCP.
     pub tcp: Tcp,
+    /// Devices that register.
+    pub registrar: Registrar,
+}
+
+/// Devices that register.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registrar {
+    /// Seconds between two OPTIONS to a device behind NAT by UDP: 10 to 3600; 0 sends none.
+    pub ping_s: u64,
 }
 
 /// Limits of a listener's connections by TCP.
@@ -152,7 +162,13 @@ impl Default for Sip {
             at(5070, EdgeRole::Public, Transport::Tcp),
         ];
         let digest = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| algorithm.token().to_owned()).to_vec();
-        Self { domain: None, t1_ms: 500, gather_ms: 20, digest, listeners, tcp: Tcp::default() }
+        Self { domain: None, t1_ms: 500, gather_ms: 20, digest, listeners, tcp: Tcp::default(), registrar: Registrar::default() }
+    }
+}
+
+impl Default for Registrar {
+    fn default() -> Self {
+        Self { ping_s: 30 }
     }
 }
 
@@ -241,6 +257,9 @@ impl Config {
         }
         if !(30..=86_400).contains(&self.sip.tcp.idle_s) {
             return wrong("sip.tcp.idle_s", "must be 30 to 86400");
+        }
+        if !(10..=3_600).contains(&self.sip.registrar.ping_s) && self.sip.registrar.ping_s != 0 {
+            return wrong("sip.registrar.ping_s", "must be 10 to 3600, or 0 for none");
         }
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
@@ -346,6 +365,7 @@ mod tests {
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
+            ("[sip.registrar]\nping_s = 9", "sip.registrar.ping_s"),
             ("[sip]\ndigest = []", "sip.digest"),
             ("[sip]\ndigest = [\"MD5\", \"md5\"]", "sip.digest"),
             ("[sip]\ndigest = [\"SHA-1\"]", "sip.digest"),

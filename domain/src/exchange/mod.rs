@@ -15,6 +15,7 @@ mod live;
 mod log;
 mod offer;
 mod outbox;
+mod pings;
 mod refer;
 mod registrar;
 mod replace;
@@ -89,6 +90,7 @@ pub struct Exchange {
     lost_at: Option<Moment>,
     stage: stage::Stage,
     kept: keepalive::Kept,
+    pings: pings::Pings,
     frozen: usize,
     live_sessions: usize,
     /// See [`Exchange::ring_instead`].
@@ -123,6 +125,7 @@ impl Exchange {
             lost_at: None,
             stage: stage::Stage::default(),
             kept: keepalive::Kept::default(),
+            pings: pings::Pings::new(settings.ping),
             frozen: 0,
             live_sessions: 0,
             instead: None,
@@ -199,6 +202,7 @@ impl Exchange {
             self.expire_bindings(now, mint);
         }
         self.miss_flows(now, mint);
+        self.ping_devices(now, mint);
         if self.lost_at.is_some_and(|at| at <= now.moment) {
             self.end_lost_flows(now, mint);
         }
@@ -207,7 +211,7 @@ impl Exchange {
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
         let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at];
-        let others = [self.next_overdue(), self.uplinks.next_wake()];
+        let others = [self.next_overdue(), self.pings.next(), self.uplinks.next_wake()];
         own.into_iter().chain(others).chain([self.endpoint.next_wake()]).flatten().min()
     }
 

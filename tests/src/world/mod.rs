@@ -514,6 +514,7 @@ fn settings(epoch: u32) -> ExchangeSettings {
         node: 1,
         edge_stream: StreamName::new("edge", "1-0-1"),
         domain: Some("exchange.example".into()),
+        ping: None,
         listeners: vec![
             listener(EXCHANGE, EdgeRole::Carrier, Transport::Udp),
             listener(PUBLIC, EdgeRole::Public, Transport::Udp),

@@ -169,7 +169,7 @@ pub enum Stateless {
     Stun,
     /// A REGISTER or its answer, of others or of our own, that came or went again.
     RegisterRepeat,
-    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
+    /// An OPTIONS of ours that asks whether a trunk or a device is there; it leaves without an event of its own.
     Ping,
     /// What came to it.
     PingAnswered,
