@@ -30,6 +30,7 @@ mod pass;
 mod paths;
 mod pbx;
 mod pickup;
+mod pings;
 mod prack;
 mod race;
 mod reach;
@@ -62,6 +63,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         paths::ALL,
         pbx::ALL,
         pickup::ALL,
+        pings::ALL,
         prack::ALL,
         race::ALL,
         reach::ALL,

@@ -119,6 +119,8 @@ pub struct World {
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
     reads_held: bool,
+    /// How often devices behind NAT are pinged.
+    ping: Option<Duration>,
     /// The most events that a stream of a registration was taken up from.
     pub most_read: usize,
     /// Which start of the process it is.
@@ -202,6 +204,7 @@ impl World {
             unread: Vec::new(),
             reads_held: false,
             most_read: 0,
+            ping: None,
             epoch: 1,
             ended: false,
             network: None,

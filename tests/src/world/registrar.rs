@@ -3,13 +3,24 @@
 use super::seed::SeedKeys;
 use super::{ACCOUNT, World, autopsy, settings, tables};
 use adapters::exchange::read_tail;
-use domain::exchange::{Commanded, Decided, EdgeCount, EdgeSummarised, Exchange};
+use domain::exchange::{Commanded, Decided, EdgeCount, EdgeSummarised, Exchange, ExchangeSettings};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 impl World {
+    /// A world whose exchange pings devices behind NAT every half minute.
+    pub fn pinging() -> Self {
+        let mut world = Self::default();
+        world.ping = Some(Duration::from_secs(30));
+        let settings = ExchangeSettings { ping: world.ping, ..settings(1) };
+        world.exchange = Exchange::new(settings, tables());
+        world.serve();
+        world
+    }
+
     /// The process ends and starts again. Where `restores`, the open streams of registrations are taken up again, as
     /// every start does; without, nobody has told the exchange of them yet.
     pub fn restart(&mut self, restores: bool) {
@@ -30,7 +41,8 @@ impl World {
     pub fn begin_again(&mut self) {
         let _ = writeln!(self.ladder, "        | restart");
         self.epoch += 1;
-        self.exchange = Exchange::new(settings(self.epoch), tables());
+        let settings = ExchangeSettings { ping: self.ping, ..settings(self.epoch) };
+        self.exchange = Exchange::new(settings, tables());
         self.watch.restarted();
     }
 
