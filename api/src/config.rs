@@ -162,7 +162,15 @@ impl Default for Sip {
             at(5070, EdgeRole::Public, Transport::Tcp),
         ];
         let digest = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| algorithm.token().to_owned()).to_vec();
-        Self { domain: None, t1_ms: 500, gather_ms: 20, digest, listeners, tcp: Tcp::default(), registrar: Registrar::default() }
+        Self {
+            domain: None,
+            t1_ms: 500,
+            gather_ms: 20,
+            digest,
+            listeners,
+            tcp: Tcp::default(),
+            registrar: Registrar::default(),
+        }
     }
 }
 

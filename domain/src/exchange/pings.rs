@@ -100,7 +100,8 @@ impl Exchange {
             let Some(pinged) = self.pings.known.get(&id) else { continue };
             let bound = self.registrar.bindings.get(&pinged.aor);
             let binding = bound.and_then(|registration| registration.binding(id));
-            let way = binding.filter(|binding| binding.is_behind_nat()).and_then(|binding| Some((binding, binding.flow()?)));
+            let way =
+                binding.filter(|binding| binding.is_behind_nat()).and_then(|binding| Some((binding, binding.flow()?)));
             match way.map(|(binding, flow)| self.ping_of(mint, &pinged.aor, binding, flow)) {
                 None => drop(self.pings.known.remove(&id)),
                 Some(plan) => {
