@@ -20,7 +20,24 @@ use std::collections::HashMap;
 struct InHand {
     begun: TransferBegun,
     ended: Option<TransferEnded>,
+    /// The one session was asked to give the leg.
+    given: bool,
+    /// The other was asked to take it.
+    taken: bool,
     outbox: Outbox,
+}
+
+impl InHand {
+    /// Whether a step before the end is due; from here on it was taken.
+    fn takes(&mut self, step: TransferStep) -> bool {
+        let before = match step {
+            TransferStep::Begin => self.outbox.last().is_some(),
+            TransferStep::Give => std::mem::replace(&mut self.given, true),
+            TransferStep::Take => std::mem::replace(&mut self.taken, true),
+            TransferStep::End(_) | TransferStep::Settle => false,
+        };
+        !before && self.ended.is_none()
+    }
 }
 
 /// All that are on their way.
@@ -69,7 +86,7 @@ impl Exchange {
     pub(super) fn begin_transfer(&mut self, id: TransferId, begun: TransferBegun) {
         let stream = StreamName::new(TransferEvent::CATEGORY, id.uuid());
         let outbox = Outbox::new(stream, id.uuid(), self.settings.node);
-        self.transfers.in_hand.insert(id, Box::new(InHand { begun, ended: None, outbox }));
+        self.transfers.in_hand.insert(id, Box::new(InHand { begun, ended: None, given: false, taken: false, outbox }));
         self.when_durable(begun.taking, id, TransferStep::Begin);
     }
 
@@ -97,25 +114,24 @@ impl Exchange {
     }
 
     fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
-        let Some(in_hand) = self.transfers.in_hand.get(&id) else { return };
+        let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
         let (begun, ended) = (in_hand.begun, in_hand.ended);
-        match (step, ended) {
-            (TransferStep::Begin, None) => {
+        match step {
+            TransferStep::Settle => {
+                ended.into_iter().for_each(|ended| self.settle_transfer(now, mint, id, begun, ended));
+            }
+            // It was taken before, or the end came before its turn.
+            step if !in_hand.takes(step) => {}
+            TransferStep::Begin => {
                 self.write_transfer(now, mint, id, TransferEvent::TransferBegun(begun), TransferStep::Give);
             }
-            (TransferStep::Give, None) => self.give_leg(now, mint, id, begun),
-            (TransferStep::Take, None) => self.take_leg(now, mint, id, begun),
-            (TransferStep::End(ended), None) => {
-                if let Some(in_hand) = self.transfers.in_hand.get_mut(&id) {
-                    in_hand.ended = Some(ended);
-                    in_hand.outbox.close();
-                }
+            TransferStep::Give => self.give_leg(now, mint, id, begun),
+            TransferStep::Take => self.take_leg(now, mint, id, begun),
+            TransferStep::End(ended) => {
+                in_hand.ended = Some(ended);
+                in_hand.outbox.close();
                 self.write_transfer(now, mint, id, TransferEvent::TransferEnded(ended), TransferStep::Settle);
             }
-            (TransferStep::Settle, Some(ended)) => self.settle_transfer(now, mint, id, begun, ended),
-            (TransferStep::Settle, None) => {}
-            // It ended before its turn came.
-            (TransferStep::Begin | TransferStep::Give | TransferStep::Take | TransferStep::End(_), Some(_)) => {}
         }
     }
 

@@ -80,6 +80,27 @@ fn a_call_that_cannot_give_its_leg_is_lost_and_the_first_is_as_it_was() {
 }
 
 #[test]
+fn a_call_that_freezes_when_it_has_given_its_leg_hinders_nothing() {
+    for outgoing in [false, true] {
+        let why = AppendError::Invalid("it has no events".into());
+        let mut world = World::default();
+        let mut calls = two_calls(&mut world, outgoing);
+        let invite = asked(&mut world, &mut calls);
+        world.refuse_append("SipMessageReceived", &why);
+        calls.second.say(&mut world, "OPTIONS");
+        calls.second.expect_silence(&mut world);
+        accepts(&mut world, &mut calls.remaining, &invite);
+        let invite = calls.moved.expect(&mut world, "INVITE");
+        accepts(&mut world, &mut calls.moved, &invite);
+        hears(&mut world, &mut calls.asker, 200);
+        gets_bye(&mut world, &mut calls.asker);
+        hang_up(&mut world, &mut calls.remaining, &mut calls.moved);
+        dumb(&mut world, [&mut calls.second]);
+        world.assert_frozen(&why);
+    }
+}
+
+#[test]
 fn a_call_that_cannot_take_a_leg_is_lost_with_it_and_the_second_is_hung_up_on() {
     refused("LegTaken", |world, calls| {
         ask(world, calls);

@@ -143,12 +143,13 @@ fn messages_arrive_whole_with_their_flow_and_answers_go_back_by_the_same_connect
 }
 
 #[test]
-fn a_ping_is_answered_and_told_to_nobody() {
+fn a_ping_is_answered_and_told_in_its_place() {
     let mut bench = Bench::new(TcpSettings::default());
     let mut peer = bench.peer();
     peer.write_all(format!("\r\n\r\n{}\r\n\r\n\r\n", message()).as_bytes()).unwrap();
-    assert_eq!(bench.told(1), [(bench.flow(peer.local_addr().unwrap()), heard(&message()))]);
-    bench.until("both pings were read", |bench| bench.pump.figures().pings == 2);
+    let flow = bench.flow(peer.local_addr().unwrap());
+    assert_eq!(bench.told(3), [(flow, TcpInput::Ping), (flow, heard(&message())), (flow, TcpInput::Ping)]);
+    assert_eq!(bench.pump.figures().pings, 2);
     assert_eq!(read(&mut peer, 4), b"\r\n\r\n");
 }
 
@@ -245,9 +246,9 @@ fn an_idle_connection_is_closed_and_traffic_keeps_it() {
     bench.told(1);
     assert_eq!(bench.pass(Duration::from_secs(599)), []);
     peer.write_all(b"\r\n\r\n").unwrap();
-    bench.until("the ping was read", |bench| bench.pump.figures().pings == 1);
-    assert_eq!(bench.pass(Duration::from_secs(599)), []);
     let flow = bench.flow(peer.local_addr().unwrap());
+    assert_eq!(bench.told(1), [(flow, TcpInput::Ping)]);
+    assert_eq!(bench.pass(Duration::from_secs(599)), []);
     assert_eq!(bench.pass(Duration::from_secs(1)), [(flow, TcpInput::Closed)]);
     assert_eq!(read(&mut peer, 2), b"\r\n");
     assert_closed(&mut peer);
@@ -261,7 +262,7 @@ fn a_peer_has_thirty_seconds_for_its_first_message_and_ten_for_each() {
     let mut talking = bench.peer();
     silent.write_all(b"\r\n\r\n").unwrap();
     talking.write_all(message().as_bytes()).unwrap();
-    bench.until("both were heard", |bench| bench.pump.figures().pings == 1 && bench.told.len() == 1);
+    bench.until("both were heard", |bench| bench.pump.figures().pings == 1 && bench.told.len() == 2);
     bench.told.clear();
     assert_eq!(bench.pass(Duration::from_secs(29)), []);
     let flow = bench.flow(silent.local_addr().unwrap());
@@ -312,8 +313,8 @@ fn a_broken_stream_gets_the_answer_that_follows_and_ends() {
     let mut bench = Bench::new(TcpSettings::default());
     let mut peer = bench.peer();
     peer.write_all(format!("\r\n\r\n{}{}", options(""), "more ".repeat(1_000)).as_bytes()).unwrap();
-    let told = bench.told(1);
-    let [(flow, TcpInput::Broken(fault))] = &told[..] else { panic!("{told:?}") };
+    let told = bench.told(2);
+    let [(_, TcpInput::Ping), (flow, TcpInput::Broken(fault))] = &told[..] else { panic!("{told:?}") };
     assert_eq!((fault.why, &fault.head[..]), (Unstreamed::NoLength, options("").as_bytes()));
     bench.send(flow.remote, "SIP/2.0 400 Bad Request\r\n\r\n").unwrap();
     peer.write_all(b"even more").unwrap();
