@@ -382,7 +382,7 @@ fn broken_responses_and_acks_hear_nothing() {
         "ACK sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n\r\n",
         "ACK <sip:a> SIP/7.0\r\nVia: SIP/2.0/UDP a\r\n\r\n",
         "INVITE sip:a SIP/2.0\r\n\r\n",
-        "\r\n", // two of them are a ping, and answered
+        "\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
         play(text.as_bytes(), Silence).unwrap_or_else(|why| panic!("{text}: {why}"));
