@@ -67,6 +67,16 @@ pub struct Sip {
     pub tcp: Tcp,
     /// How much strangers are answered.
     pub guard: Guard,
+    /// Devices that register.
+    pub registrar: Registrar,
+}
+
+/// Devices that register.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registrar {
+    /// Seconds between two OPTIONS to a device behind NAT by UDP: 10 to 3600; 0 sends none.
+    pub ping_s: u64,
 }
 
 /// Limits of a listener's connections by TCP.
@@ -176,7 +186,14 @@ impl Default for Sip {
             listeners,
             tcp: Tcp::default(),
             guard: Guard::default(),
+            registrar: Registrar::default(),
         }
+    }
+}
+
+impl Default for Registrar {
+    fn default() -> Self {
+        Self { ping_s: 30 }
     }
 }
 
@@ -265,6 +282,9 @@ impl Config {
         }
         if !(30..=86_400).contains(&self.sip.tcp.idle_s) {
             return wrong("sip.tcp.idle_s", "must be 30 to 86400");
+        }
+        if !(10..=3_600).contains(&self.sip.registrar.ping_s) && self.sip.registrar.ping_s != 0 {
+            return wrong("sip.registrar.ping_s", "must be 10 to 3600, or 0 for none");
         }
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
@@ -412,6 +432,7 @@ mod tests {
             ("[sip]\nmin_se_s = 89", "sip.min_se_s"),
             ("[sip]\nmin_se_s = 1801", "sip.min_se_s"),
             ("[sip]\nsession_expires_s = 0\nmin_se_s = 86401", "sip.min_se_s"),
+            ("[sip.registrar]\nping_s = 9", "sip.registrar.ping_s"),
             ("[sip]\ndigest = []", "sip.digest"),
             ("[sip]\ndigest = [\"MD5\", \"md5\"]", "sip.digest"),
             ("[sip]\ndigest = [\"SHA-1\"]", "sip.digest"),

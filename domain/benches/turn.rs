@@ -110,6 +110,7 @@ impl Bench {
             node: 1,
             edge_stream: StreamName::new("edge", "1-0-1"),
             domain: Some("exchange.example".into()),
+            ping: None,
             listeners: vec![Listener {
                 address: EXCHANGE.parse().unwrap(),
                 role: EdgeRole::Carrier,

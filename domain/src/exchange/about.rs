@@ -24,6 +24,8 @@ pub struct ExchangeSettings {
     pub edge_stream: StreamName,
     /// The platform's domain in From toward callees; the listener's address where there is none.
     pub domain: Option<Box<str>>,
+    /// Time between two pings of a device behind NAT; none are sent without it.
+    pub ping: Option<std::time::Duration>,
     /// Where we listen.
     pub listeners: Vec<Listener>,
     /// How much strangers are answered.

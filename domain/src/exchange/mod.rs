@@ -19,6 +19,7 @@ mod log;
 mod messages;
 mod offer;
 mod outbox;
+mod pings;
 mod refer;
 mod registrar;
 mod replace;
@@ -99,6 +100,7 @@ pub struct Exchange {
     lost_at: Option<Moment>,
     stage: stage::Stage,
     kept: keepalive::Kept,
+    pings: pings::Pings,
     frozen: usize,
     live_sessions: usize,
     /// See [`Exchange::ring_instead`].
@@ -119,6 +121,7 @@ impl Exchange {
             endpoint: Endpoint::new(settings.endpoint.clone()),
             guard: Guard::new(settings.guard.clone()),
             counts: limits::Counts::default(),
+            pings: pings::Pings::new(settings.ping),
             settings,
             tables,
             transfers: transfers::Transfers::default(),
@@ -214,6 +217,7 @@ impl Exchange {
             self.expire_bindings(now, mint);
         }
         self.miss_flows(now, mint);
+        self.ping_devices(now, mint);
         if self.lost_at.is_some_and(|at| at <= now.moment) {
             self.end_lost_flows(now, mint);
         }
@@ -222,7 +226,7 @@ impl Exchange {
     /// When [`Exchange::wake`] is due.
     pub fn next_wake(&self) -> Option<Moment> {
         let own = [self.next_summary, self.resubmit_at, self.expire_at, self.lost_at];
-        let others = [self.next_overdue(), self.uplinks.next_wake()];
+        let others = [self.next_overdue(), self.pings.next(), self.uplinks.next_wake()];
         own.into_iter().chain(others).chain([self.endpoint.next_wake()]).flatten().min()
     }
 

@@ -250,7 +250,7 @@ impl Exchange {
         registrant: &Registrant,
     ) {
         let room = self.room_of(registrant.account);
-        let Self { registrar, endpoint, desk, expire_at, kept, .. } = self;
+        let Self { registrar, endpoint, desk, expire_at, kept, pings, .. } = self;
         let (id, live) = match registrar.live_of(&read.aor, registrant) {
             Ok(found) => found,
             Err(id) => {
@@ -284,6 +284,7 @@ impl Exchange {
             Ok(events) => {
                 live.change(desk, mint, now.wall, events);
                 wake_by(expire_at, live.registration.next_expiry(), now);
+                pings.watch(now.moment, mint, &read.aor, &live.registration);
                 let answer = live.registration.answer(read, &terms, now.wall);
                 if answer.flow_timer.is_some() {
                     kept.promise(now.moment, flow);

@@ -40,6 +40,9 @@ impl Exchange {
     /// Connections that bindings came by before are gone with the process that had them.
     pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
+        let mut bound: Vec<_> = self.registrar.bindings.iter().collect();
+        bound.sort_by_key(|(aor, _)| *aor);
+        bound.into_iter().for_each(|(aor, all)| self.pings.watch(now.moment, mint, aor, all));
         self.registrar.bindings.promised().for_each(|flow| self.kept.promise(now.moment, flow));
         self.registrar.lost = self.registrar.bindings.connections().collect();
         self.end_lost_flows(now, mint);

@@ -381,15 +381,20 @@ impl Exchange {
         uplinks.look();
     }
 
+    /// Whether a leg is a ping's, of a trunk or a device: no stream holds those.
+    fn is_ping(&self, leg: LegId) -> bool {
+        matches!(self.uplinks.asked.get(&leg), Some((_, Ask::Ping))) || self.pings.is_one(leg)
+    }
+
     /// A request of an uplink goes out, or something came to one: nothing happens where the leg is none of theirs.
     pub(super) fn sends_for_uplink(&mut self, now: Now, outgoing: Outgoing) {
         match self.uplinks.asked.get(&outgoing.leg) {
-            Some((_, Ask::Ping)) => {
+            _ if self.is_ping(outgoing.leg) => {
                 self.count(now, outgoing.flow, Stateless::Ping);
                 let Outgoing { flow, bytes, .. } = outgoing;
                 self.effects.push(Effect::Transmit { flow, bytes });
             }
-            Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.commit(&mut self.desk, now.wall, outgoing),
+            Some(_) => self.uplinks.commit(&mut self.desk, now.wall, outgoing),
             None if self.messages.legs.contains_key(&outgoing.leg) => {
                 self.messages.commit(&mut self.desk, now.wall, outgoing);
             }
@@ -400,8 +405,8 @@ impl Exchange {
     /// See [`Exchange::sends_for_uplink`].
     pub(super) fn hears_for_uplink(&mut self, now: Now, incoming: Incoming) {
         match self.uplinks.asked.get(&incoming.leg) {
-            Some((_, Ask::Ping)) => self.count(now, incoming.flow, Stateless::PingAnswered),
-            Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.received(&mut self.desk, now.wall, incoming),
+            _ if self.is_ping(incoming.leg) => self.count(now, incoming.flow, Stateless::PingAnswered),
+            Some(_) => self.uplinks.received(&mut self.desk, now.wall, incoming),
             None if self.messages.legs.contains_key(&incoming.leg) => {
                 self.messages.received(&mut self.desk, now.wall, incoming);
             }
@@ -412,8 +417,8 @@ impl Exchange {
     /// Whether bytes of a request that belongs to no session may go again. A ping's were never to be durable.
     pub(super) fn may_repeat(&self, leg: LegId, event: EventId) -> bool {
         match self.uplinks.asked.get(&leg) {
-            Some((_, Ask::Ping)) => true,
-            Some((_, Ask::Register | Ask::Unregister)) => self.uplinks.is_durable(leg, event),
+            _ if self.is_ping(leg) => true,
+            Some(_) => self.uplinks.is_durable(leg, event),
             None => self.messages.is_durable(leg, event) || self.registrar.is_durable(leg, event),
         }
     }
@@ -422,9 +427,9 @@ impl Exchange {
     /// often it was said again.
     pub(super) fn note_repeat_of_none(&mut self, now: Now, leg: LegId) {
         let what = match self.uplinks.asked.get(&leg) {
-            Some((_, Ask::Ping)) => Stateless::Ping,
+            _ if self.is_ping(leg) => Stateless::Ping,
             None if self.messages.legs.contains_key(&leg) => Stateless::MessageRepeat,
-            Some((_, Ask::Register | Ask::Unregister)) | None => Stateless::RegisterRepeat,
+            Some(_) | None => Stateless::RegisterRepeat,
         };
         self.edge.count(crate::address::EdgeRole::Public, what);
         self.next_summary.get_or_insert(now.moment + SUMMARISE_EVERY);
@@ -433,10 +438,12 @@ impl Exchange {
     /// What the endpoint learned about a request of an uplink.
     pub(super) fn learn_of_uplink(&mut self, now: Now, mint: &mut dyn Mint, leg: LegId, fact: &Fact) {
         let Some((id, ask)) = self.uplinks.asked.get(&leg).copied() else {
-            if let Fact::Concluded(outcome) = fact {
-                self.message_answered(now, mint, leg, outcome);
-            }
-            return;
+            return match fact {
+                Fact::Concluded(outcome) if self.messages.legs.contains_key(&leg) => {
+                    self.message_answered(now, mint, leg, outcome);
+                }
+                fact => self.learn_of_ping(now, mint, leg, fact),
+            };
         };
         match fact {
             Fact::Challenged(proof) => {
@@ -478,8 +485,11 @@ impl Exchange {
 
     pub(super) fn forget_leg_of_none(&mut self, leg: LegId) {
         let Some((id, _)) = self.uplinks.asked.remove(&leg) else {
-            self.messages.forget_leg(leg);
-            return self.registrar.forget_leg(leg);
+            if !self.pings.forget(leg) {
+                self.messages.forget_leg(leg);
+                self.registrar.forget_leg(leg);
+            }
+            return;
         };
         if let Some(live) = self.uplinks.live.get_mut(&id) {
             live.legs = live.legs.saturating_sub(1);

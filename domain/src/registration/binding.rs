@@ -26,6 +26,9 @@ pub enum Reach {
     Flow,
     /// Its flow is gone: by its contact, as for any SIP URI.
     Contact,
+    /// Not at all: it answers nothing. Its flow may lead to it again.
+    #[serde(rename = "none")]
+    Nowhere,
 }
 
 impl Reach {
@@ -73,7 +76,7 @@ impl Binding {
 
     /// The flow that requests to it go by; none where they go to its contact.
     pub fn flow(&self) -> Option<Flow> {
-        self.device.flow.filter(|_| self.reach == Reach::Flow)
+        self.device.flow.filter(|_| self.reach != Reach::Contact)
     }
 
     /// Where requests to it go that have no flow: to the first element of its Path, else to its contact (RFC 3327 §5.3).
@@ -97,6 +100,18 @@ impl Binding {
         let bound_to_flow = self.reg_id.is_some() || hop.param("ob").is_some();
         let listens = flow.remote.ip().to_canonical() == address && hop.port() != Some(flow.remote.port());
         !self.device.path.is_empty() || listens && !bound_to_flow
+    }
+
+    /// Whether a datagram reaches it by its flow alone: it came from elsewhere than its contact says.
+    pub fn is_behind_nat(&self) -> bool {
+        let Some(flow) = self.flow().filter(|flow| !flow.transport.is_reliable()) else { return false };
+        let contact = self.device.contact.as_uri();
+        let ip = match contact.host() {
+            Some(Host::V4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::V6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Name(_)) | None => None,
+        };
+        (ip, contact.port().unwrap_or(5060)) != (Some(flow.remote.ip().to_canonical()), flow.remote.port())
     }
 
     /// What makes it this one and no other, where it is not its contact: the device and the flow (RFC 5626 §6).

@@ -114,6 +114,11 @@ impl Bindings {
         self.flows.get(flow).map_or(&[], Vec::as_slice)
     }
 
+    /// All bindings by address.
+    pub fn iter(&self) -> impl Iterator<Item = (&Aor, &Registration)> {
+        self.registrations.iter()
+    }
+
     /// The flows by datagrams that their devices promised to keep alive.
     pub fn promised(&self) -> impl Iterator<Item = Flow> {
         let bindings = self.registrations.values().flat_map(|registration| &registration.bindings);

@@ -137,6 +137,11 @@ impl Registration {
         self.bindings.iter().filter(move |binding| binding.holds(now))
     }
 
+    /// All bindings, expired ones that were not removed yet among them.
+    pub fn all(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     /// A binding by its id, whether it has expired or not.
     pub fn binding(&self, id: BindingId) -> Option<&Binding> {
         self.bindings.iter().find(|binding| binding.id == id)

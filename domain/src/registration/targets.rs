@@ -1,6 +1,6 @@
 //! Whom to ring, in what order.
 
-use super::{Binding, Origin, Q, Registration};
+use super::{Binding, Origin, Q, Reach, Registration};
 use crate::domain_name::Hunt;
 use crate::time::WallTime;
 use std::cmp::Reverse;
@@ -57,7 +57,7 @@ impl Registration {
 
     fn callees(&self, now: WallTime) -> Vec<Callee<'_>> {
         let mut callees: Vec<Callee<'_>> = vec![];
-        for binding in self.bindings(now) {
+        for binding in self.bindings(now).filter(|binding| binding.reach != Reach::Nowhere) {
             let mut known = callees.iter_mut();
             let same = |callee: &&mut Callee<'_>| callee.ways.iter().any(|way| is_one_device(way, binding));
             match known.find(same) {

@@ -37,7 +37,7 @@ pub struct BindingRow {
     pub address: Option<String>,
     /// Whether it was made by API.
     pub api: bool,
-    /// How it is reached: `flow` or `contact`.
+    /// How it is reached: `flow`, `contact` or `none`.
     pub reach: String,
     /// When it was added.
     pub since: WallTime,

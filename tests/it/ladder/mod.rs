@@ -33,6 +33,7 @@ mod pass;
 mod paths;
 mod pbx;
 mod pickup;
+mod pings;
 mod prack;
 mod race;
 mod reach;
@@ -70,6 +71,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         paths::ALL,
         pbx::ALL,
         pickup::ALL,
+        pings::ALL,
         prack::ALL,
         race::ALL,
         reach::ALL,

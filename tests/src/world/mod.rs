@@ -121,6 +121,8 @@ pub struct World {
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
     reads_held: bool,
+    /// How often devices behind NAT are pinged.
+    ping: Option<Duration>,
     /// The most events that a stream of a registration was taken up from.
     pub most_read: usize,
     /// Which start of the process it is.
@@ -204,6 +206,7 @@ impl World {
             unread: Vec::new(),
             reads_held: false,
             most_read: 0,
+            ping: None,
             epoch: 1,
             ended: false,
             network: None,
@@ -533,6 +536,7 @@ fn settings(epoch: u32) -> ExchangeSettings {
         node: 1,
         edge_stream: StreamName::new("edge", "1-0-1"),
         domain: Some("exchange.example".into()),
+        ping: None,
         listeners: vec![
             listener(EXCHANGE, EdgeRole::Carrier, Transport::Udp),
             listener(PUBLIC, EdgeRole::Public, Transport::Udp),

@@ -10,12 +10,23 @@ use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 impl World {
     /// A world whose exchange limits strangers so.
     pub fn guarded(guard: GuardSettings) -> Self {
         let settings = ExchangeSettings { guard, ..settings(1) };
         let mut world = Self::default();
+        world.exchange = Exchange::new(settings, tables());
+        world.serve();
+        world
+    }
+
+    /// A world whose exchange pings devices behind NAT every half minute.
+    pub fn pinging() -> Self {
+        let mut world = Self::default();
+        world.ping = Some(Duration::from_secs(30));
+        let settings = ExchangeSettings { ping: world.ping, ..settings(1) };
         world.exchange = Exchange::new(settings, tables());
         world.serve();
         world
@@ -49,7 +60,8 @@ impl World {
     pub fn begin_again(&mut self) {
         let _ = writeln!(self.ladder, "        | restart");
         self.epoch += 1;
-        self.exchange = Exchange::new(settings(self.epoch), tables());
+        let settings = ExchangeSettings { ping: self.ping, ..settings(self.epoch) };
+        self.exchange = Exchange::new(settings, tables());
         self.watch.restarted();
     }
 

@@ -41,8 +41,8 @@ pub struct Binding {
     address: Option<String>,
     /// Whether it was made by API.
     api: bool,
-    /// How calls get there while it is online: by the `flow` that it registered by, or by its `contact`, since it has no
-    /// flow or that is gone.
+    /// How calls get there while it is online: by the `flow` that it registered by; by its `contact`, since it has no flow
+    /// or that is gone; or not at all, `none`, since it answers nothing.
     reach: String,
     /// `online`; or `unregistered`, `replaced`, `expired`, `flow-lost` or `api` for why it ended.
     state: String,
@@ -107,7 +107,8 @@ pub struct Happened {
     binding: String,
     /// `added`, `moved` (another address or contact), `reach` (calls get there by another way) or `removed`.
     what: &'static str,
-    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`. Of `reach`, the way: `contact`.
+    /// Why it was removed: `unregistered`, `replaced`, `expired`, `flow-lost` or `api`. Of `reach`, the way:
+    /// `flow`, `contact` or `none`.
     cause: Option<String>,
     /// The contact's URI from then on.
     contact: Option<String>,

@@ -29,7 +29,7 @@ pub enum Stateless {
     MessageRepeat,
     /// A request that was not heard, and why.
     Dropped(Dropped),
-    /// An OPTIONS of ours that asks whether a trunk is there; it leaves without an event of its own.
+    /// An OPTIONS of ours that asks whether a trunk or a device is there; it leaves without an event of its own.
     Ping,
     /// What came to it.
     PingAnswered,
