@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
 import messages  # noqa: E402
+import texting  # noqa: E402
 import wire  # noqa: E402
 
 # SIPp speaks MD5 alone, and reads the first challenge only.
@@ -49,19 +50,28 @@ class Stage:
 
     def device(self, scenario, user, transport="udp", password=None, domain=DOMAIN):
         """Runs one SIPp as a user's device; returns what is wrong."""
+        return self.end(self.begin(scenario, user, transport, password, domain, domain))
+
+    def begin(self, scenario, user, transport="udp", password=None, domain=DOMAIN, proves=DOMAIN):
+        """Begins a SIPp as a user's device; `proves` is what it proves who it is for."""
         self.count += 1
         folder = os.path.join(self.folder, f"{self.count:02d}-{scenario.split('.')[0]}-{user}")
         os.makedirs(folder)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = messages.expand(file.read())
+            text = messages.expand(file.read(), vars(texting))
         path, trace = os.path.join(folder, "device.xml"), os.path.join(folder, "device.messages")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         extra = [f"127.0.0.1:{self.public}", "-m", "1", "-s", user, "-key", "domain", domain,
                  "-key", "contact", str(self.listens(user, transport)), "-au", user,
-                 "-ap", password or {**USERS, PBX[0]: PBX[1]}[user], "-auth_uri", domain, "-recv_timeout", "8000", "-trace_msg", "-message_file", trace,
+                 "-ap", password or {**USERS, PBX[0]: PBX[1]}[user], "-auth_uri", proves, "-recv_timeout", "8000", "-trace_msg", "-message_file", trace,
                  "-t", "t1" if transport == "tcp" else "u1"]
-        device = sipp.Sipp(path, folder, self.ports[user], extra, "device")
+        return sipp.Sipp(path, folder, self.ports[user], extra, "device"), user, trace
+
+    @staticmethod
+    def end(begun):
+        """Waits for a device; returns what is wrong."""
+        device, user, trace = begun
         try:
             status = device.wait(15)
         finally:
@@ -153,6 +163,13 @@ def trunk(stage):
     return wrong + ([] if found == wanted else [f"the PBX is {found}, expected {wanted}"])
 
 
+def text(stage):
+    """A text of bob's reaches alice's device as it was."""
+    taker = stage.begin("texted.device.xml", "alice")
+    sipp.wait_listening(stage.ports["alice"], taker[0].process, "SIPp as alice")
+    return stage.end(stage.begin("texts.device.xml", "bob", proves=f"alice@{DOMAIN}")) + stage.end(taker)
+
+
 def history(stage):
     """Each address tells what happened to it."""
     stage.exchange.wait_caught_up()
@@ -188,6 +205,7 @@ def steps(stage):
         ("kill -9 without bindings", lambda: stage.restart(kill=True) + stage.expect()),
         ("registered again by UDP", lambda: stage.device("register.device.xml", "alice") + stage.expect(alice)),
         ("registered again by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
+        ("a text to a user outside any call", lambda: text(stage)),
         ("lost connection", lambda: lost(stage)),
         ("PBX in bulk", lambda: trunk(stage)),
         ("nothing remains at the end", stage.remains),

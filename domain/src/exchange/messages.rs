@@ -34,6 +34,9 @@ const PASSED: [&str; 8] = [
     "User-to-User",
 ];
 
+/// The most that are on their way at once; more are refused with 503.
+const MAX_ON_THE_WAY: usize = 10_000;
+
 /// Every MESSAGE on its way.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
@@ -133,7 +136,7 @@ impl Live {
 impl Exchange {
     /// A MESSAGE outside any dialog.
     pub(super) fn message(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if !self.stage.takes_calls() {
+        if !self.stage.takes_calls() || self.messages.live.len() >= MAX_ON_THE_WAY {
             return self.turn_away(flow, &request);
         }
         let judged = match self.judge_message(now, mint, flow, &request) {
