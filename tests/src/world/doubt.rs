@@ -54,7 +54,7 @@ pub struct Death;
 
 thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
-    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, messages: 0, relays: 0, joins: 0, commits: 0 }) };
+    static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, summaries: 0, messages: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 
 /// How much there was of what may go wrong.
@@ -64,6 +64,8 @@ pub struct Course {
     pub effects: usize,
     /// Streams of sessions and registrations that were begun in the log.
     pub streams: usize,
+    /// Summaries of what belongs to no stream.
+    pub summaries: usize,
     /// Orders to relay media.
     pub relays: usize,
     /// Messages in the log that wait to leave until they are durable.

@@ -107,6 +107,7 @@ impl World {
         let joins = |append: &&Append| append.stream.category() == TransferEvent::CATEGORY;
         doubt::note(|course| {
             course.streams += appends.iter().filter(begins).count();
+            course.summaries += appends.iter().filter(|append| append.stream.category() == "edge").count();
             course.joins += appends.iter().filter(joins).count();
         });
         if self.fate.is_kind() {
