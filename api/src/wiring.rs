@@ -395,9 +395,9 @@ async fn serve_http(
 
 fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
     metrics.register(move |to: &mut Exposition| {
-        for (name, value) in gauges.read() {
+        for (name, help, value) in gauges.read() {
             let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-            to.single(kind, name, "See ARCHITECTURE.md, Metrics.", value as f64);
+            to.single(kind, name, help, value as f64);
         }
     });
     metrics.register(move |to: &mut Exposition| {

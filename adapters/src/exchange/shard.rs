@@ -66,28 +66,44 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// The figures with their metric names.
-    pub fn read(&self) -> [(&'static str, u64); 18] {
+    /// The figures with their metric names, and what they are.
+    pub fn read(&self) -> [(&'static str, &'static str, u64); 18] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
-            ("strowger_live_sessions", get(&self.live_sessions)),
-            ("strowger_sessions_in_memory", get(&self.sessions)),
-            ("strowger_legs", get(&self.legs)),
-            ("strowger_transactions", get(&self.transactions)),
-            ("strowger_timers", get(&self.timers)),
-            ("strowger_stateless_messages_total", get(&self.stateless)),
-            ("strowger_guarded_sources", get(&self.guarded)),
-            ("strowger_dropped_requests_total", get(&self.dropped)),
-            ("strowger_bans_total", get(&self.bans)),
-            ("strowger_frozen_streams", get(&self.frozen)),
-            ("strowger_trunks_registered", get(&self.registered)),
-            ("strowger_trunks_down", get(&self.down)),
-            ("strowger_sip_received_total", get(&self.received)),
-            ("strowger_sip_sent_total", get(&self.sent)),
-            ("strowger_sip_send_failures_total", get(&self.send_failures)),
-            ("strowger_appends_total", get(&self.appends)),
-            ("strowger_sip_connections", get(&self.connections)),
-            ("strowger_sip_connections_refused_total", get(&self.connections_refused)),
+            ("strowger_live_sessions", "Sessions that have not ended.", get(&self.live_sessions)),
+            (
+                "strowger_sessions_in_memory",
+                "Sessions in memory, with ended ones that still absorb repeats.",
+                get(&self.sessions),
+            ),
+            ("strowger_legs", "Dialogs in memory.", get(&self.legs)),
+            ("strowger_transactions", "Transactions in memory.", get(&self.transactions)),
+            ("strowger_timers", "Armed timers.", get(&self.timers)),
+            ("strowger_stateless_messages_total", "Messages that belonged to no stream.", get(&self.stateless)),
+            ("strowger_guarded_sources", "Sources that the guard remembers.", get(&self.guarded)),
+            (
+                "strowger_dropped_requests_total",
+                "Requests that the guard dropped without an answer.",
+                get(&self.dropped),
+            ),
+            ("strowger_bans_total", "How often a source began not to be heard for a while.", get(&self.bans)),
+            (
+                "strowger_frozen_streams",
+                "Streams that another writer took, or whose state is unknown.",
+                get(&self.frozen),
+            ),
+            ("strowger_trunks_registered", "Trunks that we are registered at.", get(&self.registered)),
+            ("strowger_trunks_down", "Trunks that calls go around.", get(&self.down)),
+            ("strowger_sip_received_total", "SIP datagrams received.", get(&self.received)),
+            ("strowger_sip_sent_total", "SIP datagrams handed to the kernel.", get(&self.sent)),
+            ("strowger_sip_send_failures_total", "SIP datagrams that the kernel refused.", get(&self.send_failures)),
+            ("strowger_appends_total", "Appends submitted by the SIP thread.", get(&self.appends)),
+            ("strowger_sip_connections", "TCP connections now.", get(&self.connections)),
+            (
+                "strowger_sip_connections_refused_total",
+                "TCP connections beyond a limit, closed at once.",
+                get(&self.connections_refused),
+            ),
         ]
     }
 
