@@ -9,7 +9,6 @@ import argparse
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
 import asking  # noqa: E402
 import digits  # noqa: E402
+import doubler  # noqa: E402
 import tcp_peer  # noqa: E402
 import timers  # noqa: E402
 import transfers  # noqa: E402
@@ -72,24 +72,6 @@ class Case:
     def transport(self, role):
         """What a role speaks."""
         return "tcp" if role in self.tcp else "udp"
-
-
-class Doubler(threading.Thread):
-    """Passes datagrams on to the exchange, each twice. Answers go to the phone directly: its Via says where (RFC 3261, 18.2.2)."""
-
-    def __init__(self, towards):
-        super().__init__(daemon=True)
-        self.towards = towards
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-
-    def run(self):
-        """Until the process ends."""
-        while True:
-            data = self.socket.recv(65535)
-            for _ in range(2):
-                self.socket.sendto(data, ("127.0.0.1", self.towards))
 
 
 def count(legs, role, sent, method, status=0, distinct=False):
@@ -269,7 +251,7 @@ class Stage:
         for name in ("carrier", "public", "caller", "pbx", "stranger", "other", "consult", "callee", "target", "carrier_a", "carrier_b",
                      "carrier_c"):
             self.ports[name] = start = processes.free_port(start + 2)
-        self.doubler = Doubler(self.ports["carrier"])
+        self.doubler = doubler.Doubler(self.ports["carrier"])
         self.doubler.start()
         self.exchange = exchange.Exchange(
             os.path.join(folder, "exchange"), self.ports["carrier"], processes.free_port(http),
