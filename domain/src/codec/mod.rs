@@ -7,6 +7,7 @@ pub mod registration;
 pub mod seal;
 pub mod secret;
 pub mod session;
+mod stream;
 pub mod transfer;
 pub mod upcast;
 pub mod uplink;

@@ -1,69 +1,10 @@
 //! Session events to and from the log.
 
-use super::part::{DecodeError, Desk, Encoded, Opener, Sealer};
-use super::personal::Personal;
-use super::seal::{KeyRef, SealKey};
-use super::upcast::{UPCASTERS, Upcaster, fault};
-use crate::ids::EventId;
-use crate::log::Recorded;
-use crate::ports::Keyring;
-use crate::session::event::{Parties, SessionEvent};
+use super::stream::stream_codec;
+use super::upcast::UPCASTERS;
+use crate::session::event::SessionEvent;
 
-macro_rules! session_codec {
-    ($($variant:ident $(($personal:ident))? $(= $version:literal)?),* $(,)?) => {
-        /// The stable type name of an event.
-        pub const fn kind(event: &SessionEvent) -> &'static str {
-            match event { $(SessionEvent::$variant(_) => stringify!($variant)),* }
-        }
-
-        /// Every type name, in the order of declaration.
-        pub const KINDS: &[&str] = &[$(stringify!($variant)),*];
-
-        /// Every type name with the version of the shape that this build writes.
-        pub const VERSIONS: &[(&str, u16)] =
-            &[$((stringify!($variant), session_codec!(@version $($version)?))),*];
-
-        fn encode_with(sealer: &mut Sealer<'_>, event: &SessionEvent) -> Encoded {
-            match event {
-                $(SessionEvent::$variant(clear) => {
-                    let named = (stringify!($variant), session_codec!(@version $($version)?));
-                    session_codec!(@encode sealer, named, clear $(, $personal)?)
-                })*
-            }
-        }
-
-        fn decode_with(opener: &Opener<'_>) -> Option<Result<SessionEvent, DecodeError>> {
-            match opener.kind {
-                $(stringify!($variant) => Some(opener.read(
-                    session_codec!(@version $($version)?),
-                    |opener| session_codec!(@decode opener, $variant $(, $personal)?),
-                )),)*
-                _ => None,
-            }
-        }
-    };
-    (@version) => { 1 };
-    (@version $version:literal) => { $version };
-    (@encode $sealer:ident, $named:ident, $clear:ident) => {
-        $sealer.encode($named, $clear, None::<&Personal<Parties>>)
-    };
-    (@encode $sealer:ident, $named:ident, $clear:ident, $personal:ident) => {
-        $sealer.encode($named, $clear, Some(&$clear.$personal))
-    };
-    (@decode $opener:ident, $variant:ident) => {
-        $opener.clear().map(SessionEvent::$variant)
-    };
-    (@decode $opener:ident, $variant:ident, $personal:ident) => {
-        $opener.clear().and_then(|clear| {
-            let mut event = SessionEvent::$variant(clear);
-            if let SessionEvent::$variant(clear) = &mut event { clear.$personal = $opener.personal()?; }
-            Ok(event)
-        })
-    };
-}
-
-// A type whose shape has changed has its version here, `LegAlerted = 2`, and upcasters from every earlier one.
-session_codec! {
+stream_codec! { SessionEvent through UPCASTERS {
     SipMessageReceived(wire),
     SipMessageCommitted(wire),
     SipMessageRepeated,
@@ -101,48 +42,23 @@ session_codec! {
     MediaMeasured,
     LegReleased,
     SessionEnded,
-}
-
-const _: () =
-    assert!(fault(UPCASTERS, VERSIONS).is_none(), "upcasters do not lead from every version to the present one");
-
-/// Makes an event ready for the log; `id` is the identity it will be stored under.
-pub fn encode(desk: &mut Desk, event: &SessionEvent, id: EventId, key: KeyRef, secret: &SealKey) -> Encoded {
-    encode_with(&mut Sealer { id, key, secret, desk }, event)
-}
-
-/// Reads a stored session event. Personal parts whose key is gone are masked.
-pub fn decode(recorded: &Recorded, keyring: &dyn Keyring) -> Result<SessionEvent, DecodeError> {
-    decode_for(recorded, Some(keyring))
-}
-
-/// Reads what stands clear in a stored session event, at less cost: personal parts are masked, keys or not.
-pub fn decode_clear(recorded: &Recorded) -> Result<SessionEvent, DecodeError> {
-    decode_for(recorded, None)
-}
-
-fn decode_for(recorded: &Recorded, keyring: Option<&dyn Keyring>) -> Result<SessionEvent, DecodeError> {
-    decode_through(UPCASTERS, recorded, keyring)
-}
-
-fn decode_through(
-    upcasters: &[Upcaster],
-    recorded: &Recorded,
-    keyring: Option<&dyn Keyring>,
-) -> Result<SessionEvent, DecodeError> {
-    let Recorded { id, kind, version, data, .. } = recorded;
-    let opener = Opener { id: *id, kind, version: *version, data, keyring, upcasters, taken: &[] };
-    decode_with(&opener).ok_or_else(|| opener.unknown())?
-}
+} }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::address::EdgeRole;
+    use crate::codec::personal::Personal;
+    use crate::codec::seal::{KeyRef, SealKey};
+    use crate::codec::upcast::Upcaster;
+    use crate::codec::{DecodeError, Desk};
+    use crate::ids::EventId;
     use crate::ids::{AccountId, LegId, TrunkId};
+    use crate::log::Recorded;
     use crate::log::{EventHash, Position, Revision, StreamName};
     use crate::media::MediaSource;
-    use crate::session::event::SessionOffered;
+    use crate::ports::Keyring;
+    use crate::session::event::{Parties, SessionOffered};
     use crate::time::WallTime;
     use uuid::Uuid;
 

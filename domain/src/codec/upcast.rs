@@ -26,6 +26,9 @@ pub struct Upcaster {
 /// Every upcaster of session events. The version that a type has now stands in `codec::session`.
 pub const UPCASTERS: &[Upcaster] = &[];
 
+/// Those of streams of which no event's shape has changed yet.
+pub const NONE: &[Upcaster] = &[];
+
 /// What is wrong with a table of upcasters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChainFault {

@@ -177,6 +177,19 @@ pub struct Dialog {
     pub login: Option<Box<Login>>,
 }
 
+/// Whose dialog it is: what its first request says.
+#[derive(Debug)]
+pub struct Ends {
+    /// Call-ID.
+    pub call_id: Box<str>,
+    /// Our From or To, as a header value.
+    pub local: Box<str>,
+    /// The peer's.
+    pub remote: Box<str>,
+    /// The URI that requests go to.
+    pub target: Box<str>,
+}
+
 impl Dialog {
     /// The dialog that an INVITE of the peer begins (RFC 3261 §12.1.1); none where it does not say whom to answer.
     pub fn of_invite(leg: LegId, flow: Flow, request: &Message) -> Option<Self> {
@@ -185,21 +198,39 @@ impl Dialog {
         // RFC 2543 had INVITEs without Contact: their sender is reached by its From (RFC 4475 §3.4.1).
         let from_uri = || (!request.has(HeaderName::Contact)).then(|| from.uri.as_str().to_owned());
         let target: Box<str> = contact_uri(request).or_else(from_uri)?.into();
-        Some(Self {
-            leg,
-            role: Role::Uas,
-            state: DialogState::Early,
+        let ends = Ends {
             call_id: request.call_id().ok()?.into(),
             local: request.header(HeaderName::To)?.into(),
             remote: request.header(HeaderName::From)?.into(),
+            target,
+        };
+        let flow = next_hop(flow, &routes, &ends.target);
+        Some(Self {
             remote_tag: from.tag().map(Box::from),
-            flow: next_hop(flow, &routes, &target),
+            routes,
+            remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
+            ..Self::new(leg, Role::Uas, flow, ends)
+        })
+    }
+
+    /// An early dialog in which nothing has been said.
+    pub fn new(leg: LegId, role: Role, flow: Flow, ends: Ends) -> Self {
+        let Ends { call_id, local, remote, target } = ends;
+        Self {
+            leg,
+            role,
+            state: DialogState::Early,
+            call_id,
+            local,
+            remote,
+            remote_tag: None,
+            flow,
             keeps_flow: false,
             large_by_tcp: None,
             target,
-            routes,
+            routes: Vec::new(),
             local_cseq: 0,
-            remote_cseq: request.cseq().ok().map(|cseq| cseq.number),
+            remote_cseq: None,
             branches: 0,
             incoming: None,
             outgoing: None,
@@ -216,7 +247,7 @@ impl Dialog {
             forks: Vec::new(),
             lost: Vec::new(),
             login: None,
-        })
+        }
     }
 
     /// Takes the peer's tag, Contact and route set from a response that makes or refreshes the dialog
@@ -423,38 +454,14 @@ mod tests {
     }
 
     fn dialog() -> Dialog {
-        Dialog {
-            leg: LegId::from_bits(1),
-            role: Role::Uac,
-            state: DialogState::Early,
+        let ends = Ends {
             call_id: "c".into(),
             local: "<sip:a@b>".into(),
             remote: "<sip:desk@198.51.100.7>".into(),
-            remote_tag: None,
             target: "sip:desk@198.51.100.7".into(),
-            routes: vec![],
-            flow: flow(Transport::Udp),
-            large_by_tcp: None,
-            updating: None,
-            waiting: Vec::new(),
-            keeps_flow: false,
-            local_cseq: 1,
-            remote_cseq: None,
-            branches: 1,
-            incoming: None,
-            outgoing: None,
-            invite_cseq: 1,
-            answer: None,
-            acked: Vec::new(),
-            ack_heard: None,
-            bye_wanted: false,
-            subscription: None,
-            timer: SessionTimer::default(),
-            transactions: 1,
-            forks: vec![],
-            lost: vec![],
-            login: None,
-        }
+        };
+        let new = Dialog::new(LegId::from_bits(1), Role::Uac, flow(Transport::Udp), ends);
+        Dialog { local_cseq: 1, branches: 1, invite_cseq: 1, transactions: 1, ..new }
     }
 
     fn hear(dialog: &mut Dialog, tag: &str, headers: &str) {

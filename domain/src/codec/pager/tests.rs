@@ -2,10 +2,16 @@
 
 use super::*;
 use crate::address::{EdgeRole, Flow, Transport};
+use crate::codec::personal::Personal;
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::codec::{Desk, Encoded};
+use crate::ids::EventId;
 use crate::ids::{AccountId, CredentialId, DomainId, LegId, TrunkId};
+use crate::log::Recorded;
 use crate::log::{EventHash, Position, Revision, StreamName};
 use crate::pager::{MessageEnded, MessageOffered};
-use crate::session::event::{Parties, RouteChosen, RouteRefused, SipMessage};
+use crate::ports::Keyring;
+use crate::session::event::{Parties, RouteChosen, RouteRefused, SipMessage, Wire};
 use crate::time::WallTime;
 use uuid::Uuid;
 

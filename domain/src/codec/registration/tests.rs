@@ -2,11 +2,16 @@
 
 use super::*;
 use crate::address::{Flow, Transport};
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::codec::{Desk, Encoded};
+use crate::ids::EventId;
 use crate::ids::{AccountId, BindingId, DomainId, KeyId};
+use crate::log::Recorded;
 use crate::log::{EventHash, Position, Revision, StreamName};
+use crate::ports::Keyring;
 use crate::registration::{
-    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Q, Reach,
-    RegisterAnswered, RegisterReceived, RemovalCause, StatedTable,
+    BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, BindingStated, BindingsStated, Device, Q,
+    Reach, RegisterAnswered, RegisterReceived, RemovalCause, StatedTable,
 };
 use crate::session::event::Wire;
 use crate::time::WallTime;
@@ -44,7 +49,7 @@ fn recorded(encoded: &Encoded) -> Recorded {
 /// Stored with this clear text, whatever is sealed in it, and read back.
 #[track_caller]
 fn stored_as(event: &RegistrationEvent, clear: &str) {
-    let encoded = encode(&mut super::Desk::default(), event, ID, KeyRef(7), &SealKey::from_bytes([3; 32]));
+    let encoded = encode(&mut Desk::default(), event, ID, KeyRef(7), &SealKey::from_bytes([3; 32]));
     let text = std::str::from_utf8(&encoded.data).unwrap();
     let without = match text.split_once(",\"sealed\":\"") {
         Some((head, _)) => format!("{head}}}"),

@@ -2,9 +2,15 @@
 
 use super::*;
 use crate::address::{Flow, Transport};
+use crate::codec::personal::Personal;
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::codec::{Desk, Encoded};
+use crate::ids::EventId;
 use crate::ids::{AccountId, LegId, TrunkId};
+use crate::log::Recorded;
 use crate::log::{EventHash, Position, Revision, StreamName};
-use crate::session::event::SipMessage;
+use crate::ports::Keyring;
+use crate::session::event::{SipMessage, Wire};
 use crate::time::WallTime;
 use crate::uplink::{
     TrunkDown, TrunkUp, UplinkBegun, UplinkEndCause, UplinkEnded, UplinkLost, UplinkRefreshed, UplinkRefused,

@@ -12,8 +12,7 @@ use super::{
 use crate::address::Flow;
 use crate::ids::{EventId, LegId, TrunkId};
 use crate::ports::Mint;
-use crate::sip::dialog::{Cancelling, Dialog, DialogState, OutgoingInvite, PendingAnswer, Role, Sent};
-use crate::sip::session_timer::SessionTimer;
+use crate::sip::dialog::{Cancelling, Dialog, DialogState, Ends, OutgoingInvite, PendingAnswer, Role, Sent};
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::transaction::{Action, client_invite, client_other};
 use crate::sip::wire::{Message, Method};
@@ -201,37 +200,13 @@ impl Endpoint {
     /// Begins a leg by an INVITE.
     pub fn invite(&mut self, now: Moment, mint: &mut dyn Mint, plan: InvitePlan) {
         let leg = plan.leg;
+        let ends = Ends { call_id: plan.call_id, local: plan.from, remote: plan.to, target: plan.uri };
         let dialog = Dialog {
-            leg,
-            role: Role::Uac,
-            state: DialogState::Early,
-            call_id: plan.call_id,
-            local: plan.from,
-            remote: plan.to,
-            remote_tag: None,
-            target: plan.uri,
-            routes: plan.routes.clone(),
-            flow: plan.flow,
+            routes: plan.routes,
             keeps_flow: plan.keeps_flow,
             large_by_tcp: plan.large_by_tcp,
-            local_cseq: 0,
-            remote_cseq: None,
-            branches: 0,
-            incoming: None,
-            outgoing: None,
-            waiting: Vec::new(),
-            updating: None,
-            invite_cseq: 0,
-            answer: None,
-            acked: Vec::new(),
-            ack_heard: None,
-            bye_wanted: false,
-            subscription: None,
-            timer: SessionTimer::default(),
-            transactions: 0,
-            forks: Vec::new(),
-            lost: Vec::new(),
             login: plan.login,
+            ..Dialog::new(leg, Role::Uac, plan.flow, ends)
         };
         self.flows.join(plan.flow, FlowUser::Leg(leg));
         self.dialogs.insert(leg, Box::new(dialog));

@@ -7,8 +7,7 @@ use super::{Body, Endpoint, Fact, FlowUser, Login, SessionHeaders};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::sip::dialog::{Dialog, DialogState, Role};
-use crate::sip::session_timer::SessionTimer;
+use crate::sip::dialog::{Dialog, DialogState, Ends, Role};
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
@@ -93,36 +92,17 @@ impl Endpoint {
 /// What the request is written from. It is over from the beginning, so that nothing from outside ever finds it, and it is
 /// forgotten with its last transaction.
 fn pseudo_dialog(plan: &OutsidePlan) -> Dialog {
-    Dialog {
-        leg: plan.leg,
-        role: Role::Uac,
-        state: DialogState::Over,
+    let ends = Ends {
         call_id: plan.call_id.clone(),
         local: plan.from.clone(),
         remote: plan.to.clone(),
-        remote_tag: None,
         target: plan.uri.clone(),
+    };
+    Dialog {
+        state: DialogState::Over,
         routes: plan.routes.clone(),
-        flow: plan.flow,
-        keeps_flow: false,
-        large_by_tcp: None,
         local_cseq: plan.cseq,
-        remote_cseq: None,
-        branches: 0,
-        incoming: None,
-        outgoing: None,
-        waiting: Vec::new(),
-        updating: None,
-        invite_cseq: 0,
-        answer: None,
-        acked: Vec::new(),
-        ack_heard: None,
-        bye_wanted: false,
-        subscription: None,
-        timer: SessionTimer::default(),
-        transactions: 0,
-        forks: Vec::new(),
-        lost: Vec::new(),
         login: plan.login.clone(),
+        ..Dialog::new(plan.leg, Role::Uac, plan.flow, ends)
     }
 }
