@@ -405,6 +405,7 @@ impl Worker {
                             tracing::error!(%error, "a stream is frozen: a call that it is of cannot go on");
                         }
                     }
+                    waiting.decide_again(exchange, now, mint);
                 }
                 Notice::Media(reports) => reports.iter().for_each(|report| exchange.report(now, mint, report)),
                 Notice::Provisioned(changes, done) => {

@@ -1,7 +1,8 @@
 //! The streams of addresses of record in memory: those with bindings, and those that something is about to become of.
 //!
-//! An address that is not in memory may have a stream all the same. Where it is needed it is read first: its next event
-//! needs the hash of its last.
+//! An address that is not in memory may have a stream all the same. A REGISTER supposes that it has none: should the log
+//! say otherwise, it is read, for its next event needs the hash of its last, and the REGISTER is taken in again. Nothing of
+//! it has left by then. Who cannot be taken in again has it read first.
 
 use super::held::{Bound, Effect};
 use super::outbox::Outbox;
@@ -28,6 +29,8 @@ pub(super) struct Live {
     /// As decided; durable or about to be.
     pub(super) registration: Registration,
     pub(super) outbox: Outbox,
+    /// Whether it is only supposed that the log has no such stream.
+    supposed: bool,
     key: Option<(KeyRef, SealKey)>,
     pub(super) cause: Option<EventId>,
     /// Why the REGISTER at hand is refused.
@@ -74,6 +77,7 @@ impl Live {
             account,
             registration,
             outbox,
+            supposed: false,
             key: None,
             cause: None,
             reason: None,
@@ -134,7 +138,26 @@ impl Live {
 }
 
 impl Registrar {
-    /// The address's stream in memory; `Err` while it is being read, which begins here where it has to.
+    /// The address's stream in memory, for a REGISTER; `Err` while it is being read.
+    pub(super) fn live_to_register(
+        &mut self,
+        aor: &Aor,
+        registrant: &Registrant,
+    ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
+        let id = aor.id(&self.hash_key, registrant.home);
+        if self.unread.contains_key(&id) {
+            return Err(id);
+        }
+        let new = || {
+            let outbox = Outbox::new(aor.stream(&self.hash_key, registrant.home), id.uuid(), self.node);
+            let live = Live::new((aor.clone(), registrant.account), Registration::default(), outbox, 0);
+            Box::new(Live { supposed: true, ..live })
+        };
+        Ok((id, self.live.entry(id).or_insert_with(new)))
+    }
+
+    /// The address's stream in memory; `Err` while it is being read, which begins here where it has to, and while the log
+    /// has not said that it was right to suppose that there is none.
     pub(super) fn live_of(
         &mut self,
         aor: &Aor,
@@ -146,7 +169,12 @@ impl Registrar {
             self.unread.insert(id, Some(unread));
             self.to_read.push(aor.stream(&self.hash_key, registrant.home));
         }
-        self.live.get_mut(&id).map(|live| (id, &mut **live)).ok_or(id)
+        self.live.get_mut(&id).filter(|live| !live.supposed).map(|live| (id, &mut **live)).ok_or(id)
+    }
+
+    /// Whether it is only supposed that the log has no such stream.
+    pub(super) fn supposes(&self, id: RegistrationId) -> bool {
+        self.live.get(&id).is_some_and(|live| live.supposed)
     }
 
     /// The outbox of a stream, to take appends and outcomes.
@@ -156,8 +184,11 @@ impl Registrar {
 
     /// An append of a stream is durable.
     pub(super) fn landed(&mut self, id: RegistrationId) {
-        if let Some(live) = self.live.get_mut(&id).filter(|live| live.outbox.is_idle()) {
-            live.pending = Vec::new();
+        if let Some(live) = self.live.get_mut(&id) {
+            live.supposed = false;
+            if live.outbox.is_idle() {
+                live.pending = Vec::new();
+            }
         }
         self.touched.push(id);
     }

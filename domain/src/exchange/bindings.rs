@@ -22,7 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub enum Commanded {
     /// It is carried out once the log has it.
     Decided(Decided),
-    /// The address's stream is being read: the command is to be given again when that is done.
+    /// The address's stream is being read, or its first append is on its way: the command is to be given again when that
+    /// is done.
     Reading,
     /// It cannot be carried out now.
     Away,

@@ -85,7 +85,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The stream is frozen. A registration's is taken up again as soon as it was read
-    /// ([`Exchange::take_unread`]); a session's stays so.
+    /// ([`Exchange::take_unread`]), which is no error where it was only supposed to be new; a session's stays so.
     pub fn landed(&mut self, outcome: Outcome) -> Result<(), AppendError> {
         let Outcome { stream, result } = outcome;
         let writer = self.writer_of(&stream);
@@ -166,8 +166,12 @@ impl Exchange {
                     }
                     Writer::Uplink(id) => self.uplinks.frozen(id),
                     Writer::Registration(id) => {
+                        let supposed = self.registrar.supposes(id);
                         for transaction in self.registrar.forget(id, stream) {
                             self.endpoint.abandon(transaction);
+                        }
+                        if supposed && matches!(error, AppendError::WrongRevision { .. }) {
+                            return Ok(());
                         }
                     }
                 }

@@ -251,7 +251,7 @@ impl Exchange {
     ) {
         let room = self.room_of(registrant.account);
         let Self { registrar, endpoint, desk, expire_at, kept, pings, .. } = self;
-        let (id, live) = match registrar.live_of(&read.aor, registrant) {
+        let (id, live) = match registrar.live_to_register(&read.aor, registrant) {
             Ok(found) => found,
             Err(id) => {
                 let refused = registrar.wait_for(id, Pending { transaction: None, flow, request, answer: None });

@@ -50,69 +50,28 @@ impl Registrar {
         None
     }
 
-    /// An append of which nobody knew whether it was durable may be so after all: REGISTERs of it are not taken in again,
-    /// they get the answer that stands in the log.
-    fn find_answers(waiting: &mut [Pending], events: &[RegistrationEvent]) {
-        for pending in waiting {
-            // The log holds what came without what proves who sent it.
-            let came = pending.request.without_credentials();
-            let is_it = |event: &RegistrationEvent| match event {
-                RegistrationEvent::RegisterReceived(received) => {
-                    received.wire.known().is_some_and(|wire| wire.bytes == came)
-                }
-                RegistrationEvent::RegisterAnswered(_)
-                | RegistrationEvent::BindingAdded(_)
-                | RegistrationEvent::BindingRefreshed(_)
-                | RegistrationEvent::BindingRemoved(_)
-                | RegistrationEvent::BindingReachChanged(_)
-                | RegistrationEvent::BindingsStated(_) => false,
-            };
-            let after = events.iter().rposition(is_it).and_then(|at| events.get(at..)).unwrap_or_default();
-            pending.answer = after.iter().find_map(|event| match event {
-                RegistrationEvent::RegisterAnswered(answered) => answered.wire.known().cloned(),
-                RegistrationEvent::RegisterReceived(_)
-                | RegistrationEvent::BindingAdded(_)
-                | RegistrationEvent::BindingRefreshed(_)
-                | RegistrationEvent::BindingRemoved(_)
-                | RegistrationEvent::BindingReachChanged(_)
-                | RegistrationEvent::BindingsStated(_) => None,
-            });
-        }
-    }
-
     /// Takes up an address's stream as the log has it. Where it does not say whose it is, because it has nothing but
     /// refusals or its keys were erased, it is for those alone who asked for it.
     fn restore(
         &mut self,
         (id, stream): (RegistrationId, &StreamName),
-        events: &[Recorded],
-        unread: Option<&mut Unread>,
-        keyring: &dyn Keyring,
-    ) -> Result<(), DecodeError> {
+        (recorded, events): (&[Recorded], &[RegistrationEvent]),
+        unread: Option<&Unread>,
+    ) {
         let mut registration = Registration::default();
-        let (mut aor, mut decoded) = (None, Vec::with_capacity(events.len()));
-        for recorded in events {
-            let event = decode(recorded, keyring)?;
-            aor = event.aor().cloned().or(aor);
-            registration.apply(recorded.at, &event);
-            decoded.push(event);
-        }
-        let mut whose = aor.zip(registration.account());
-        if let Some(Unread { aor, account, pending }) = unread {
-            Self::find_answers(pending, &decoded);
-            whose = whose.or_else(|| Some((aor.clone(), *account)));
-        }
-        let Some(whose) = whose else { return Ok(()) };
-        let outbox = match events.last() {
+        recorded.iter().zip(events).for_each(|(recorded, event)| registration.apply(recorded.at, event));
+        let aor = events.iter().rev().find_map(RegistrationEvent::aor).cloned();
+        let asked = || unread.map(|unread| (unread.aor.clone(), unread.account));
+        let Some(whose) = aor.zip(registration.account()).or_else(asked) else { return };
+        let outbox = match recorded.last() {
             Some(last) => Outbox::restored(last, self.node),
             None => Outbox::new(stream.clone(), id.uuid(), self.node),
         };
-        let stated = events.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
-        let since = events.len() - usize::from(stated);
+        let stated = recorded.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
+        let since = recorded.len() - usize::from(stated);
         self.bindings.put(&whose.0, registration.clone());
         self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since)));
         self.touched.push(id);
-        Ok(())
     }
 }
 
@@ -127,7 +86,7 @@ impl Exchange {
         &mut self,
         now: Now,
         mint: &mut dyn Mint,
-        (stream, events): (&StreamName, &[Recorded]),
+        (stream, recorded): (&StreamName, &[Recorded]),
         keyring: &dyn Keyring,
     ) -> Result<(), DecodeError> {
         let Ok(id) = Uuid::parse_str(stream.id()) else { return Ok(()) };
@@ -137,18 +96,29 @@ impl Exchange {
             return Ok(());
         }
         let mut unread = self.registrar.unread.remove(&id).flatten();
-        let restored = self.registrar.restore((id, stream), events, unread.as_mut(), keyring);
-        if restored.is_err() {
-            self.registrar.unread.insert(id, None);
+        let events = recorded.iter().map(|event| decode(event, keyring)).collect::<Result<Vec<_>, _>>();
+        for pending in unread.iter_mut().flat_map(|unread| &mut unread.pending) {
+            pending.answer = events.as_ref().ok().and_then(|events| answer_to(&pending.request, events));
+            // Its end comes before the stream is there again: it would let go of one that nothing else holds.
+            if let Some(transaction) = pending.transaction.take().filter(|_| pending.answer.is_none()) {
+                self.endpoint.abandon(transaction);
+                self.settle(now, mint);
+            }
         }
-        for Pending { transaction, flow, request, answer } in unread.map(|unread| unread.pending).unwrap_or_default() {
+        let restored = match events {
+            Ok(events) => {
+                self.registrar.restore((id, stream), (recorded, &events), unread.as_ref());
+                Ok(())
+            }
+            Err(error) => {
+                self.registrar.unread.insert(id, None);
+                Err(error)
+            }
+        };
+        for Pending { flow, request, answer, .. } in unread.map(|unread| unread.pending).unwrap_or_default() {
             if let Some(Wire { flow, bytes }) = answer {
                 self.effects.push(Effect::Transmit { flow, bytes });
                 continue;
-            }
-            if let Some(transaction) = transaction {
-                self.endpoint.abandon(transaction);
-                self.settle(now, mint);
             }
             // It was judged when it came: its credentials, which serve once, are not asked for again.
             if let Ok(read) = RegisterRequest::read(&request, flow)
@@ -161,4 +131,30 @@ impl Exchange {
         self.wake_for_expiry(now);
         restored
     }
+}
+
+/// An append of which nobody knew whether it was durable may be so after all: a REGISTER of it is not taken in again, it
+/// gets the answer that stands in the log.
+fn answer_to(request: &Message, events: &[RegistrationEvent]) -> Option<Wire> {
+    // The log holds what came without what proves who sent it.
+    let came = request.without_credentials();
+    let is_it = |event: &RegistrationEvent| match event {
+        RegistrationEvent::RegisterReceived(received) => received.wire.known().is_some_and(|wire| wire.bytes == came),
+        RegistrationEvent::RegisterAnswered(_)
+        | RegistrationEvent::BindingAdded(_)
+        | RegistrationEvent::BindingRefreshed(_)
+        | RegistrationEvent::BindingRemoved(_)
+        | RegistrationEvent::BindingReachChanged(_)
+        | RegistrationEvent::BindingsStated(_) => false,
+    };
+    let after = events.iter().rposition(is_it).and_then(|at| events.get(at..)).unwrap_or_default();
+    after.iter().find_map(|event| match event {
+        RegistrationEvent::RegisterAnswered(answered) => answered.wire.known().cloned(),
+        RegistrationEvent::RegisterReceived(_)
+        | RegistrationEvent::BindingAdded(_)
+        | RegistrationEvent::BindingRefreshed(_)
+        | RegistrationEvent::BindingRemoved(_)
+        | RegistrationEvent::BindingReachChanged(_)
+        | RegistrationEvent::BindingsStated(_) => None,
+    })
 }
