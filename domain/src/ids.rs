@@ -155,7 +155,7 @@ impl fmt::Debug for LegId {
 
 impl Serialize for LegId {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(hex::write(&mut [0; 16], &self.0.to_be_bytes()))
     }
 }
 

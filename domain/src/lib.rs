@@ -8,6 +8,7 @@ pub mod decider;
 pub mod domain_name;
 pub mod exchange;
 mod hex;
+pub mod id_map;
 pub mod ids;
 pub mod limits;
 pub mod log;

@@ -5,6 +5,7 @@
 
 use super::route::Routed;
 use super::{Exchange, Live};
+use crate::id_map::IdMap;
 use crate::ids::{AccountId, LegId, SessionId, TrunkId};
 use crate::limits::{CallLimits, Reached};
 use crate::routing::Tables;
@@ -92,7 +93,7 @@ const fn takes(leg: &Leg) -> bool {
 }
 
 /// What a session takes.
-fn taken(tables: &Tables, owners: &HashMap<LegId, SessionId>, live: &Live) -> Vec<Counted> {
+fn taken(tables: &Tables, owners: &IdMap<LegId, SessionId>, live: &Live) -> Vec<Counted> {
     let session = &live.session;
     if session.ended || live.outbox.is_frozen() {
         // A frozen session does nothing any more, and nobody knows when its calls end.

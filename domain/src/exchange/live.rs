@@ -5,6 +5,7 @@ use super::held::Effect;
 use super::limits::Counted;
 use super::outbox::Outbox;
 use crate::codec::{Desk, personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
+use crate::id_map::IdMap;
 use crate::ids::{EventId, LegId, SessionId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -15,7 +16,6 @@ use crate::sip::timer::Timer;
 use crate::sip::wire::Message;
 use crate::time::WallTime;
 use bytes::Bytes;
-use std::collections::HashMap;
 
 impl Exchange {
     /// Every session in memory, and whether all that was decided about it is durable.
@@ -140,8 +140,8 @@ pub(super) fn masked(bytes: &Bytes) -> Bytes {
 
 /// The session that a leg belongs to.
 pub(super) fn live_of<'a>(
-    legs: &HashMap<LegId, SessionId>,
-    sessions: &'a mut HashMap<SessionId, Box<Live>>,
+    legs: &IdMap<LegId, SessionId>,
+    sessions: &'a mut IdMap<SessionId, Box<Live>>,
     leg: LegId,
 ) -> Option<(SessionId, &'a mut Live)> {
     let id = *legs.get(&leg)?;

@@ -10,6 +10,7 @@ use crate::codec::Desk;
 use crate::codec::pager::encode;
 use crate::codec::personal::Personal;
 use crate::codec::seal::{KeyRef, SealKey};
+use crate::id_map::IdMap;
 use crate::ids::{EventId, LegId, MessageId};
 use crate::log::StreamName;
 use crate::pager::{MessageEnded, MessageOffered, Next, PagerEvent, Relay};
@@ -20,7 +21,6 @@ use crate::sip::endpoint::{Body, Incoming, Outcome, Outgoing, Output, OutsidePla
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::{HeaderName, Message, Method, Uri};
 use crate::time::{Now, WallTime};
-use std::collections::HashMap;
 
 /// Headers that pass: what the body is, and what it is for.
 const PASSED: [&str; 8] = [
@@ -40,9 +40,9 @@ const MAX_ON_THE_WAY: usize = 10_000;
 /// Every MESSAGE on its way.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
-    pub(super) live: HashMap<MessageId, Box<Live>>,
+    pub(super) live: IdMap<MessageId, Box<Live>>,
     /// What a leg is in one: the sender's, or that of a target.
-    pub(super) legs: HashMap<LegId, (MessageId, Option<usize>)>,
+    pub(super) legs: IdMap<LegId, (MessageId, Option<usize>)>,
     pub(super) touched: Vec<MessageId>,
 }
 

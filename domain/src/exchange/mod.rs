@@ -44,6 +44,7 @@ pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
 use crate::codec::Desk;
+use crate::id_map::IdMap;
 use crate::ids::{LegId, SessionId};
 use crate::log::Append;
 use crate::media::MediaReport;
@@ -59,7 +60,6 @@ use crate::time::{Moment, Now};
 use bytes::Bytes;
 use live::{Live, live_of};
 use registrar::Registrar;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use uuid::Uuid;
@@ -76,12 +76,12 @@ pub struct Exchange {
     settings: ExchangeSettings,
     tables: Tables,
     endpoint: Endpoint,
-    sessions: HashMap<SessionId, Box<Live>>,
+    sessions: IdMap<SessionId, Box<Live>>,
     registrar: Registrar,
     transfers: transfers::Transfers,
     uplinks: uplinks::Uplinks,
     messages: messages::Messages,
-    legs: HashMap<LegId, SessionId>,
+    legs: IdMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
     effects: Vec<Effect>,
@@ -125,8 +125,8 @@ impl Exchange {
             settings,
             tables,
             transfers: transfers::Transfers::default(),
-            sessions: HashMap::new(),
-            legs: HashMap::new(),
+            sessions: IdMap::default(),
+            legs: IdMap::default(),
             touched: Vec::new(),
             effects: Vec::new(),
             desk: Desk::default(),

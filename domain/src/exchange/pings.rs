@@ -5,13 +5,14 @@
 
 use super::Exchange;
 use crate::address::Flow;
+use crate::id_map::IdMap;
 use crate::ids::{BindingId, LegId};
 use crate::ports::Mint;
 use crate::registration::{Aor, Binding, BindingReachChanged, Reach, Registration, RegistrationEvent};
 use crate::sip::endpoint::{Fact, Outcome, OutsidePlan, SessionHeaders};
 use crate::sip::wire::Method;
 use crate::time::{Moment, Now};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// So many pings in a row without an answer, each with all its repeats, and a device is not there.
@@ -28,10 +29,10 @@ const NEXT: Duration = Duration::from_millis(10);
 pub(super) struct Pings {
     /// Time between two pings of a device; none are sent without it.
     every: Option<Duration>,
-    known: HashMap<BindingId, Pinged>,
+    known: IdMap<BindingId, Pinged>,
     due: BTreeSet<(Moment, BindingId)>,
     /// What our requests are about, by the leg that their transaction is known by.
-    asked: HashMap<LegId, BindingId>,
+    asked: IdMap<LegId, BindingId>,
 }
 
 /// A binding that is pinged.

@@ -12,6 +12,7 @@ use super::held::Effect;
 use crate::address::{EdgeRole, Flow};
 use crate::codec::Desk;
 use crate::codec::personal::Personal;
+use crate::id_map::IdMap;
 use crate::ids::{AccountId, BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -25,7 +26,7 @@ use crate::sip::endpoint::{Incoming, Outgoing, Output, SessionHeaders, Stateless
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
 use crate::time::{Now, WallTime};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// So many REGISTERs of an address wait while its stream is read; more are refused with 503.
 pub(super) const MOST_WAITING: usize = 8;
@@ -39,15 +40,15 @@ pub(super) struct Registrar {
     pub(super) challenger: Challenger,
     /// What calls find: durable bindings alone.
     pub(super) bindings: Bindings,
-    pub(super) live: HashMap<RegistrationId, Box<Live>>,
+    pub(super) live: IdMap<RegistrationId, Box<Live>>,
     /// Streams that are being read; `None` where what is in them cannot be understood.
-    pub(super) unread: HashMap<RegistrationId, Option<Unread>>,
+    pub(super) unread: IdMap<RegistrationId, Option<Unread>>,
     /// Those of them whose reading has not begun.
     pub(super) to_read: Vec<StreamName>,
     /// Flows that are gone and whose bindings are to be ended.
     pub(super) lost: BTreeSet<Flow>,
     /// The registration that a REGISTER belongs to, by the leg that its transaction is known by.
-    pub(super) asked: HashMap<LegId, (RegistrationId, TransactionId)>,
+    pub(super) asked: IdMap<LegId, (RegistrationId, TransactionId)>,
     pub(super) touched: Vec<RegistrationId>,
 }
 
@@ -91,11 +92,11 @@ impl Registrar {
             node,
             challenger,
             bindings: Bindings::default(),
-            live: HashMap::new(),
-            unread: HashMap::new(),
+            live: IdMap::default(),
+            unread: IdMap::default(),
             to_read: Vec::new(),
             lost: BTreeSet::new(),
-            asked: HashMap::new(),
+            asked: IdMap::default(),
             touched: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use super::held::Effect;
 use super::outbox::Outbox;
 use super::{Exchange, Live};
 use crate::codec::transfer::encode;
+use crate::id_map::IdMap;
 use crate::ids::{SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
@@ -13,7 +14,6 @@ use crate::session::order::Context;
 use crate::sip::dialog::DialogState;
 use crate::time::Now;
 use crate::transfer::{TransferBegun, TransferEnded, TransferEvent, TransferStep};
-use std::collections::HashMap;
 
 /// A transfer in memory.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl InHand {
 /// All that are on their way.
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
-    in_hand: HashMap<TransferId, Box<InHand>>,
+    in_hand: IdMap<TransferId, Box<InHand>>,
     /// Steps whose time has come.
     pub(super) due: Vec<(TransferId, TransferStep)>,
     /// Transfers that may have something to append.

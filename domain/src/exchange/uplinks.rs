@@ -10,6 +10,7 @@ use crate::codec::Desk;
 use crate::codec::personal::Personal;
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::codec::uplink::encode;
+use crate::id_map::IdMap;
 use crate::ids::{AccountId, EventId, LegId, TrunkId, UplinkId};
 use crate::log::{Life, StreamName};
 use crate::ports::Mint;
@@ -34,14 +35,14 @@ pub(super) struct Uplinks {
     /// Names our Contacts at trunks.
     hash_key: [u8; 32],
     node: u16,
-    pub(super) live: HashMap<UplinkId, Box<Live>>,
-    of_trunk: HashMap<TrunkId, UplinkId>,
+    pub(super) live: IdMap<UplinkId, Box<Live>>,
+    of_trunk: IdMap<TrunkId, UplinkId>,
     /// What our requests are for, by the leg that their transaction is known by.
-    pub(super) asked: HashMap<LegId, (UplinkId, Ask)>,
+    pub(super) asked: IdMap<LegId, (UplinkId, Ask)>,
     due: BTreeSet<(Moment, UplinkId)>,
     pub(super) touched: Vec<UplinkId>,
     /// What is durable of each trunk's uplink, and which that is.
-    standings: HashMap<TrunkId, (UplinkId, Standing)>,
+    standings: IdMap<TrunkId, (UplinkId, Standing)>,
     /// How many of them are registered at, and how many are down: asked for every turn.
     counts: [usize; 2],
     /// Trunks by the user part of our Contact there.
@@ -90,12 +91,12 @@ impl Uplinks {
         Self {
             hash_key,
             node,
-            live: HashMap::new(),
-            of_trunk: HashMap::new(),
-            asked: HashMap::new(),
+            live: IdMap::default(),
+            of_trunk: IdMap::default(),
+            asked: IdMap::default(),
             due: BTreeSet::new(),
             touched: Vec::new(),
-            standings: HashMap::new(),
+            standings: IdMap::default(),
             counts: [0; 2],
             contacts: HashMap::new(),
             look_at: Some(Moment::default()),

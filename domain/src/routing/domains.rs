@@ -2,6 +2,7 @@
 
 use crate::credential::{CredentialAdded, CredentialChanged, CredentialEvent, DigestSecret};
 use crate::domain_name::{DomainAdded, DomainChanged, DomainEvent, DomainName, DomainSettings};
+use crate::id_map::IdMap;
 use crate::ids::{AccountId, CredentialId, DomainId};
 use crate::log::Revision;
 use std::borrow::Cow;
@@ -37,9 +38,9 @@ pub struct CredentialEntry {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Domains {
     names: HashMap<Box<str>, DomainId>,
-    domains: HashMap<DomainId, DomainEntry>,
+    domains: IdMap<DomainId, DomainEntry>,
     /// By domain and user name. A domain's are kept apart, so that a look-up needs no key of both parts.
-    credentials: HashMap<DomainId, HashMap<Box<str>, CredentialEntry>>,
+    credentials: IdMap<DomainId, HashMap<Box<str>, CredentialEntry>>,
 }
 
 impl Domains {

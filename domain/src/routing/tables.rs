@@ -9,11 +9,12 @@ use super::{CredentialEntry, Destination, DomainEntry, Provisioned, Provisioning
 use crate::account::{AccountEvent, AccountLimits, MAX_DEPTH};
 use crate::address::EdgeRole;
 use crate::credential::Username;
+use crate::id_map::{IdMap, IdSet};
 use crate::ids::{AccountId, DomainId, NumberId, TrunkId};
 use crate::log::Revision;
 use crate::number::{NumberEvent, PhoneNumber, SipTarget, Target};
 use crate::trunk::{Prefix, TrunkEvent, TrunkKind, TrunkSettings};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 /// Routing tables. A number costs some 50 to 95 bytes (40 and the hash table's slack), its target once for all numbers
@@ -21,17 +22,17 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
     accounts: Vec<AccountRow>,
-    account_index: HashMap<AccountId, AccountIndex>,
+    account_index: IdMap<AccountId, AccountIndex>,
     numbers: HashMap<PhoneNumber, NumberRow>,
     targets: Targets,
-    trunks: HashMap<TrunkId, TrunkRow>,
+    trunks: IdMap<TrunkId, TrunkRow>,
     sources: Sources,
     resolved: Resolved,
     domains: Domains,
     /// Trunks that prove themselves by password, by user name.
     logins: HashMap<Username, TrunkId>,
     /// Trunks that are down, as far as the exchange found out.
-    down: HashSet<TrunkId>,
+    down: IdSet<TrunkId>,
 }
 
 /// An account's place; accounts are never forgotten.

@@ -41,6 +41,7 @@ use super::timer::{LegTimer, Timer, TimerValues, Timers, TransactionId, Transact
 use super::transaction::{client_invite, client_other, server_invite, server_other};
 use super::wire::{Message, Method};
 use crate::address::Flow;
+use crate::id_map::IdMap;
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::time::Moment;
@@ -306,16 +307,16 @@ impl ClientTransaction {
 pub struct Endpoint {
     settings: EndpointSettings,
     timers: Timers,
-    dialogs: HashMap<LegId, Box<Dialog>>,
-    servers: HashMap<TransactionId, Box<ServerTransaction>>,
+    dialogs: IdMap<LegId, Box<Dialog>>,
+    servers: IdMap<TransactionId, Box<ServerTransaction>>,
     server_keys: HashMap<Box<str>, TransactionId>,
-    clients: HashMap<TransactionId, Box<ClientTransaction>>,
+    clients: IdMap<TransactionId, Box<ClientTransaction>>,
     client_keys: HashMap<ClientKey, TransactionId>,
     /// First INVITEs without a final response yet, by what identifies them on any way (merged requests).
     pending_invites: HashSet<Box<str>>,
     /// Of INVITEs without a final response: what we said reliably, and what we heard so.
-    provisionals: HashMap<LegId, Box<Provisionals>>,
-    heard: HashMap<LegId, Vec<Heard>>,
+    provisionals: IdMap<LegId, Box<Provisionals>>,
+    heard: IdMap<LegId, Vec<Heard>>,
     transactions: u64,
     flows: FlowUsers,
     outputs: VecDeque<Output>,
@@ -327,14 +328,14 @@ impl Endpoint {
         Self {
             settings,
             timers: Timers::default(),
-            dialogs: HashMap::new(),
-            servers: HashMap::new(),
+            dialogs: IdMap::default(),
+            servers: IdMap::default(),
             server_keys: HashMap::new(),
-            clients: HashMap::new(),
+            clients: IdMap::default(),
             client_keys: HashMap::new(),
             pending_invites: HashSet::new(),
-            provisionals: HashMap::new(),
-            heard: HashMap::new(),
+            provisionals: IdMap::default(),
+            heard: IdMap::default(),
             transactions: 0,
             flows: FlowUsers::default(),
             outputs: VecDeque::new(),
