@@ -39,11 +39,11 @@ struct ListParams {
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<String>)]
     to: Option<Time>,
-    /// Sent by exactly this number or SIP URI.
+    /// Sent by exactly this number or user name.
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<String>)]
     sender: Option<Party>,
-    /// For exactly this number or SIP URI.
+    /// For exactly this number or user name.
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<String>)]
     recipient: Option<Party>,

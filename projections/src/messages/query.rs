@@ -18,9 +18,9 @@ pub struct ListQuery {
     pub from: Option<WallTime>,
     /// Offered before this time.
     pub to: Option<WallTime>,
-    /// Sent by exactly this number or SIP URI.
+    /// Sent by exactly this number or user name.
     pub sender: Option<String>,
-    /// For exactly this number or SIP URI.
+    /// For exactly this number or user name.
     pub recipient: Option<String>,
     /// Of which this has become.
     pub state: Option<State>,

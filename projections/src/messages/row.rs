@@ -47,9 +47,9 @@ pub struct MessageRow {
     pub id: MessageId,
     /// Whose it is.
     pub account: AccountId,
-    /// Number or SIP URI of who sent it; `None` once erased.
+    /// Number or user name of who sent it; `None` once erased.
     pub sender: Option<String>,
-    /// Number or SIP URI that it was for; `None` once erased.
+    /// Number or user name that it was for; `None` once erased.
     pub recipient: Option<String>,
     /// Its SIP Call-ID; `None` once erased.
     pub call_id: Option<String>,

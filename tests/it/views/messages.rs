@@ -2,7 +2,7 @@
 
 use super::harness::World;
 use domain::ids::{AccountId, MessageId};
-use domain::log::{EventLog, Position};
+use domain::log::{Direction, EventLog, Filter, Position};
 use projections::Views;
 use projections::events::{EventFeed, Visible};
 use projections::messages::{ListQuery, MessageRow, State, Story, story};
@@ -11,6 +11,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tests::calls::{ACCOUNT, CARRIER_A, NUMBER, PBX, STRANGER, basic, record};
 use tests::messages::MessageScript;
+use tests::world::{A, PASSWORD, PUBLIC, SeedMint, World as Exchange};
 
 fn all() -> ListQuery {
     ListQuery { accounts: vec![ACCOUNT], limit: 50, ..ListQuery::default() }
@@ -70,7 +71,7 @@ async fn one_that_nobody_takes_says_why_and_one_without_an_answer_is_under_way()
 async fn rows_are_found_by_account_party_time_and_state_in_pages() {
     let world = World::new();
     MessageScript::new(1).between("+1", "+2").accepted().record(&world.log);
-    MessageScript::new(2).between("sip:a@x", "+2").unroutable().record(&world.log);
+    MessageScript::new(2).between("desk", "+2").unroutable().record(&world.log);
     MessageScript::new(3).between("+2", "+1").sent().record(&world.log);
     MessageScript::new(4).of(STRANGER).between("+1", "+2").accepted().record(&world.log);
     let views = world.views("views.db").await;
@@ -82,7 +83,7 @@ async fn rows_are_found_by_account_party_time_and_state_in_pages() {
     assert_eq!(found(ListQuery { accounts: vec![STRANGER, ACCOUNT], ..all() }).await, [4, 3, 2, 1]);
     assert_eq!(found(ListQuery { accounts: vec![], ..all() }).await, Vec::<u16>::new());
     assert_eq!(found(ListQuery { sender: Some("+1".into()), ..all() }).await, [1]);
-    assert_eq!(found(ListQuery { sender: Some("sip:a@x".into()), ..all() }).await, [2]);
+    assert_eq!(found(ListQuery { sender: Some("desk".into()), ..all() }).await, [2]);
     assert_eq!(found(ListQuery { recipient: Some("+2".into()), ..all() }).await, [2, 1]);
     let both = ListQuery { sender: Some("+1".into()), recipient: Some("+1".into()), ..all() };
     assert_eq!(found(both).await, Vec::<u16>::new());
@@ -183,6 +184,40 @@ async fn a_history_tells_each_message_on_the_wire_the_decision_and_the_answer() 
     assert!(raw.entries[0].message.as_ref().unwrap().raw.as_ref().unwrap().ends_with("Hello"));
     assert!(!raw.truncated);
     assert_eq!(story(&world.log, &*world.keys, MessageId::from_bits(1), false).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_the_exchange_records_is_told_with_every_device_that_was_asked() {
+    let mut world = Exchange::with_users();
+    let [mut alice, mut one, mut two] =
+        ["198.51.100.50:40000", "198.51.100.60:41000", "198.51.100.61:42000"].map(|address| {
+            let mut phone = world.phone(address);
+            phone.exchange = PUBLIC.parse().unwrap();
+            phone
+        });
+    one.register(&mut world, ("bob", A), PASSWORD, "");
+    two.register(&mut world, ("bob", A), PASSWORD, "");
+    alice.text(&mut world, &format!("alice@{A}"), &format!("sip:bob@{A}"), ("", "Hello"));
+    let challenge = alice.expect(&mut world, "407");
+    alice.text_proven(&mut world, &challenge, ("alice", PASSWORD), "Hello");
+    let [first, second] = [&mut one, &mut two].map(|device| device.expect(&mut world, "MESSAGE"));
+    one.respond(&mut world, &first, 486, None);
+    two.respond(&mut world, &second, 202, None);
+    alice.expect(&mut world, "202");
+    world.assert_nothing_left();
+
+    let filter = Filter { categories: vec!["message".to_owned()], kinds: vec![] };
+    let events = world.log.read_all(Position(0), Direction::Forwards, &filter, 100).await.unwrap();
+    let id = MessageId::from_bits(events[0].correlation.as_u128());
+    let whole = story(&*world.log, &SeedMint::new(1), id, true).await.unwrap().unwrap();
+    assert_eq!((whole.row.state(), whole.row.status, whole.row.target), (State::Accepted, Some(202), Some(1)));
+    assert_eq!([whole.row.sender, whole.row.recipient].map(Option::unwrap), ["alice", "bob"]);
+    let asked: Vec<_> = whole.targets.iter().map(|line| (line.destination.as_deref(), line.status)).collect();
+    assert_eq!(asked, [(Some("198.51.100.60:41000"), Some(486)), (Some("198.51.100.61:42000"), Some(202))]);
+    let roles: Vec<_> = whole.entries.iter().filter_map(|entry| entry.role.as_deref()).collect();
+    assert!(roles.iter().all(|role| ["sender", "target 1", "target 2"].contains(role)), "{roles:?}");
+    let json = serde_json::to_string(&whole.entries).unwrap();
+    assert!(json.contains("masked") && !json.contains("response="), "credentials are nowhere: {json}");
 }
 
 #[tokio::test]

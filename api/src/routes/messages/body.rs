@@ -13,9 +13,9 @@ pub struct Message {
     id: String,
     /// Whose it is.
     account: String,
-    /// Number or SIP URI of who sent it.
+    /// Number or user name of who sent it.
     sender: Option<String>,
-    /// Number or SIP URI that it was for.
+    /// Number or user name that it was for.
     recipient: Option<String>,
     /// SIP Call-ID with which it came.
     call_id: Option<String>,
