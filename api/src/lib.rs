@@ -5,6 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use routes::events::{self, EventState};
 use routes::registrations::{self, RegistrationState};
 use routes::sessions::{self, SessionState};
+use routes::{messages, trunks};
 pub use state::{AppState, Readiness};
 use utoipa_axum::router::OpenApiRouter;
 /// Larger request bodies are refused with 413.
@@ -21,7 +22,8 @@ pub fn whole_router(
     events: EventState,
     registrations: RegistrationState,
 ) -> Router {
-    let history = sessions::routes(sessions).merge(events::routes(events));
+    let messages = messages::routes(sessions.clone()).merge(trunks::history_routes(sessions.clone()));
+    let history = sessions::routes(sessions).merge(messages).merge(events::routes(events));
     router_with(state, history.merge(registrations::routes(registrations)))
 }
 

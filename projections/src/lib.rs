@@ -1,10 +1,12 @@
 //! Everything with a table: read models and their queries.
 //!
 //! A read model is a folder named after the question it answers: its tables (`migrations`), how events become rows
-//! (`project.rs`) and what is asked of them (`query.rs`). Questions about one session's history need no table: they
-//! read its stream.
+//! (`project.rs`) and what is asked of them (`query.rs`). Questions about one session's or MESSAGE's history need no table:
+//! they read its stream.
 
+mod cursor;
 pub mod events;
+pub mod messages;
 mod names;
 mod pages;
 mod progress;
@@ -14,6 +16,7 @@ pub mod routing;
 pub mod sessions;
 mod store;
 pub mod timelines;
+pub mod uplinks;
 mod views;
 
 pub use progress::{NotThere, Progress, Standing, Stopped};

@@ -57,6 +57,8 @@ impl Store {
         migrate(&writer, &crate::sessions::MIGRATIONS).await?;
         migrate(&writer, &crate::routing::MIGRATIONS).await?;
         migrate(&writer, &crate::registrations::MIGRATIONS).await?;
+        migrate(&writer, &crate::messages::MIGRATIONS).await?;
+        migrate(&writer, &crate::uplinks::MIGRATIONS).await?;
         let reader = pool(2).connect_lazy_with(options.read_only(true));
         Ok(Self { writer, reader })
     }

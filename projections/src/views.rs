@@ -1,11 +1,13 @@
 //! All read models together: one file, one projector.
 
+use crate::messages::{MessageReader, Messages};
 use crate::progress::Progress;
 use crate::projector::{Projection, Projector, WINDOW};
 use crate::registrations::{RegistrationReader, Registrations};
 use crate::routing::Routing;
 use crate::sessions::{Memory, SessionReader, Sessions};
 use crate::store::{Store, StoreError};
+use crate::uplinks::{UplinkReader, Uplinks};
 use domain::log::EventLog;
 use domain::ports::Keyring;
 use std::path::Path;
@@ -41,6 +43,8 @@ impl Views {
             Box::new(Sessions::new(memory.clone())),
             Box::new(Routing::default()),
             Box::new(Registrations::default()),
+            Box::new(Messages::default()),
+            Box::new(Uplinks::default()),
         ];
         let sessions = SessionReader::new(store.clone(), memory);
         let projector = Projector::new(log, keyring, store.clone(), models, window).await?;
@@ -56,6 +60,16 @@ impl Views {
     /// Asks about registrations, as far as rows are written: [`Progress::wait_for_rows`].
     pub fn registrations(&self) -> RegistrationReader {
         RegistrationReader::new(self.store.clone())
+    }
+
+    /// Asks about MESSAGEs outside calls, as far as rows are written: [`Progress::wait_for_rows`].
+    pub fn messages(&self) -> MessageReader {
+        MessageReader::new(self.store.clone())
+    }
+
+    /// Asks how trunks stood, as far as rows are written: [`Progress::wait_for_rows`].
+    pub fn uplinks(&self) -> UplinkReader {
+        UplinkReader::new(self.store.clone())
     }
 
     /// Where the other queries read.

@@ -124,6 +124,18 @@ class Stage:
             time.sleep(0.1)
         return ["the registrar was not told"]
 
+    def tells(self, seconds=5):
+        """The history of the trunk, which is gone by now, has all of that, oldest first; the rows are written a little later."""
+        end, told = time.monotonic() + seconds, []
+        while time.monotonic() < end and told[-1:] != ["ended"]:
+            time.sleep(0.1)
+            page = self.exchange.request("GET", f"/v1/trunks/{self.trunk}/history?limit=200")
+            told = [happened["what"] for happened in reversed(page["items"])]
+        registration = [what for what in told if what in ("begun", "registered", "lost", "ended")]
+        health = [what for what in told if what in ("down", "up")]
+        wrong = [] if registration == ["begun", "registered", "lost", "registered", "ended"] else [f"the registration was {registration}"]
+        return wrong + ([] if health == ["down", "up"] and "refused" in told else [f"it is told as {told}"])
+
     def remains(self, seconds=15):
         """Gauges that are not zero after the last timer."""
         end = time.monotonic() + seconds
@@ -155,6 +167,7 @@ def steps(stage):
         ("refused with 503", lambda: stage.registrar("registrar_away.xml") + stage.becomes("lost", 65, "503")),
         ("back", lambda: stage.registrar("registrar.xml") + stage.becomes("registered", 125) + stage.reach("up", 30)),
         ("removed", stage.remove),
+        ("its history tells all of that", stage.tells),
         ("nothing remains", stage.remains),
         ("registered again, and left at the end",
          lambda: stage.registrar("registrar.xml") + stage.add() + stage.becomes("registered", 5) + stage.drains()),

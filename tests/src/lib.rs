@@ -1,6 +1,9 @@
 //! Shared helpers of the integration tests.
 
 pub mod calls;
+pub mod messages;
 pub mod registrations;
 pub mod standings;
+mod stream;
+pub mod uplinks;
 pub mod world;

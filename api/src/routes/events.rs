@@ -101,8 +101,9 @@ struct Asked {
     raw: bool,
 }
 
-/// Events of sessions, and of transfers that join two, after a position: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream
-/// that never ends and goes on after `Last-Event-ID`.
+/// Events after a position, of sessions and transfers that join two, of MESSAGEs outside calls, and of what the exchange does at
+/// trunks of its own accord: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream that never ends and
+/// goes on after `Last-Event-ID`.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventParams), security(("basic" = [])),
     responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
         (status = "4XX", body = ErrorBody)))]

@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod domains;
 pub mod events;
 pub mod keys;
+pub mod messages;
 pub mod numbers;
 pub mod operations;
 mod query;

@@ -1,7 +1,11 @@
-//! Query parameters that sessions and events share, each read by its `FromStr`.
+//! What queries of read models and of the log share: parameters, each read by its `FromStr`, and how fresh an answer is.
 
+use crate::error::ApiError;
+use crate::state::AppState;
 use domain::log::Position;
 use domain::time::WallTime;
+use projections::timelines::TimelineError;
+use projections::{NotThere, StoreError, Views};
 use std::str::FromStr;
 
 /// A position of the log.
@@ -15,6 +19,36 @@ impl FromStr for At {
         let position = text.parse().ok().filter(|position| i64::try_from(*position).is_ok());
         position.map(|position| Self(Position(position))).ok_or("expected a position of the log, a whole number")
     }
+}
+
+/// Waits until the rows of every read model hold everything up to where a request asks, and not for long.
+pub(super) async fn written(app: &AppState, views: &Views, at_least: Option<At>) -> Result<(), ApiError> {
+    let Some(At(wanted)) = at_least else { return Ok(()) };
+    let written = views.progress().wait_for_rows(wanted, app.patience).await;
+    written.map_err(|not_there| match not_there {
+        NotThere::Late { at, wanted } => ApiError::too_early(wanted, at),
+        NotThere::Stopped(_) => ApiError::unavailable(not_there),
+    })
+}
+
+/// Says whether the log holds what a request asks for: histories are read from it.
+pub(super) fn reached(at_least: Option<At>, head: Position) -> Result<(), ApiError> {
+    match at_least {
+        Some(At(wanted)) if wanted > head => Err(ApiError::too_early(wanted, head)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The answer where a read model could not be asked.
+pub(super) fn no_rows(error: StoreError) -> ApiError {
+    tracing::error!(%error, "a read model could not be asked");
+    ApiError::unavailable("the read models cannot be asked now")
+}
+
+/// The answer where a history could not be read from the log.
+pub(super) fn no_history(error: TimelineError) -> ApiError {
+    tracing::error!(%error, "a history could not be told");
+    ApiError::unavailable("the history cannot be read now; the exchange's own log tells why")
 }
 
 /// A time.

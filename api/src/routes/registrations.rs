@@ -2,7 +2,7 @@
 
 mod body;
 
-use super::query::{At, Flag, Within};
+use super::query::{At, Flag, Within, no_rows, written};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -18,8 +18,8 @@ use domain::domain_name::DomainName;
 use domain::ids::{AccountId, BindingId, RegistrationId};
 use domain::log::Position;
 use domain::registration::{Aor, CommandRejection, Registrar, RegistrarAway, RegistrationCommand};
+use projections::Views;
 use projections::registrations::{HistoryQuery, ListQuery};
-use projections::{NotThere, StoreError, Views};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -109,7 +109,7 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<Binding>>, ApiError> {
     let accounts = super::sessions::accounts(&state.app, caller, params.account)?;
-    state.fresh(params.at_least).await?;
+    written(&state.app, &state.views, params.at_least).await?;
     let directory = state.app.provisioning.directory();
     let domain = match &params.domain {
         None => None,
@@ -141,7 +141,7 @@ async fn tell(
     Id(registration): Id<RegistrationId>,
     Params(params): Params<TellParams>,
 ) -> Result<Json<List<Happened>>, ApiError> {
-    state.fresh(params.at_least).await?;
+    written(&state.app, &state.views, params.at_least).await?;
     let reader = state.views.registrations();
     let owner = reader.owner(registration).await.map_err(no_rows)?;
     let directory = state.app.provisioning.directory();
@@ -187,16 +187,6 @@ async fn unbind(
 }
 
 impl RegistrationState {
-    /// Waits until the rows are as fresh as the request asks.
-    async fn fresh(&self, at_least: Option<At>) -> Result<(), ApiError> {
-        let Some(At(wanted)) = at_least else { return Ok(()) };
-        let written = self.views.progress().wait_for_rows(wanted, self.app.patience).await;
-        written.map_err(|not_there| match not_there {
-            NotThere::Late { at, wanted } => ApiError::too_early(wanted, at),
-            NotThere::Stopped(_) => ApiError::unavailable(not_there),
-        })
-    }
-
     /// The account of an address's domain, where the caller may use it.
     fn owner(&self, caller: Caller, aor: &Aor) -> Result<AccountId, ApiError> {
         let directory = self.app.provisioning.directory();
@@ -222,9 +212,4 @@ impl From<RegistrarAway> for ApiError {
     fn from(away: RegistrarAway) -> Self {
         Self::unavailable(away)
     }
-}
-
-fn no_rows(error: StoreError) -> ApiError {
-    tracing::error!(%error, "a read model could not be asked");
-    ApiError::unavailable("the read models cannot be asked now")
 }

@@ -2,7 +2,7 @@
 
 mod body;
 
-use super::query::{At, Flag, Party, Text, Time, Within};
+use super::query::{At, Flag, Party, Text, Time, Within, no_history, no_rows, reached};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
 use crate::extract::{Id, Params, from_text};
@@ -14,18 +14,18 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 pub use body::Session;
 use domain::ids::{AccountId, SessionId};
-use domain::log::{EventLog, Position};
+use domain::log::EventLog;
 use domain::ports::Keyring;
 use projections::sessions::{Cursor, ListQuery, State as Stage};
-use projections::timelines::{Timeline, TimelineError, timeline};
-use projections::{NotThere, StoreError, Views};
+use projections::timelines::{Timeline, timeline};
+use projections::{NotThere, Views};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What these routes read from.
+/// What these routes read from, and those of messages and of trunks' histories.
 #[derive(Clone)]
 pub struct SessionState {
     /// Who asks, and for how long a query waits.
@@ -248,13 +248,6 @@ impl SessionState {
     }
 }
 
-fn reached(at_least: Option<At>, head: Position) -> Result<(), ApiError> {
-    match at_least {
-        Some(At(wanted)) if wanted > head => Err(ApiError::too_early(wanted, head)),
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// The account that a request names, or the caller's and all below it.
 pub(super) fn accounts(app: &AppState, caller: Caller, named: Option<AccountId>) -> Result<Vec<AccountId>, ApiError> {
     let directory = app.provisioning.directory();
@@ -273,14 +266,4 @@ pub(super) fn accounts(app: &AppState, caller: Caller, named: Option<AccountId>)
 pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     let named = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     named.flat_map(|value| value.split(',')).any(|part| part.split(';').next().unwrap_or_default().trim() == kind)
-}
-
-fn no_rows(error: StoreError) -> ApiError {
-    tracing::error!(%error, "a read model could not be asked");
-    ApiError::unavailable("the read models cannot be asked now")
-}
-
-fn no_history(error: TimelineError) -> ApiError {
-    tracing::error!(%error, "a history could not be told");
-    ApiError::unavailable("the history cannot be read now; the exchange's own log tells why")
 }

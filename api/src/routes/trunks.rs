@@ -20,7 +20,9 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod history;
 mod shapes;
+pub use history::{TrunkHappened, history_routes};
 pub use shapes::{NewTrunk, Reach, Register, Registration, Trunk, TrunkChanges};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {

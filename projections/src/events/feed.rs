@@ -3,11 +3,14 @@
 use super::data::EventView;
 use super::owners::Owners;
 use crate::pages::Pages;
-use domain::codec::{DecodeError, session, transfer};
+use crate::projector::SESSIONS;
+use domain::codec::{DecodeError, pager, session, transfer, uplink};
 use domain::ids::{AccountId, SessionId};
 use domain::log::{Direction, EventLog, Filter, Followed, Position, ReadError, Recorded, Revision, StreamName};
+use domain::pager::PagerEvent;
 use domain::ports::Keyring;
 use domain::transfer::TransferEvent;
+use domain::uplink::UplinkEvent;
 use std::sync::Arc;
 
 /// Events a page at most.
@@ -157,17 +160,27 @@ impl EventFeed {
 
     fn view(&self, account: AccountId, recorded: &Recorded, raw: bool) -> Result<EventView, FeedError> {
         let no = |source| FeedError::Decode { at: recorded.position, source };
-        if recorded.stream.category() == TransferEvent::CATEGORY {
-            return transfer::decode(recorded).map(|_| EventView::of_transfer(recorded, account)).map_err(no);
+        let keyring = &*self.keyring;
+        match recorded.stream.category() {
+            TransferEvent::CATEGORY => transfer::decode(recorded).map(|_| EventView::of_transfer(recorded, account)),
+            PagerEvent::CATEGORY => {
+                let event = pager::decode(recorded, keyring);
+                event.map(|event| EventView::of_message(recorded, &event, account, raw))
+            }
+            UplinkEvent::CATEGORY => {
+                let event = uplink::decode(recorded, keyring);
+                event.map(|event| EventView::of_uplink(recorded, &event, account, raw))
+            }
+            _ => session::decode(recorded, keyring).map(|event| EventView::of(recorded, &event, account, raw)),
         }
-        let event = session::decode(recorded, &*self.keyring).map_err(no)?;
-        Ok(EventView::of(recorded, &event, account, raw))
+        .map_err(no)
     }
 }
 
-/// Sessions, and the transfers that join two.
+/// Sessions and the transfers that join two, MESSAGEs outside them, and what the exchange does at trunks.
 fn shown() -> Filter {
-    Filter { categories: vec!["session".to_owned(), TransferEvent::CATEGORY.to_owned()], kinds: Vec::new() }
+    let categories = [SESSIONS, TransferEvent::CATEGORY, PagerEvent::CATEGORY, UplinkEvent::CATEGORY];
+    Filter { categories: categories.map(str::to_owned).to_vec(), kinds: Vec::new() }
 }
 
 /// A subscription for one reader.

@@ -7,4 +7,4 @@ mod owners;
 pub use data::EventView;
 pub use feed::{EventFeed, FeedError, FeedPage, Live, Visible};
 
-pub(crate) use data::data_of;
+pub(crate) use data::{data_of, data_of_message};

@@ -1,19 +1,21 @@
 //! Whose stream is it? Remembered for streams asked about lately.
 
-use crate::projector::FIRST;
+use crate::projector::{FIRST, SESSIONS};
 use domain::codec::session::decode_clear;
-use domain::codec::transfer;
+use domain::codec::{pager, transfer, uplink};
 use domain::ids::AccountId;
 use domain::log::{Direction, EventLog, ReadError, Recorded, Revision};
+use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
 use domain::transfer::TransferEvent;
+use domain::uplink::UplinkEvent;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// Streams a generation.
 const MOST: usize = 50_000;
-/// A session tells its account in one of its first events, a transfer in its first.
+/// A session and a MESSAGE tell their account in one of their first events, a transfer and an uplink in their first.
 const FIRST_EVENTS: usize = 8;
 
 /// Two generations: what is asked for moves to the young one, a full young one replaces the old one.
@@ -27,7 +29,7 @@ struct Generations {
 }
 
 impl Owners {
-    /// The account of the session or transfer that an event belongs to; `None` while its stream does not say.
+    /// The account of the stream that an event belongs to; `None` while that does not say.
     pub(super) async fn of(&self, log: &dyn EventLog, recorded: &Recorded) -> Result<Option<AccountId>, ReadError> {
         let stream = recorded.correlation;
         if let Some(account) = self.known().get(stream) {
@@ -69,15 +71,25 @@ impl Generations {
 }
 
 fn told_by(recorded: &Recorded) -> Option<AccountId> {
-    if recorded.stream.category() == TransferEvent::CATEGORY {
-        return match transfer::decode(recorded) {
+    match (recorded.stream.category(), &*recorded.kind) {
+        (TransferEvent::CATEGORY, "TransferBegun") => match transfer::decode(recorded) {
             Ok(TransferEvent::TransferBegun(begun)) => Some(begun.account),
             Ok(TransferEvent::TransferEnded(_)) | Err(_) => None,
-        };
+        },
+        (PagerEvent::CATEGORY, "MessageOffered") => match pager::decode_clear(recorded) {
+            Ok(PagerEvent::MessageOffered(offered)) => Some(offered.account),
+            Ok(_) | Err(_) => None,
+        },
+        (UplinkEvent::CATEGORY, "UplinkBegun") => match uplink::decode_clear(recorded) {
+            Ok(UplinkEvent::UplinkBegun(begun)) => Some(begun.account),
+            Ok(_) | Err(_) => None,
+        },
+        (SESSIONS, FIRST) => told_by_session(recorded),
+        (_, _) => None,
     }
-    if &*recorded.kind != FIRST {
-        return None;
-    }
+}
+
+fn told_by_session(recorded: &Recorded) -> Option<AccountId> {
     match decode_clear(recorded) {
         Ok(SessionEvent::SessionOffered(offered)) => Some(offered.account),
         Ok(_) | Err(_) => None,

@@ -1,12 +1,11 @@
 //! Which sessions were and are there? One row each, written when it ended; those that live are kept in memory.
 
-mod cursor;
 mod memory;
 mod project;
 mod query;
 mod row;
 
-pub use cursor::{Cursor, MalformedCursor};
+pub use crate::cursor::{Cursor, MalformedCursor};
 pub use query::{ListQuery, Page, SessionReader};
 pub use row::{SessionRow, State};
 

@@ -1,8 +1,8 @@
 //! What is asked about sessions: answered from memory for those that live, from rows for those that ended.
 
-use super::cursor::Cursor;
 use super::memory::Memory;
 use super::row::{SessionRow, State};
+use crate::cursor::Cursor;
 use crate::store::{Store, StoreError};
 use domain::ids::{AccountId, CredentialId, NumberId, SessionId, TrunkId};
 use domain::log::Position;

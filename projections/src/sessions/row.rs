@@ -1,6 +1,6 @@
 //! A session as it is asked about.
 
-use super::cursor::Cursor;
+use crate::cursor::Cursor;
 use domain::ids::{AccountId, CredentialId, NumberId, SessionId, TrunkId};
 use domain::log::Position;
 use domain::time::WallTime;

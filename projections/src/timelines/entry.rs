@@ -75,7 +75,7 @@ pub(super) fn entries(events: &[(Recorded, SessionEvent)], legs: &[LegLine], raw
             leg,
             role: leg.map(|leg| legs::role(legs, leg)),
             direction,
-            data: message.is_none().then(|| data_of(recorded, event, false)),
+            data: message.is_none().then(|| data_of(recorded, event, false).data),
             message,
             text,
         });

@@ -45,7 +45,7 @@ pub(super) fn way_of(event: &SessionEvent) -> Option<Way> {
     message_of(event).map(|_| way)
 }
 
-pub(super) fn line(message: &SipMessage, raw: bool) -> MessageLine {
+pub(crate) fn line(message: &SipMessage, raw: bool) -> MessageLine {
     let wire = message.wire.known();
     MessageLine {
         method: message.method.clone(),

@@ -12,6 +12,9 @@ pub use legs::LegLine;
 pub use message::MessageLine;
 pub use transfers::{Part, TransferLine};
 
+pub(crate) use message::line as message_line;
+pub(crate) use words::{few_letters, route_chosen, route_refused};
+
 use domain::codec::DecodeError;
 use domain::codec::personal::Personal;
 use domain::codec::session::decode;
@@ -178,6 +181,6 @@ fn durations(events: &[(Recorded, SessionEvent)]) -> Durations {
 }
 
 /// Milliseconds from `start` to `at`, with the microseconds behind the point; negative where the clock was set back.
-fn millis(at: WallTime, start: WallTime) -> f64 {
+pub(crate) fn millis(at: WallTime, start: WallTime) -> f64 {
     (at.micros().saturating_sub(start.micros())) as f64 / 1_000.0
 }

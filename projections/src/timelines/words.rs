@@ -5,7 +5,8 @@ use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
     LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
-    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, Target,
+    RefusalCause, ReleaseCause, RouteChosen, RouteRefused, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet,
+    Target,
 };
 use domain::sip::session_timer::RefreshedBy;
 
@@ -22,9 +23,7 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
             format!("call offered by {} on the {} edge{late}", caller(offered), name_of(&offered.edge))
         }
         SessionEvent::RouteChosen(route) => route_chosen(route),
-        SessionEvent::RouteRefused(route) => {
-            format!("no route by rule {}: {}; the caller gets {}", route.rule, route.reason, route.status)
-        }
+        SessionEvent::RouteRefused(route) => route_refused(route, "caller"),
         SessionEvent::LegInvited(invited) => {
             let by = invited.trunk.map_or_else(String::new, |trunk| format!(" by trunk {}", short(trunk)));
             format!("{} is invited: target {}{by}", who(invited.leg), u16::from(invited.target) + 1)
@@ -138,7 +137,7 @@ pub(super) fn ended(end: &SessionEnded) -> String {
     format!("{}{status}", name_of(&end.cause))
 }
 
-fn route_chosen(route: &RouteChosen) -> String {
+pub(crate) fn route_chosen(route: &RouteChosen) -> String {
     let mut text = format!("route by rule {} v{}: {}", route.rule, route.rule_version, route.reason);
     if let Some(targets) = route.targets.known() {
         let names: Vec<_> = targets.iter().enumerate().map(|(index, target)| target_name(index, target)).collect();
@@ -149,6 +148,10 @@ fn route_chosen(route: &RouteChosen) -> String {
         text.push_str(&format!("; not {}: {}", short(passed.trunk), passed.reason));
     }
     text
+}
+
+pub(crate) fn route_refused(route: &RouteRefused, asker: &str) -> String {
+    format!("no route by rule {}: {}; the {asker} gets {}", route.rule, route.reason, route.status)
 }
 
 fn target_name(index: usize, target: &Target) -> String {
@@ -248,6 +251,6 @@ fn short(trunk: TrunkId) -> String {
     few_letters(TrunkId::PREFIX, trunk.bits())
 }
 
-fn few_letters(prefix: &str, bits: u128) -> String {
+pub(crate) fn few_letters(prefix: &str, bits: u128) -> String {
     format!("{prefix}…{:04x}", bits & 0xffff)
 }

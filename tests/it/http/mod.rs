@@ -8,6 +8,7 @@ mod domains;
 mod errors;
 mod injection;
 mod keys;
+mod messages;
 mod numbers;
 mod operations;
 mod tenancy;
@@ -139,7 +140,7 @@ impl World {
 
     /// Waits until the read models have seen this, so that an empty answer means something.
     async fn reads_up_to(&self, position: Position) {
-        for path in ["/v1/sessions", "/v1/registrations"] {
+        for path in ["/v1/sessions", "/v1/registrations", "/v1/messages"] {
             self.get(&format!("{path}?at_least={position}")).await.ok();
         }
     }

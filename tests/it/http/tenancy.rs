@@ -6,7 +6,9 @@ use domain::ids::BindingId;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::calls::{CallScript, record};
+use tests::messages::MessageScript;
 use tests::registrations::{DOMAIN, RegistrationScript};
+use tests::uplinks::UplinkScript;
 
 /// What one tenant has: a path with all its ids, and the route's template.
 struct Belongings {
@@ -19,6 +21,8 @@ struct Belongings {
     credential: String,
     session: String,
     registration: String,
+    message: String,
+    uplink: String,
 }
 
 async fn belongings(world: &World, owner: &Tenant) -> Belongings {
@@ -31,12 +35,18 @@ async fn belongings(world: &World, owner: &Tenant) -> Belongings {
     record(&world.log, &call);
     let registered = RegistrationScript::of("alice").in_domain(account.parse().unwrap(), DOMAIN);
     let registered = registered.added(1, 5060).record(&world.log);
+    let message = MessageScript::new(1).of(account.parse().unwrap()).accepted().record(&world.log);
+    let trunk = post("/v1/trunks", json!({"name": "T", "kind": "pbx", "addresses": ["10.0.0.1"]})).await;
+    let uplink = UplinkScript::new(1).at(account.parse().unwrap(), trunk.parse().unwrap());
+    let uplink = uplink.begun(true).asked(200).registered(false).record(&world.log);
     Belongings {
+        message: message.id.to_string(),
+        uplink: uplink.id.to_string(),
         session: call.session.to_string(),
         registration: registered.id().to_string(),
         key: post(&format!("/v1/accounts/{account}/keys"), json!({"name": "second"})).await,
         number: post("/v1/numbers", json!({"number": "+15550000001", "target": {"sip": "sip:10.0.0.1"}})).await,
-        trunk: post("/v1/trunks", json!({"name": "T", "kind": "pbx", "addresses": ["10.0.0.1"]})).await,
+        trunk,
         domain: post("/v1/domains", json!({"name": "owner.example"})).await,
         unused_domain: post("/v1/domains", json!({"name": "unused.example"})).await,
         credential: post("/v1/credentials", user("alice")).await,
@@ -50,7 +60,8 @@ fn user(username: &str) -> Value {
 
 /// Method, template, path about the owner's things, and a body that would be accepted from the owner.
 fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)> {
-    let Belongings { account, key, number, trunk, domain, unused_domain, credential, session, registration } = of;
+    let Belongings { account, key, number, trunk, domain, unused_domain, credential, session, registration, .. } = of;
+    let message = &of.message;
     let of_session = |rest: &str| format!("/v1/sessions/{session}{rest}");
     let name = json!({"name": "Mine"});
     let claim = json!({"number": "+15550000002", "target": {"sip": "sip:10.0.0.2"}});
@@ -75,6 +86,7 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("post", "/v1/trunks", format!("/v1/trunks?account={account}"), add),
         ("get", "/v1/trunks", format!("/v1/trunks?account={account}"), Value::Null),
         ("get", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
+        ("get", "/v1/trunks/{id}/history", format!("/v1/trunks/{trunk}/history"), Value::Null),
         ("patch", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), json!({"priority": 5})),
         ("delete", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
         ("post", "/v1/domains", format!("/v1/domains?account={account}"), json!({"name": "mine.example"})),
@@ -91,6 +103,8 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("get", "/v1/registrations/{id}/history", history, Value::Null),
         ("delete", "/v1/registrations/{aor}/bindings/{id}", binding, Value::Null),
         ("delete", "/v1/domains/{id}", format!("/v1/domains/{unused_domain}"), Value::Null),
+        ("get", "/v1/messages", format!("/v1/messages?account={account}"), Value::Null),
+        ("get", "/v1/messages/{id}", format!("/v1/messages/{message}"), Value::Null),
         ("get", "/v1/sessions", format!("/v1/sessions?account={account}"), Value::Null),
         ("get", "/v1/sessions/{id}", of_session(""), Value::Null),
         ("get", "/v1/sessions/{id}/timeline", of_session("/timeline"), Value::Null),
@@ -139,17 +153,20 @@ async fn the_owner_and_the_account_above_are_answered_on_the_same_paths() {
 }
 
 #[tokio::test]
-async fn what_lists_sessions_registrations_and_events_shows_a_stranger_nothing_of_another_tenant() {
+async fn what_lists_sessions_registrations_messages_and_events_shows_a_stranger_nothing_of_another_tenant() {
     let world = World::whole().await;
     let (owner, sibling) = (world.tenant("Owner").await, world.tenant("Sibling").await);
     let child = world.ask(&owner, Method::POST, "/v1/accounts", json!({"name": "Child"})).await.created();
     let child = Tenant { id: text(&child["id"]), secret: text(&child["secret"]) };
-    let Belongings { session, registration, .. } = belongings(&world, &owner).await;
+    let Belongings { session, registration, message, uplink, .. } = belongings(&world, &owner).await;
     let head = domain::log::EventLog::head(&world.log);
     let lists = [
         (format!("/v1/sessions?at_least={head}"), &session),
         (format!("/v1/registrations?at_least={head}"), &registration),
+        (format!("/v1/messages?at_least={head}"), &message),
         ("/v1/events?limit=1000".to_owned(), &session),
+        ("/v1/events?limit=1000".to_owned(), &message),
+        ("/v1/events?limit=1000".to_owned(), &uplink),
     ];
     for (path, shown) in lists {
         for stranger in [&sibling, &child] {

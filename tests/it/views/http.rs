@@ -22,7 +22,9 @@ use tests::calls::{
     ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, interleaved, record, record_together, submit,
     transfer,
 };
+use tests::messages::MessageScript;
 use tests::registrations::NoRegistrar;
+use tests::uplinks::UplinkScript;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -223,9 +225,16 @@ async fn sub_accounts_sessions_are_seen_from_above_and_can_be_singled_out() {
 #[tokio::test]
 async fn without_authentication_nothing_is_answered() {
     let server = Server::start().await;
-    for path in
-        ["/v1/sessions", "/v1/sessions/CA1", "/v1/sessions/CA1/timeline", "/v1/sessions/CA1/ladder", "/v1/events"]
-    {
+    for path in [
+        "/v1/sessions",
+        "/v1/sessions/CA1",
+        "/v1/sessions/CA1/timeline",
+        "/v1/sessions/CA1/ladder",
+        "/v1/events",
+        "/v1/messages",
+        "/v1/messages/SM1",
+        "/v1/trunks/TK1/history",
+    ] {
         let response = server.client.get(format!("{}{path}", server.base)).send().await.unwrap();
         assert_eq!(response.status(), 401, "{path}");
     }
@@ -332,6 +341,39 @@ async fn a_stream_carries_every_event_with_its_position_and_goes_on_after_the_la
     assert_eq!(ids, (head + 1..=head + total as u64).collect::<Vec<_>>());
     let wrong = stream().header("last-event-id", "x").send().await.unwrap();
     assert_eq!(wrong.status(), 422);
+}
+
+#[tokio::test]
+async fn what_waits_for_events_hears_of_messages_and_trunks_too_and_of_nobody_elses() {
+    let server = Server::start().await;
+    let mut after = server.world.log.head().0;
+    let happen = async |path: String, happens: &dyn Fn(&World)| {
+        let when_it_waits = async {
+            server.waiting.notified().await;
+            happens(&server.world);
+        };
+        tokio::join!(server.ask(&path), when_it_waits).0.1
+    };
+    let message = MessageScript::new(1);
+    let (id, uplink) = (message.id, UplinkScript::new(1).id);
+    let page = happen(format!("/v1/events?after={after}&wait=30"), &|world| {
+        MessageScript::new(2).of(STRANGER).accepted().record(&world.log);
+        MessageScript::new(1).accepted().record(&world.log);
+    });
+    let page = page.await;
+    let items = page["items"].as_array().unwrap();
+    assert!(!items.is_empty() && items.iter().all(|event| event["message"] == json!(id)), "{page}");
+    after = page["next"].as_u64().unwrap();
+    let page = happen(format!("/v1/events?after={after}&wait=30"), &|world| {
+        UplinkScript::new(2).at(STRANGER, PBX).begun(true).record(&world.log);
+        UplinkScript::new(1).begun(true).registered(false).record(&world.log);
+    });
+    let page = page.await;
+    let items = page["items"].as_array().unwrap();
+    assert!(!items.is_empty() && items.iter().all(|event| event["uplink"] == json!(uplink)), "{page}");
+    let mut stream = server.get("/v1/events").header("accept", "text/event-stream").send().await.unwrap();
+    let ids = read_ids(&mut stream, message.accepted().len() + 2).await;
+    assert!(ids.is_sorted_by(|a, b| a < b));
 }
 
 /// Reads a stream of events until it has carried that many; every event must be whole.

@@ -3,6 +3,7 @@
 mod events;
 mod harness;
 mod http;
+mod messages;
 mod projector;
 mod registrations;
 mod registrations_http;
@@ -10,6 +11,7 @@ mod routing;
 mod sessions;
 mod timelines;
 mod transfers;
+mod uplinks;
 mod watched;
 
 pub(crate) use harness::{Folder, PATIENCE};

@@ -1,4 +1,4 @@
-//! Where a page of sessions ends.
+//! Where a page of a list ends that is in the order of time, and of the log within it.
 
 use domain::log::Position;
 use domain::time::WallTime;
@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// The last row of a page. Opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    pub(super) started_at: WallTime,
-    pub(super) offered: Position,
+    pub(crate) started_at: WallTime,
+    pub(crate) offered: Position,
 }
 
 impl fmt::Display for Cursor {
