@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn ids_that_differ_in_either_half_spread_over_the_table() {
         for shift in [0, 20, 64, 100] {
-            let (low, high) = spread((0..4_096_u128).map(|number| SessionId::from_bits(7 | number << shift)));
+            let (low, high) = spread((0..4_096_u128).map(|number| SessionId::from_bits(7 + (number << shift))));
             assert!(low > 2_200 && high == 128, "shifted by {shift}: {low} buckets, {high} tags");
         }
     }

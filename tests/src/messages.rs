@@ -119,6 +119,7 @@ impl MessageScript {
     /// Offered, and sent to the first of two targets.
     pub fn sent(self) -> Self {
         let target = |port: u16, trunk, group| Target {
+            spare: false,
             uri: format!("sip:{}@127.0.0.1:{port}", self.recipient),
             to: format!("sip:{}@127.0.0.1:{port}", self.recipient),
             local: "127.0.0.1:5060".parse().unwrap(),

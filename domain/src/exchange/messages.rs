@@ -240,7 +240,7 @@ impl Exchange {
         self.messages.touched.push(id);
         match next {
             Next::Wait => {}
-            Next::Ask(targets) => targets.for_each(|index| self.message_to(now, mint, id, index)),
+            Next::Ask(targets) => targets.into_iter().for_each(|index| self.message_to(now, mint, id, index)),
             Next::Tell(status) => {
                 let Some(live) = self.messages.live.get_mut(&id) else { return };
                 live.ended = true;

@@ -87,8 +87,7 @@ pub(super) fn route(
 
 pub(super) fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> Result<RouteChosen, RouteRefused> {
     let rule = rule_name(decision.reason.rule);
-    let mut targets: Vec<Target> =
-        decision.attempts.into_iter().filter_map(|attempt| target(attempt, listeners, flow)).collect();
+    let mut targets: Vec<Target> = reachable(decision.attempts, listeners, flow);
     // Trunks and addresses are tried one after the other; devices have groups of their own.
     for (group, target) in (0..).zip(&mut targets).filter(|(_, target)| target.binding.is_none()) {
         target.group = group;
@@ -109,6 +108,21 @@ pub(super) fn chosen(decision: Decision, listeners: &[Listener], flow: Flow) -> 
     })
 }
 
+/// Attempts that can be made. Where a device's first way is none, the next takes its place.
+fn reachable(attempts: Vec<Attempt>, listeners: &[Listener], flow: Flow) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::with_capacity(attempts.len());
+    let mut has_way = false;
+    for attempt in attempts {
+        let spare = attempt.device.as_ref().is_some_and(|way| way.spare);
+        has_way &= spare;
+        if let Some(target) = target(attempt, listeners, flow) {
+            targets.push(Target { spare: spare && has_way, ..target });
+            has_way = true;
+        }
+    }
+    targets
+}
+
 pub(super) fn refusal(refused: &Refused) -> RouteRefused {
     RouteRefused {
         status: refused.refusal.status(),
@@ -122,7 +136,7 @@ fn target(attempt: Attempt, listeners: &[Listener], flow: Flow) -> Option<Target
     let Destination::Address(destination) = attempt.destination else { return None };
     let from = |transport| local_address(listeners, flow, transport, destination);
     let (binding, group, routes, by) = match attempt.device.map(|way| *way) {
-        Some(Way { binding, local, routes, group }) => (Some(binding), group, routes, local),
+        Some(Way { binding, local, routes, group, spare: _ }) => (Some(binding), group, routes, local),
         None => (None, 0, vec![], None),
     };
     // The listener that a device registered at may be gone.
@@ -141,6 +155,7 @@ fn target(attempt: Attempt, listeners: &[Listener], flow: Flow) -> Option<Target
         media_source: attempt.media_source,
         ring_timeout: attempt.ring_timeout,
         group,
+        spare: false,
         routes,
         binding,
     })

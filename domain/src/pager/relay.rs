@@ -1,12 +1,8 @@
 //! Which targets a MESSAGE goes to, and what its sender hears: those of a group at once, groups one after the other, as for
 //! calls (RFC 3261 §16.7).
 
-use crate::session::decide::{best_of, fails_over, mapped};
+use crate::session::decide::{best_of, fails_over, flow_failed, group_of, mapped};
 use crate::session::event::Target;
-use std::ops::Range;
-
-/// The most targets that are asked at once; a larger group is asked in several turns.
-const MAX_AT_ONCE: usize = 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -27,7 +23,7 @@ pub enum Next {
     /// Others are still to answer, or the sender has its answer.
     Wait,
     /// These are asked now.
-    Ask(Range<usize>),
+    Ask(Vec<usize>),
     /// The sender is told this.
     Tell(u16),
 }
@@ -49,26 +45,28 @@ impl Relay {
     }
 
     fn next_group(&mut self) -> Next {
-        let first = self.next;
-        let rest = self.targets.get(first..).unwrap_or_default();
-        let Some(group) = rest.first().map(|target| target.group) else {
+        let group = group_of(&self.targets, self.next);
+        let Some(last) = group.last() else {
             self.over = true;
             let heard = best_of(&self.refused);
             // Nobody sends 408 to anything but an INVITE (RFC 4320 §4.2).
             return Next::Tell(if heard == 408 { 480 } else { mapped(heard) });
         };
-        let size = rest.iter().take(MAX_AT_ONCE).take_while(|target| target.group == group).count();
-        (self.next, self.waiting, self.goes_on) = (first + size, size, true);
-        Next::Ask(first..first + size)
+        (self.next, self.waiting, self.goes_on) = (last + 1, group.len(), true);
+        Next::Ask(group)
     }
 
     /// A target said this, or nothing.
     pub fn answered(&mut self, index: usize, status: Option<u16>) -> Next {
         self.waiting = self.waiting.saturating_sub(1);
-        let status = status.unwrap_or(504);
         if self.over {
             return Next::Wait;
         }
+        if status.is_none_or(flow_failed) && self.targets.get(index + 1).is_some_and(|target| target.spare) {
+            self.waiting += 1;
+            return Next::Ask(vec![index + 1]);
+        }
+        let status = status.unwrap_or(504);
         if (200..300).contains(&status) || status >= 600 {
             self.over = true;
             return Next::Tell(status);
@@ -102,7 +100,7 @@ mod tests {
     #[test]
     fn devices_are_asked_at_once_and_the_first_yes_counts() {
         let mut relay = Relay::new(vec![target(0, true), target(0, true)]);
-        assert_eq!(relay.begin(), Next::Ask(0..2));
+        assert_eq!(relay.begin(), Next::Ask(vec![0, 1]));
         assert_eq!(relay.answered(1, Some(486)), Next::Wait);
         assert_eq!(relay.answered(0, Some(202)), Next::Tell(202));
         let mut relay = Relay::new(vec![target(0, true), target(0, true)]);
@@ -114,8 +112,8 @@ mod tests {
     #[test]
     fn the_next_group_is_asked_where_every_failure_lets_it() {
         let mut relay = Relay::new(vec![target(0, false), target(1, false)]);
-        assert_eq!(relay.begin(), Next::Ask(0..1));
-        assert_eq!(relay.answered(0, Some(503)), Next::Ask(1..2));
+        assert_eq!(relay.begin(), Next::Ask(vec![0]));
+        assert_eq!(relay.answered(0, Some(503)), Next::Ask(vec![1]));
         assert_eq!(relay.answered(1, Some(404)), Next::Tell(404));
         let mut relay = Relay::new(vec![target(0, false), target(1, false)]);
         relay.begin();
@@ -135,12 +133,27 @@ mod tests {
     }
 
     #[test]
+    fn a_device_whose_flow_has_failed_is_asked_by_its_other_way() {
+        let spare = Target { spare: true, ..target(0, true) };
+        let both = || Relay::new(vec![target(0, true), spare.clone(), target(1, true)]);
+        for lost in [None, Some(430), Some(408)] {
+            let mut relay = both();
+            assert_eq!(relay.begin(), Next::Ask(vec![0]));
+            assert_eq!(relay.answered(0, lost), Next::Ask(vec![1]));
+            assert_eq!(relay.answered(1, Some(200)), Next::Tell(200));
+        }
+        let mut relay = both();
+        relay.begin();
+        assert_eq!(relay.answered(0, Some(486)), Next::Ask(vec![2]), "it was reached");
+    }
+
+    #[test]
     fn a_large_group_is_asked_in_turns() {
         let mut relay = Relay::new((0..13).map(|_| target(0, true)).collect());
-        assert_eq!(relay.begin(), Next::Ask(0..10));
+        assert_eq!(relay.begin(), Next::Ask((0..10).collect()));
         for index in 0..9 {
             assert_eq!(relay.answered(index, Some(480)), Next::Wait);
         }
-        assert_eq!(relay.answered(9, Some(480)), Next::Ask(10..13));
+        assert_eq!(relay.answered(9, Some(480)), Next::Ask(vec![10, 11, 12]));
     }
 }

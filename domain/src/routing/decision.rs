@@ -102,6 +102,9 @@ pub struct Way {
     pub routes: Vec<String>,
     /// Devices of one group ring at once, groups one after the other in rising order. [G5]
     pub group: u16,
+    /// Another way to the device of the attempt before it: tried only where that way has failed (RFC 5626 §7).
+    #[serde(default)]
+    pub spare: bool,
 }
 
 /// Where an attempt is sent.

@@ -86,9 +86,10 @@ pub(super) fn ring(
     let groups = registration.map(|known| known.targets(Hunt::Sequential, registered.now)).unwrap_or_default();
     let of_group = |(group, callees): (u16, Vec<crate::registration::Callee<'_>>)| {
         let one = |callee: crate::registration::Callee<'_>| {
-            callee.ways.first().map(|way| attempt(tables, called, way, group, own))
+            let ways = callee.ways.into_iter().enumerate();
+            ways.map(|(nth, way)| attempt(tables, called, way, (group, nth > 0), own)).collect::<Vec<_>>()
         };
-        callees.into_iter().filter_map(one).collect::<Vec<_>>()
+        callees.into_iter().flat_map(one).collect::<Vec<_>>()
     };
     let attempts: Vec<Attempt> = (0..).zip(groups).flat_map(of_group).take(super::MAX_ATTEMPTS).collect();
     if attempts.is_empty() {
@@ -98,7 +99,7 @@ pub(super) fn ring(
     Ok(Decision { account, inbound: inbound.trunk, number: Some(number), attempts, reason })
 }
 
-fn attempt(tables: &Tables, called: &Called<'_>, way: &Binding, group: u16, own: &str) -> Attempt {
+fn attempt(tables: &Tables, called: &Called<'_>, way: &Binding, (group, spare): (u16, bool), own: &str) -> Attempt {
     let settings = &called.trunk.settings;
     let (destination, transport, local) = way_to(tables, way);
     let user = escape_user(called.digits);
@@ -117,6 +118,7 @@ fn attempt(tables: &Tables, called: &Called<'_>, way: &Binding, group: u16, own:
             local,
             routes: way.device.path.iter().map(|element| element.to_string()).collect(),
             group,
+            spare,
         })),
     }
 }

@@ -111,8 +111,11 @@ fn decide(
 ) -> Result<Decision, Box<Refused>> {
     let Callees { rule, subject, number, .. } = *callees;
     let of_group = |(group, callees): (u16, Vec<Callee<'_>>)| {
-        let one = |callee: Callee<'_>| callee.ways.first().map(|way| attempt(tables, aor, way, group));
-        callees.into_iter().filter_map(one).collect::<Vec<_>>()
+        let one = |callee: Callee<'_>| {
+            let ways = callee.ways.into_iter().enumerate();
+            ways.map(|(nth, way)| attempt(tables, aor, way, (group, nth > 0))).collect::<Vec<_>>()
+        };
+        callees.into_iter().flat_map(one).collect::<Vec<_>>()
     };
     let attempts: Vec<Attempt> = (0..).zip(groups).flat_map(of_group).take(MAX_DEVICES).collect();
     if attempts.is_empty() {
@@ -124,7 +127,7 @@ fn decide(
 
 /// How a device is invited: its own contact is the target, To keeps the address of record, and the request goes by the
 /// flow that it registered by, whatever the contact says (RFC 5626 §5.3, RFC 3327 §5.3). [R5]
-fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
+fn attempt(tables: &Tables, aor: &Aor, way: &Binding, (group, spare): (u16, bool)) -> Attempt {
     let contact = way.device.contact.as_uri();
     let headers = contact.headers().map_or(0, |headers| headers.len() + 1);
     let target = contact.as_str();
@@ -141,7 +144,7 @@ fn attempt(tables: &Tables, aor: &Aor, way: &Binding, group: u16) -> Attempt {
         // Phones sit behind NAT more often than not.
         media_source: MediaSource::Latch,
         rewrite: Rewrite::Contact,
-        device: Some(Box::new(Way { binding: way.id, local, routes, group })),
+        device: Some(Box::new(Way { binding: way.id, local, routes, group, spare })),
     }
 }
 

@@ -161,6 +161,9 @@ pub struct Target {
     /// Targets of one group ring at once, groups one after the other in rising order.
     #[serde(default)]
     pub group: u16,
+    /// Another way to the device of the target before it: tried only where that way has failed (RFC 5626 §7).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spare: bool,
     /// Route set of the request: the Path of a registered device (RFC 3327 §5.3).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<String>,

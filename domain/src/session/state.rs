@@ -298,7 +298,7 @@ impl Session {
             to: target.to.as_str().into(),
             dialled: self.dialled.clone(),
         });
-        self.next_target = target + 1;
+        self.next_target = self.next_target.max(target + 1);
         let leg = Leg::new(invited.leg, LegRole::Callee, source);
         self.legs.push(Leg { target, far, hunt: self.transfers, ..leg });
     }

@@ -156,7 +156,8 @@ pub(crate) fn route_refused(route: &RouteRefused, asker: &str) -> String {
 
 fn target_name(index: usize, target: &Target) -> String {
     let by = target.trunk.map_or_else(String::new, |trunk| format!(" by {}", short(trunk)));
-    format!("{}. {}{by}", index + 1, target.destination)
+    let spare = if target.spare { ", another way to the same device" } else { "" };
+    format!("{}. {}{by}{spare}", index + 1, target.destination)
 }
 
 fn leg_refused(refused: &LegRefused, legs: &[LegLine]) -> String {

@@ -96,6 +96,7 @@ fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {
         transport: Transport::Udp,
         large_by_tcp: None,
         group: 0,
+        spare: false,
         routes: vec![],
         binding: None,
         trunk,

@@ -92,6 +92,59 @@ fn of_two_flows_of_a_device_the_one_that_is_left_rings() {
     world.assert_nothing_left();
 }
 
+/// Bob's phone with two flows, the second the newer; and the carrier that calls.
+fn two_flows(world: &mut World) -> [Phone; 3] {
+    let mut first = bob(world, 40_001);
+    let mut second = Phone::on_line(HOST.parse().unwrap(), 2);
+    second.exchange = PUBLIC.parse().unwrap();
+    second.connect(world, Some(40_002));
+    for (number, phone) in (1..).zip([&mut first, &mut second]) {
+        let flow = format!(";+sip.instance=\"<urn:uuid:1>\";reg-id={number}");
+        pass(world, 1_000);
+        phone.register(world, ("bob", A), PASSWORD, &flow);
+        phone.forget_call();
+    }
+    let mut carrier = called(world);
+    carrier.expect(world, "100");
+    [carrier, first, second]
+}
+
+fn a_device_whose_newest_flow_has_failed_is_called_by_the_other() {
+    let mut world = World::with_users();
+    let [mut carrier, mut first, mut second] = two_flows(&mut world);
+    let invite = second.expect(&mut world, "INVITE");
+    first.expect_silence(&mut world);
+    second.respond(&mut world, &invite, 430, None);
+    second.expect(&mut world, "ACK");
+    let invite = first.expect(&mut world, "INVITE");
+    answer(&mut world, &mut carrier, &mut first, &invite);
+    hang_up(&mut world, &mut carrier, &mut first);
+    world.assert_nothing_left();
+}
+
+fn a_device_that_says_no_by_one_flow_is_not_asked_by_the_other() {
+    let mut world = World::with_users();
+    let [mut carrier, first, mut second] = two_flows(&mut world);
+    let invite = second.expect(&mut world, "INVITE");
+    second.respond(&mut world, &invite, 486, None);
+    second.expect(&mut world, "ACK");
+    first.expect_silence(&mut world);
+    refused(&mut world, &mut carrier, "486");
+    world.assert_nothing_left();
+}
+
+fn a_device_with_no_flow_left_is_away() {
+    let mut world = World::with_users();
+    let [mut carrier, mut first, mut second] = two_flows(&mut world);
+    for phone in [&mut second, &mut first] {
+        let invite = phone.expect(&mut world, "INVITE");
+        phone.respond(&mut world, &invite, 430, None);
+        phone.expect(&mut world, "ACK");
+    }
+    refused(&mut world, &mut carrier, "480");
+    world.assert_nothing_left();
+}
+
 fn a_connection_of_nobodys_ends_nothing() {
     let mut world = World::with_users();
     let mut bob = bob(&mut world, 40_001);
@@ -194,6 +247,9 @@ super::scenarios![
     a_phone_that_listens_is_called_there_when_its_connection_is_gone,
     a_phone_that_only_its_connection_leads_to_is_gone_with_it,
     of_two_flows_of_a_device_the_one_that_is_left_rings,
+    a_device_whose_newest_flow_has_failed_is_called_by_the_other,
+    a_device_that_says_no_by_one_flow_is_not_asked_by_the_other,
+    a_device_with_no_flow_left_is_away,
     a_connection_of_nobodys_ends_nothing,
     connections_do_not_outlive_the_process,
 ];

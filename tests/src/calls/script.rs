@@ -192,6 +192,7 @@ impl CallScript {
 
     fn routed(self) -> Self {
         let target = |port: u16, trunk| Target {
+            spare: false,
             uri: format!("sip:{}@127.0.0.1:{port}", self.called),
             to: format!("sip:{}@127.0.0.1:{port}", self.called),
             local: "127.0.0.1:5060".parse().unwrap(),

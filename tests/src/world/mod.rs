@@ -234,6 +234,7 @@ impl World {
     /// address for so many seconds.
     pub fn ring_instead(&mut self, groups: &[&[&str]], ring_timeout: u16) {
         let target = |group, address: &str| Target {
+            spare: false,
             binding: None,
             uri: format!("sip:desk@{address}"),
             to: format!("sip:desk@{address}"),

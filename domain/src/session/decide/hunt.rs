@@ -12,33 +12,59 @@ use crate::sip::endpoint::{Body, InvitePlan, SessionHeaders};
 use std::time::Duration;
 
 /// The most targets that ring at once; a larger group rings in several turns of so many.
-pub const MAX_AT_ONCE: usize = 10;
+const MAX_AT_ONCE: usize = 10;
 
 impl Session {
     /// Begins legs toward every target of the next group; `false` when no group is left of which one can be begun.
     pub(super) fn try_next_group(&mut self, context: &mut Context<'_>) -> bool {
         loop {
-            let first = self.next_target;
-            let rest = self.targets.get(first..).unwrap_or_default();
-            let Some(group) = rest.first().map(|target| target.group) else { return false };
-            let size = rest.iter().take(MAX_AT_ONCE).take_while(|target| target.group == group).count();
-            self.group_from = first;
-            let begun = (first..first + size).filter(|index| self.try_target(context, *index)).count();
+            let before = self.next_target;
+            let group = group_of(&self.targets, before);
+            let Some(first) = group.first() else { return false };
+            self.group_from = *first;
+            let begun = group.into_iter().filter(|index| self.try_target(context, *index)).count();
             if begun > 0 {
                 return true;
             }
-            if self.next_target == first {
+            if self.next_target == before {
                 // Beyond what an event can name.
                 return false;
             }
         }
     }
 
+    /// Devices whose way has failed are tried by their next; whether one could be.
+    fn try_other_ways(&mut self, context: &mut Context<'_>) -> bool {
+        let (mut begun, mut last) = (false, None);
+        while let Some(way) = self.next_way().filter(|way| last != Some(*way)) {
+            last = Some(way);
+            begun |= self.try_target(context, way);
+        }
+        begun
+    }
+
+    /// The targets of this hunt that have failed, and how.
+    fn refused(&self) -> impl Iterator<Item = (usize, (u16, RefusalCause))> {
+        self.legs.iter().filter(|leg| leg.hunt == self.transfers).filter_map(|leg| Some((leg.target, leg.refused?)))
+    }
+
+    /// Whether all that failed of the group at hand lets the next be tried.
+    fn group_lets_hunt(&self) -> bool {
+        let mut of_group = self.refused().filter(|(target, _)| *target >= self.group_from);
+        of_group.all(|(target, refused)| lets_hunt(refused, self.targets.get(target)))
+    }
+
+    fn next_way(&self) -> Option<usize> {
+        let of_hunt = || self.legs.iter().filter(|leg| leg.role == LegRole::Callee && leg.hunt == self.transfers);
+        let is_spare = |index: usize| self.targets.get(index).is_some_and(|target| target.spare);
+        let mut next = self.refused().filter(|(_, refused)| way_has_failed(*refused)).map(|(target, _)| target + 1);
+        next.find(|next| is_spare(*next) && !of_hunt().any(|leg| leg.target == *next))
+    }
+
     /// The status where no leg could be begun: there are targets, so what lacks is something of ours, unless each has a
     /// trunk that takes no more calls.
     pub(super) fn none_begun(&self) -> u16 {
-        let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
-        if best(of_hunt.filter_map(|leg| leg.refused)) == AT_LIMIT { 480 } else { 500 }
+        if best(self.refused().map(|(_, refused)| refused)) == AT_LIMIT { 480 } else { 500 }
     }
 
     /// Begins a leg toward a target; `false` where that cannot be.
@@ -118,21 +144,16 @@ impl Session {
         if !waiting {
             return self.end_if_all_gone(context);
         }
-        let of_hunt = || self.legs.iter().filter(|leg| leg.hunt == self.transfers);
-        let refused = || of_hunt().filter_map(|leg| Some((leg.target, leg.refused?)));
-        let decisive = refused().any(|(_, (status, _))| status >= 600);
-        if !decisive && self.early_callees().next().is_some() {
+        let decisive = self.refused().any(|(_, (status, _))| status >= 600);
+        if !decisive && (self.try_other_ways(context) || self.early_callees().next().is_some()) {
             return self.lose_early_media(context);
         }
-        let of_group = refused().filter(|(target, _)| *target >= self.group_from);
-        let allowed =
-            !decisive && of_group.into_iter().all(|(target, refused)| lets_hunt(refused, self.targets.get(target)));
+        let allowed = !decisive && self.group_lets_hunt();
         if allowed && self.try_next_group(context) {
             return self.lose_early_media(context);
         }
         self.give_up_callees(context);
-        let of_hunt = self.legs.iter().filter(|leg| leg.hunt == self.transfers);
-        let heard = best(of_hunt.filter_map(|leg| leg.refused));
+        let heard = best(self.refused().map(|(_, refused)| refused));
         match transfers {
             true if heard == AT_LIMIT => self.fail_transfer(context, 480, "no target could be invited"),
             true => self.fail_transfer(context, super::refuse::mapped(heard), "no target answered"),
@@ -185,6 +206,34 @@ impl Session {
     }
 }
 
+/// The places of the next targets that are tried at once, from one place on: the rest of a group, at most
+/// [`MAX_AT_ONCE`], without other ways to the same devices.
+pub(crate) fn group_of(targets: &[Target], from: usize) -> Vec<usize> {
+    let mut devices = targets.iter().enumerate().skip(from).filter(|(_, target)| !target.spare).peekable();
+    let group = devices.peek().map(|(_, target)| target.group);
+    let of_group = devices.take_while(|(_, target)| Some(target.group) == group);
+    of_group.take(MAX_AT_ONCE).map(|(index, _)| index).collect()
+}
+
+/// Whether a device that another way leads to is tried by that: the flow has failed, or nothing came by it (RFC 5626 §7).
+const fn way_has_failed((status, cause): (u16, RefusalCause)) -> bool {
+    match cause {
+        RefusalCause::Response => flow_failed(status),
+        RefusalCause::TimedOut => true,
+        RefusalCause::NoAnswer
+        | RefusalCause::AtLimit
+        | RefusalCause::NoPorts
+        | RefusalCause::Cancelled
+        | RefusalCause::Unacknowledged
+        | RefusalCause::BadSdp => false,
+    }
+}
+
+/// Whether a status says that a flow is gone, rather than anything of the device behind it.
+pub(crate) const fn flow_failed(status: u16) -> bool {
+    matches!(status, 408 | 430)
+}
+
 /// Whether the next group may be tried after a target has failed like this.
 fn lets_hunt((status, cause): (u16, RefusalCause), target: Option<&Target>) -> bool {
     match cause {
@@ -235,7 +284,7 @@ const fn rank(status: u16) -> u8 {
         480 => 2,
         486 => 3,
         401 | 407 => 5,
-        408 => 6,
+        408 | 430 => 6,
         400..=499 => 4,
         300..=399 => 7,
         504 => 9,

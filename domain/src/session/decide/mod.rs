@@ -19,7 +19,7 @@ mod replace;
 pub mod transfer;
 mod update;
 
-pub(crate) use hunt::best_of;
+pub(crate) use hunt::{best_of, flow_failed, group_of};
 pub(crate) use refuse::{fails_over, mapped};
 
 use super::order::Context;

@@ -99,7 +99,7 @@ pub(crate) fn fails_over(status: u16, target: Option<&Target>) -> bool {
 /// make a carrier stop all calls (RFC 3261 §16.7 step 6).
 pub(crate) const fn mapped(status: u16) -> u16 {
     match status {
-        300..=399 => 480,
+        300..=399 | 430 => 480,
         401 | 407 => 403,
         405 | 422 | 481 | 482 | 501 | 503 | 505 | 513 => 500,
         400..=699 => status,
