@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, SessionId, TransferId};
 use domain::log::Recorded;
-use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, Wire};
+use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, SessionReferred, Wire};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -83,6 +83,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> V
             message.wire.known().into_iter().for_each(|wire| insert_wire(&mut data, wire, raw));
         }
         SessionEvent::SessionOffered(SessionOffered { parties, .. })
+        | SessionEvent::SessionReferred(SessionReferred { parties, .. })
         | SessionEvent::ReplacementAsked(ReplacementAsked { parties, .. }) => {
             if let Some(parties) = parties.known() {
                 data.insert("parties".into(), json!(parties));

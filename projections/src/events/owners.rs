@@ -1,11 +1,10 @@
 //! Whose stream is it? Remembered for streams asked about lately.
 
-use crate::projector::FIRST;
+use crate::beginning::{Beginning, begins};
 use domain::codec::session::decode_clear;
 use domain::codec::transfer;
 use domain::ids::AccountId;
 use domain::log::{Direction, EventLog, ReadError, Recorded, Revision};
-use domain::session::event::SessionEvent;
 use domain::transfer::TransferEvent;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -75,13 +74,10 @@ fn told_by(recorded: &Recorded) -> Option<AccountId> {
             Ok(TransferEvent::TransferEnded(_)) | Err(_) => None,
         };
     }
-    if &*recorded.kind != FIRST {
+    if !begins(&recorded.kind) {
         return None;
     }
-    match decode_clear(recorded) {
-        Ok(SessionEvent::SessionOffered(offered)) => Some(offered.account),
-        Ok(_) | Err(_) => None,
-    }
+    decode_clear(recorded).ok().and_then(|event| Beginning::of(&event).map(|begun| begun.account))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
     LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
-    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, Target,
+    RefusalCause, ReleaseCause, RouteChosen, SessionEnded, SessionEvent, SessionTimerSet, Target,
 };
 use domain::sip::session_timer::RefreshedBy;
 
@@ -19,7 +19,16 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::SipMessageRepeated(repeated) => self::repeated("a message", repeated.times),
         SessionEvent::SessionOffered(offered) => {
             let late = if offered.late_offer { ", without an offer" } else { "" };
-            format!("call offered by {} on the {} edge{late}", caller(offered), name_of(&offered.edge))
+            format!(
+                "call offered by {} on the {} edge{late}",
+                caller(offered.trunk, offered.user),
+                name_of(&offered.edge)
+            )
+        }
+        SessionEvent::SessionReferred(asked) => {
+            let called = asked.parties.known().map_or("an erased target", |parties| parties.called.as_str());
+            let (who, edge) = (caller(asked.trunk, asked.user), name_of(&asked.edge));
+            format!("call to {called} asked for by REFER of {who} on the {edge} edge")
         }
         SessionEvent::RouteChosen(route) => route_chosen(route),
         SessionEvent::RouteRefused(route) => {
@@ -116,8 +125,8 @@ fn leg_challenged(challenged: &LegChallenged, legs: &[LegLine]) -> String {
 }
 
 /// `trunk TK…00b0`, `user CR…00c1`.
-fn caller(offered: &SessionOffered) -> String {
-    match (offered.trunk, offered.user) {
+fn caller(trunk: Option<TrunkId>, user: Option<CredentialId>) -> String {
+    match (trunk, user) {
         (Some(trunk), _) => format!("trunk {}", short(trunk)),
         (None, Some(user)) => format!("user {}", few_letters(CredentialId::PREFIX, user.bits())),
         (None, None) => "a user known by address".to_owned(),
