@@ -4,6 +4,7 @@ use super::refer::{OUTSIDE, allow, hears, media_of, outside, relayed};
 use super::{body, cancelled, gets_bye, hang_up, lines, pass};
 use domain::session::event::{EndCause, RouteRefused, SessionEvent, SessionReferred};
 use domain::sip::wire::{HeaderName, Message};
+use serde_json::json;
 use tests::world::{A, CARRIER, KNOWN, KNOWN_SOURCE, NUMBER, PASSWORD, PBX, PUBLIC, Phone, World, credential};
 
 scenarios![
@@ -27,6 +28,8 @@ scenarios![
     nobody_picks_up_the_call_of_who_asked,
     what_the_exchange_ends_is_told,
     a_transfer_follows_as_in_any_call,
+    an_account_with_all_its_calls_gets_no_more_by_refer,
+    carriers_without_room_are_not_asked_for_the_target,
 ];
 
 const ALICE: &str = "198.51.100.50:40000";
@@ -500,4 +503,55 @@ fn a_transfer_follows_as_in_any_call() {
     hang_up(&mut world, &mut bob, &mut carol);
     world.assert_nothing_left();
     assert_eq!(ended(&world), (EndCause::Completed, Some(200)));
+}
+
+fn an_account_with_all_its_calls_gets_no_more_by_refer() {
+    let mut world = World::with_users();
+    let [mut alice, mut desk, mut bob] = people(&mut world);
+    let mut carol = registered(&mut world, "carol", "198.51.100.62:43000");
+    world.limit_account(json!({ "max_calls": 1 }));
+    let invite = rings_bob(&mut world, &mut alice, &mut desk, &mut bob);
+    let mut other = Phone::on_line(carol.address, 9);
+    other.exchange = carol.exchange;
+    let to_bob = format!("Refer-To: <sip:bob@{A}>\r\n");
+    other.refer(&mut world, &format!("carol@{A}"), &format!("sip:{A}"), &to_bob);
+    let challenge = other.expect(&mut world, "407");
+    other.refer_proven(&mut world, &challenge, ("carol", PASSWORD), &to_bob);
+    assert!(other.expect(&mut world, "480").has(HeaderName::RetryAfter));
+    carol.expect_silence(&mut world);
+    connects(&mut world, &mut desk, &mut bob, &invite);
+    hears(&mut world, &mut alice, 200);
+    hang_up(&mut world, &mut desk, &mut bob);
+    carol.forget_call();
+    world.assert_nothing_left();
+    assert_eq!(&*refusal(&world).rule, "account-limit");
+}
+
+fn carriers_without_room_are_not_asked_for_the_target() {
+    let mut world = World::default();
+    allow(&mut world, PBX, "any");
+    let out = |index: usize, more: serde_json::Value| {
+        let mut settings = json!({
+            "name": "out", "kind": "carrier", "destination": format!("sip:{}", tests::world::OUT[index]),
+            "prefixes": ["+1"], "priority": index + 1, "ring_timeout": 20,
+        });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        settings
+    };
+    world.set_trunk(3, out(0, json!({ "max_calls": 1 })));
+    world.set_trunk(4, out(1, json!({ "enabled": false })));
+    let (mut pbx, [mut first, _], invite) = super::called_out(&mut world);
+    let mut asking = Phone::on_line(pbx.address, 8);
+    asking.exchange = pbx.exchange;
+    let mut desk = asker(&pbx);
+    asking.refer(&mut world, &format!("{NUMBER}@pbx.example"), "sip:192.0.2.1", &format!("Refer-To: {OUTSIDE}\r\n"));
+    asking.expect(&mut world, "202");
+    hears(&mut world, &mut asking, 100);
+    let ring = desk.expect(&mut world, "INVITE");
+    waits(&mut world, &mut desk, &ring);
+    hears(&mut world, &mut asking, 480);
+    gets_bye(&mut world, &mut desk);
+    super::answer(&mut world, &mut pbx, &mut first, &invite);
+    hang_up(&mut world, &mut pbx, &mut first);
+    world.assert_nothing_left();
 }

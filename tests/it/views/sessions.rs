@@ -39,7 +39,7 @@ async fn an_ended_call_is_one_row_with_all_that_happened() {
 async fn a_live_call_moves_from_offered_over_ringing_to_answered() {
     let world = World::new();
     let whole = basic(1);
-    for (events, state) in [(2, State::Offered), (9, State::Ringing), (12, State::Answered)] {
+    for (events, state) in [(2, State::Offered), (9, State::Ringing), (14, State::Answered)] {
         let world = World::new();
         record(&world.log, &whole.clone().cut(events));
         let row = row_of(&world.views("a").await, &whole).await;
