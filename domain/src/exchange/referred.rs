@@ -122,12 +122,12 @@ impl Exchange {
     /// Whether a REFER is sent to a user of a domain of ours who is not its sender: nobody starts calls in another's name.
     fn is_for_another(&self, request: &Message) -> bool {
         let Some(uri) = request.request_uri().and_then(|uri| Uri::parse(uri).ok()) else { return false };
-        let ours = match uri.host() {
-            Some(Host::Name(name)) => self.tables.domain(name).is_some(),
+        let (Some(Host::Name(name)), Some(user)) = (uri.host(), uri.user_text()) else { return false };
+        let own = request.from().is_ok_and(|from| match from.uri.host() {
+            Some(Host::Name(own)) => own.eq_ignore_ascii_case(name) && from.uri.user_text() == Some(user),
             Some(Host::V4(_) | Host::V6(_)) | None => false,
-        };
-        let sender = request.from().ok().and_then(|from| from.uri.user_text());
-        ours && uri.user_text().is_some_and(|user| Some(user) != sender)
+        });
+        !own && self.tables.domain(name).is_some()
     }
 
     fn referral_outside(

@@ -104,10 +104,10 @@ fn moved_said(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::LegRegained(regained) => format!("{} is back from session {}", who(regained.leg), regained.from),
         SessionEvent::LegReplaced(replaced) => format!("{} takes the place of {}", who(replaced.by), who(replaced.leg)),
         SessionEvent::TransferCompleted(completed) => {
-            format!("the transfer that {} asked for is completed", who(completed.leg))
+            format!("what {} asked for by REFER is done", who(completed.leg))
         }
         SessionEvent::TransferFailed(failed) => {
-            format!("the transfer that {} asked for failed with {}: {}", who(failed.leg), failed.status, failed.reason)
+            format!("what {} asked for by REFER failed with {}: {}", who(failed.leg), failed.status, failed.reason)
         }
         // `say` has the others.
         _ => String::new(),

@@ -5,7 +5,7 @@ use super::{body, cancelled, gets_bye, hang_up, lines, pass};
 use domain::session::event::{EndCause, RouteRefused, SessionEvent, SessionReferred};
 use domain::sip::wire::{HeaderName, Message};
 use serde_json::json;
-use tests::world::{A, CARRIER, KNOWN, KNOWN_SOURCE, NUMBER, PASSWORD, PBX, PUBLIC, Phone, World, credential};
+use tests::world::{A, B, CARRIER, KNOWN, KNOWN_SOURCE, NUMBER, PASSWORD, PBX, PUBLIC, Phone, World, credential};
 
 scenarios![
     who_asks_is_rung_first_then_whom_it_named,
@@ -363,7 +363,9 @@ fn whoever_has_no_right_leaves_nothing_but_a_count() {
     alice.refer_proven(&mut world, &challenge, ("alice", "guessed"), &to_bob);
     alice.expect(&mut world, "407");
     // Nobody asks in another's name, nor has another called.
-    for (from, uri) in [(format!("carol@{A}"), format!("sip:{A}")), (format!("alice@{A}"), format!("sip:bob@{A}"))] {
+    let carol = (format!("carol@{A}"), format!("sip:{A}"));
+    let others = [format!("sip:bob@{A}"), format!("sip:alice@{B}")].map(|uri| (format!("alice@{A}"), uri));
+    for (from, uri) in others.into_iter().chain([carol]) {
         alice.refer(&mut world, &from, &uri, &to_bob);
         let challenge = alice.expect(&mut world, "407");
         alice.refer_proven(&mut world, &challenge, ("alice", PASSWORD), &to_bob);

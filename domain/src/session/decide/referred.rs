@@ -185,3 +185,91 @@ fn verdict(
 fn places(chosen: &RouteChosen) -> &[Target] {
     chosen.targets.known().map_or(&[][..], Vec::as_slice)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::personal::Personal;
+    use crate::sip::timer::TransactionId;
+    use crate::sip::wire::{ReferFault, ReferTo};
+
+    fn route(to: &[&str]) -> RouteChosen {
+        let target = |to: &&str| Target {
+            uri: (*to).to_owned(),
+            to: (*to).to_owned(),
+            local: "192.0.2.1:5060".parse().unwrap(),
+            destination: "192.0.2.2:5060".parse().unwrap(),
+            transport: crate::address::Transport::Udp,
+            large_by_tcp: None,
+            group: 0,
+            routes: vec![],
+            trunk: None,
+            binding: None,
+            media_source: crate::media::MediaSource::Latch,
+            ring_timeout: 60,
+        };
+        RouteChosen {
+            rule: "user".into(),
+            rule_version: 1,
+            number: None,
+            reason: "its devices ring".into(),
+            asked_by: None,
+            passed_over: vec![],
+            targets: Personal::Known(to.iter().map(target).collect()),
+        }
+    }
+
+    /// What may be asked for by this rule, of a target within the account or outside.
+    fn referral(rule: ReferRule, inside: bool) -> Referral {
+        Referral {
+            transaction: TransactionId(1),
+            id: 1,
+            notified: true,
+            target: Ok(ReferTo { uri: "sip:bob@a.example".into(), replaces: None }),
+            rule,
+            route: Some(Ok(route(&["sip:bob@a.example"]))),
+            joins: Joins::Nothing,
+            inside,
+            dialled: "bob".into(),
+            identity: "<sip:alice@a.example>".into(),
+        }
+    }
+
+    fn status(referral: &Referral) -> u16 {
+        verdict(Ok(route(&["sip:alice@a.example"])), referral).err().map_or(202, |refused| refused.status)
+    }
+
+    #[test]
+    fn the_rule_says_how_far_a_call_may_go() {
+        let asked = [ReferRule::Refuse, ReferRule::Internal, ReferRule::Any]
+            .map(|rule| [true, false].map(|inside| status(&referral(rule, inside))));
+        assert_eq!(asked, [[403, 403], [202, 403], [202, 202]]);
+    }
+
+    #[test]
+    fn what_cannot_be_called_is_refused_whoever_asks() {
+        let fine = || referral(ReferRule::Any, true);
+        let no_route = RouteRefused { status: 480, rule: "user".into(), reason: "nobody".into(), retry_after: None };
+        let never = Joins::Never(400, "unreadable");
+        assert_eq!(status(&Referral { target: Err(ReferFault::Scheme), route: None, ..fine() }), 416);
+        assert_eq!(status(&Referral { route: None, ..fine() }), 404);
+        assert_eq!(status(&Referral { route: Some(Err(no_route.clone())), ..fine() }), 480);
+        assert_eq!(status(&Referral { joins: never, ..fine() }), 400);
+        assert_eq!(status(&Referral { joins: Joins::Elsewhere("1;to-tag=2".into()), ..fine() }), 202);
+        assert_eq!(verdict(Err(no_route), &fine()).unwrap_err().status, 480);
+    }
+
+    #[test]
+    fn nobody_is_called_by_itself_but_beside_others() {
+        let to = |to: &[&str]| Referral { route: Some(Ok(route(to))), ..referral(ReferRule::Any, true) };
+        assert_eq!(status(&to(&["sip:alice@a.example", "sip:alice@a.example"])), 403);
+        assert_eq!(status(&to(&["sip:alice@a.example", "sip:bob@a.example"])), 202);
+    }
+
+    #[test]
+    fn the_first_route_says_whom_it_leads_to() {
+        let (devices, chosen) = verdict(Ok(route(&["sip:alice@a.example"])), &referral(ReferRule::Any, true)).unwrap();
+        assert_eq!((&*devices.reason, devices.asked_by), ("who asks is called first; its devices ring", None));
+        assert_eq!(places(&chosen)[0].to, "sip:bob@a.example");
+    }
+}
