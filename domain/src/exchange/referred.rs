@@ -81,6 +81,9 @@ impl Exchange {
         let mut context = Context::with_full(now, mint, full);
         live.session.on_referred_outside(&mut context, asked, sender, referral);
         let steps = context.steps;
+        if !live.session.ended {
+            self.begin_call(now.moment, None, asker.account);
+        }
         self.sessions.insert(id, Box::new(live));
         self.live_sessions += 1;
         self.legs.insert(leg, id);
@@ -167,7 +170,7 @@ impl Exchange {
     }
 
     /// The sender as one that is called: it sees whom it will talk to.
-    fn sender(&mut self, now: Now, (flow, request): (Flow, &Message), asker: &Asker, referral: &Referral) -> Sender {
+    fn sender(&self, now: Now, (flow, request): (Flow, &Message), asker: &Asker, referral: &Referral) -> Sender {
         let from = request.from().ok();
         let routed = from.map(|from| self.route_referred(now, asker.account, flow, &from.uri).0);
         let mut route = routed.unwrap_or_else(|| Err(not_there("who asks cannot be called")));
@@ -178,11 +181,10 @@ impl Exchange {
         if route.as_ref().is_ok_and(|chosen| !all(chosen, own)) {
             route = Err(not_there("the number in From does not lead to who asks"));
         }
-        if route.is_ok() && matches!(referral.route, Some(Ok(_))) {
-            match self.over_limit(now.moment, None, asker.account) {
-                Some(refused) => route = Err(refused),
-                None => self.begin_call(now.moment, None, asker.account),
-            }
+        if route.is_ok()
+            && let Some(refused) = self.over_limit(now.moment, None, asker.account)
+        {
+            route = Err(refused);
         }
         let domain = asker.identified.domain.as_ref().map_or_else(|| self.domain(flow), |(_, name)| name.clone());
         Sender { route, identity: format!("<sip:{}@{domain}>", escape_user(&referral.dialled)).into() }

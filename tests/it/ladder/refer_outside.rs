@@ -30,6 +30,7 @@ scenarios![
     a_transfer_follows_as_in_any_call,
     an_account_with_all_its_calls_gets_no_more_by_refer,
     carriers_without_room_are_not_asked_for_the_target,
+    who_asked_may_stop_listening_and_has_no_call_to_end,
 ];
 
 const ALICE: &str = "198.51.100.50:40000";
@@ -556,4 +557,23 @@ fn carriers_without_room_are_not_asked_for_the_target() {
     super::answer(&mut world, &mut pbx, &mut first, &invite);
     hang_up(&mut world, &mut pbx, &mut first);
     world.assert_nothing_left();
+}
+
+fn who_asked_may_stop_listening_and_has_no_call_to_end() {
+    let mut world = World::with_users();
+    let [mut alice, mut desk, mut bob] = people(&mut world);
+    let invite = rings_bob(&mut world, &mut alice, &mut desk, &mut bob);
+    alice.say(&mut world, "BYE");
+    alice.expect(&mut world, "481");
+    let contact = format!("Contact: <sip:phone@{}>\r\n", alice.address);
+    alice.say_with(&mut world, "SUBSCRIBE", &format!("Event: refer\r\nExpires: 0\r\n{contact}"), "");
+    alice.expect(&mut world, "200 (");
+    let last = alice.expect(&mut world, "NOTIFY");
+    assert_eq!(last.header(HeaderName::SubscriptionState), Some("terminated;reason=timeout"));
+    alice.respond(&mut world, &last, 200, None);
+    connects(&mut world, &mut desk, &mut bob, &invite);
+    alice.expect_silence(&mut world);
+    hang_up(&mut world, &mut bob, &mut desk);
+    world.assert_nothing_left();
+    assert_eq!(ended(&world), (EndCause::Completed, Some(200)));
 }
