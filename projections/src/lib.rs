@@ -4,6 +4,7 @@
 //! (`project.rs`) and what is asked of them (`query.rs`). Questions about one session's or MESSAGE's history need no table:
 //! they read its stream.
 
+mod beginning;
 mod cursor;
 pub mod events;
 pub mod messages;

@@ -3,6 +3,7 @@
 
 mod history;
 
+use crate::beginning::begins;
 use crate::pages::Pages;
 use crate::progress::{Standing, Stopped, Wishes};
 use crate::store::{Store, store_checkpoint};
@@ -33,9 +34,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The category of sessions' streams.
 pub(crate) const SESSIONS: &str = "session";
-
-/// The event that begins every session; what comes later can be folded onto it.
-pub(crate) const FIRST: &str = "SessionOffered";
 
 /// An event of a session as a read model sees it.
 #[derive(Debug, Clone, Copy)]
@@ -238,13 +236,13 @@ impl Projector {
         let due = |slot: &Slot| position > slot.stored && slot.model.kinds().contains(&kind);
         // First whatever can fail for a while, so that an event is applied to all read models or to none.
         for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
-            if kind != FIRST && !slot.model.knows(session) {
+            if !begins(kind) && !slot.model.knows(session) {
                 history::recall(&*self.log, &*self.keyring, &mut *slot.model, recorded).await?;
             }
         }
         for slot in self.slots.iter_mut().filter(|slot| due(slot)) {
             let seen = Seen { session, recorded, event: &event };
-            slot.model.apply(seen, false).map_err(|NoBeginning| stop(format!("{kind} before {FIRST}")))?;
+            slot.model.apply(seen, false).map_err(|NoBeginning| stop(format!("{kind} before its session began")))?;
         }
         Ok(())
     }
@@ -324,5 +322,5 @@ fn session_of(recorded: &Recorded) -> SessionId {
 
 /// Only the parties are ever needed of what is sealed.
 fn read(recorded: &Recorded, keyring: &dyn Keyring) -> Result<SessionEvent, DecodeError> {
-    if &*recorded.kind == FIRST { decode(recorded, keyring) } else { decode_clear(recorded) }
+    if begins(&recorded.kind) { decode(recorded, keyring) } else { decode_clear(recorded) }
 }

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts
 sys.path.insert(0, HERE)
 from harness import exchange, processes, sipp  # noqa: E402
 import messages  # noqa: E402
+import referring  # noqa: E402
 import texting  # noqa: E402
 import wire  # noqa: E402
 
@@ -38,7 +39,7 @@ class Stage:
         carrier = processes.free_port(15160)
         self.public = processes.free_port(carrier + 1)
         start, self.ports = self.public, {}
-        for user in (*USERS, PBX[0]):
+        for user in (*USERS, PBX[0], "asker"):
             self.ports[user] = start = processes.free_port(start + 2)
         self.exchange = exchange.Exchange(os.path.join(folder, "exchange"), carrier, processes.free_port(18280), "21000-21099",
                                           self.public, SETTINGS, binary)
@@ -48,17 +49,17 @@ class Stage:
         trunk = {"name": "acme", "kind": "pbx", "auth": "digest", "username": PBX[0], "password": PBX[1]}
         self.trunk = self.exchange.request("POST", "/v1/trunks", trunk)["id"]
 
-    def device(self, scenario, user, transport="udp", password=None, domain=DOMAIN):
+    def device(self, scenario, user, transport="udp", password=None, domain=DOMAIN, port=None):
         """Runs one SIPp as a user's device; returns what is wrong."""
-        return self.end(self.begin(scenario, user, transport, password, domain, domain))
+        return self.end(self.begin(scenario, user, transport, password, domain, domain, port))
 
-    def begin(self, scenario, user, transport="udp", password=None, domain=DOMAIN, proves=DOMAIN):
-        """Begins a SIPp as a user's device; `proves` is what it proves who it is for."""
+    def begin(self, scenario, user, transport="udp", password=None, domain=DOMAIN, proves=DOMAIN, port=None):
+        """Begins a SIPp as a user's device; `proves` is what it proves who it is for, `port` whose port it has if not its own."""
         self.count += 1
         folder = os.path.join(self.folder, f"{self.count:02d}-{scenario.split('.')[0]}-{user}")
         os.makedirs(folder)
         with open(os.path.join(HERE, "cases", scenario), encoding="utf-8") as file:
-            text = messages.expand(file.read(), vars(texting))
+            text = messages.expand(file.read(), {**vars(texting), **vars(referring)})
         path, trace = os.path.join(folder, "device.xml"), os.path.join(folder, "device.messages")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
@@ -66,7 +67,7 @@ class Stage:
                  "-key", "contact", str(self.listens(user, transport)), "-au", user,
                  "-ap", password or {**USERS, PBX[0]: PBX[1]}[user], "-auth_uri", proves, "-recv_timeout", "8000", "-trace_msg", "-message_file", trace,
                  "-t", "t1" if transport == "tcp" else "u1"]
-        return sipp.Sipp(path, folder, self.ports[user], extra, "device"), user, trace
+        return sipp.Sipp(path, folder, self.ports[port or user], extra, "device"), user, trace
 
     @staticmethod
     def end(begun):
@@ -207,6 +208,8 @@ def steps(stage):
         ("registered again by TCP", lambda: stage.device("register.device.xml", "bob", "tcp") + stage.expect(alice, bob)),
         ("a text to a user outside any call", lambda: text(stage)),
         ("lost connection", lambda: lost(stage)),
+        ("a call asked for by REFER", lambda: referring.call(stage)),
+        ("a call that may not be asked for", lambda: referring.refused(stage)),
         ("PBX in bulk", lambda: trunk(stage)),
         ("nothing remains at the end", stage.remains),
     )

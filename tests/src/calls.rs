@@ -1,11 +1,13 @@
 //! Calls as the exchange records them, for tests of everything that reads the log.
 
 mod recorder;
+mod referred;
 mod script;
 mod sip;
 mod transfer;
 
 pub use recorder::{Keys, interleaved, record, record_together, submit};
+pub use referred::referred;
 pub use script::{CallScript, basic, failover, hold, refused};
 pub use transfer::transfer;
 

@@ -9,6 +9,7 @@ stream_codec! { SessionEvent through UPCASTERS {
     SipMessageCommitted(wire),
     SipMessageRepeated,
     SessionOffered(parties),
+    SessionReferred(parties),
     RouteChosen(targets),
     RouteRefused,
     LegInvited,

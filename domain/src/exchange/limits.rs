@@ -145,7 +145,7 @@ impl Exchange {
     }
 
     /// Why a call may not begin that comes from a trunk, if from one, for an account.
-    fn over_limit(&self, now: Moment, trunk: Option<TrunkId>, account: AccountId) -> Option<RouteRefused> {
+    pub(super) fn over_limit(&self, now: Moment, trunk: Option<TrunkId>, account: AccountId) -> Option<RouteRefused> {
         let accounts = self.tables.accounts_above(account).map(Counted::Account);
         let all = trunk.map(Counted::Trunk).into_iter().chain(accounts);
         let (counted, reached) = all.into_iter().find_map(|counted| Some((counted, self.reached(now, counted, 0)?)))?;
@@ -157,7 +157,7 @@ impl Exchange {
         Some(RouteRefused { status: 480, rule: rule.into(), reason, retry_after: Some(reached.retry_after()) })
     }
 
-    fn begin_call(&mut self, now: Moment, trunk: Option<TrunkId>, account: AccountId) {
+    pub(super) fn begin_call(&mut self, now: Moment, trunk: Option<TrunkId>, account: AccountId) {
         let Self { tables, counts, .. } = self;
         for id in tables.accounts_above(account) {
             counts.begin(now, Counted::Account(id), tables.account_limits(id).call_limits());
@@ -196,7 +196,10 @@ impl Exchange {
         let Some(session) = self.sessions.get(&id).map(|live| &live.session) else { return vec![] };
         let mut full = vec![];
         let rest = session.targets.get(session.next_target..).unwrap_or_default();
-        for trunk in rest.iter().filter_map(|target| target.trunk) {
+        // Whom a REFER named is called in the turn in which its sender answers.
+        let onward = session.referred.as_ref().and_then(|referred| referred.onward.as_ref());
+        let onward = onward.and_then(|onward| onward.1.targets.known()).map_or(&[][..], Vec::as_slice);
+        for trunk in rest.iter().chain(onward).filter_map(|target| target.trunk) {
             let rings = |leg: &&Leg| leg.role == LegRole::Callee && leg.is_early() && leg.far.trunk == Some(trunk);
             let own = u32::try_from(session.legs.iter().filter(rings).count()).unwrap_or(u32::MAX);
             if !full.contains(&trunk) && self.is_full(now, trunk, own, false) {

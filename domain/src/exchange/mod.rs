@@ -21,6 +21,7 @@ mod offer;
 mod outbox;
 mod pings;
 mod refer;
+mod referred;
 mod registrar;
 mod replace;
 mod restore;
@@ -309,6 +310,7 @@ impl Exchange {
                 Output::Offered { flow, request } => self.offer(now, mint, flow, request),
                 Output::Registering { flow, request } => self.register(now, mint, flow, request),
                 Output::Messaged { flow, request } => self.message(now, mint, flow, request),
+                Output::Referring { flow, request } => self.refer_outside(now, mint, flow, &request),
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
                     if bytes.is_some() && matches!(why, Stateless::Answered(_)) {

@@ -3,7 +3,8 @@
 
 use super::route::{chosen, identity_of, refusal, shown};
 use super::{Exchange, live_of};
-use crate::ids::{LegId, TransferId};
+use crate::address::Flow;
+use crate::ids::{AccountId, LegId, TransferId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, Registered, Request, Rule, TrunkRow, choose};
 use crate::session::Session;
@@ -18,7 +19,7 @@ use crate::time::Now;
 use crate::trunk::ReferRule;
 
 /// Where the target is, and whether that is within the account.
-type Routed = (Result<RouteChosen, RouteRefused>, bool);
+pub(super) type Routed = (Result<RouteChosen, RouteRefused>, bool);
 
 impl Exchange {
     /// A REFER within a session's dialog.
@@ -69,14 +70,9 @@ impl Exchange {
         let asks = session.leg(leg)?;
         let target = ReferTo::of(request);
         let uri = target.as_ref().ok().and_then(ReferTo::uri);
-        let routed = uri.as_ref().and_then(|uri| self.route_referred(now, session, leg, uri));
-        let to_devices = routed.as_ref().is_some_and(|(route, _)| match route {
-            Ok(chosen) => chosen
-                .targets
-                .known()
-                .is_some_and(|targets| targets.iter().all(|one| one.binding.is_some() && one.trunk.is_none())),
-            Err(_) => false,
-        });
+        let flow = self.endpoint.dialog(leg).map(|dialog| dialog.flow);
+        let routed = uri.as_ref().zip(flow).map(|(uri, flow)| self.route_referred(now, session.account, flow, uri));
+        let to_devices = routed.as_ref().is_some_and(|(route, _)| rings_devices(route));
         let dialled = uri.as_ref().map(shown).unwrap_or_default().into();
         let named = target.as_ref().ok().and_then(|target| target.replaces.as_deref());
         let joins = named.map_or(Joins::Nothing, |named| self.joins(session, transfer, named));
@@ -118,15 +114,14 @@ impl Exchange {
         }
     }
 
-    /// The target is called on behalf of the session's account, whoever asks.
-    fn route_referred(&self, now: Now, session: &Session, leg: LegId, uri: &Uri<'_>) -> Option<Routed> {
-        let flow = self.endpoint.dialog(leg)?.flow;
+    /// The target is called on behalf of the account that pays, whoever asks.
+    pub(super) fn route_referred(&self, now: Now, account: AccountId, flow: Flow, uri: &Uri<'_>) -> Routed {
         let called = shown(uri);
-        let caller = Caller::User(session.account);
+        let caller = Caller::User(account);
         let asked = Request { role: self.role_of(flow), source: flow.remote, caller, called: &called, uri: Some(*uri) };
         let own = self.settings.domain.as_deref();
         let registered = Registered { bindings: &self.registrar.bindings, now: now.wall, own };
-        Some(match choose(&self.tables, &registered, &asked) {
+        match choose(&self.tables, &registered, &asked) {
             Ok(decision) => {
                 let inside = match decision.reason.rule {
                     Rule::Number | Rule::Inside | Rule::User | Rule::Gruu => true,
@@ -135,7 +130,7 @@ impl Exchange {
                 (chosen(decision, &self.settings.listeners, flow), inside)
             }
             Err(refused) => (Err(refusal(&refused)), true),
-        })
+        }
     }
 
     /// From value toward the target: the party that is transferred, as it called, or as it was called. [R5]
@@ -157,4 +152,13 @@ impl Exchange {
         };
         NameAddr::parse(&address).map_or_else(|_| format!("<sip:{domain}>").into(), |from| identity_of(&from, &domain))
     }
+}
+
+/// Whether a route leads to registered devices alone: they call back by their own domain.
+pub(super) fn rings_devices(route: &Result<RouteChosen, RouteRefused>) -> bool {
+    let devices = |chosen: &RouteChosen| {
+        let targets = chosen.targets.known();
+        targets.is_some_and(|targets| targets.iter().all(|one| one.binding.is_some() && one.trunk.is_none()))
+    };
+    route.as_ref().is_ok_and(devices)
 }

@@ -39,7 +39,7 @@ impl Exchange {
     }
 
     /// The account that a caller calls for; none where it may not call.
-    fn account_of(&self, trunk: Option<&TrunkRow>, caller: Caller) -> Option<AccountId> {
+    pub(super) fn account_of(&self, trunk: Option<&TrunkRow>, caller: Caller) -> Option<AccountId> {
         let account = match (caller, trunk) {
             (Caller::User(account), _) => account,
             (Caller::Source | Caller::Trunk(_), trunk) => trunk.filter(|trunk| trunk.settings.enabled)?.account,

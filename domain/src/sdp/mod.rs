@@ -22,6 +22,7 @@ mod describe;
 mod each_other;
 mod fault;
 mod hide;
+mod inactive;
 mod lines;
 mod media_line;
 mod multipart;
@@ -38,6 +39,7 @@ pub use compare::{Change, answers, change, less_rejected, same_media, stands_for
 pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
 pub use each_other::suit_each_other;
 pub use fault::SdpFault;
+pub use inactive::inactive;
 pub use lines::{cut, extend};
 pub use multipart::find;
 pub use rewrite::{Anchor, OurOrigin, reject_all, rewrite};

@@ -3,6 +3,7 @@
 mod join;
 mod media;
 mod message;
+mod refer;
 mod replace;
 mod timer;
 mod transfer;
@@ -10,6 +11,7 @@ mod transfer;
 pub use join::{Carried, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked};
 pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
 pub use message::{SipMessage, SipMessageRepeated, Way, Wire};
+pub use refer::SessionReferred;
 pub use replace::{ReplacementAsked, ReplacementRefused};
 pub use timer::SessionTimerSet;
 pub use transfer::{LegReplaced, TransferAsked, TransferCompleted, TransferFailed, TransferRefused};
@@ -33,6 +35,8 @@ pub enum SessionEvent {
     SipMessageRepeated(SipMessageRepeated),
     /// An INVITE from a known peer asks for a session.
     SessionOffered(SessionOffered),
+    /// A REFER outside any dialog asks for a session between its sender and another.
+    SessionReferred(SessionReferred),
     /// Where the session goes, and why.
     RouteChosen(RouteChosen),
     /// No way leads to what was asked for, and why.

@@ -7,6 +7,7 @@ pub mod leg;
 mod media;
 pub mod mode;
 pub mod order;
+pub mod referred;
 mod state;
 pub mod transfer;
 

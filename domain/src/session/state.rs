@@ -1,12 +1,15 @@
 //! The session's state: nothing but the fold of its events and of the SDP its messages carried.
 
-use super::event::{EndCause, LegInvited, LegRegained, LegTaken, RefusalCause, ReleaseCause, SessionEvent, Target};
+use super::event::{
+    EndCause, LegInvited, LegRegained, LegTaken, RefusalCause, ReleaseCause, SessionEvent, SessionReferred, Target,
+};
 use super::leg::{FarEnd, Leg, LegRole, LegStatus};
 use super::mode::Mode;
 use super::order::{Context, Step};
+use super::referred::Referred;
 use super::transfer::{Phase, Transfer};
 use crate::ids::{AccountId, LegId, SessionId, TransferId};
-use crate::media::{PortPair, SideStatistics};
+use crate::media::{MediaSource, PortPair, SideStatistics};
 use crate::sip::endpoint::SessionHeaders;
 use crate::sip::timer::TransactionId;
 use std::net::IpAddr;
@@ -99,6 +102,8 @@ pub struct Session {
     pub own_offer: Option<OwnOffer>,
     /// Legs whose sessions are to be refreshed by re-INVITE, once no other offer is on its way.
     pub refreshes: Vec<LegId>,
+    /// The REFER that it began with, where no INVITE did.
+    pub referred: Option<Referred>,
     /// A transfer on its way.
     pub transfer: Option<Transfer>,
     /// The transfer that joins this session with another.
@@ -171,6 +176,7 @@ impl Session {
             early_offer: None,
             own_offer: None,
             refreshes: Vec::new(),
+            referred: None,
             transfer: None,
             joins: None,
             transfers: 0,
@@ -232,6 +238,7 @@ impl Session {
                     offered.parties.known().map(|parties| parties.called.as_str()).unwrap_or_default().into();
                 self.legs.push(Leg { far, ..Leg::new(offered.leg, LegRole::Caller, offered.media_source) });
             }
+            SessionEvent::SessionReferred(asked) => self.refer(asked),
             SessionEvent::RouteChosen(chosen) => {
                 self.targets = chosen.targets.known().cloned().unwrap_or_default();
                 (self.next_target, self.group_from) = (0, 0);
@@ -243,7 +250,10 @@ impl Session {
             SessionEvent::LegInvited(invited) => self.invite(invited),
             SessionEvent::LegAlerted(alerted) => self.set_status(alerted.leg, LegStatus::Alerting),
             SessionEvent::LegAnswered(answered) => self.set_status(answered.leg, LegStatus::Answered),
-            SessionEvent::LegConfirmed(confirmed) => self.confirm(confirmed.leg),
+            SessionEvent::LegConfirmed(confirmed) => {
+                self.confirm(confirmed.leg);
+                self.await_target(confirmed.leg);
+            }
             SessionEvent::LegRefused(refused) => {
                 self.set_status(refused.leg, after_refusal(refused.cause));
                 if let Some(leg) = self.leg_mut(refused.leg) {
@@ -282,9 +292,23 @@ impl Session {
             SessionEvent::TransferCompleted(_) | SessionEvent::TransferFailed(_) => {
                 self.transfer = None;
                 self.targets = Vec::new();
+                if let Some(referred) = &mut self.referred {
+                    (referred.open, referred.onward) = (false, None);
+                }
             }
             media => self.evolve_media(media),
         }
+    }
+
+    /// A REFER begins the session. Its dialog is a leg that never lives: what there is of the call is in others.
+    fn refer(&mut self, asked: &SessionReferred) {
+        self.account = asked.account;
+        self.max_forwards = asked.max_forwards.saturating_sub(1);
+        let far = FarEnd::of_caller(asked.trunk, asked.domain, &asked.parties);
+        self.dialled = far.dialled.clone();
+        let leg = Leg::new(asked.leg, LegRole::Caller, MediaSource::default());
+        self.legs.push(Leg { far, status: LegStatus::Gone, ..leg });
+        self.referred = Some(Referred::new(asked.leg));
     }
 
     fn invite(&mut self, invited: &LegInvited) {
@@ -411,6 +435,7 @@ impl Session {
             leg.far = FarEnd::default();
         }
         self.targets = Vec::new();
+        self.referred = None;
         (self.headers, self.transfer_headers) = (SessionHeaders::default(), SessionHeaders::default());
         (self.caller_identity, self.transferred_identity) = ("".into(), "".into());
         self.dialled = "".into();

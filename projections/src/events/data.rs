@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::ids::{AccountId, MessageId, SessionId, TransferId, UplinkId};
 use domain::log::Recorded;
 use domain::pager::PagerEvent;
-use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, Wire};
+use domain::session::event::{ReplacementAsked, SessionEvent, SessionOffered, SessionReferred, Wire};
 use domain::uplink::UplinkEvent;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -139,6 +139,7 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> T
             message.wire.known().into_iter().for_each(|wire| insert_wire(data, wire, raw));
         }
         SessionEvent::SessionOffered(SessionOffered { parties, .. })
+        | SessionEvent::SessionReferred(SessionReferred { parties, .. })
         | SessionEvent::ReplacementAsked(ReplacementAsked { parties, .. }) => {
             if let Some(parties) = parties.known() {
                 data.insert("parties".into(), json!(parties));

@@ -1,12 +1,12 @@
 //! Whose stream is it? Remembered for streams asked about lately.
 
-use crate::projector::{FIRST, SESSIONS};
+use crate::beginning::{Beginning, begins};
+use crate::projector::SESSIONS;
 use domain::codec::session::decode_clear;
 use domain::codec::{pager, transfer, uplink};
 use domain::ids::AccountId;
 use domain::log::{Direction, EventLog, ReadError, Recorded, Revision};
 use domain::pager::PagerEvent;
-use domain::session::event::SessionEvent;
 use domain::transfer::TransferEvent;
 use domain::uplink::UplinkEvent;
 use std::collections::HashMap;
@@ -84,16 +84,13 @@ fn told_by(recorded: &Recorded) -> Option<AccountId> {
             Ok(UplinkEvent::UplinkBegun(begun)) => Some(begun.account),
             Ok(_) | Err(_) => None,
         },
-        (SESSIONS, FIRST) => told_by_session(recorded),
+        (SESSIONS, kind) if begins(kind) => told_by_session(recorded),
         (_, _) => None,
     }
 }
 
 fn told_by_session(recorded: &Recorded) -> Option<AccountId> {
-    match decode_clear(recorded) {
-        Ok(SessionEvent::SessionOffered(offered)) => Some(offered.account),
-        Ok(_) | Err(_) => None,
-    }
+    decode_clear(recorded).ok().and_then(|event| Beginning::of(&event).map(|begun| begun.account))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Events into counters. An attempt is one leg toward one target; a call that found no target counts as one attempt
 //! without one, so that refusals are seen too.
 
+use crate::beginning::Beginning;
 use crate::names::name_of;
 use crate::projector::{NoBeginning, Projection, Seen};
 use domain::ids::{AccountId, LegId, NumberId, SessionId, TrunkId};
@@ -74,7 +75,16 @@ impl Projection for Routing {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &["SessionOffered", "RouteChosen", "RouteRefused", "LegInvited", "LegAnswered", "LegRefused", "SessionEnded"]
+        &[
+            "SessionOffered",
+            "SessionReferred",
+            "RouteChosen",
+            "RouteRefused",
+            "LegInvited",
+            "LegAnswered",
+            "LegRefused",
+            "SessionEnded",
+        ]
     }
 
     fn cadence(&self) -> Duration {
@@ -86,9 +96,9 @@ impl Projection for Routing {
     }
 
     fn apply(&mut self, seen: Seen<'_>, counted: bool) -> Result<(), NoBeginning> {
-        if let SessionEvent::SessionOffered(offered) = seen.event {
+        if let Some(begun) = Beginning::of(seen.event) {
             let kept =
-                Kept { account: offered.account, inbound: offered.trunk, number: None, rule: None, open: Vec::new() };
+                Kept { account: begun.account, inbound: begun.trunk, number: None, rule: None, open: Vec::new() };
             self.kept.insert(seen.session, kept);
         }
         let kept = self.kept.get_mut(&seen.session).ok_or(NoBeginning)?;
@@ -159,6 +169,7 @@ impl Kept {
             }
             // The beginning is in `apply`; the others decide nothing about an attempt.
             SessionEvent::SessionOffered(_)
+            | SessionEvent::SessionReferred(_)
             | SessionEvent::SipMessageReceived(_)
             | SessionEvent::SipMessageCommitted(_)
             | SessionEvent::SipMessageRepeated(_)

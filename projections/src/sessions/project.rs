@@ -2,13 +2,14 @@
 
 use super::memory::Memory;
 use super::row::{SessionRow, State};
+use crate::beginning::Beginning;
 use crate::names::name_of;
 use crate::projector::{NoBeginning, Projection, Seen};
 use crate::store::sql_position;
 use domain::codec::personal::Personal;
 use domain::ids::SessionId;
 use domain::log::PortFuture;
-use domain::session::event::{Parties, SessionEvent, SessionOffered};
+use domain::session::event::{Parties, SessionEvent};
 use domain::time::WallTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::sync::Arc;
@@ -47,7 +48,15 @@ impl Projection for Sessions {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &["SessionOffered", "RouteChosen", "RouteRefused", "LegAlerted", "LegAnswered", "ModeEntered", "SessionEnded"]
+        &[
+            "SessionOffered",
+            "SessionReferred",
+            "RouteChosen",
+            "RouteRefused",
+            "LegAlerted",
+            "ModeEntered",
+            "SessionEnded",
+        ]
     }
 
     fn cadence(&self) -> Duration {
@@ -60,8 +69,8 @@ impl Projection for Sessions {
 
     fn apply(&mut self, seen: Seen<'_>, _: bool) -> Result<(), NoBeginning> {
         let mut memory = self.memory.write();
-        if let SessionEvent::SessionOffered(offered) = seen.event {
-            memory.insert(seen.session, begin(seen, offered));
+        if let Some(begun) = Beginning::of(seen.event) {
+            memory.insert(seen.session, begin(seen, begun));
         }
         let row = memory.get_mut(&seen.session).ok_or(NoBeginning)?;
         row.position = seen.recorded.position;
@@ -93,8 +102,8 @@ impl Projection for Sessions {
     }
 }
 
-fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
-    let (caller, called, call_id) = match &offered.parties {
+fn begin(seen: Seen<'_>, begun: Beginning<'_>) -> SessionRow {
+    let (caller, called, call_id) = match begun.parties {
         Personal::Known(Parties { caller, called, call_id }) => {
             (Some(caller.clone()), Some(called.clone()), Some(call_id.clone()))
         }
@@ -102,12 +111,12 @@ fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
     };
     SessionRow {
         id: seen.session,
-        account: offered.account,
+        account: begun.account,
         caller,
         called,
         call_id,
-        trunk: offered.trunk,
-        user: offered.user,
+        trunk: begun.trunk,
+        user: begun.user,
         number: None,
         rule: None,
         state: State::Offered,
@@ -125,7 +134,8 @@ fn begin(seen: Seen<'_>, offered: &SessionOffered) -> SessionRow {
 
 fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
     match event {
-        SessionEvent::RouteChosen(route) if route.asked_by.is_none() => {
+        // Where a REFER began it the first route is to its sender: what counts is the one before the two are connected.
+        SessionEvent::RouteChosen(route) if route.asked_by.is_none() || row.mode.is_none() => {
             row.rule = Some(route.rule.to_string());
             row.number = route.number;
         }
@@ -137,11 +147,12 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
             row.ringing_at.get_or_insert(at);
             row.state = row.state.max(State::Ringing);
         }
-        SessionEvent::LegAnswered(_) => {
+        // Not with a leg's answer: that of who asked for the call by REFER is none of its target.
+        SessionEvent::ModeEntered(entered) => {
             row.answered_at.get_or_insert(at);
             row.state = row.state.max(State::Answered);
+            row.mode = Some(name_of(&entered.mode));
         }
-        SessionEvent::ModeEntered(entered) => row.mode = Some(name_of(&entered.mode)),
         SessionEvent::SessionEnded(ended) => {
             row.ended_at = Some(at);
             row.end_cause = Some(name_of(&ended.cause));
@@ -150,6 +161,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         }
         // The beginning is in `begin`; the others, and a transfer's route and ringing, say nothing that a row holds.
         SessionEvent::SessionOffered(_)
+        | SessionEvent::SessionReferred(_)
         | SessionEvent::SipMessageReceived(_)
         | SessionEvent::SipMessageCommitted(_)
         | SessionEvent::SipMessageRepeated(_)
@@ -157,6 +169,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::LegAlerted(_)
         | SessionEvent::LegChallenged(_)
         | SessionEvent::LegInvited(_)
+        | SessionEvent::LegAnswered(_)
         | SessionEvent::LegConfirmed(_)
         | SessionEvent::LegRefused(_)
         | SessionEvent::LegsBridged(_)

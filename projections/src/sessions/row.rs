@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How far a session has come; it only moves on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// An INVITE came.
+    /// An INVITE came, or a REFER that asks for a call.
     Offered,
     /// A far end rings.
     Ringing,

@@ -13,7 +13,7 @@ pub struct LegLine {
     /// The leg; also our tag in its dialog.
     #[schema(value_type = String)]
     pub leg: LegId,
-    /// `caller`, `callee 1`, `callee 2` …, `newcomer 1` who asked for another's place …, `joined 1` from another
+    /// `caller` (the dialog of the REFER, where one began it), `callee 1`, `callee 2` …, `newcomer 1` who asked for another's place …, `joined 1` from another
     /// session …
     pub role: String,
     /// The trunk it came or leaves by.
@@ -38,6 +38,9 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
         match event {
             SessionEvent::SessionOffered(offered) => {
                 legs.insert(0, line(offered.leg, "caller".to_owned(), offered.trunk, None));
+            }
+            SessionEvent::SessionReferred(asked) => {
+                legs.insert(0, line(asked.leg, "caller".to_owned(), asked.trunk, None));
             }
             SessionEvent::LegInvited(invited) => {
                 let callees = legs.iter().filter(|leg| leg.role.starts_with("callee")).count();
@@ -118,6 +121,7 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => Some(message.leg),
         SessionEvent::SipMessageRepeated(repeated) => Some(repeated.leg),
         SessionEvent::SessionOffered(offered) => Some(offered.leg),
+        SessionEvent::SessionReferred(asked) => Some(asked.leg),
         SessionEvent::LegInvited(invited) => Some(invited.leg),
         SessionEvent::LegAlerted(alerted) => Some(alerted.leg),
         SessionEvent::LegChallenged(challenged) => Some(challenged.leg),

@@ -15,6 +15,7 @@ pub use transfers::{Part, TransferLine};
 pub(crate) use message::line as message_line;
 pub(crate) use words::{few_letters, route_chosen, route_refused};
 
+use crate::beginning::Beginning;
 use domain::codec::DecodeError;
 use domain::codec::personal::Personal;
 use domain::codec::session::decode;
@@ -135,11 +136,8 @@ impl Timeline {
     fn of(session: SessionId, events: &[(Recorded, SessionEvent)], raw: bool, truncated: bool) -> Option<Self> {
         let (first, (last, _)) = (events.first()?.0.at, events.last()?);
         let legs = legs::legs(events);
-        let offered = events.iter().find_map(|(_, event)| match event {
-            SessionEvent::SessionOffered(offered) => Some(offered),
-            _ => None,
-        });
-        let parties = match offered.map(|offered| &offered.parties) {
+        let begun = events.iter().find_map(|(_, event)| Beginning::of(event));
+        let parties = match begun.map(|begun| begun.parties) {
             Some(Personal::Known(parties)) => Some(parties.clone()),
             Some(Personal::Masked) | None => None,
         };
@@ -149,7 +147,7 @@ impl Timeline {
         });
         Some(Self {
             session,
-            account: offered.map(|offered| offered.account),
+            account: begun.map(|begun| begun.account),
             parties,
             started_at: first.to_string(),
             ended,
@@ -167,9 +165,9 @@ fn durations(events: &[(Recorded, SessionEvent)]) -> Durations {
     let when = |wanted: fn(&SessionEvent) -> bool| {
         events.iter().find(|(_, event)| wanted(event)).map(|(recorded, _)| recorded.at)
     };
-    let offered = when(|event| matches!(event, SessionEvent::SessionOffered(_)));
+    let offered = when(|event| Beginning::of(event).is_some());
     let alerted = when(|event| matches!(event, SessionEvent::LegAlerted(_)));
-    let answered = when(|event| matches!(event, SessionEvent::LegAnswered(_)));
+    let answered = when(|event| matches!(event, SessionEvent::ModeEntered(_)));
     let ended = when(|event| matches!(event, SessionEvent::SessionEnded(_)));
     let span = |from: Option<WallTime>, to: Option<WallTime>| Some(millis(to?, from?));
     Durations {

@@ -5,8 +5,7 @@ use crate::names::name_of;
 use domain::ids::{CredentialId, LegId, TrunkId};
 use domain::session::event::{
     LegChallenged, LegMeasure, LegRefused, MediaFellSilent, MediaLatched, MediaMeasured, MediaReserved, OfferChange,
-    RefusalCause, ReleaseCause, RouteChosen, RouteRefused, SessionEnded, SessionEvent, SessionOffered, SessionTimerSet,
-    Target,
+    RefusalCause, ReleaseCause, RouteChosen, RouteRefused, SessionEnded, SessionEvent, SessionTimerSet, Target,
 };
 use domain::sip::session_timer::RefreshedBy;
 
@@ -20,7 +19,16 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::SipMessageRepeated(repeated) => self::repeated("a message", repeated.times),
         SessionEvent::SessionOffered(offered) => {
             let late = if offered.late_offer { ", without an offer" } else { "" };
-            format!("call offered by {} on the {} edge{late}", caller(offered), name_of(&offered.edge))
+            format!(
+                "call offered by {} on the {} edge{late}",
+                caller(offered.trunk, offered.user),
+                name_of(&offered.edge)
+            )
+        }
+        SessionEvent::SessionReferred(asked) => {
+            let called = asked.parties.known().map_or("an erased target", |parties| parties.called.as_str());
+            let (who, edge) = (caller(asked.trunk, asked.user), name_of(&asked.edge));
+            format!("call to {called} asked for by REFER of {who} on the {edge} edge")
         }
         SessionEvent::RouteChosen(route) => route_chosen(route),
         SessionEvent::RouteRefused(route) => route_refused(route, "caller"),
@@ -94,10 +102,10 @@ fn moved_said(event: &SessionEvent, legs: &[LegLine]) -> String {
         SessionEvent::LegRegained(regained) => format!("{} is back from session {}", who(regained.leg), regained.from),
         SessionEvent::LegReplaced(replaced) => format!("{} takes the place of {}", who(replaced.by), who(replaced.leg)),
         SessionEvent::TransferCompleted(completed) => {
-            format!("the transfer that {} asked for is completed", who(completed.leg))
+            format!("what {} asked for by REFER is done", who(completed.leg))
         }
         SessionEvent::TransferFailed(failed) => {
-            format!("the transfer that {} asked for failed with {}: {}", who(failed.leg), failed.status, failed.reason)
+            format!("what {} asked for by REFER failed with {}: {}", who(failed.leg), failed.status, failed.reason)
         }
         // `say` has the others.
         _ => String::new(),
@@ -115,8 +123,8 @@ fn leg_challenged(challenged: &LegChallenged, legs: &[LegLine]) -> String {
 }
 
 /// `trunk TK…00b0`, `user CR…00c1`.
-fn caller(offered: &SessionOffered) -> String {
-    match (offered.trunk, offered.user) {
+fn caller(trunk: Option<TrunkId>, user: Option<CredentialId>) -> String {
+    match (trunk, user) {
         (Some(trunk), _) => format!("trunk {}", short(trunk)),
         (None, Some(user)) => format!("user {}", few_letters(CredentialId::PREFIX, user.bits())),
         (None, None) => "a user known by address".to_owned(),

@@ -9,8 +9,8 @@ use domain::session::event::{
     LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
     MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
     Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
-    SessionEnded, SessionEvent, SessionOffered, SessionTimerSet, SipMessage, SipMessageRepeated, Target, TransferAsked,
-    TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
+    SessionEnded, SessionEvent, SessionOffered, SessionReferred, SessionTimerSet, SipMessage, SipMessageRepeated,
+    Target, TransferAsked, TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
 };
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
@@ -24,7 +24,7 @@ const TRUNK: TrunkId = TrunkId::from_bits(0x7);
 
 /// Every sample, in the order of types.
 pub(super) fn samples() -> Vec<SessionEvent> {
-    [messages(), offers(), routes(), legs(), media(), changes(), transfers(), ends()].concat()
+    [messages(), offers(), referrals(), routes(), legs(), media(), changes(), transfers(), ends()].concat()
 }
 
 /// Every sample of what joins two sessions.
@@ -85,6 +85,24 @@ fn offers() -> Vec<SessionEvent> {
     let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
     let of_user = SessionOffered { trunk: None, user, domain, ..offered.clone() };
     [offered, late, of_user].map(SessionEvent::SessionOffered).to_vec()
+}
+
+fn referrals() -> Vec<SessionEvent> {
+    let parties = Parties { caller: "alice".into(), called: "+15550001111".into(), call_id: "1@a".into() };
+    let of_trunk = SessionReferred {
+        leg: CALLER,
+        account: AccountId::from_bits(0xacc),
+        edge: EdgeRole::Public,
+        trunk: Some(TRUNK),
+        user: None,
+        domain: None,
+        notified: true,
+        max_forwards: 70,
+        parties: parties.into(),
+    };
+    let (user, domain) = (Some(CredentialId::from_bits(0xc)), Some(DomainId::from_bits(0xd)));
+    let of_user = SessionReferred { trunk: None, user, domain, notified: false, ..of_trunk.clone() };
+    [of_trunk, of_user].map(SessionEvent::SessionReferred).to_vec()
 }
 
 fn target(trunk: Option<TrunkId>, media_source: MediaSource) -> Target {

@@ -38,6 +38,7 @@ mod prack;
 mod race;
 mod reach;
 pub(crate) mod refer;
+mod refer_outside;
 mod refer_race;
 mod refer_rules;
 mod refuse;
@@ -76,6 +77,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         race::ALL,
         reach::ALL,
         refer::ALL,
+        refer_outside::ALL,
         refer_race::ALL,
         refer_rules::ALL,
         refuse::ALL,

@@ -355,14 +355,6 @@ fn a_subscription_that_nobody_refreshes_expires() {
     world.assert_nothing_left();
 }
 
-fn a_refer_outside_any_call_is_not_served() {
-    let mut world = World::default();
-    let mut phone = world.phone(CARRIER);
-    phone.ask(&mut world, "REFER", "<sip:a@192.0.2.1>", &format!("Refer-To: {OUTSIDE}\r\n"));
-    phone.expect(&mut world, "405");
-    world.assert_nothing_left();
-}
-
 super::scenarios![
     nothing_is_transferred_for_who_is_not_allowed_to_ask_and_who_asked_is_in_the_history,
     internal_lets_numbers_of_the_account_ring_and_nothing_leave,
@@ -379,5 +371,4 @@ super::scenarios![
     a_call_is_transferred_so_often_and_no_more,
     a_subscription_is_refreshed_and_given_up_and_there_are_no_others,
     a_subscription_that_nobody_refreshes_expires,
-    a_refer_outside_any_call_is_not_served,
 ];

@@ -4,7 +4,9 @@ use super::harness::{PATIENCE, World};
 use domain::log::EventLog;
 use projections::Views;
 use projections::sessions::{ListQuery, Page, SessionRow, State};
-use tests::calls::{ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, record, record_together, refused};
+use tests::calls::{
+    ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, record, record_together, referred, refused,
+};
 
 fn query() -> ListQuery {
     ListQuery { accounts: vec![ACCOUNT], limit: 50, ..ListQuery::default() }
@@ -39,7 +41,7 @@ async fn an_ended_call_is_one_row_with_all_that_happened() {
 async fn a_live_call_moves_from_offered_over_ringing_to_answered() {
     let world = World::new();
     let whole = basic(1);
-    for (events, state) in [(2, State::Offered), (9, State::Ringing), (12, State::Answered)] {
+    for (events, state) in [(2, State::Offered), (9, State::Ringing), (14, State::Answered)] {
         let world = World::new();
         record(&world.log, &whole.clone().cut(events));
         let row = row_of(&world.views("a").await, &whole).await;
@@ -48,6 +50,27 @@ async fn a_live_call_moves_from_offered_over_ringing_to_answered() {
     }
     record(&world.log, &whole);
     assert_eq!(row_of(&world.views("a").await, &whole).await.state, State::Ended);
+}
+
+#[tokio::test]
+async fn a_call_that_a_refer_asked_for_is_answered_once_its_target_is_there() {
+    let whole = referred(4);
+    for (events, state) in [(12, State::Offered), (whole.len() - 6, State::Answered)] {
+        let world = World::new();
+        record(&world.log, &whole.clone().cut(events));
+        assert_eq!(row_of(&world.views("a").await, &whole).await.state, state, "after {events} events");
+    }
+    let world = World::new();
+    record(&world.log, &whole);
+    let row = row_of(&world.views("a").await, &whole).await;
+    assert_eq!((row.account, row.trunk, row.caller.as_deref()), (ACCOUNT, Some(PBX), Some("+49301")));
+    // Not the route to who asked.
+    assert_eq!((row.number, row.rule.as_deref()), (Some(NUMBER), Some("carrier-by-prefix")));
+    assert_eq!(
+        (row.state, row.end_cause.as_deref(), row.mode.as_deref()),
+        (State::Ended, Some("completed"), Some("trunking"))
+    );
+    assert_eq!((row.talked().unwrap().as_millis(), row.lasted().unwrap().as_millis()), (7_000, 9_520));
 }
 
 #[tokio::test]

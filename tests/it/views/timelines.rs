@@ -4,7 +4,7 @@ use super::harness::World;
 use domain::ids::SessionId;
 use projections::timelines::{Timeline, timeline};
 use serde_json::{Value, json};
-use tests::calls::{CallScript, basic, failover, hold, record, refused};
+use tests::calls::{CallScript, basic, failover, hold, record, referred, refused};
 
 async fn told(world: &World, script: &CallScript, raw: bool) -> Timeline {
     record(&world.log, script);
@@ -48,6 +48,11 @@ async fn the_ladder_of_a_basic_call() {
                 │                   [ session ended: completed (200), ended by caller ]                     │
                 │                                             │                                             │
     ");
+}
+
+#[tokio::test]
+async fn the_ladder_of_a_call_that_a_refer_asked_for() {
+    insta::assert_snapshot!(ladder(&referred(4)).await);
 }
 
 #[tokio::test]

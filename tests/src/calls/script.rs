@@ -159,12 +159,12 @@ impl CallScript {
         }
     }
 
-    fn got(self, leg: u8, method: &str, status: impl Into<Option<u16>>, cseq: u32, body: Body) -> Self {
+    pub(super) fn got(self, leg: u8, method: &str, status: impl Into<Option<u16>>, cseq: u32, body: Body) -> Self {
         let message = self.wire(leg, method, status.into(), cseq, body);
         self.event(SessionEvent::SipMessageReceived(message))
     }
 
-    fn sent(self, leg: u8, method: &str, status: impl Into<Option<u16>>, cseq: u32, body: Body) -> Self {
+    pub(super) fn sent(self, leg: u8, method: &str, status: impl Into<Option<u16>>, cseq: u32, body: Body) -> Self {
         let message = self.wire(leg, method, status.into(), cseq, body);
         self.event(SessionEvent::SipMessageCommitted(message))
     }

@@ -40,6 +40,7 @@ fn reason(status: u16) -> &'static str {
         180 => "Ringing",
         183 => "Session Progress",
         200 => "OK",
+        202 => "Accepted",
         404 => "Not Found",
         503 => "Service Unavailable",
         _ => "Whatever",

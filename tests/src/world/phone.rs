@@ -194,6 +194,20 @@ impl Phone {
         self.say_with(world, "MESSAGE", &format!("Content-Type: text/plain\r\n{credentials}"), text)
     }
 
+    /// Asks outside any call that it be connected elsewhere, as a user of a domain or a number: `user@domain`.
+    pub fn refer(&mut self, world: &mut World, user: &str, uri: &str, headers: &str) {
+        self.call_id = format!("refer-{}@{}", self.line, self.address.ip());
+        self.local = format!("<sip:{user}>;tag={}", self.tag);
+        (self.remote, self.target) = (format!("<{uri}>"), uri.to_owned());
+        self.say_with(world, "REFER", &format!("{headers}Contact: {}\r\n", self.contact), "");
+    }
+
+    /// Asks again with what a 407 asks for.
+    pub fn refer_proven(&mut self, world: &mut World, challenge: &Message, login: (&str, &str), headers: &str) {
+        let credentials = credentials(challenge, login, "REFER", &self.target);
+        self.say_with(world, "REFER", &format!("{headers}{credentials}Contact: {}\r\n", self.contact), "");
+    }
+
     /// Knows the tag that the exchange will give before any response says it.
     pub fn learn_tag(&mut self, tag: &str) {
         self.remote = format!("{};tag={tag}", self.remote);

@@ -16,7 +16,7 @@ pub struct Session {
     caller: Option<String>,
     /// Number or SIP URI as dialled.
     called: Option<String>,
-    /// SIP Call-ID of the caller's leg.
+    /// SIP Call-ID of the caller's leg, or of the REFER that asked for the call.
     call_id: Option<String>,
     /// The trunk it came from.
     trunk: Option<String>,
@@ -43,7 +43,7 @@ pub struct Session {
     total_ms: Option<u64>,
     /// `completed`, `cancelled`, `busy`, `no-answer`, `failed`, `transferred` or `lost`.
     end_cause: Option<String>,
-    /// The final status of the caller's INVITE.
+    /// The final status of the caller's INVITE, or of what its REFER asked for.
     final_status: Option<u16>,
     /// The mode it runs in, or ran in at the end.
     mode: Option<String>,

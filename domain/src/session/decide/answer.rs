@@ -15,6 +15,9 @@ use crate::sip::wire::Message;
 
 impl Session {
     pub(super) fn on_progress(&mut self, context: &mut Context<'_>, leg: LegId, response: &Message) {
+        if self.calls_referrer() {
+            return self.on_referrer_progress(context, leg, response);
+        }
         let (Some(caller), Some(callee)) = (self.caller().cloned(), self.leg(leg)) else { return };
         if self.hunts_for_transfer() && callee.is_early() {
             return self.on_target_progress(context, leg, response);
@@ -84,6 +87,9 @@ impl Session {
         match status {
             LegStatus::Inviting | LegStatus::Alerting if self.hunts_for_transfer() => {
                 self.on_target_answered(context, leg);
+            }
+            LegStatus::Inviting | LegStatus::Alerting if self.calls_referrer() => {
+                self.on_referrer_answered(context, leg);
             }
             LegStatus::Inviting | LegStatus::Alerting => self.on_answer(context, leg, response),
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Away => {

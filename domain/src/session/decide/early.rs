@@ -19,6 +19,10 @@ impl Session {
     /// Notes what may come early of a leg that is about to be invited. An INVITE without an offer asks for one: it may come
     /// early only where the caller can answer it early, and one alone.
     pub(super) fn expect_early(&mut self, leg: LegId) {
+        if self.calls_referrer() {
+            // Its offer is awaited with its answer.
+            return;
+        }
         let late = self.late_offer;
         let caller = self.caller().is_some_and(|caller| caller.takes_reliable);
         let group = self.legs.get(1..).unwrap_or_default().iter().filter(|leg| leg.target >= self.group_from).count();

@@ -117,7 +117,7 @@ impl Session {
         if let Some(transfer) = self.transfer {
             return self.offer_to_target(context, transfer.remaining, leg).map(Some);
         }
-        if self.late_offer {
+        if self.late_offer || self.calls_referrer() {
             return Ok(None);
         }
         let described = self.describe_heard(caller)?;
@@ -140,7 +140,8 @@ impl Session {
     /// lets it, or the caller is told. A 6xx ends it for all (RFC 3261 §16.7 step 5).
     pub(super) fn fail_over(&mut self, context: &mut Context<'_>) {
         let transfers = self.hunts_for_transfer();
-        let waiting = transfers || self.caller().is_some_and(Leg::is_early);
+        let refers = self.calls_referrer();
+        let waiting = transfers || refers || self.caller().is_some_and(Leg::is_early);
         if !waiting {
             return self.end_if_all_gone(context);
         }
@@ -157,6 +158,8 @@ impl Session {
         match transfers {
             true if heard == AT_LIMIT => self.fail_transfer(context, 480, "no target could be invited"),
             true => self.fail_transfer(context, super::refuse::mapped(heard), "no target answered"),
+            false if refers && heard == AT_LIMIT => self.referrer_refused(context, 480, 500),
+            false if refers => self.referrer_refused(context, super::refuse::mapped(heard), heard),
             // That nothing was free is no answer of anybody.
             false if heard == AT_LIMIT => self.refuse_caller(context, 480, heard),
             false => self.refuse_caller(context, super::refuse::mapped(heard), heard),

@@ -12,6 +12,7 @@ mod modify;
 pub mod offer;
 mod pass;
 mod pickup;
+mod referred;
 mod refresh;
 mod refuse;
 mod release;

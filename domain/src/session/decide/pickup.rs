@@ -56,7 +56,7 @@ impl Session {
 
     /// The caller, where somebody may answer it.
     fn may_pick_up(&self, request: &Message) -> Result<LegId, Refusal> {
-        if self.transfer.is_some() {
+        if self.transfer.is_some() || self.calls_referrer() {
             return Err((481, "what rings for a transfer is not picked up"));
         }
         let caller = self.caller().filter(|caller| caller.is_early()).map(|caller| caller.id);

@@ -72,15 +72,19 @@ impl Session {
     ) {
         let Some(leg) = self.caller().map(|leg| leg.id) else { return };
         context.order(Order::Answer { leg, status, headers, body: None });
-        let cause = match heard {
-            486 | 600 => EndCause::Busy,
-            480 => EndCause::NoAnswer,
-            _ => EndCause::Failed,
-        };
-        self.ending.get_or_insert(Ending { cause, status: Some(status), by: None });
+        self.ending.get_or_insert(Ending { cause: cause_of(heard), status: Some(status), by: None });
         self.record(context, SessionEvent::LegReleased(LegReleased { leg, cause: ReleaseCause::Refused }));
         self.close_media(context);
         self.end_if_all_gone(context);
+    }
+}
+
+/// How a session ends that came to nothing, by what the far end said.
+pub(super) const fn cause_of(heard: u16) -> EndCause {
+    match heard {
+        486 | 600 => EndCause::Busy,
+        480 => EndCause::NoAnswer,
+        _ => EndCause::Failed,
     }
 }
 

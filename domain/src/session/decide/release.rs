@@ -22,6 +22,8 @@ impl Session {
         }
         let cause = match status {
             LegStatus::Inviting | LegStatus::Alerting => EndCause::Cancelled,
+            // Who asked for a call by REFER gives up before the target is there.
+            LegStatus::Answered | LegStatus::Confirmed if self.mode.is_none() => EndCause::Cancelled,
             LegStatus::Answered | LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone => {
                 EndCause::Completed
             }

@@ -108,7 +108,7 @@ impl Session {
         !targets.is_empty() && targets.iter().all(|target| target.to == here)
     }
 
-    fn accept_referral(&mut self, context: &mut Context<'_>, leg: LegId, referral: &Referral) {
+    pub(super) fn accept_referral(&mut self, context: &mut Context<'_>, leg: LegId, referral: &Referral) {
         let Referral { transaction, id, notified, .. } = *referral;
         let (status, headers) = match notified {
             true => (202, SessionHeaders::default()),
@@ -122,7 +122,13 @@ impl Session {
         }
     }
 
-    fn begin_hunt(&mut self, context: &mut Context<'_>, leg: LegId, referral: Referral, chosen: RouteChosen) {
+    pub(super) fn begin_hunt(
+        &mut self,
+        context: &mut Context<'_>,
+        leg: LegId,
+        referral: Referral,
+        chosen: RouteChosen,
+    ) {
         self.dialled = referral.dialled;
         self.transferred_identity = referral.identity;
         self.transfer_headers = match referral.joins {
@@ -134,7 +140,10 @@ impl Session {
         };
         let chosen = RouteChosen { asked_by: Some(leg), ..chosen };
         self.record(context, SessionEvent::RouteChosen(chosen));
-        self.tell(context, leg, 100);
+        // A REFER that began the session has its 100 since before its sender was called.
+        if !self.is_referral(leg) {
+            self.tell(context, leg, 100);
+        }
         if !self.try_next_group(context) {
             self.fail_transfer(context, self.none_begun(), "no target could be invited");
         }
@@ -309,7 +318,10 @@ impl Session {
     fn complete_transfer(&mut self, context: &mut Context<'_>, leg: LegId) {
         let Some(Transfer { by, remaining, .. }) = self.transfer else { return };
         self.agree(leg);
-        self.record(context, SessionEvent::LegReplaced(LegReplaced { leg: by, by: leg }));
+        match self.is_referral(by) {
+            true => self.connect_referred(context, remaining, leg),
+            false => self.record(context, SessionEvent::LegReplaced(LegReplaced { leg: by, by: leg })),
+        }
         self.relay_bridge(context);
         self.close_paths_of(context, by);
         self.record(context, SessionEvent::TransferCompleted(TransferCompleted { leg: by }));
@@ -338,7 +350,12 @@ impl Session {
         self.return_taken(context, ended);
         self.end_join(context, false, status);
         if !self.leg(by).is_some_and(Leg::is_live) {
-            self.ending.get_or_insert(Ending { cause: EndCause::Completed, status: Some(200), by: Some(by) });
+            let ending = match self.mode {
+                Some(_) => Ending { cause: EndCause::Completed, status: Some(200), by: Some(by) },
+                // The call that a REFER asked for never came about.
+                None => Ending { cause: super::refuse::cause_of(status), status: Some(status), by: None },
+            };
+            self.ending.get_or_insert(ending);
             self.release_all(context, ReleaseCause::OtherLeg);
         }
     }
@@ -359,7 +376,7 @@ impl Session {
 
     /// Every leg is about to go.
     pub(super) fn abandon_transfer(&mut self, context: &mut Context<'_>) {
-        let Some(ended @ Transfer { by, .. }) = self.transfer else { return };
+        let Some(ended @ Transfer { by, .. }) = self.transfer else { return self.abandon_referral(context) };
         let failed = TransferFailed { leg: by, status: 487, reason: "the call ended".into() };
         self.record(context, SessionEvent::TransferFailed(failed));
         self.tell(context, by, 487);

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REFER, SUBSCRIBE";
 
 /// Methods that we serve outside dialogs.
-const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE";
+const ALLOW_OUTSIDE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, REFER";
 
 /// Bodies that we read; multiparts for the SDP in them.
 const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
@@ -105,6 +105,11 @@ impl Endpoint {
         let mut writer = Writer::answer(request, status, flow.remote, (status > 100).then_some(tag.as_str()));
         if invite && (101..300).contains(&status) {
             write_contact(writer.copy(request, HeaderName::RecordRoute), leg, flow);
+        }
+        // What begins a dialog says by which proxies (RFC 3261 §12.1.1).
+        let outside = request.to().is_ok_and(|to| to.tag().is_none());
+        if request.method() == Some(&Method::Refer) && outside && (200..300).contains(&status) {
+            writer.copy(request, HeaderName::RecordRoute);
         }
         // All of these say where we are (RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §4.2.1).
         let located = [Method::Update, Method::Refer, Method::Subscribe];

@@ -210,6 +210,13 @@ pub enum Output {
         /// The MESSAGE.
         request: Message,
     },
+    /// A REFER outside any dialog: judge it, then call [`Endpoint::accept_refer`] or answer statelessly.
+    Referring {
+        /// Whence.
+        flow: Flow,
+        /// The REFER.
+        request: Message,
+    },
     /// An answer without a stream.
     Stateless {
         /// Where to.

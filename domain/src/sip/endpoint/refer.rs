@@ -1,15 +1,46 @@
-//! REFER within a dialog (RFC 3515): taken in here, decided by the session.
+//! REFER (RFC 3515), within a dialog or outside any: taken in here, decided by the session.
 
-use super::{Endpoint, Fact};
+use super::{BuildError, Endpoint, Fact, FlowUser, Output};
+use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::sip::dialog::Role;
+use crate::sip::dialog::{Dialog, DialogState, Role};
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::wire::Message;
 use crate::time::Moment;
 use std::time::Duration;
 
 impl Endpoint {
+    pub(super) fn receive_refer_outside(&mut self, flow: Flow, request: Message) {
+        if request.max_forwards().is_ok_and(|hops| hops == Some(0)) {
+            return self.answer_statelessly(flow, &request, 483);
+        }
+        self.outputs.push_back(Output::Referring { flow, request });
+    }
+
+    /// Takes in a REFER outside any dialog. The dialog that it begins has no use but what its sender hears of it: no
+    /// call is in it, so it is over from the beginning, and forgotten with its transaction unless [`Endpoint::watch`]
+    /// is called before.
+    ///
+    /// # Errors
+    /// It cannot be answered.
+    pub fn accept_refer(
+        &mut self,
+        mint: &mut dyn Mint,
+        leg: LegId,
+        flow: Flow,
+        request: Message,
+    ) -> Result<TransactionId, BuildError> {
+        let dialog = Dialog::of_invite(leg, flow, &request).ok_or(BuildError::Unanswerable)?;
+        self.flows.join(dialog.flow, FlowUser::Leg(leg));
+        self.dialogs.insert(leg, Box::new(Dialog { state: DialogState::Over, ..dialog }));
+        let accepted = self.accept_request(mint, leg, flow, request);
+        if accepted.is_err() {
+            self.forget_if_over(leg);
+        }
+        accepted
+    }
+
     pub(super) fn receive_refer(
         &mut self,
         now: Moment,

@@ -263,6 +263,7 @@ impl Endpoint {
             _ if requires_too_much(&request) => self.answer_statelessly(flow, &request, 420),
             Method::Subscribe => self.answer_statelessly(flow, &request, 489),
             Method::Message => self.receive_message_outside(flow, request),
+            Method::Refer => self.receive_refer_outside(flow, request),
             known if is_known(known) => self.answer_statelessly(flow, &request, 405),
             _ => self.answer_statelessly(flow, &request, 501),
         }

@@ -111,7 +111,8 @@ fn arrow(entry: &Entry, way: Way, columns: usize) -> Shape {
 /// What an arrow beside it says already gets no note.
 fn note(entry: &Entry) -> Option<Shape> {
     let about = match entry.event.as_str() {
-        "SessionOffered" | "RouteChosen" | "TransferAsked" | "ReplacementAsked" | "TransferLinked" => About::Decision,
+        "SessionOffered" | "SessionReferred" | "RouteChosen" | "TransferAsked" | "ReplacementAsked"
+        | "TransferLinked" => About::Decision,
         "RouteRefused" | "LegRefused" | "OfferRefused" | "TransferRefused" | "TransferFailed"
         | "ReplacementRefused" => About::Failure,
         "ModeEntered" | "OfferMade" | "LegReplaced" | "TransferCompleted" | "SessionEnded" => About::State,
