@@ -3,7 +3,7 @@
 use super::{answered, body, gets_bye, hang_up, lines, pass, refused};
 use domain::session::event::{EndCause, OfferChange, SessionEvent};
 use domain::sip::wire::{HeaderName, Message, Method};
-use tests::world::{Phone, World};
+use tests::world::{CARRIER, NUMBER, PBX, Phone, World};
 
 /// `by` asks, `other` answers; gives the offer as `other` saw it and the answer as `by` saw it.
 #[track_caller]
@@ -218,6 +218,33 @@ fn a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on() {
     let (offer, answer) = (caller.sdp("sendrecv"), callee.sdp("sendrecv"));
     change(&mut world, &mut caller, &mut callee, &offer, &answer);
     hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
+fn a_change_that_is_cancelled_before_the_answer_was_acknowledged_does_not_end_the_call() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = (world.phone(CARRIER), world.phone(PBX));
+    let offer = caller.sdp("sendrecv");
+    caller.call(&mut world, NUMBER, Some(&offer));
+    caller.expect(&mut world, "100");
+    let invite = callee.expect(&mut world, "INVITE");
+    let sdp = callee.sdp("sendrecv");
+    callee.respond(&mut world, &invite, 200, Some(&sdp));
+    callee.expect(&mut world, "ACK");
+    caller.expect(&mut world, "200");
+    let offer = caller.sdp("sendonly");
+    let invite = asked(&mut world, &mut caller, &mut callee, Some(&offer));
+    callee.respond(&mut world, &invite, 100, None);
+    caller.cancel(&mut world);
+    caller.expect(&mut world, "200 (2 CANCEL)");
+    refused(&mut world, &mut caller, "487");
+    super::cancelled(&mut world, &mut callee, &invite);
+    callee.expect_silence(&mut world);
+    // Nothing but a missing ACK ends it, and then for both.
+    pass(&mut world, 32_000);
+    gets_bye(&mut world, &mut callee);
+    (0..10).for_each(|_| drop(caller.expect(&mut world, "200 (1 INVITE)")));
+    gets_bye(&mut world, &mut caller);
     world.assert_nothing_left();
 }
 
@@ -495,6 +522,7 @@ super::scenarios![
     changes_that_cross_are_both_491,
     a_second_change_before_the_first_is_answered_is_500_with_retry_after,
     a_cancelled_change_is_487_on_both_legs_and_the_call_goes_on,
+    a_change_that_is_cancelled_before_the_answer_was_acknowledged_does_not_end_the_call,
     a_change_that_is_answered_after_its_cancel_is_taken_back,
     what_we_ask_of_our_own_accord_and_is_491_is_asked_again_in_due_time,
     what_we_ask_of_our_own_accord_is_not_asked_for_ever_nor_after_the_call,

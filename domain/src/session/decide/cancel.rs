@@ -16,9 +16,7 @@ impl Session {
         match self.leg(leg).map(|leg| leg.status) {
             // Answered: our 2xx waits for the PRACK to what went before, so that the INVITE can still be cancelled.
             Some(LegStatus::Inviting | LegStatus::Alerting | LegStatus::Answered) => self.cancel_session(context, leg),
-            Some(LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone) | None => {
-                self.cancel_offer(context, leg);
-            }
+            Some(LegStatus::Confirmed | LegStatus::Releasing | LegStatus::Away | LegStatus::Gone) | None => {}
         }
     }
 
@@ -29,7 +27,7 @@ impl Session {
         self.release_all(context, ReleaseCause::OtherLeg);
     }
 
-    fn cancel_offer(&mut self, context: &mut Context<'_>, leg: LegId) {
+    pub(super) fn on_reinvite_cancelled(&mut self, context: &mut Context<'_>, leg: LegId) {
         let Some(offer) = self.offer.filter(|offer| offer.from == leg && !offer.cancelled) else { return };
         context.order(Order::Answer { leg, status: 487, headers: SessionHeaders::default(), body: None });
         context.order(Order::Cancel { leg: offer.to });

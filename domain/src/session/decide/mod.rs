@@ -39,6 +39,7 @@ impl Session {
             Fact::Unanswered => self.on_unanswered(context, leg),
             Fact::NoAnswer => self.on_no_answer(context, leg),
             Fact::Cancelled => self.on_cancelled(context, leg),
+            Fact::ReinviteCancelled => self.on_reinvite_cancelled(context, leg),
             Fact::Acknowledged(request) => self.on_acknowledged(context, leg, request),
             Fact::AckMissing => self.on_ack_missing(context, leg),
             Fact::HungUp => self.on_hung_up(context, leg),

@@ -82,6 +82,8 @@ pub enum Fact {
     NoAnswer,
     /// The peer cancelled its INVITE; it awaits our 487.
     Cancelled,
+    /// The peer cancelled an INVITE within the dialog; it awaits our 487, and the dialog goes on.
+    ReinviteCancelled,
     /// The ACK to our 2xx.
     Acknowledged(Message),
     /// No ACK came within 64·T1.

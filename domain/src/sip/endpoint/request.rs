@@ -102,7 +102,9 @@ impl Endpoint {
         let cancel = self.open_server(own_key, leg, flow, request, event, false);
         self.respond_other(now, mint, cancel, 200);
         if pending {
-            self.learned(leg, Fact::Cancelled);
+            // A re-INVITE may come before the ACK to our 2xx: what the dialog is now says which INVITE this is about.
+            let within = self.dialogs.get(&leg).is_some_and(|dialog| dialog.state == DialogState::Confirmed);
+            self.learned(leg, if within { Fact::ReinviteCancelled } else { Fact::Cancelled });
         }
     }
 
