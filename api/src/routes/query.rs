@@ -1,12 +1,15 @@
 //! What queries of read models and of the log share: parameters, each read by its `FromStr`, and how fresh an answer is.
 
 use crate::error::ApiError;
+use crate::extract::from_text;
 use crate::state::AppState;
 use domain::log::Position;
 use domain::time::WallTime;
 use projections::timelines::TimelineError;
 use projections::{NotThere, StoreError, Views};
+use serde::Deserialize;
 use std::str::FromStr;
+use utoipa::IntoParams;
 
 /// A position of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,4 +128,23 @@ impl<const LEAST: u16, const MOST: u16> FromStr for Within<LEAST, MOST> {
 /// A `+` that was not escaped arrives as a space.
 fn bare_plus(text: &str) -> String {
     text.replace(' ', "+")
+}
+
+/// Which page of a history, newest first.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryParams {
+    /// At most so many (1 to 200, by default 50).
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u16>)]
+    pub limit: Option<Within<1, 200>>,
+    /// The `next` of the page before.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    pub after: Option<At>,
+    /// Answer only with everything up to this log position.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<u64>)]
+    pub at_least: Option<At>,
 }

@@ -2,7 +2,7 @@
 
 mod body;
 
-use super::query::{At, Flag, Within, no_rows, written};
+use super::query::{At, Flag, HistoryParams, Within, no_rows, written};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -82,24 +82,6 @@ struct ListParams {
     at_least: Option<At>,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct TellParams {
-    /// At most so many (1 to 200, by default 50).
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<u16>)]
-    limit: Option<Within<1, 200>>,
-    /// The `next` of the page before.
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<String>)]
-    after: Option<At>,
-    /// Answer only with everything up to this log position.
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<u64>)]
-    at_least: Option<At>,
-}
-
 /// Lists bindings, those that hold and those that ended, the one added last first.
 #[utoipa::path(get, path = "/v1/registrations", tag = "registrations", params(ListParams), security(("basic" = [])),
     responses((status = 200, body = List<Binding>), (status = "4XX", body = ErrorBody)))]
@@ -133,13 +115,13 @@ async fn list(
 }
 
 /// Tells what happened to the bindings of an address of record, the newest first.
-#[utoipa::path(get, path = "/v1/registrations/{id}/history", tag = "registrations", params(("id" = String, Path), TellParams),
+#[utoipa::path(get, path = "/v1/registrations/{id}/history", tag = "registrations", params(("id" = String, Path), HistoryParams),
     security(("basic" = [])), responses((status = 200, body = List<Happened>), (status = "4XX", body = ErrorBody)))]
 async fn tell(
     caller: Caller,
     State(state): State<RegistrationState>,
     Id(registration): Id<RegistrationId>,
-    Params(params): Params<TellParams>,
+    Params(params): Params<HistoryParams>,
 ) -> Result<Json<List<Happened>>, ApiError> {
     written(&state.app, &state.views, params.at_least).await?;
     let reader = state.views.registrations();

@@ -82,6 +82,15 @@ fn waits(world: &mut World, desk: &mut Phone, invite: &Message) {
     assert!(body(&ack).contains("a=inactive") && !body(&ack).contains("sendrecv"), "{}", body(&ack));
 }
 
+/// Bob answers; the re-INVITE that is to connect the desk with him.
+#[track_caller]
+fn bob_answers(world: &mut World, desk: &mut Phone, bob: &mut Phone, invite: &Message) -> Message {
+    let answer = bob.sdp("sendrecv");
+    bob.respond(world, invite, 200, Some(&answer));
+    bob.expect(world, "ACK");
+    desk.expect(world, "INVITE")
+}
+
 /// Alice waits and bob rings.
 #[track_caller]
 fn rings_bob(world: &mut World, alice: &mut Phone, desk: &mut Phone, bob: &mut Phone) -> Message {
@@ -296,10 +305,7 @@ fn a_target_that_hangs_up_before_it_is_connected_ends_the_call() {
     let mut world = World::with_users();
     let [mut alice, mut desk, mut bob] = people(&mut world);
     let invite = rings_bob(&mut world, &mut alice, &mut desk, &mut bob);
-    let answer = bob.sdp("sendrecv");
-    bob.respond(&mut world, &invite, 200, Some(&answer));
-    bob.expect(&mut world, "ACK");
-    let again = desk.expect(&mut world, "INVITE");
+    let again = bob_answers(&mut world, &mut desk, &mut bob, &invite);
     desk.respond(&mut world, &again, 100, None);
     bob.say(&mut world, "BYE");
     bob.expect(&mut world, "200");
@@ -316,10 +322,7 @@ fn who_refuses_the_targets_media_is_released() {
     let mut world = World::with_users();
     let [mut alice, mut desk, mut bob] = people(&mut world);
     let invite = rings_bob(&mut world, &mut alice, &mut desk, &mut bob);
-    let answer = bob.sdp("sendrecv");
-    bob.respond(&mut world, &invite, 200, Some(&answer));
-    bob.expect(&mut world, "ACK");
-    let again = desk.expect(&mut world, "INVITE");
+    let again = bob_answers(&mut world, &mut desk, &mut bob, &invite);
     desk.respond(&mut world, &again, 488, None);
     desk.expect(&mut world, "ACK");
     hears(&mut world, &mut alice, 488);
@@ -339,10 +342,7 @@ fn what_comes_back_again_later_is_asked_again() {
     desk.expect(&mut world, "100");
     let refused = desk.expect(&mut world, "491");
     desk.ack_refusal(&mut world, &refused);
-    let answer = bob.sdp("sendrecv");
-    bob.respond(&mut world, &invite, 200, Some(&answer));
-    bob.expect(&mut world, "ACK");
-    let again = desk.expect(&mut world, "INVITE");
+    let again = bob_answers(&mut world, &mut desk, &mut bob, &invite);
     desk.respond(&mut world, &again, 491, None);
     desk.expect(&mut world, "ACK");
     pass(&mut world, 4_100);

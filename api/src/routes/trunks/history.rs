@@ -2,40 +2,22 @@
 
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
-use crate::extract::{Id, Params, from_text};
+use crate::extract::{Id, Params};
 use crate::paging::List;
-use crate::routes::query::{At, Within, no_rows, written};
+use crate::routes::query::{HistoryParams, no_rows, written};
 use crate::routes::sessions::SessionState;
 use axum::Json;
 use axum::extract::State;
 use domain::ids::TrunkId;
 use projections::uplinks::{HistoryQuery, HistoryRow, Told};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The route, with its state.
 pub fn history_routes(state: SessionState) -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(tell)).with_state(state)
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct TellParams {
-    /// At most so many (1 to 200, by default 50).
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<u16>)]
-    limit: Option<Within<1, 200>>,
-    /// The `next` of the page before.
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<String>)]
-    after: Option<At>,
-    /// Answer only with everything up to this log position.
-    #[serde(default, deserialize_with = "from_text")]
-    #[param(value_type = Option<u64>)]
-    at_least: Option<At>,
 }
 
 /// One thing that happened to our registration at a trunk, or to its health.
@@ -84,13 +66,13 @@ impl TrunkHappened {
 
 /// Tells when we were registered at a trunk and when calls had a chance there, and why not, the newest first. Also of a trunk
 /// that was removed.
-#[utoipa::path(get, path = "/v1/trunks/{id}/history", tag = "trunks", params(("id" = String, Path), TellParams),
+#[utoipa::path(get, path = "/v1/trunks/{id}/history", tag = "trunks", params(("id" = String, Path), HistoryParams),
     security(("basic" = [])), responses((status = 200, body = List<TrunkHappened>), (status = "4XX", body = ErrorBody)))]
 async fn tell(
     caller: Caller,
     State(state): State<SessionState>,
     Id(trunk): Id<TrunkId>,
-    Params(params): Params<TellParams>,
+    Params(params): Params<HistoryParams>,
 ) -> Result<Json<List<TrunkHappened>>, ApiError> {
     written(&state.app, &state.views, params.at_least).await?;
     let reader = state.views.uplinks();
