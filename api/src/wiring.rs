@@ -15,23 +15,22 @@ use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
-use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, LoadError, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
-use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
-use domain::ids::{AccountId, EventId};
+use domain::ids::AccountId;
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::time::WallTime;
 use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
@@ -41,16 +40,15 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod calls;
+mod means;
 mod registrations;
 
-/// Shard number of the provisioning writer in event ids.
-const PROVISIONING_SHARD: u16 = 0xfff;
+use means::{MachineMeans, machine_time};
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -483,43 +481,5 @@ impl TablesSink for ShardTables {
             // A stopped shard routes nothing that could be stale.
             let _ = applied.await;
         })
-    }
-}
-
-fn machine_time() -> WallTime {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// The machine's clock and randomness for the provisioning writer.
-struct MachineMeans {
-    entropy: Mutex<Entropy>,
-    node: Node,
-    counter: AtomicU64,
-    keyring: Arc<Keyring>,
-}
-
-impl MachineMeans {
-    fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
-    }
-}
-
-impl Means for MachineMeans {
-    fn bits(&self) -> u128 {
-        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
-    }
-
-    fn event_id(&self) -> EventId {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
-    }
-
-    fn now(&self) -> WallTime {
-        machine_time()
-    }
-
-    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
-        self.keyring.secrets_key(account).map_err(|error| error.to_string())
     }
 }
