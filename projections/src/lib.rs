@@ -13,6 +13,7 @@ mod pages;
 mod progress;
 mod projector;
 pub mod registrations;
+pub mod replay;
 pub mod routing;
 pub mod sessions;
 mod store;

@@ -2,7 +2,7 @@
 
 mod entry;
 pub mod ladder;
-mod legs;
+pub(crate) mod legs;
 mod message;
 mod transfers;
 mod words;
@@ -13,7 +13,7 @@ pub use message::MessageLine;
 pub use transfers::{Part, TransferLine};
 
 pub(crate) use message::line as message_line;
-pub(crate) use words::{few_letters, route_chosen, route_refused};
+pub(crate) use words::{ended, few_letters, route_chosen, route_refused};
 
 use crate::beginning::Beginning;
 use domain::codec::DecodeError;
@@ -30,6 +30,14 @@ use utoipa::ToSchema;
 /// Events shown at most; a longer history is cut at the end and says so.
 pub const MOST_EVENTS: usize = 10_000;
 const PAGE: usize = 1_000;
+
+/// What happened, in a sentence.
+pub(crate) fn say_event(event: &SessionEvent, legs: &[LegLine]) -> String {
+    match message::message_of(event) {
+        Some(message) => message::line(message, false).summary,
+        None => words::say(event, legs),
+    }
+}
 
 /// Why a timeline cannot be told.
 #[derive(Debug, thiserror::Error)]
