@@ -200,9 +200,10 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     register_log_metrics(&metrics, Arc::clone(&log), written);
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
-    let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
-    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
+    let state =
+        AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
         app: state.clone(),

@@ -7,6 +7,7 @@
 mod beginning;
 mod cursor;
 pub mod events;
+pub mod exports;
 pub mod messages;
 mod names;
 mod pages;

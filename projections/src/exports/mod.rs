@@ -141,7 +141,9 @@ impl Pages {
         self.next += page.len() as u64;
         let read = |recorded: Recorded| {
             let event = decode(&recorded, keyring);
-            event.map(|event| (recorded.clone(), event)).map_err(|source| TimelineError::Decode { at: recorded.position, source })
+            event
+                .map(|event| (recorded.clone(), event))
+                .map_err(|source| TimelineError::Decode { at: recorded.position, source })
         };
         let page: Vec<_> = page.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok((!page.is_empty()).then_some(page))

@@ -103,8 +103,10 @@ fn sdp_of(message: &Message) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-    const ANSWER: &str = "v=0\r\no=- 2 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
+    const OFFER: &str =
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    const ANSWER: &str =
+        "v=0\r\no=- 2 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
 
     fn message(start: &str, cseq: &str, body: &str) -> Message {
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
@@ -144,10 +146,8 @@ mod tests {
 
     #[test]
     fn an_early_answer_is_in_force_and_stands_where_the_2xx_says_nothing() {
-        let early = [
-            (Way::Sent, INVITE, "1 INVITE", OFFER),
-            (Way::Received, "SIP/2.0 183 Progress", "1 INVITE", ANSWER),
-        ];
+        let early =
+            [(Way::Sent, INVITE, "1 INVITE", OFFER), (Way::Received, "SIP/2.0 183 Progress", "1 INVITE", ANSWER)];
         let before = after(&early);
         assert_eq!(in_force(&before), [Some(ANSWER.as_bytes()), Some(OFFER.as_bytes())]);
         assert!(before.offer.is_some());

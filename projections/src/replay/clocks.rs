@@ -65,5 +65,6 @@ impl Clocks {
 
 /// Whether a message begins the interval of a session timer anew: a 2xx to INVITE or UPDATE (RFC 4028 §7.2).
 fn begins_interval(message: &SipMessage) -> bool {
-    message.status.is_some_and(|status| (200..=299).contains(&status)) && matches!(&*message.method, "INVITE" | "UPDATE")
+    message.status.is_some_and(|status| (200..=299).contains(&status))
+        && matches!(&*message.method, "INVITE" | "UPDATE")
 }

@@ -1,12 +1,16 @@
-//! How did a session stand at an instant, or after each of its events? No table: its stream is folded by the exchange's own
-//! [`Session::evolve`].
+//! How did something stand at an instant, or after each of its events? No table: a stream is folded as the exchange itself folds
+//! it, a session's by [`Session::evolve`].
 
 mod agreement;
+mod bindings;
 mod clocks;
 mod show;
 mod state;
+mod things;
 
+pub use bindings::bindings_at;
 pub use state::{ChangeAt, EventAt, LegAt, OfferAt, SessionAt, StreamAt, TimerAt, TransferAt};
+pub use things::{Past, PastError, past};
 
 use crate::beginning::Beginning;
 use crate::timelines::{LegLine, TimelineError, legs, say_event};

@@ -1,8 +1,8 @@
 //! From the fold to what a reader sees.
 
+use super::Replay;
 use super::agreement::{Agreement, Offer};
 use super::state::{ChangeAt, EventAt, LegAt, OfferAt, SessionAt, StreamAt, TimerAt, TransferAt};
-use super::Replay;
 use crate::names::name_of;
 use crate::timelines::legs::role;
 use domain::ids::LegId;

@@ -90,6 +90,8 @@ impl Server {
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
         let app = AppState {
             provisioning,
+            log: world.log(),
+            keyring: world.keys.clone(),
             standings: Arc::new(tests::standings::Told::default()),
             readiness: Readiness::default(),
             metrics: Arc::default(),
@@ -97,7 +99,7 @@ impl Server {
         };
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
-        let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
+        let state = SessionState { app: app.clone(), views };
         let events = EventState::new(app.clone(), feed);
         let router = api::whole_router(app, state, events, registrations);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

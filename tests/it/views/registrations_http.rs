@@ -97,14 +97,16 @@ impl Server {
         let registrar = Arc::new(Remembering { asked: Mutex::default(), answer: Mutex::new(Ok(Ok(done))) });
         let app = AppState {
             provisioning,
+            log: world.log(),
+            keyring: world.keys.clone(),
             standings: Arc::new(tests::standings::Told::default()),
             readiness: Readiness::default(),
             metrics: Arc::default(),
             patience: PATIENCE,
         };
-        let (log, keyring) = (world.log(), world.keys.clone());
-        let events = EventState::new(app.clone(), Arc::new(EventFeed::new(log.clone(), keyring.clone())));
-        let sessions = SessionState { app: app.clone(), views: views.clone(), log, keyring };
+        let feed = EventFeed::new(app.log.clone(), app.keyring.clone());
+        let events = EventState::new(app.clone(), Arc::new(feed));
+        let sessions = SessionState { app: app.clone(), views: views.clone() };
         let state = RegistrationState { app: app.clone(), views, registrar: registrar.clone() };
         let router = api::whole_router(app, sessions, events, state);
         Self { world, router, registrar, domain, own, stranger }

@@ -92,7 +92,11 @@ impl Capture {
                 let mut parts = bytes.chunks(packet::segment_room(ends)).peekable();
                 while let Some(data) = parts.next() {
                     let flags = if parts.peek().is_none() { TcpFlags::PUSH } else { TcpFlags::ACK };
-                    frame(out, at, &packet::segment(ends, &Segment { sequence: *sent, acknowledged: heard, flags, data }));
+                    frame(
+                        out,
+                        at,
+                        &packet::segment(ends, &Segment { sequence: *sent, acknowledged: heard, flags, data }),
+                    );
                     *sent = sent.wrapping_add(u32::try_from(data.len()).unwrap_or(0));
                 }
             }
