@@ -17,11 +17,11 @@ pub use body::{Binding, BoundBinding, Happened, NewBinding};
 use domain::domain_name::DomainName;
 use domain::ids::{AccountId, BindingId, RegistrationId};
 use domain::log::Position;
-use domain::registration::{Aor, CommandRejection, Registrar, RegistrarAway, Registration, RegistrationCommand};
+use domain::registration::{Aor, CommandRejection, Registrar, RegistrarAway, RegistrationCommand};
 use domain::time::WallTime;
 use projections::Views;
 use projections::registrations::{BindingRow, HistoryQuery, ListQuery};
-use projections::replay::bindings_at;
+use projections::replay::{BindingsAt, bindings_at};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -186,7 +186,7 @@ async fn unbind(
 impl RegistrationState {
     /// Bindings as they were: a row tells how one is now, the stream of its address how it was.
     async fn bindings_then(&self, rows: &[BindingRow], at: WallTime) -> Result<Vec<Binding>, ApiError> {
-        let mut addresses: HashMap<RegistrationId, Registration> = HashMap::new();
+        let mut addresses: HashMap<RegistrationId, BindingsAt> = HashMap::new();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             let address = match addresses.entry(row.registration) {
@@ -196,7 +196,7 @@ impl RegistrationState {
                     unknown.insert(read.map_err(no_history)?)
                 }
             };
-            items.push(Binding::then(row, address.binding(row.binding)));
+            items.push(Binding::then(row, address));
         }
         Ok(items)
     }

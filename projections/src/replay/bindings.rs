@@ -4,7 +4,7 @@
 use crate::timelines::TimelineError;
 use domain::codec::registration::decode;
 use domain::ids::RegistrationId;
-use domain::log::{Direction, EventLog, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, EventLog, Position, ReadError, Recorded, Revision, StreamName};
 use domain::ports::Keyring;
 use domain::registration::{BindingsStated, Registration, STATE_EVERY};
 use domain::time::WallTime;
@@ -12,23 +12,33 @@ use domain::time::WallTime;
 /// Events a reading: most have a summary among them.
 const PAGE: usize = STATE_EVERY + 20;
 
-/// The bindings of an address of record at an instant, expired ones that were not removed yet among them. Times are taken to
+/// An address of record at an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BindingsAt {
+    /// Its bindings, expired ones that were not removed yet among them.
+    pub state: Registration,
+    /// Position of the last event that had happened.
+    pub position: Position,
+}
+
+/// The bindings of an address of record at an instant. Times are taken to
 /// rise along the stream: where a clock was set back, an instant in between is answered by one of its two places.
 pub async fn bindings_at(
     log: &dyn EventLog,
     keyring: &dyn Keyring,
     registration: RegistrationId,
     at: WallTime,
-) -> Result<Registration, TimelineError> {
+) -> Result<BindingsAt, TimelineError> {
     let stream = StreamName::new("registration", registration.uuid());
-    let mut state = Registration::default();
-    let Some(last) = last_before(log, &stream, at).await? else { return Ok(state) };
+    let mut found = BindingsAt::default();
+    let Some(last) = last_before(log, &stream, at).await? else { return Ok(found) };
     for recorded in tail(log, &stream, last).await? {
         let event = decode(&recorded, keyring);
         let event = event.map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
-        state.apply(recorded.at, &event);
+        found.state.apply(recorded.at, &event);
+        found.position = recorded.position;
     }
-    Ok(state)
+    Ok(found)
 }
 
 /// The last event that had happened.

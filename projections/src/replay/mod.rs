@@ -8,12 +8,12 @@ mod show;
 mod state;
 mod things;
 
-pub use bindings::bindings_at;
+pub use bindings::{BindingsAt, bindings_at};
 pub use state::{ChangeAt, EventAt, LegAt, OfferAt, SessionAt, StreamAt, TimerAt, TransferAt};
 pub use things::{Past, PastError, past};
 
 use crate::beginning::Beginning;
-use crate::timelines::{LegLine, TimelineError, legs, say_event};
+use crate::timelines::{Entry, LegLine, Timeline, TimelineError, history, legs, say_event, tell};
 use agreement::Agreement;
 use clocks::Clocks;
 use domain::codec::personal::Personal;
@@ -80,6 +80,41 @@ pub async fn stood(
         if last {
             return Ok(begins.map(|begins| replay.found(account, begins)));
         }
+    }
+}
+
+/// A session's history with the state after each of its events; at most [`MOST_EVENTS`](crate::timelines::MOST_EVENTS) of
+/// them.
+#[derive(Debug)]
+pub struct Story {
+    /// The history.
+    pub timeline: Timeline,
+    events: Vec<(Recorded, SessionEvent)>,
+}
+
+/// Reads a session's history; `None` where there is no such stream.
+pub async fn story(
+    log: &dyn EventLog,
+    keyring: &dyn Keyring,
+    session: SessionId,
+) -> Result<Option<Story>, TimelineError> {
+    let (events, truncated) = history(log, keyring, session).await?;
+    let timeline = tell(log, session, &events, (false, truncated)).await?;
+    Ok(timeline.map(|timeline| Story { timeline, events }))
+}
+
+impl Story {
+    /// Every event with the state after it, in order.
+    pub fn steps(&self) -> impl Iterator<Item = (&Entry, SessionAt)> {
+        let mut replay = Replay::new(self.timeline.session);
+        let nexts = self.events.iter().skip(1).map(|(next, _)| Some(next.at)).chain([None]);
+        self.timeline.entries.iter().zip(&self.events).zip(nexts).filter_map(
+            move |((entry, (recorded, event)), next)| {
+                replay.take(recorded, event);
+                replay.next_at = next;
+                Some((entry, replay.state()?))
+            },
+        )
     }
 }
 

@@ -111,28 +111,39 @@ pub async fn timeline(
     session: SessionId,
     raw: bool,
 ) -> Result<Option<Timeline>, TimelineError> {
-    let (events, truncated) = history(log, session).await?;
-    let mut read = Vec::with_capacity(events.len());
-    for recorded in events {
-        let event =
-            decode(&recorded, keyring).map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
-        read.push((recorded, event));
-    }
-    let transfers = transfers::told(log, &read).await?;
-    Ok(Timeline::of(session, &read, raw, truncated).map(|told| Timeline { transfers, ..told }))
+    let (events, truncated) = history(log, keyring, session).await?;
+    tell(log, session, &events, (raw, truncated)).await
 }
 
-async fn history(log: &dyn EventLog, session: SessionId) -> Result<(Vec<Recorded>, bool), ReadError> {
+/// The same of events that were read already.
+pub(crate) async fn tell(
+    log: &dyn EventLog,
+    session: SessionId,
+    events: &[(Recorded, SessionEvent)],
+    (raw, truncated): (bool, bool),
+) -> Result<Option<Timeline>, TimelineError> {
+    let transfers = transfers::told(log, events).await?;
+    Ok(Timeline::of(session, events, raw, truncated).map(|told| Timeline { transfers, ..told }))
+}
+
+/// A session's events in order, [`MOST_EVENTS`] at most, and whether there are more.
+pub(crate) async fn history(
+    log: &dyn EventLog,
+    keyring: &dyn Keyring,
+    session: SessionId,
+) -> Result<(Vec<(Recorded, SessionEvent)>, bool), TimelineError> {
     let stream = StreamName::new("session", session.uuid());
-    let mut events: Vec<Recorded> = Vec::new();
+    let mut events: Vec<(Recorded, SessionEvent)> = Vec::new();
     loop {
-        let from = Revision(events.last().map_or(0, |last| last.revision.0 + 1));
-        let page = log.read_stream(&stream, from, Direction::Forwards, PAGE).await?;
+        let page = log.read_stream(&stream, Revision(events.len() as u64), Direction::Forwards, PAGE).await?;
         let last = page.len() < PAGE;
-        events.extend(page);
-        if events.len() > MOST_EVENTS {
-            events.truncate(MOST_EVENTS);
-            return Ok((events, true));
+        for recorded in page {
+            if events.len() == MOST_EVENTS {
+                return Ok((events, true));
+            }
+            let event =
+                decode(&recorded, keyring).map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
+            events.push((recorded, event));
         }
         if last {
             return Ok((events, false));

@@ -4,6 +4,7 @@ use domain::ids::{AccountId, BindingId};
 use domain::registration::{Aor, Binding as Was, NewBinding as Wanted, Q, Reach};
 use domain::sip::wire::UriBuf;
 use projections::registrations::{BindingRow, HistoryRow};
+use projections::replay::BindingsAt;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::ToSchema;
 
@@ -94,7 +95,8 @@ impl Binding {
 
 impl Binding {
     /// As it was at a time when it held: what its device said then, as far as that was not erased.
-    pub(super) fn then(row: &BindingRow, was: Option<&Was>) -> Self {
+    pub(super) fn then(row: &BindingRow, then: &BindingsAt) -> Self {
+        let was = then.state.binding(row.binding);
         let device = was.map(|was| &was.device);
         let flow = device.and_then(|device| device.flow);
         Self {
@@ -112,6 +114,7 @@ impl Binding {
             expires_at: was.and_then(|was| was.until).map(|at| at.to_string()),
             ended_at: None,
             duration_ms: None,
+            position: then.position.0,
             ..Self::of(row)
         }
     }
