@@ -2,16 +2,18 @@
 //! a datagram each over UDP, a conversation for each connection over TCP.
 //!
 //! What the log does not have is made up: sequence numbers and the handshake of a connection, both at the time of its first
-//! message, and the checksums, which are right. A message longer than a datagram can be is cut there; over TCP it goes in
+//! message, and the checksums, which are right. Masked credentials stand as `Digest username="masked"`. A message longer than a datagram can be is cut there; over TCP it goes in
 //! as many segments as Ethernet would ask for. A repeat has the time of its note, at most 100 ms late, and stands for all
 //! that the note counts.
 
 mod packet;
 
+use bytes::Bytes;
 use domain::address::{Flow, Transport};
 use domain::ids::EventId;
 use domain::log::Recorded;
 use domain::session::event::{SessionEvent, SipMessage, Way};
+use domain::sip::wire::Message;
 use domain::time::WallTime;
 use packet::{Ends, Segment, TcpFlags};
 use std::collections::{HashMap, VecDeque};
@@ -30,7 +32,7 @@ const REMEMBERED: usize = 256;
 pub(super) struct Capture {
     connections: HashMap<Flow, Connection>,
     /// The last messages, for their repeats.
-    recent: VecDeque<(EventId, Flow, bytes::Bytes)>,
+    recent: VecDeque<(EventId, Flow, Bytes)>,
 }
 
 /// How many bytes each end has sent.
@@ -72,8 +74,9 @@ impl Capture {
         if self.recent.len() >= REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back((recorded.id, wire.flow, wire.bytes.clone()));
-        self.transmit(out, recorded.at, way, wire.flow, &wire.bytes);
+        let bytes = readable(&wire.bytes);
+        self.transmit(out, recorded.at, way, wire.flow, &bytes);
+        self.recent.push_back((recorded.id, wire.flow, bytes));
     }
 
     fn transmit(&mut self, out: &mut Vec<u8>, at: WallTime, way: Way, flow: Flow, bytes: &[u8]) {
@@ -101,6 +104,14 @@ impl Capture {
                 }
             }
         }
+    }
+}
+
+/// Credentials are masked in the log by a word that is none; whoever dissects the capture shall find the form of some.
+fn readable(bytes: &Bytes) -> Bytes {
+    match Message::scan(bytes.clone()) {
+        Ok(message) => message.with_credentials(b"Digest username=\"masked\""),
+        Err(_) => bytes.clone(),
     }
 }
 

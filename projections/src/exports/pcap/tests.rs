@@ -161,3 +161,15 @@ fn ends_of_two_families_are_shown_in_the_wider_one() {
     sums_up(&packet);
     assert_eq!(packet[8..24], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1]);
 }
+
+#[test]
+fn masked_credentials_have_the_form_of_some() {
+    let flow = flow(Transport::Udp, "10.0.0.1:5060", "10.0.0.2:5062");
+    let told = b"BYE sip:b SIP/2.0\r\nProxy-Authorization: masked\r\nContent-Length: 0\r\n\r\n";
+    let packets = captured(&[(0, 1, SessionEvent::SipMessageReceived(message(flow, told)))]);
+    let text = String::from_utf8_lossy(&packets[0].2[28..]).into_owned();
+    assert_eq!(
+        text,
+        "BYE sip:b SIP/2.0\r\nProxy-Authorization: Digest username=\"masked\"\r\nContent-Length: 0\r\n\r\n"
+    );
+}

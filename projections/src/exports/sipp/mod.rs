@@ -13,7 +13,7 @@ use domain::ids::{LegId, SessionId};
 use domain::log::EventLog;
 use domain::ports::Keyring;
 use domain::session::event::{SessionEvent, SipMessage, Way};
-use domain::sip::wire::Message;
+use domain::sip::wire::{HeaderName, Message};
 use domain::time::WallTime;
 use plan::{Heard, Step};
 use std::fmt::Write;
@@ -80,9 +80,8 @@ fn heard(said: &[(WallTime, Way, SipMessage)], caller: LegId) -> Result<Vec<Hear
 fn write(session: SessionId, heard: &[Heard]) -> String {
     let steps = plan::steps(heard);
     let tcp = heard.first().is_some_and(|first| first.flow.transport == Transport::Tcp);
-    let proves = heard.iter().any(|heard| matches!(heard.message.status(), Some(401 | 407)));
     let by = if tcp { " -t t1" } else { "" };
-    let who = if proves { " -au USER -ap PASSWORD" } else { "" };
+    let who = heard.first().map(credentials).unwrap_or_default();
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<!DOCTYPE scenario SYSTEM \"sipp.dtd\">\n\
          <!-- The caller's side of session {session}. To play it again:\n     \
@@ -102,4 +101,19 @@ fn write(session: SessionId, heard: &[Heard]) -> String {
     }
     xml.push_str("</scenario>\n");
     xml
+}
+
+/// How SIPp is told to prove who it is, where the caller had to. The URI that it proves it for goes into a comment: only one that
+/// cannot end it.
+fn credentials(first: &Heard) -> String {
+    let asked =
+        [HeaderName::Authorization, HeaderName::ProxyAuthorization].into_iter().any(|name| first.message.has(name));
+    if !asked {
+        return String::new();
+    }
+    let uri = first.message.request_uri().unwrap_or_default();
+    let uri = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.:+_".contains(c);
+    let uri = if uri.chars().all(plain) { uri } else { "URI" };
+    format!(" -au USER -ap PASSWORD -auth_uri {uri}")
 }

@@ -81,6 +81,7 @@ pub(super) fn steps(heard: &[Heard]) -> Vec<Step> {
         challenged: HashSet::new(),
         steps: Vec::new(),
     };
+    planner.prove(first);
     let mut before = first.at;
     for heard in heard {
         match heard.way {
@@ -116,6 +117,25 @@ struct Planner {
 }
 
 impl Planner {
+    /// A caller that came with credentials had been challenged before. No session has that: it belonged to nobody yet.
+    fn prove(&mut self, first: &Heard) {
+        let message = &first.message;
+        let status = match () {
+            () if message.has(HeaderName::ProxyAuthorization) => 407,
+            () if message.has(HeaderName::Authorization) => 401,
+            () => return,
+        };
+        let place = Place { in_dialog: false, proves: false, is_first_try: true, rseq: None };
+        let text = self.speaker.request(message, place);
+        self.steps.push(Step::Send { text, repeats: true, answers: None });
+        let (method, cseq) = ("INVITE".to_owned(), 0);
+        let expected = Expected { status: Some(status), method, cseq, optional: false, routes: false, rseq: None };
+        self.steps.push(Step::Expect(expected));
+        let text = self.speaker.acknowledgement(message);
+        self.steps.push(Step::Send { text, repeats: false, answers: None });
+        self.challenged.insert("INVITE".to_owned());
+    }
+
     fn send(&mut self, heard: &Heard, waited: u128) {
         let message = &heard.message;
         let Ok(cseq) = message.cseq() else { return };
@@ -131,6 +151,7 @@ impl Planner {
         let place = Place {
             in_dialog: inside && !failed,
             proves: method != "ACK" && method != "CANCEL" && self.challenged.remove(&method),
+            is_first_try: false,
             rseq: rseq.as_deref(),
         };
         let text = self.speaker.request(message, place);

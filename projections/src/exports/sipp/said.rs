@@ -24,6 +24,8 @@ pub(super) struct Place<'a> {
     pub in_dialog: bool,
     /// It answers a challenge.
     pub proves: bool,
+    /// It is what the caller asked first, without credentials: one number before, in a transaction of its own.
+    pub is_first_try: bool,
     /// The variable that holds the RSeq of what it acknowledges.
     pub rseq: Option<&'a str>,
 }
@@ -44,13 +46,7 @@ impl Speaker {
             false => self.addressed(&mut text, message.request_uri().unwrap_or_default()),
         };
         text.keyword(" SIP/2.0").end();
-        let branch = message.top_via().ok().and_then(|via| via.branch().map(str::to_owned)).unwrap_or_default();
-        let known = self.branches.len();
-        let number = *self.branches.entry(branch).or_insert(known);
-        text.keyword(&format!(
-            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-{number}-[pid]-[call_number]"
-        ));
-        text.end();
+        self.via(&mut text, message, place.is_first_try);
         if place.proves {
             text.keyword("[authentication]").end();
         }
@@ -59,11 +55,45 @@ impl Speaker {
                 HeaderName::From => self.with_tag(&mut text, header, "[pid]-[call_number]"),
                 HeaderName::To => self.with_tag(&mut text, header, ""),
                 HeaderName::CallId => text.keyword("Call-ID: [call_id]").end(),
+                HeaderName::CSeq if place.is_first_try => text.keyword(&first_cseq(message, method)).end(),
                 HeaderName::RAck => acknowledged(&mut text, header, place.rseq),
                 _ => self.other(&mut text, header),
             }
         }
         self.body(text, message)
+    }
+
+    /// The ACK to the challenge that answered the first try.
+    pub fn acknowledgement(&mut self, invite: &Message) -> String {
+        let mut text = Template::default();
+        text.keyword("ACK ");
+        self.addressed(&mut text, invite.request_uri().unwrap_or_default()).keyword(" SIP/2.0").end();
+        self.via(&mut text, invite, true);
+        for header in invite.headers() {
+            match header.name {
+                HeaderName::From => self.with_tag(&mut text, header, "[pid]-[call_number]"),
+                HeaderName::To => {
+                    text.keyword("To: ");
+                    self.addressed(&mut text, header.value).keyword("[peer_tag_param]").end();
+                }
+                HeaderName::CallId => text.keyword("Call-ID: [call_id]").end(),
+                HeaderName::CSeq => text.keyword(&first_cseq(invite, "ACK")).end(),
+                _ => {}
+            }
+        }
+        text.keyword("Max-Forwards: 70\nContent-Length: 0\n\n");
+        text.finish()
+    }
+
+    fn via(&mut self, text: &mut Template, message: &Message, is_first_try: bool) {
+        let branch = message.top_via().ok().and_then(|via| via.branch().map(str::to_owned)).unwrap_or_default();
+        let known = self.branches.len();
+        let number = match is_first_try {
+            true => "first".to_owned(),
+            false => self.branches.entry(branch).or_insert(known).to_string(),
+        };
+        let branch = format!("branch=z9hG4bK-{number}-[pid]-[call_number]");
+        text.keyword("Via: SIP/2.0/[transport] [local_ip]:[local_port];").keyword(&branch).end();
     }
 
     /// An answer to the request that SIPp has just received.
@@ -144,6 +174,12 @@ impl Speaker {
         }
         text.finish()
     }
+}
+
+/// CSeq of the first try.
+fn first_cseq(message: &Message, method: &str) -> String {
+    let number = message.cseq().map_or(0, |cseq| cseq.number.saturating_sub(1));
+    format!("CSeq: {number} {method}")
 }
 
 /// How an address may be written: with its port, and without where that is the usual one.

@@ -6,10 +6,13 @@ use super::template::Template;
 /// a port of 0. ICE candidates are left out: they are the caller's.
 pub(super) fn write(text: &mut Template, body: &[u8]) {
     let lines = String::from_utf8_lossy(body);
-    let mut streams = 0;
+    let (mut streams, mut begun) = (0, false);
     for line in lines.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty()) {
         if line.starts_with("a=candidate:") || line.starts_with("a=remote-candidates:") {
             continue;
+        }
+        if std::mem::replace(&mut begun, true) {
+            text.end();
         }
         if !(origin(text, line)
             || connection(text, line)
@@ -18,9 +21,8 @@ pub(super) fn write(text: &mut Template, body: &[u8]) {
         {
             text.literal(line.as_bytes());
         }
-        text.end();
     }
-    // SIPp cuts the last line end off.
+    // SIPp would cut the last line end off.
     text.keyword("\\x0D\\x0A");
 }
 
@@ -91,7 +93,7 @@ mod tests {
         write(&mut text, body.as_bytes());
         let expected = "v=0\no=- 7 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n\
                         m=audio [media_port] RTP/AVP 0 \\x5Bx\\x5D\na=rtcp:[media_port+1]\na=sendonly\n\
-                        m=video 0 RTP/AVP 31\nm=video [media_port+4] RTP/AVP 31\nc=IN IP4 0.0.0.0\n\\x0D\\x0A";
+                        m=video 0 RTP/AVP 31\nm=video [media_port+4] RTP/AVP 31\nc=IN IP4 0.0.0.0\\x0D\\x0A";
         assert_eq!(text.finish(), expected);
     }
 }

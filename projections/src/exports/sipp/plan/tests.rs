@@ -107,27 +107,25 @@ fn who_cancels_has_heard_that_it_rings_and_acknowledges_the_failure_in_the_invit
 }
 
 #[test]
-fn a_challenge_is_answered_once_by_sipp_itself() {
+fn a_caller_that_came_with_credentials_is_challenged_first_and_answers_once() {
     let call = [
-        ("> INVITE 1 Authorization:_masked", 0),
-        ("< 407 1 INVITE in", 1),
-        ("> ACK 1 in", 1),
-        ("> INVITE 2 Proxy-Authorization:_masked", 1),
+        ("> INVITE 2 Proxy-Authorization:_masked", 0),
         ("< 486 2 INVITE in", 1),
         ("> ACK 2 in Proxy-Authorization:_masked", 1),
     ];
     let steps = super::steps(&heard(&call));
-    let proofs: Vec<bool> = steps
+    let sent: Vec<&String> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Send { text, .. } => {
-                assert!(!text.contains("masked"), "{text}");
-                Some(text.contains("[authentication]\n"))
-            }
+            Step::Send { text, .. } => Some(text),
             Step::Pause(_) | Step::Expect(_) => None,
         })
         .collect();
+    assert!(sent.iter().all(|text| !text.contains("masked")), "{sent:?}");
+    let proofs: Vec<bool> = sent.iter().map(|text| text.contains("[authentication]\n")).collect();
     assert_eq!(proofs, [false, false, true, false]);
+    assert!(sent[0].contains("CSeq: 1 INVITE\n") && sent[1].contains("CSeq: 1 ACK\n"), "{sent:?}");
+    assert!(sent[1].contains("branch=z9hG4bK-first-") && sent[1].contains("[peer_tag_param]\n"), "{sent:?}");
     assert_eq!(told(&call)[1], "<recv response=\"407\" auth=\"true\">");
 }
 
