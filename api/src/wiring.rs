@@ -21,6 +21,7 @@ use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
+use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
@@ -170,7 +171,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
-    let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
+    let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
+    let mint = ShellMint::new(draws, Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
         listeners: udp,

@@ -86,6 +86,11 @@ pub enum MediaOrder {
         /// The path.
         path: PathId,
     },
+    /// Ports that a session has had since before the process began, and that are in no path yet: nobody else gets them.
+    Claim {
+        /// The pair.
+        ports: PortPair,
+    },
     /// Ports that were taken but never became part of a path.
     Return {
         /// The pair.

@@ -21,7 +21,7 @@ mod worker;
 
 pub use pool::PortPool;
 
-use domain::media::{MediaOrder, MediaReport};
+use domain::media::{MediaOrder, MediaReport, PortPair};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -259,13 +259,11 @@ impl MediaOrders {
     /// per new pair to empty its queues.
     pub fn order(&self, orders: Vec<MediaOrder>) {
         for order in &orders {
-            if let MediaOrder::Relay { sides, .. } = order {
-                let thread = thread_of(order, self.threads.len());
-                for side in sides.iter() {
-                    if let Err(error) = self.table.prepare(side.ports, thread) {
-                        tracing::error!(%error, port = side.ports.rtp(), "media.ports: recorded ports cannot be bound");
-                    }
-                }
+            let thread = thread_of(order, self.threads.len());
+            match order {
+                MediaOrder::Relay { sides, .. } => sides.iter().for_each(|side| self.prepare(side.ports, thread)),
+                MediaOrder::Claim { ports } => self.prepare(*ports, thread),
+                MediaOrder::Close { .. } | MediaOrder::Return { .. } => {}
             }
         }
         let mut batches = vec![Vec::new(); self.threads.len()];
@@ -282,12 +280,20 @@ impl MediaOrders {
     }
 }
 
+impl MediaOrders {
+    fn prepare(&self, ports: PortPair, thread: usize) {
+        if let Err(error) = self.table.prepare(ports, thread) {
+            tracing::error!(%error, port = ports.rtp(), "media.ports: recorded ports cannot be bound");
+        }
+    }
+}
+
 /// The thread of an order: a path stays on one for life.
 fn thread_of(order: &MediaOrder, threads: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     match order {
         MediaOrder::Relay { path, .. } | MediaOrder::Close { path } => path.hash(&mut hasher),
-        MediaOrder::Return { ports } => ports.hash(&mut hasher),
+        MediaOrder::Return { ports } | MediaOrder::Claim { ports } => ports.hash(&mut hasher),
     }
     (hasher.finish() % threads.max(1) as u64) as usize
 }

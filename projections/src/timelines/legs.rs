@@ -85,6 +85,7 @@ pub(crate) fn take(legs: &mut Vec<LegLine>, event: &SessionEvent) {
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
         | SessionEvent::SessionTimerSet(_)
+        | SessionEvent::ConnectionLost(_)
         | SessionEvent::TransferAsked(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementRefused(_)
@@ -157,6 +158,7 @@ pub(crate) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::RouteChosen(_)
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegsBridged(_)
+        | SessionEvent::ConnectionLost(_)
         | SessionEvent::MediaMeasured(_) => None,
     }
 }

@@ -36,6 +36,8 @@ pub struct Fate {
     pub hesitates: Option<u64>,
     /// A broken promise.
     pub sabotage: Option<Sabotage>,
+    /// Whenever all is quiet, another exchange takes up what the log tells, and must stand where this one stands.
+    pub replays: bool,
 }
 
 impl Fate {
@@ -45,6 +47,7 @@ impl Fate {
             && self.dies_after_commit.is_none()
             && self.hesitates.is_none()
             && self.sabotage.is_none()
+            && !self.replays
     }
 }
 
@@ -53,7 +56,7 @@ impl Fate {
 pub struct Death;
 
 thread_local! {
-    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
+    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None, replays: false }) };
     static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, summaries: 0, messages: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 

@@ -5,6 +5,7 @@ mod doubt;
 mod joined;
 mod messages;
 mod phone;
+mod reborn;
 mod registering;
 mod registrar;
 mod seed;

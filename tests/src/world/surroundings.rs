@@ -40,6 +40,13 @@ impl World {
                 if !self.exchange.waits_for_log() {
                     let [should, are] = self.exchange.audit_counts();
                     assert_eq!(are, should, "calls are counted otherwise than they run\n{}", self.ladder);
+                    if self.fate.replays {
+                        if self.exchange.next_wake().is_some_and(|at| at <= self.now.moment) {
+                            self.exchange.wake(self.now, &mut self.mint);
+                            continue;
+                        }
+                        self.assert_taken_up();
+                    }
                     return;
                 }
                 ahead = Duration::from_millis(100);
@@ -201,6 +208,7 @@ impl World {
             }
             Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => panic!("the exchange does that by itself"),
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
+            Effect::Media(MediaOrder::Claim { ports }) => self.mint.ports.claim(ports),
         }
         if doubt::count_effect() {
             self.die();

@@ -65,6 +65,8 @@ impl Capture {
                     self.transmit(out, recorded.at, repeated.way, flow, &bytes);
                 }
             }
+            // Whoever comes by the same ports afterwards has opened another.
+            SessionEvent::ConnectionLost(lost) => drop(lost.flow.known().map(|flow| self.connections.remove(flow))),
             _ => {}
         }
     }
