@@ -225,6 +225,9 @@ def instants(stage, session, lines):
         asked += 1
         if (state["status"], state["last_event"]["revision"]) != (expected_status(lines, number), number - 1):
             wrong.append(f"at {at} after {lines[number - 1]['type']}: {state['status']}, revision {state['last_event']['revision']}")
+        talking = [leg.get("talks_with") for leg in state["legs"]] == [leg["leg"] for leg in reversed(state["legs"])]
+        if talking != (state["status"] == "answered" and all(leg["status"] in ("answered", "confirmed") for leg in state["legs"])):
+            wrong.append(f"at {at}: {state['legs']}")
         if asked % 4 == 1 and json.loads(stage.strowger("replay", session, "--at", at, "--json")) != state:
             wrong.append(f"at {at}: strowger replay says otherwise than the API")
     for at, field in (("2020-01-01T00:00:00Z", "at"), ("yesterday", "at")):
