@@ -7,6 +7,7 @@ state at instants between events is asked of the API and of `strowger replay`, w
 """
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -34,6 +35,7 @@ CHECKING = ("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o
 SHOWN = ("frame.time_epoch", "sip.CSeq.method", "sip.Status-Code", "sip.Call-ID", "ip.src", "udp.srcport", "tcp.srcport")
 # What tshark finds wrong with a packet: 0 is a bad sum, the others are there only where something is.
 FAULTS = ("ip.checksum.status", "udp.checksum.status", "tcp.checksum.status", "_ws.malformed", "tcp.analysis.flags")
+OWN = re.compile(rb"(Via|From|To|Call-ID|RAck|Proxy-Authorization|Content-Length):")
 MESSAGES = ("SipMessageReceived", "SipMessageCommitted")
 
 
@@ -63,6 +65,8 @@ CASES = (
     Case("busy", "busy.caller.xml", "busy.callee.xml", "busy"),
     Case("a user with a password", "user.caller.xml", "answers.xml", "completed", user=True),
     Case("PRACK on both legs", "prack_both.caller.xml", "prack.callee.xml", "completed"),
+    Case("INFO within the call", "info.caller.xml", "info.callee.xml", "completed"),
+    Case("a subject that SIPp could take amiss", "odd_subject.caller.xml", "answers.xml", "completed"),
     Case("TCP on both sides", "calls.xml", "answers.xml", "completed", BY_TCP),
 )
 
@@ -159,6 +163,15 @@ class Stage:
         return legs
 
 
+def said(lines):
+    """What the caller said: start lines, headers and bodies, but for what is SIPp's own in each call."""
+    caller = lines[0]["data"]["leg"]
+    raws = [base64.b64decode(line["data"]["raw"]) for line in lines if line["type"] == MESSAGES[0] and line["data"]["leg"] == caller]
+    heads = [raw.partition(b"\r\n\r\n") for raw in raws]
+    return [(start.split(b" ")[0], sorted(line for line in headers if not OWN.match(line)), body)
+            for (start, *headers), body in ((head.split(b"\r\n"), body) for head, _, body in heads)]
+
+
 def tshark(path, *arguments):
     """Lines that tshark prints of a capture."""
     done = subprocess.run(["tshark", "-r", path, *arguments], capture_output=True, text=True, timeout=30, check=False)
@@ -252,6 +265,11 @@ def replayed(stage, session, lines):
         wrong.append(f"strowger replay draws {drawn} arrows:\n{text}")
     if stage.strowger("replay", session, "--step").decode().count("state after") != len(lines):
         wrong.append("strowger replay --step does not show the state after each event")
+    for session, at, why in ((f"CA{0:032x}", "2026-01-01T00:00:00Z", "no session"), (session, "2020-01-01T00:00:00Z", "nothing of the session")):
+        try:
+            wrong.append(f"strowger replay {session} --at {at} says {stage.strowger('replay', session, '--at', at)}")
+        except RuntimeError as refused:
+            wrong += [] if why in str(refused) else [str(refused)]
     return wrong
 
 
@@ -294,6 +312,9 @@ def run_case(stage, case):
     first, second = stage.ladder(session), stage.ladder(again)
     if again == session or first != second:
         wrong.append(f"the second call does not look like the first:\n{first}\n{second}")
+    first, second = said(lines), said(stage.lines(again))
+    if first != second:
+        wrong.append(f"the second caller does not say what the first said:\n{first}\n{second}")
     return session, wrong
 
 

@@ -8,12 +8,12 @@ mod sipp;
 pub use sipp::{NoScenario, scenario};
 
 use crate::beginning::Beginning;
-use crate::timelines::TimelineError;
+use crate::timelines::{TimelineError, message_of};
 use domain::codec::session::decode;
 use domain::ids::{AccountId, SessionId};
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::ports::Keyring;
-use domain::session::event::{SessionEvent, SipMessage};
+use domain::session::event::SessionEvent;
 use lines::Lines;
 use pcap::Capture;
 use std::sync::Arc;
@@ -148,12 +148,4 @@ impl Pages {
         let page: Vec<_> = page.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok((!page.is_empty()).then_some(page))
     }
-}
-
-/// The message that an event holds.
-fn message_of(event: &SessionEvent) -> Option<&SipMessage> {
-    if let SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) = event {
-        return Some(message);
-    }
-    None
 }

@@ -12,7 +12,7 @@ pub use legs::LegLine;
 pub use message::MessageLine;
 pub use transfers::{Part, TransferLine};
 
-pub(crate) use message::line as message_line;
+pub(crate) use message::{line as message_line, message_of};
 pub(crate) use words::{ended, few_letters, route_chosen, route_refused};
 
 use crate::beginning::Beginning;

@@ -94,7 +94,7 @@ fn write(session: SessionId, heard: &[Heard]) -> String {
             Step::Pause(millis) => writeln!(xml, "<pause milliseconds=\"{millis}\"/>"),
             Step::Send { text, repeats, .. } => {
                 let repeats = if *repeats && !tcp { " retrans=\"500\"" } else { "" };
-                writeln!(xml, "<send{repeats}><![CDATA[\n\n{text}\n\n]]></send>")
+                writeln!(xml, "<send{repeats}><![CDATA[\n\n{text}]]></send>")
             }
             Step::Expect(expected) => writeln!(xml, "{}", expected.xml()),
         };

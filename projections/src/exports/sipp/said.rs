@@ -216,7 +216,8 @@ fn contact(text: &mut Template, value: &str) {
     match NameAddr::parse(value).ok().filter(|address| address.uri.host().is_some()) {
         Some(address) => {
             let uri = address.uri.as_str();
-            let user = uri.find('@').or_else(|| uri.find(':')).map_or(0, |at| at + 1);
+            let before = if address.uri.user().is_some() { '@' } else { ':' };
+            let user = uri.find(before).map_or(0, |at| at + 1);
             let params = uri[user..].find([';', '?']).map_or("", |at| &uri[user + at..]);
             text.keyword("<").literal(&uri.as_bytes()[..user]).keyword("[local_ip]:[local_port]");
             text.literal(params.as_bytes()).keyword(">").literal(address.params.as_str().as_bytes());

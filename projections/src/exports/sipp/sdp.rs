@@ -22,8 +22,9 @@ pub(super) fn write(text: &mut Template, body: &[u8]) {
             text.literal(line.as_bytes());
         }
     }
-    // SIPp would cut the last line end off.
-    text.keyword("\\x0D\\x0A");
+    if body.ends_with(b"\n") {
+        text.last_end();
+    }
 }
 
 /// `o=name id version IN IP4 address`
@@ -31,7 +32,7 @@ fn origin(text: &mut Template, line: &str) -> bool {
     let fields: Vec<&str> = line.split(' ').collect();
     match fields[..] {
         [name, id, version, "IN", _, _] if name.starts_with("o=") => {
-            text.literal(format!("{name} {id} {version} IN IP").as_bytes()).keyword("[local_ip_type] [local_ip]");
+            text.literal(format!("{name} {id} {version} IN IP").as_bytes()).keyword("[media_ip_type] [media_ip]");
             true
         }
         _ => false,
@@ -91,9 +92,9 @@ mod tests {
                     m=video 0 RTP/AVP 31\r\nm=video 5000 RTP/AVP 31\r\nc=IN IP4 0.0.0.0\r\n";
         let mut text = Template::default();
         write(&mut text, body.as_bytes());
-        let expected = "v=0\no=- 7 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n\
+        let expected = "v=0\no=- 7 1 IN IP[media_ip_type] [media_ip]\ns=-\nc=IN IP[media_ip_type] [media_ip]\nt=0 0\n\
                         m=audio [media_port] RTP/AVP 0 \\x5Bx\\x5D\na=rtcp:[media_port+1]\na=sendonly\n\
-                        m=video 0 RTP/AVP 31\nm=video [media_port+4] RTP/AVP 31\nc=IN IP4 0.0.0.0\\x0D\\x0A";
+                        m=video 0 RTP/AVP 31\nm=video [media_port+4] RTP/AVP 31\nc=IN IP4 0.0.0.0\n";
         assert_eq!(text.finish(), expected);
     }
 }

@@ -43,7 +43,7 @@ impl Template {
         }
     }
 
-    /// A body: CRLF ends its lines, a lone CR or LF stands for itself. SIPp cuts line ends off the end of a message.
+    /// A body: CRLF ends its lines, a lone CR or LF stands for itself.
     pub fn body(&mut self, body: &[u8]) {
         let whole = body.strip_suffix(b"\r\n");
         for line in whole.unwrap_or(body).split_inclusive(|byte| *byte == b'\n') {
@@ -54,8 +54,17 @@ impl Template {
             }
         }
         if whole.is_some() {
+            self.last_end();
+        }
+    }
+
+    /// The end of a body's last line. SIPp cuts all line ends off the end of a message, and puts one back where it cut any.
+    pub fn last_end(&mut self) {
+        self.keep_last_blank();
+        if self.text.ends_with('\n') && self.text.pop().is_some() {
             self.escape_all(b"\r\n");
         }
+        self.text.push('\n');
     }
 
     fn escape_all(&mut self, bytes: &[u8]) {
@@ -101,7 +110,9 @@ mod tests {
 
     #[test]
     fn a_body_keeps_its_lines_and_its_end() {
-        assert_eq!(body("v=0\r\ns=-\r\n"), "v=0\ns=-\\x0D\\x0A");
+        assert_eq!(body("v=0\r\ns=-\r\n"), "v=0\ns=-\n");
+        assert_eq!(body("v=0\r\ns=-"), "v=0\ns=-");
+        assert_eq!(body("a\r\n\r\n"), "a\\x0D\\x0A\n");
         assert_eq!(body("a\nb"), "a\\x0Ab");
         assert_eq!(body("one\r\n\r\ntwo"), "one\n\\x0D\\x0Atwo");
         assert_eq!(body("one \r\n two"), "one\\x20\n\\x20two");
