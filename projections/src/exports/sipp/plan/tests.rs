@@ -181,3 +181,36 @@ fn tags_addresses_and_the_call_id_are_sipps_and_the_rest_is_as_recorded() {
     let Some(Step::Send { text, .. }) = steps.last() else { panic!("{steps:?}") };
     assert!(text.contains("To: <sip:+1555@[remote_ip]:[remote_port]>[peer_tag_param]\n"), "{text}");
 }
+
+#[test]
+fn whatever_a_caller_writes_every_keyword_is_one_of_ours() {
+    let ugly = "INVITE sip:[call_id]@10.0.0.1:5060;x=[pid] SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:5062;branch=z9hG4bK[b]\r\n\
+        From: \"[a] \\\\ ]]>\" <sip:a@10.0.0.2:5062>;tag=[t]\r\nTo: <sip:b@10.0.0.1>;x=tag=1\r\nCall-ID: [call_id]@[::1]\r\n\
+        CSeq: 1 INVITE\r\nContact: \"]]>\" <sip:[len]@[::1]:9;x=a@b?h=[pid]>;q=[0]\r\nSubject: folded\r\n [field0] \\x5Bpid\\x5D\r\n\
+        Content-Type: application/sdp\r\nContent-Length: 78\r\n\r\nv=[0]\r\no=[ [ [ IN IP4 [x]\r\nc=IN IP6 [y]\r\nm=[audio] 4000 [z]\r\na=rtcp:[1]\r\ns=]]></send>\r\n";
+    let mut heard = heard(&[("> INVITE 1", 0), ("< 200 1 INVITE in", 1)]);
+    heard[0].message = Message::scan(Bytes::from(ugly)).unwrap();
+    let steps = super::steps(&heard);
+    let Step::Send { text, .. } = &steps[0] else { panic!("{steps:?}") };
+    let ours = [
+        "remote_ip",
+        "remote_port",
+        "transport",
+        "local_ip",
+        "local_port",
+        "pid",
+        "call_number",
+        "call_id",
+        "len",
+        "media_ip",
+        "media_ip_type",
+        "media_port",
+        "media_port+1",
+    ];
+    for keyword in text.split('[').skip(1) {
+        let (name, _) = keyword.split_once(']').unwrap();
+        assert!(ours.contains(&name), "[{name}] in {text}");
+    }
+    assert!(!text.contains("]]"), "{text}");
+    assert_eq!(text.matches(']').count(), text.matches('[').count());
+}
