@@ -22,7 +22,7 @@ use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::draws::Draws;
-use domain::exchange::{Exchange, ExchangeSettings, Listener};
+use domain::exchange::{Exchange, ExchangeSettings, Listener, TakenUp, Unlike};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
@@ -44,6 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+mod calls;
 mod registrations;
 
 /// Shard number of the provisioning writer in event ids.
@@ -193,7 +194,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
-    // Everything that requests are judged by has been told: until here they got 503.
+    let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
+    take_up_calls(&log, &inbox, since).await?;
+    // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
@@ -251,6 +254,23 @@ impl Running {
         self.media.shutdown();
         self.views.close().await;
     }
+}
+
+/// Calls that ran when the process before ended run on.
+async fn take_up_calls(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
+    let streams = calls::read_calls(log, since).await?;
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let (reply, taken) = oneshot::channel();
+    inbox.tell(Notice::TakeUp(streams, reply));
+    // A shard that has stopped takes nothing up.
+    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
+    tracing::info!(calls = sessions, "calls were taken up from the log");
+    for Unlike { stream, why } in unlike {
+        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
+    }
+    Ok(())
 }
 
 /// What is in it names callers and called: nobody else's business.
@@ -456,6 +476,11 @@ impl TablesSink for ShardTables {
     }
 }
 
+fn machine_time() -> WallTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// The machine's clock and randomness for the provisioning writer.
 struct MachineMeans {
     entropy: Mutex<Entropy>,
@@ -481,8 +506,7 @@ impl Means for MachineMeans {
     }
 
     fn now(&self) -> WallTime {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+        machine_time()
     }
 
     fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {

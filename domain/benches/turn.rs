@@ -52,6 +52,8 @@ impl PortSource for Counting {
         PortPair::at(self.port)
     }
 
+    fn claim(&mut self, _: PortPair) {}
+
     fn address(&self) -> IpAddr {
         IpAddr::from([192, 0, 2, 9])
     }
@@ -158,7 +160,7 @@ impl Bench {
                 let sides = self.paths.remove(&path).unwrap().map(|leg| (leg, SideStatistics::default()));
                 self.exchange.report(self.now, &mut self.mint, &MediaReport::Closed { path, sides });
             }
-            MediaOrder::Return { .. } | MediaOrder::Claim { .. } => {}
+            MediaOrder::Return { .. } => {}
         }
     }
 }

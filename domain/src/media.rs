@@ -86,11 +86,6 @@ pub enum MediaOrder {
         /// The path.
         path: PathId,
     },
-    /// Ports that a session has had since before the process began, and that are in no path yet: nobody else gets them.
-    Claim {
-        /// The pair.
-        ports: PortPair,
-    },
     /// Ports that were taken but never became part of a path.
     Return {
         /// The pair.
@@ -163,6 +158,9 @@ pub enum MediaReport {
 pub trait PortSource {
     /// Takes a bound pair, oldest freed first; `None` when the range is used up.
     fn take(&mut self) -> Option<PortPair>;
+
+    /// A pair that a session has had since before the process began: nobody else gets it.
+    fn claim(&mut self, ports: PortPair);
 
     /// The address that SDP names for these ports.
     fn address(&self) -> IpAddr;

@@ -262,7 +262,6 @@ impl MediaOrders {
             let thread = thread_of(order, self.threads.len());
             match order {
                 MediaOrder::Relay { sides, .. } => sides.iter().for_each(|side| self.prepare(side.ports, thread)),
-                MediaOrder::Claim { ports } => self.prepare(*ports, thread),
                 MediaOrder::Close { .. } | MediaOrder::Return { .. } => {}
             }
         }
@@ -293,7 +292,7 @@ fn thread_of(order: &MediaOrder, threads: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     match order {
         MediaOrder::Relay { path, .. } | MediaOrder::Close { path } => path.hash(&mut hasher),
-        MediaOrder::Return { ports } | MediaOrder::Claim { ports } => ports.hash(&mut hasher),
+        MediaOrder::Return { ports } => ports.hash(&mut hasher),
     }
     (hasher.finish() % threads.max(1) as u64) as usize
 }

@@ -137,8 +137,6 @@ impl Worker {
                         self.relay(path, sides.map(|side| spelled(side, dual_stack)));
                     }
                     MediaOrder::Close { path } => self.close(path),
-                    // Whoever gave the order has made the ports ready.
-                    MediaOrder::Claim { .. } => {}
                     MediaOrder::Return { ports } => self.give_back(ports, state::TAKEN),
                 }
             }

@@ -109,6 +109,11 @@ pub enum SessionEvent {
     SessionEnded(SessionEnded),
 }
 
+impl SessionEvent {
+    /// The type name of the event that ends a session.
+    pub const ENDED: &'static str = "SessionEnded";
+}
+
 /// Who talks to whom, in clear only to those with the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parties {

@@ -151,6 +151,11 @@ impl Timers {
         self.queue.iter().take_while(move |(at, _)| *at <= now).copied()
     }
 
+    /// When a timer is due, if it is armed.
+    pub fn deadline(&self, timer: Timer) -> Option<Moment> {
+        self.due.get(&timer).copied()
+    }
+
     /// All that are armed, in the order of their deadlines.
     pub fn armed(&self) -> impl Iterator<Item = (Moment, Timer)> {
         self.queue.iter().copied()

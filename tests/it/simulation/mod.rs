@@ -10,7 +10,7 @@ mod sabotage;
 mod storm;
 
 pub(crate) use death::doubt;
-pub(crate) use reborn::taken_up;
+pub(crate) use reborn::{reborn, taken_up};
 
 use crate::ladder::Scenario;
 use tests::world::{Course, Ended, Fate, under};

@@ -18,6 +18,7 @@ use std::net::IpAddr;
 /// A mint whose draws follow from its seed.
 #[derive(Debug)]
 pub struct SeedMint {
+    seed: u64,
     draws: Draws,
     keys: u64,
     /// The port range.
@@ -38,12 +39,25 @@ pub struct SeedPorts {
     taken: BTreeSet<PortPair>,
 }
 
+impl Default for SeedPorts {
+    fn default() -> Self {
+        Self { free: (20_000..20_080).step_by(2).filter_map(PortPair::at).collect(), taken: BTreeSet::new() }
+    }
+}
+
 impl SeedMint {
+    /// The process begins anew: it draws what it never drew, and has bound its ports again.
+    pub fn restart(&mut self, epoch: u32) {
+        self.draws = draws(self.seed, epoch);
+        let all = self.ports.free.len() + self.ports.taken.len();
+        self.ports = SeedPorts::default();
+        self.ports.free.truncate(all);
+    }
+
     /// A mint of this seed.
     pub fn new(seed: u64) -> Self {
-        let free = (20_000..20_080).step_by(2).filter_map(PortPair::at).collect();
-        let ports = SeedPorts { free, taken: BTreeSet::new() };
-        Self { draws: draws(seed, 1), keys: 0, ports }
+        let ports = SeedPorts::default();
+        Self { seed, draws: draws(seed, 1), keys: 0, ports }
     }
 }
 
@@ -92,6 +106,11 @@ impl PortSource for SeedPorts {
         Some(pair)
     }
 
+    fn claim(&mut self, pair: PortPair) {
+        self.free.retain(|free| *free != pair);
+        assert!(self.taken.insert(pair), "{pair:?} is claimed, and somebody has it");
+    }
+
     fn address(&self) -> IpAddr {
         IpAddr::from([192, 0, 2, 9])
     }
@@ -103,13 +122,6 @@ impl SeedPorts {
     pub fn give_back(&mut self, pair: PortPair) {
         assert!(self.taken.remove(&pair), "{pair:?} was given back without having been taken");
         self.free.push_back(pair);
-    }
-
-    /// A pair that a call has had since before a start; one that somebody else has is a fault of the exchange.
-    #[track_caller]
-    pub fn claim(&mut self, pair: PortPair) {
-        self.free.retain(|free| *free != pair);
-        assert!(self.taken.insert(pair), "{pair:?} is claimed, and somebody has it");
     }
 
     /// Forgets all free pairs but these.

@@ -84,10 +84,8 @@ impl Expectation {
                 self.paths.entry(path).and_modify(|(_, closing)| *closing = true);
             }
             Effect::Proceed(id, step) => self.due.push((id, step)),
-            Effect::Media(MediaOrder::Return { .. } | MediaOrder::Claim { .. })
-            | Effect::Transmit { .. }
-            | Effect::Bind(_)
-            | Effect::Stand(_) => {}
+            Effect::Media(MediaOrder::Return { .. }) | Effect::Transmit { .. } | Effect::Bind(_) | Effect::Stand(_) => {
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ impl Exchange {
                 unlike.push(Unlike { stream, why: why.to_owned() });
                 ends.push(id);
             }
-            self.effects.extend(claims(&live.session));
+            held(&live.session).into_iter().for_each(|ports| mint.ports().claim(ports));
             let (orders, closing) = media(&live.session, expectation.paths);
             self.effects.extend(orders);
             closed.extend(closing);
@@ -62,12 +62,10 @@ impl Exchange {
     }
 }
 
-/// Ports that a session has set aside and that are in no path yet.
-fn claims(session: &Session) -> Vec<Effect> {
-    let in_paths: BTreeSet<PortPair> = session.paths.iter().flatten().flatten().copied().collect();
-    let held = session.legs.iter().flat_map(|leg| leg.ports.iter().flatten());
-    let held: BTreeSet<PortPair> = held.filter(|ports| !in_paths.contains(ports)).copied().collect();
-    held.into_iter().map(|ports| Effect::Media(MediaOrder::Claim { ports })).collect()
+/// Ports that a session has, in a path or set aside.
+fn held(session: &Session) -> BTreeSet<PortPair> {
+    let in_paths = session.paths.iter().flatten().flatten();
+    in_paths.chain(session.legs.iter().flat_map(|leg| leg.ports.iter().flatten())).copied().collect()
 }
 
 /// Paths as they were ordered last, with the sources that were pinned since; and reports of those whose end nobody will tell

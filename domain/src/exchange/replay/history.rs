@@ -109,7 +109,7 @@ impl Histories {
         self.turns.append(&mut turns);
         self.keys.insert(session, (reference, key));
         let newest = stream.iter().map(|recorded| recorded.id).max().unwrap_or(first.id);
-        let ended = stream.iter().any(|recorded| *recorded.kind == *"SessionEnded");
+        let ended = stream.iter().any(|recorded| *recorded.kind == *SessionEvent::ENDED);
         let recorded = stream.last().unwrap_or(first).clone();
         self.lasts.insert(session, Last { recorded, newest, ended });
         Ok(())

@@ -14,7 +14,7 @@ mod redraw;
 pub(super) use expect::Expectation;
 pub use history::needs;
 
-use super::Exchange;
+use super::{Exchange, ExchangeSettings};
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::ids::{SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
@@ -126,6 +126,15 @@ impl Exchange {
             unlike.extend(why.map(|why| Unlike { stream, why: why.to_owned() }));
         }
         if unlike.is_empty() { Ok(other) } else { Err(unlike) }
+    }
+
+    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of the one before: for
+    /// tests.
+    #[doc(hidden)]
+    pub fn anew(&self, epoch: u32) -> Self {
+        let edge_stream = StreamName::new("edge", format_args!("{}-0-{epoch}", self.settings.node));
+        let settings = ExchangeSettings { edge_stream, ..self.settings.clone() };
+        Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
     }
 
     /// Everything that is known of calls, by name: for tests.

@@ -75,6 +75,9 @@ impl PortSource for Redraw {
         self.ports.pop_front()
     }
 
+    /// What a session that is played has is claimed when all are played.
+    fn claim(&mut self, _: PortPair) {}
+
     fn address(&self) -> IpAddr {
         self.address
     }

@@ -93,6 +93,11 @@ impl Provisionals {
         }
     }
 
+    /// What waits for its PRACK.
+    pub(super) fn sent(&self) -> Option<&Sent> {
+        self.unacknowledged.as_ref().map(|waits| &waits.sent)
+    }
+
     /// What waits for its PRACK, as it was sent.
     pub(super) fn sent_mut(&mut self) -> Option<&mut Sent> {
         self.unacknowledged.as_mut().map(|waits| &mut waits.sent)

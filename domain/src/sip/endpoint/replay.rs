@@ -1,12 +1,12 @@
 //! What taking up a call from its events asks of the endpoint: timers fired by name, bytes as they were sent, and what may
 //! not have left sent once more.
 
-use super::{ClientMachine, Endpoint, ServerMachine};
+use super::{Endpoint, ServerMachine, ServerTransaction};
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::sip::dialog::{Dialog, Sent};
 use crate::sip::timer::{LegTimer, Timer, TransactionTimer};
-use crate::sip::transaction::{client_invite, client_other, server_other};
+use crate::sip::transaction::server_other;
 use crate::time::Moment;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -62,35 +62,36 @@ impl Endpoint {
         all.filter(|sent| sent.event == event && !sent.bytes.is_empty()).for_each(|sent| sent.bytes = bytes.clone());
     }
 
-    /// What waits for an answer goes again at once, and of other responses those that were decided last: nobody knows
-    /// whether they have left.
+    /// What waits for an answer goes again at once, beside its time, and of other responses and ACKs those that were
+    /// decided last: nobody knows whether they have left.
     pub fn repeat_soon(&mut self, now: Moment, last: &HashSet<EventId>) {
-        let mut timers = vec![];
+        let mut again: Vec<(LegId, Sent)> = vec![];
+        let waits = |timer| self.timers.deadline(timer).is_some_and(|at| at > now);
         for (id, client) in self.clients.iter() {
-            let waits = match client.machine {
-                ClientMachine::Invite(state) => state == client_invite::State::Calling,
-                ClientMachine::Other(state) => {
-                    matches!(state, client_other::State::Trying | client_other::State::Proceeding)
-                }
-            };
-            timers.extend(waits.then_some(Timer::Transaction(*id, TransactionTimer::Retransmit)));
+            if waits(Timer::Transaction(*id, TransactionTimer::Retransmit)) {
+                again.push((client.key.leg, client.last.clone()));
+            }
         }
-        let servers = self.servers.keys().map(|id| Timer::Transaction(*id, TransactionTimer::Retransmit));
-        let legs = [LegTimer::RepeatAnswer, LegTimer::RepeatProvisional];
-        let of_legs = self.dialogs.keys().flat_map(|leg| legs.map(|which| Timer::Leg(*leg, which)));
-        timers.extend(servers.chain(of_legs));
-        timers.retain(|timer| self.timers.is_set(*timer));
-        timers.sort_unstable();
-        timers.into_iter().for_each(|timer| self.timers.set(timer, now));
-        let mut answers: Vec<(LegId, Sent)> = vec![];
-        for server in self.servers.values() {
-            let other = matches!(server.machine, ServerMachine::Other(server_other::State::Completed));
-            let ringing = server.request.is_some();
-            let sent = server.last.as_ref().filter(|sent| (other || ringing) && last.contains(&sent.event));
-            answers.extend(sent.map(|sent| (server.leg, sent.clone())));
+        for (id, server) in self.servers.iter() {
+            let Some(sent) = &server.last else { continue };
+            let repeats = waits(Timer::Transaction(*id, TransactionTimer::Retransmit));
+            if repeats || server.answers_alone() && last.contains(&sent.event) {
+                again.push((server.leg, sent.clone()));
+            }
         }
-        answers.sort_unstable_by_key(|(_, sent)| sent.event);
-        answers.into_iter().for_each(|(leg, sent)| self.repeat(leg, sent));
+        for (leg, dialog) in self.dialogs.iter() {
+            let answer = dialog.answer.as_ref().filter(|_| waits(Timer::Leg(*leg, LegTimer::RepeatAnswer)));
+            again.extend(answer.map(|answer| (*leg, answer.sent.clone())));
+            let acks = dialog.acked.iter().map(|(_, sent)| sent).chain(dialog.lost.iter().map(|lost| &lost.ack));
+            again.extend(acks.filter(|sent| last.contains(&sent.event)).map(|sent| (*leg, sent.clone())));
+        }
+        for (leg, provisionals) in self.provisionals.iter() {
+            let sent = provisionals.sent().filter(|_| waits(Timer::Leg(*leg, LegTimer::RepeatProvisional)));
+            again.extend(sent.map(|sent| (*leg, sent.clone())));
+        }
+        again.sort_unstable_by_key(|(_, sent)| sent.event);
+        again.dedup_by_key(|(_, sent)| sent.event);
+        again.into_iter().for_each(|(leg, sent)| self.repeat(leg, sent));
     }
 
     /// A message of this number went that is not written again here: the next request's is beyond it.
@@ -136,5 +137,13 @@ impl Endpoint {
         let parts: Vec<&str> = joined.split('#').collect();
         let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         parts.iter().map(|part| if is_number(part) { "gone" } else { part }).collect()
+    }
+}
+
+impl ServerTransaction {
+    /// Whether its last response is repeated when its request is, and else by nobody: provisional ones, and final ones to
+    /// any request but INVITE.
+    const fn answers_alone(&self) -> bool {
+        matches!(self.machine, ServerMachine::Other(server_other::State::Completed)) || self.request.is_some()
     }
 }
