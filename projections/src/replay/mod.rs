@@ -65,13 +65,13 @@ pub async fn stood(
         for recorded in &page {
             let event = read(recorded, keyring)?;
             next = Revision(recorded.revision.0 + 1);
-            begins = begins.or(Some(recorded.at));
+            let begun = *begins.get_or_insert(recorded.at);
             account = account.or_else(|| Beginning::of(&event).map(|begun| begun.account));
             if recorded.at > at || replay.next_at.is_some() {
                 replay.next_at.get_or_insert(recorded.at);
                 // Whose it is may stand in an event of the same turn that is yet to come.
                 if account.is_some() || recorded.revision.0 >= PAGE as u64 {
-                    return Ok(Some(replay.found(account, recorded.at)));
+                    return Ok(Some(replay.found(account, begun)));
                 }
                 continue;
             }
