@@ -1,7 +1,6 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
 use crate::config::{Config, ConfigError, LogEngine};
-use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
@@ -11,8 +10,9 @@ use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
+use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
-use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
+use adapters::media::{MediaError, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
@@ -22,7 +22,7 @@ use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::draws::Draws;
-use domain::exchange::{Exchange, ExchangeSettings, Listener, TakenUp, Unlike};
+use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
@@ -37,6 +37,7 @@ use projections::events::EventFeed;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 mod calls;
+mod metrics;
 mod registrations;
 
 /// Shard number of the provisioning writer in event ids.
@@ -168,8 +170,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
     let inbox = Arc::new(Inbox::new()?);
-    let (media, ports) = start_media(config, Arc::clone(&inbox))?;
-    let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
+    let holder = Arc::new(Holder::from_parent()?);
+    let (media, ports) = start_media(config, Arc::clone(&inbox), Arc::clone(&holder))?;
+    let Bound { udp, tcp, known: sip } = bind_listeners(config, &holder)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
     let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
@@ -195,14 +198,13 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    take_up_calls(&log, &inbox, since).await?;
+    calls::take_up(&log, &inbox, since).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
-    let metrics = Arc::new(Metrics::default());
-    register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
-    register_log_metrics(&metrics, Arc::clone(&log), written);
+    let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
+    let metrics = Arc::new(parts.metrics());
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
@@ -216,8 +218,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
     let router = crate::whole_router(state, sessions, events, registrations);
-    let (http, server, stop_server) = serve_http(config, router).await?;
+    let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
+    holder.serves();
     let gauges = Arc::clone(shard.gauges());
     Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
 }
@@ -256,23 +259,6 @@ impl Running {
     }
 }
 
-/// Calls that ran when the process before ended run on.
-async fn take_up_calls(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
-    let streams = calls::read_calls(log, since).await?;
-    if streams.is_empty() {
-        return Ok(());
-    }
-    let (reply, taken) = oneshot::channel();
-    inbox.tell(Notice::TakeUp(streams, reply));
-    // A shard that has stopped takes nothing up.
-    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
-    tracing::info!(calls = sessions, "calls were taken up from the log");
-    for Unlike { stream, why } in unlike {
-        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
-    }
-    Ok(())
-}
-
 /// What is in it names callers and called: nobody else's business.
 fn make_private_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
@@ -306,7 +292,11 @@ fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartE
     }
 }
 
-fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
+fn start_media(
+    config: &Config,
+    inbox: Arc<Inbox>,
+    holder: Arc<Holder>,
+) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
     let defaults = MediaSettings::default();
     let settings = MediaSettings {
         address: config.media.address,
@@ -314,6 +304,7 @@ fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapte
         ports: config.media.port_range()?,
         threads: config.media.threads.unwrap_or(defaults.threads),
         silence_after: Duration::from_secs(config.media.silence_after_s),
+        holder,
         ..defaults
     };
     Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
@@ -327,20 +318,32 @@ struct Bound {
     known: Vec<Listener>,
 }
 
-fn bind_listeners(config: &Config) -> Result<Bound, StartError> {
+fn bind_listeners(config: &Config, holder: &Holder) -> Result<Bound, StartError> {
     let mut bound = Bound::default();
-    for listener in &config.sip.listeners {
+    for (index, listener) in config.sip.listeners.iter().enumerate() {
         let crate::config::Listener { address, advertise, role, transport } = *listener;
         let refused = |source| StartError::Sip { address, source };
+        let name = format!("sip {index} {transport:?} {address}");
+        let held = holder.take(&name).and_then(|mut sockets| sockets.pop());
         let address = match transport {
             Transport::Udp => {
-                let listener = UdpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => UdpListener::held(socket, advertise),
+                    None => UdpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.udp.push(listener);
                 address
             }
             Transport::Tcp => {
-                let listener = TcpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => TcpListener::held(socket, advertise),
+                    None => TcpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.tcp.push(listener);
                 address
@@ -399,10 +402,17 @@ async fn make_first_account(
 async fn serve_http(
     config: &Config,
     router: axum::Router,
+    holder: &Holder,
 ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
     let address = config.http.listen;
     let refused = |source| StartError::Http { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+    let name = format!("http {address}");
+    let listener = match holder.take(&name).and_then(|mut sockets| sockets.pop()) {
+        Some(socket) => tokio::net::TcpListener::from_std(socket.into()),
+        None => tokio::net::TcpListener::bind(address).await,
+    };
+    let listener = listener.map_err(refused)?;
+    holder.keep(&name, &[listener.as_fd()]);
     let bound = listener.local_addr().map_err(refused)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -414,32 +424,6 @@ async fn serve_http(
         }
     });
     Ok((bound, server, stop))
-}
-
-fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
-    metrics.register(move |to: &mut Exposition| {
-        for (name, help, value) in gauges.read() {
-            let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-            to.single(kind, name, help, value as f64);
-        }
-    });
-    metrics.register(move |to: &mut Exposition| {
-        let ports = media.ports_in_use() as f64;
-        to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
-        let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
-        for (name, position) in views.progress().positions() {
-            positions.sample(&[("name", name)], position.0 as f64);
-        }
-    });
-}
-
-fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
-    metrics.register(move |to: &mut Exposition| {
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
-        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
-        to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
-        to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
-    });
 }
 
 /// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
