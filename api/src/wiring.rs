@@ -1,7 +1,6 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
 use crate::config::{Config, ConfigError, LogEngine};
-use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
@@ -13,7 +12,7 @@ use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
-use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
+use adapters::media::{MediaError, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::provisioning::{FirstAccount, LoadError, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
@@ -46,6 +45,7 @@ use tokio::sync::oneshot;
 
 mod calls;
 mod means;
+mod metrics;
 mod registrations;
 
 use means::{MachineMeans, machine_time};
@@ -201,14 +201,14 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
-    let metrics = Arc::new(Metrics::default());
-    register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
-    register_log_metrics(&metrics, Arc::clone(&log), written);
+    let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
+    let metrics = Arc::new(parts.metrics());
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
-    let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
-    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
+    let state =
+        AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
         app: state.clone(),
@@ -422,32 +422,6 @@ async fn serve_http(
         }
     });
     Ok((bound, server, stop))
-}
-
-fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
-    metrics.register(move |to: &mut Exposition| {
-        for (name, help, value) in gauges.read() {
-            let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-            to.single(kind, name, help, value as f64);
-        }
-    });
-    metrics.register(move |to: &mut Exposition| {
-        let ports = media.ports_in_use() as f64;
-        to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
-        let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
-        for (name, position) in views.progress().positions() {
-            positions.sample(&[("name", name)], position.0 as f64);
-        }
-    });
-}
-
-fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
-    metrics.register(move |to: &mut Exposition| {
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
-        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
-        to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
-        to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
-    });
 }
 
 /// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
