@@ -50,7 +50,9 @@ impl Exchange {
         }
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
-        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow));
+        self.endpoint.forget_answered_streams(now.moment, newest);
+        self.settle(now, mint);
+        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow, true));
         self.endpoint.repeat_soon(now.moment, newest);
         self.settle(now, mint);
         for id in ends {
