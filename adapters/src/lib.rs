@@ -11,5 +11,6 @@ pub mod fatal;
 pub mod keyring;
 pub mod media;
 pub mod node;
+pub mod notary;
 pub mod provisioning;
 pub mod sip_socket;

@@ -47,4 +47,5 @@ pub mod metrics;
 pub mod openapi;
 pub mod paging;
 pub mod routes;
+pub mod verify;
 pub mod wiring;

@@ -13,7 +13,8 @@ use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
-use adapters::node::{Node, NodeError};
+use adapters::node::{EventIds, Node, NodeError};
+use adapters::notary::Notary;
 use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
@@ -38,12 +39,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+mod notary;
 mod registrations;
+
+pub use notary::key_in as notary_key_in;
 
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
@@ -109,6 +112,9 @@ pub enum StartError {
     /// Media.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The notary's key.
+    #[error(transparent)]
+    Notary(#[from] adapters::notary::KeyError),
     /// The shard.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -149,6 +155,7 @@ pub struct Running {
     shard: Shard,
     media: MediaPlane,
     views: Arc<Views>,
+    notary: Notary,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
 }
@@ -198,6 +205,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let metrics = Arc::new(Metrics::default());
     register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
     register_log_metrics(&metrics, Arc::clone(&log), written);
+    let notary = notary::start(config, &log, node).await?;
+    notary::register_metrics(&metrics, Arc::clone(notary.standing()));
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
     let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
@@ -213,7 +222,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());
-    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
+    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, notary, server, stop_server })
 }
 
 impl Running {
@@ -246,6 +255,7 @@ impl Running {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
         self.shard.stop();
         self.media.shutdown();
+        self.notary.stop(Duration::from_secs(2)).await;
         self.views.close().await;
     }
 }
@@ -456,14 +466,13 @@ impl TablesSink for ShardTables {
 /// The machine's clock and randomness for the provisioning writer.
 struct MachineMeans {
     entropy: Mutex<Entropy>,
-    node: Node,
-    counter: AtomicU64,
+    ids: EventIds,
     keyring: Arc<Keyring>,
 }
 
 impl MachineMeans {
     fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
+        Self { entropy: Mutex::new(Entropy::new()), ids: EventIds::new(node, PROVISIONING_SHARD), keyring }
     }
 }
 
@@ -473,8 +482,7 @@ impl Means for MachineMeans {
     }
 
     fn event_id(&self) -> EventId {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
+        self.ids.next()
     }
 
     fn now(&self) -> WallTime {

@@ -19,6 +19,20 @@ pub(crate) fn write<'a>(room: &'a mut [u8], bytes: &[u8]) -> &'a str {
     std::str::from_utf8(room).unwrap_or_default()
 }
 
+/// Reads two digits, upper or lower case, for each of so many bytes.
+pub(crate) fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let pairs = text.as_bytes().chunks_exact(2);
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = [pair.first(), pair.last()].map(|digit| (*digit? as char).to_digit(16));
+        *byte = (high? << 4 | low?) as u8;
+    }
+    Some(bytes)
+}
+
 fn digit(nibble: u8) -> u8 {
     DIGITS[usize::from(nibble & 0xf)]
 }
@@ -35,5 +49,8 @@ mod tests {
         push(&mut text, &bytes);
         assert_eq!(text, format!("={expected}"));
         assert_eq!(write(&mut [0; 512], &bytes), expected);
+        assert_eq!(parse::<256>(&expected).unwrap()[..], bytes);
+        assert_eq!(parse::<2>("0aFF"), Some([0x0a, 0xff]));
+        assert_eq!([parse::<2>("0aF"), parse("0aFg"), parse("0a f"), parse("éé"), parse("+1+1")], [None; 5]);
     }
 }

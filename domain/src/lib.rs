@@ -13,6 +13,7 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod media;
+pub mod notary;
 pub mod number;
 pub mod pager;
 pub mod ports;

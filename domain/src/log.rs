@@ -269,7 +269,12 @@ impl Append {
 impl Recorded {
     /// This event's hash, which its successor carries as `previous`.
     pub fn hash(&self) -> EventHash {
-        let facts = Hashed {
+        self.hashed().hash()
+    }
+
+    /// What its hash covers.
+    pub fn hashed(&self) -> Hashed<'_> {
+        Hashed {
             stream: &self.stream,
             revision: self.revision,
             id: self.id,
@@ -281,8 +286,7 @@ impl Recorded {
             node: self.node,
             previous: self.previous,
             data: &self.data,
-        };
-        facts.hash()
+        }
     }
 }
 
