@@ -5,6 +5,7 @@ mod scratch;
 
 pub mod cache;
 pub mod entropy;
+pub mod erasure;
 pub mod event_log;
 pub mod exchange;
 pub mod fatal;

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, ConfigError, LogEngine};
 use crate::metrics::{Exposition, Kind, Metrics};
+use crate::routes::erasures::ErasureState;
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
@@ -13,24 +14,23 @@ use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
-use adapters::node::{EventIds, Node, NodeError};
+use adapters::node::{Node, NodeError};
 use adapters::notary::Notary;
-use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, LoadError, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
-use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::seal::SealKey;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
-use domain::ids::{AccountId, EventId};
+use domain::ids::AccountId;
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::time::WallTime;
 use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
@@ -39,17 +39,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod erasures;
+mod means;
 mod notary;
 mod registrations;
 
 pub use notary::key_in as notary_key_in;
-
-/// Shard number of the provisioning writer in event ids.
-const PROVISIONING_SHARD: u16 = 0xfff;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,6 +117,9 @@ pub enum StartError {
     /// The shard.
     #[error(transparent)]
     Shard(#[from] ShardError),
+    /// An erasure that a crash cut off.
+    #[error("an erasure could not be finished: {0}")]
+    Erasure(#[from] adapters::erasure::ErasureError),
     /// Configuration in the log.
     #[error(transparent)]
     Provisioning(#[from] LoadError),
@@ -193,24 +195,31 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     })?;
     registrations::restore_registrations(&log, &inbox).await?;
 
-    let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
+    let means = Arc::new(means::MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     // Everything that requests are judged by has been told: until here they got 503.
     inbox.tell(Notice::Serve);
+    let erasures = erasures::start(&log, &keyring, node).await?;
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
     let metrics = Arc::new(Metrics::default());
     register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
     register_log_metrics(&metrics, Arc::clone(&log), written);
-    let notary = notary::start(config, &log, node).await?;
-    notary::register_metrics(&metrics, Arc::clone(notary.standing()));
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
     let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let (notary, proofs) = notary::start(config, &log, node, &state).await?;
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
+    let erasures = ErasureState {
+        app: state.clone(),
+        views: Arc::clone(&views),
+        log: log.clone(),
+        keyring: keyring.clone(),
+        erasures,
+    };
     let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
@@ -218,7 +227,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         views: Arc::clone(&views),
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
-    let router = crate::whole_router(state, sessions, events, registrations);
+    let router = crate::whole_router(state, sessions, events, registrations, (erasures, proofs));
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());
@@ -460,37 +469,5 @@ impl TablesSink for ShardTables {
             // A stopped shard routes nothing that could be stale.
             let _ = applied.await;
         })
-    }
-}
-
-/// The machine's clock and randomness for the provisioning writer.
-struct MachineMeans {
-    entropy: Mutex<Entropy>,
-    ids: EventIds,
-    keyring: Arc<Keyring>,
-}
-
-impl MachineMeans {
-    fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), ids: EventIds::new(node, PROVISIONING_SHARD), keyring }
-    }
-}
-
-impl Means for MachineMeans {
-    fn bits(&self) -> u128 {
-        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
-    }
-
-    fn event_id(&self) -> EventId {
-        self.ids.next()
-    }
-
-    fn now(&self) -> WallTime {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
-    }
-
-    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
-        self.keyring.secrets_key(account).map_err(|error| error.to_string())
     }
 }

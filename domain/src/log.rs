@@ -83,6 +83,8 @@ impl EventHash {
     pub const NONE: Self = Self([0; 32]);
 }
 
+hex::hexed!(EventHash, 32);
+
 impl fmt::Display for EventHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(hex::write(&mut [0; 64], &self.0))

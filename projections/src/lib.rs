@@ -6,6 +6,7 @@
 
 mod beginning;
 mod cursor;
+pub mod erasures;
 pub mod events;
 pub mod messages;
 mod names;

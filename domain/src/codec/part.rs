@@ -5,6 +5,7 @@ use super::seal::{KeyRef, SealError, SealKey, key_of};
 use super::upcast::{self, Upcaster};
 use crate::address::{Flow, Transport};
 use crate::ids::EventId;
+use crate::log::Recorded;
 use crate::ports::Keyring;
 use crate::registration::{Device, StatedTable};
 use crate::session::event::{Carried, Parties, Target, Wire};
@@ -244,6 +245,14 @@ impl Sealer<'_> {
 struct SealedMember<'a> {
     #[serde(borrow)]
     sealed: Option<&'a str>,
+}
+
+/// The key that an event's sealed part names; `None` where it has none.
+pub fn sealed_with(recorded: &Recorded) -> Option<KeyRef> {
+    let member: SealedMember<'_> = serde_json::from_slice(&recorded.data).ok()?;
+    // Eight bytes are what eleven digits hold.
+    let head = BASE64.decode(member.sealed?.get(..12)?).ok()?;
+    key_of(&head).ok()
 }
 
 /// The one place a stored event is read.

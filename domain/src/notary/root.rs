@@ -2,7 +2,7 @@
 
 use super::{CATEGORY, stream_of};
 use crate::codec::{DecodeError, Encoded};
-use crate::hex;
+use crate::hex::{self, Hexed, hexed};
 use crate::log::{EventHash, Position, Recorded, StreamName};
 use crate::time::WallTime;
 use base64::Engine;
@@ -39,13 +39,13 @@ pub struct Root {
     /// When it was made.
     pub at: WallTime,
     /// The Merkle root over these events, in the order of their positions.
-    #[serde(with = "hexed")]
+    #[serde(with = "hex")]
     pub tree: EventHash,
     /// Hash of the root before it with its signature; zeros for the first.
-    #[serde(with = "hexed")]
+    #[serde(with = "hex")]
     pub previous: EventHash,
     /// The key that it is signed with.
-    #[serde(with = "hexed")]
+    #[serde(with = "hex")]
     pub key: NotaryKey,
 }
 
@@ -56,7 +56,7 @@ pub struct SignedRoot {
     #[serde(flatten)]
     pub root: Root,
     /// The signature over [`Root::statement`].
-    #[serde(with = "hexed")]
+    #[serde(with = "hex")]
     pub signature: Signature,
 }
 
@@ -184,44 +184,8 @@ impl RootSigned {
     }
 }
 
-/// Bytes that text shows as hex digits.
-pub(super) trait Hexed: Sized {
-    fn write(&self) -> String;
-    fn read(text: &str) -> Option<Self>;
-}
-
-macro_rules! hexed {
-    ($name:ident, $bytes:literal) => {
-        impl Hexed for $name {
-            fn write(&self) -> String {
-                hex::write(&mut [0; 2 * $bytes], &self.0).to_owned()
-            }
-
-            fn read(text: &str) -> Option<Self> {
-                hex::parse(text).map(Self)
-            }
-        }
-    };
-}
-
-hexed!(EventHash, 32);
 hexed!(NotaryKey, 32);
 hexed!(Signature, 64);
-
-mod hexed {
-    use super::Hexed;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use std::borrow::Cow;
-
-    pub fn serialize<S: Serializer>(value: &impl Hexed, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&value.write())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, T: Hexed>(from: D) -> Result<T, D::Error> {
-        let text = Cow::<str>::deserialize(from)?;
-        T::read(&text).ok_or_else(|| serde::de::Error::custom("not as many hex digits as it needs"))
-    }
-}
 
 impl fmt::Display for NotaryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 mod accounts;
 mod credentials;
 mod domains;
+mod erasures;
 mod errors;
 mod injection;
 mod keys;
@@ -133,9 +134,10 @@ impl World {
         let views = Arc::new(views);
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(ObligingRegistrar) };
+        let proofs = tests::proofs::proofs(&app, &views, &log, &keys);
         let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
         let events = EventState::new(app.clone(), feed);
-        (api::whole_router(app, sessions, events, registrations), Some(folder))
+        (api::whole_router(app, sessions, events, registrations, proofs), Some(folder))
     }
 
     /// Waits until the read models have seen this, so that an empty answer means something.

@@ -44,7 +44,7 @@ impl Engine {
     }
 }
 
-fn signer(byte: u8) -> Signer {
+pub fn signer(byte: u8) -> Signer {
     Signer::from_bytes(&Zeroizing::new([byte; 32]))
 }
 
@@ -92,7 +92,7 @@ fn notary(log: &Arc<dyn EventLog>, signer: Signer, export: PathBuf, epoch: u32, 
 }
 
 /// Lets a notary sign whatever is there.
-async fn sign(log: &Arc<dyn EventLog>, signer: Signer, export: &Path, epoch: u32) {
+pub async fn sign(log: &Arc<dyn EventLog>, signer: Signer, export: &Path, epoch: u32) {
     notary(log, signer, export.to_owned(), epoch, Duration::from_secs(3_600)).stop(Duration::from_secs(30)).await;
 }
 

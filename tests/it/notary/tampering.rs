@@ -15,6 +15,9 @@ fn holding(all: &[Entry], n: u64) -> usize {
 
 type Tamper = fn(&mut Vec<Entry>);
 
+/// Name, what is done, what it is found to be, and the position, stream and revision that are named.
+type Case = (&'static str, Tamper, Wrong, u64, Option<(&'static str, u64)>);
+
 fn alter(all: &mut [Entry], n: u64, from: &str, to: &str) {
     let at = holding(all, n);
     all[at].replace(from, to);
@@ -30,10 +33,10 @@ fn exchange(all: &mut [Entry], a: u64, b: u64) {
     all.swap(a, b);
 }
 
-/// What is done, what it is found to be, and the position, stream and revision that are named. Appends of two events go to
+/// Appends of two events go to
 /// `session-0` to `session-4` in turn, so that event 41 is revision 8 of `session-0`; at position 41, since roots come last.
 #[rustfmt::skip]
-const TAMPERED: &[(&str, Tamper, Wrong, u64, Option<(&str, u64)>)] = &[
+const TAMPERED: &[Case] = &[
     ("a byte of data", |all| alter(all, 41, "\"n\":00041", "\"n\":00091"), Wrong::Altered, 41, Some(("session-0", 8))),
     ("a byte of the last event of a stream", |all| alter(all, 80, "\"n\":00080", "\"n\":00081"), Wrong::Altered, 80, Some(("session-4", 15))),
     ("a sealed byte", |all| alter(all, 42, "c2Vhb00042ZWQ", "c2Vhc00042ZWQ"), Wrong::Altered, 42, Some(("session-0", 9))),

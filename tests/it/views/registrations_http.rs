@@ -103,10 +103,11 @@ impl Server {
             patience: PATIENCE,
         };
         let (log, keyring) = (world.log(), world.keys.clone());
+        let proofs = tests::proofs::proofs(&app, &views, &log, &keyring);
         let events = EventState::new(app.clone(), Arc::new(EventFeed::new(log.clone(), keyring.clone())));
         let sessions = SessionState { app: app.clone(), views: views.clone(), log, keyring };
         let state = RegistrationState { app: app.clone(), views, registrar: registrar.clone() };
-        let router = api::whole_router(app, sessions, events, state);
+        let router = api::whole_router(app, sessions, events, state, proofs);
         Self { world, router, registrar, domain, own, stranger }
     }
 

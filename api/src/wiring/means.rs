@@ -1,0 +1,46 @@
+//! What the provisioning writer gets from the machine.
+
+use adapters::entropy::Entropy;
+use adapters::keyring::Keyring;
+use adapters::node::{EventIds, Node};
+use adapters::provisioning::Means;
+use domain::codec::seal::{KeyRef, SealKey};
+use domain::ids::{AccountId, EventId};
+use domain::time::WallTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Shard number of the provisioning writer in event ids.
+const PROVISIONING_SHARD: u16 = 0xfff;
+
+/// The machine's clock and randomness for the provisioning writer.
+pub(super) struct MachineMeans {
+    entropy: Mutex<Entropy>,
+    ids: EventIds,
+    keyring: Arc<Keyring>,
+}
+
+impl MachineMeans {
+    pub fn new(node: Node, keyring: Arc<Keyring>) -> Self {
+        Self { entropy: Mutex::new(Entropy::new()), ids: EventIds::new(node, PROVISIONING_SHARD), keyring }
+    }
+}
+
+impl Means for MachineMeans {
+    fn bits(&self) -> u128 {
+        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
+    }
+
+    fn event_id(&self) -> EventId {
+        self.ids.next()
+    }
+
+    fn now(&self) -> WallTime {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
+        self.keyring.secrets_key(account).map_err(|error| error.to_string())
+    }
+}
