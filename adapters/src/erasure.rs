@@ -3,10 +3,10 @@
 
 use crate::entropy::Entropy;
 use crate::event_log::{commit::commit, lock};
-use crate::exchange::Clock;
+use crate::exchange::machine_time;
 use crate::node::EventIds;
 use domain::codec::seal::{KeyRef, SealKey};
-use domain::codec::{DecodeError, sealed_with};
+use domain::codec::{DecodeError, key_named_in};
 use domain::erasure::{
     Erasure, ErasureEvent, KeysDestroyed, SubjectDigest, SubjectErased, SubjectKind, Targets, id_of, stream_of,
 };
@@ -48,7 +48,6 @@ pub struct Erasures {
     ids: EventIds,
     digests: SealKey,
     entropy: Mutex<Entropy>,
-    clock: Clock,
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -59,7 +58,7 @@ impl Erasures {
     /// Over this log and these keys. `digests` is the key that subjects are hashed with.
     pub fn new(log: Arc<dyn EventLog>, keys: Arc<dyn KeyEraser>, ids: EventIds, digests: SealKey) -> Self {
         let entropy = Mutex::new(Entropy::new());
-        Self { log, keys, ids, digests, entropy, clock: Clock::start(), turn: tokio::sync::Mutex::default() }
+        Self { log, keys, ids, digests, entropy, turn: tokio::sync::Mutex::default() }
     }
 
     /// Erases what is personal in these streams, at most [`Erasures::MOST`]; answers the erasure and its position.
@@ -139,7 +138,7 @@ impl Erasures {
             let page = self.log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             from = Revision(last.revision.0 + 1);
-            keys.extend(page.iter().filter_map(sealed_with));
+            keys.extend(page.iter().filter_map(|event| key_named_in(&event.data)));
         }
     }
 
@@ -171,7 +170,7 @@ impl Erasures {
         let mut previous = newest.map_or(EventHash::NONE, |(_, hash)| hash);
         let (stream, correlation, node) = (stream_of(id), id.uuid(), self.ids.node());
         let mut append = Append { stream, expected, life, correlation, node, events: Vec::new() };
-        let at = self.clock.now().wall;
+        let at = machine_time();
         for (index, event) in events.iter().enumerate() {
             let encoded = event.encode();
             let (kind, version, data) = (encoded.kind, encoded.version, encoded.data);

@@ -11,7 +11,7 @@ use adapters::entropy::Entropy;
 use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
-use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint, machine_time};
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
@@ -23,7 +23,8 @@ use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::SealKey;
-use domain::exchange::{Exchange, ExchangeSettings, Listener};
+use domain::draws::Draws;
+use domain::exchange::{Exchange, ExchangeSettings, Listener, TakenUp, Unlike};
 use domain::ids::AccountId;
 use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
 use domain::media::MediaReport;
@@ -31,6 +32,7 @@ use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
+use domain::time::WallTime;
 use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod calls;
 mod erasures;
 mod means;
 mod notary;
@@ -179,7 +182,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
-    let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
+    let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
+    let mint = ShellMint::new(draws, Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
         listeners: udp,
@@ -200,7 +204,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
-    // Everything that requests are judged by has been told: until here they got 503.
+    let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
+    take_up_calls(&log, &inbox, since).await?;
+    // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let erasures = erasures::start(&log, &keyring, node).await?;
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
@@ -267,6 +273,23 @@ impl Running {
         self.notary.stop(Duration::from_secs(2)).await;
         self.views.close().await;
     }
+}
+
+/// Calls that ran when the process before ended run on.
+async fn take_up_calls(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
+    let streams = calls::read_calls(log, since).await?;
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let (reply, taken) = oneshot::channel();
+    inbox.tell(Notice::TakeUp(streams, reply));
+    // A shard that has stopped takes nothing up.
+    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
+    tracing::info!(calls = sessions, "calls were taken up from the log");
+    for Unlike { stream, why } in unlike {
+        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
+    }
+    Ok(())
 }
 
 /// What is in it names callers and called: nobody else's business.

@@ -9,7 +9,7 @@ mod pace;
 mod shard;
 mod tail;
 
-pub use clock::Clock;
+pub use clock::{Clock, machine_time};
 pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;
 pub use shard::{Gauges, Shard, ShardError, ShardParts};

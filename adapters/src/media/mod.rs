@@ -21,7 +21,7 @@ mod worker;
 
 pub use pool::PortPool;
 
-use domain::media::{MediaOrder, MediaReport};
+use domain::media::{MediaOrder, MediaReport, PortPair};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -259,13 +259,10 @@ impl MediaOrders {
     /// per new pair to empty its queues.
     pub fn order(&self, orders: Vec<MediaOrder>) {
         for order in &orders {
-            if let MediaOrder::Relay { sides, .. } = order {
-                let thread = thread_of(order, self.threads.len());
-                for side in sides.iter() {
-                    if let Err(error) = self.table.prepare(side.ports, thread) {
-                        tracing::error!(%error, port = side.ports.rtp(), "media.ports: recorded ports cannot be bound");
-                    }
-                }
+            let thread = thread_of(order, self.threads.len());
+            match order {
+                MediaOrder::Relay { sides, .. } => sides.iter().for_each(|side| self.prepare(side.ports, thread)),
+                MediaOrder::Close { .. } | MediaOrder::Return { .. } => {}
             }
         }
         let mut batches = vec![Vec::new(); self.threads.len()];
@@ -278,6 +275,14 @@ impl MediaOrders {
             if !batch.is_empty() && entrance.orders.send(batch).is_ok() {
                 entrance.doorbell.ring();
             }
+        }
+    }
+}
+
+impl MediaOrders {
+    fn prepare(&self, ports: PortPair, thread: usize) {
+        if let Err(error) = self.table.prepare(ports, thread) {
+            tracing::error!(%error, port = ports.rtp(), "media.ports: recorded ports cannot be bound");
         }
     }
 }

@@ -95,6 +95,17 @@ impl PortTable {
         Ok(true)
     }
 
+    /// Takes a pair that a call has had since before the process began, bound or not.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn claim(&self, ports: PortPair) -> io::Result<()> {
+        if !self.bind(ports, state::TAKEN)? {
+            self.advance(ports, state::FREE, state::TAKEN);
+        }
+        Ok(())
+    }
+
     /// Makes a pair ready for a path of this thread: a recorded one is bound or claimed from the pool, and packets of
     /// whoever had it before are read away. Does nothing to a pair that is in a path.
     ///

@@ -3,7 +3,7 @@
 use super::export::Export;
 use super::{NotaryParts, Standing};
 use crate::event_log::commit::commit;
-use crate::exchange::Clock;
+use crate::exchange::machine_time;
 use domain::log::{
     Append, AppendError, Direction, Draft, EventHash, Expected, Filter, Follow, Followed, Life, Position, ReadError,
     Recorded, Revision,
@@ -30,7 +30,6 @@ const PAGE: usize = 64;
 pub(super) struct Work {
     parts: NotaryParts,
     standing: Arc<Standing>,
-    clock: Clock,
 }
 
 /// What stops a pass over the log.
@@ -65,7 +64,7 @@ struct Desk {
 
 impl Work {
     pub fn new(parts: NotaryParts, standing: Arc<Standing>) -> Self {
-        Self { parts, standing, clock: Clock::start() }
+        Self { parts, standing }
     }
 
     /// Runs until it is stopped, or the log is damaged.
@@ -152,7 +151,7 @@ impl Work {
 
     /// Makes a root of the span, and begins the next span.
     async fn sign(&self, desk: &mut Desk) -> Result<(), Fault> {
-        let at = self.clock.now().wall;
+        let at = machine_time();
         let root = desk.span.sign(at, &self.parts.signer);
         let encoded = root.encode();
         let (ids, previous) = (&self.parts.ids, desk.newest.as_ref().map_or(EventHash::NONE, Recorded::hash));

@@ -1,6 +1,7 @@
 //! What the provisioning writer gets from the machine.
 
 use adapters::entropy::Entropy;
+use adapters::exchange::machine_time;
 use adapters::keyring::Keyring;
 use adapters::node::{EventIds, Node};
 use adapters::provisioning::Means;
@@ -8,7 +9,6 @@ use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId};
 use domain::time::WallTime;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
@@ -36,8 +36,7 @@ impl Means for MachineMeans {
     }
 
     fn now(&self) -> WallTime {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+        machine_time()
     }
 
     fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
