@@ -12,33 +12,33 @@ use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint, machine_time};
+use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
 use adapters::notary::Notary;
-use adapters::provisioning::{FirstAccount, LoadError, Provisioning, TablesSink, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, LoadError, Provisioning, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
-use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::SealKey;
 use domain::draws::Draws;
-use domain::exchange::{Exchange, ExchangeSettings, Listener, TakenUp, Unlike};
+use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
+use domain::log::{EventLog, Position, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
-use domain::routing::{Provisioned, ProvisioningEvent, Tables};
+use domain::routing::Tables;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::time::WallTime;
 use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ mod erasures;
 mod means;
 mod notary;
 mod registrations;
+mod tables;
 
 pub use notary::key_in as notary_key_in;
 
@@ -178,8 +179,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
     let inbox = Arc::new(Inbox::new()?);
-    let (media, ports) = start_media(config, Arc::clone(&inbox))?;
-    let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
+    let holder = Arc::new(Holder::from_parent()?);
+    let (media, ports) = start_media(config, Arc::clone(&inbox), Arc::clone(&holder))?;
+    let Bound { udp, tcp, known: sip } = bind_listeners(config, &holder)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
     let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
@@ -201,11 +203,11 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 
     let means = Arc::new(means::MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
-    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
+    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    take_up_calls(&log, &inbox, since).await?;
+    calls::take_up(&log, &inbox, since).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let erasures = erasures::start(&log, &keyring, node).await?;
@@ -234,8 +236,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
     let router = crate::whole_router(state, sessions, events, registrations, (erasures, proofs));
-    let (http, server, stop_server) = serve_http(config, router).await?;
+    let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
+    holder.serves();
     let gauges = Arc::clone(shard.gauges());
     Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, notary, server, stop_server })
 }
@@ -275,23 +278,6 @@ impl Running {
     }
 }
 
-/// Calls that ran when the process before ended run on.
-async fn take_up_calls(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
-    let streams = calls::read_calls(log, since).await?;
-    if streams.is_empty() {
-        return Ok(());
-    }
-    let (reply, taken) = oneshot::channel();
-    inbox.tell(Notice::TakeUp(streams, reply));
-    // A shard that has stopped takes nothing up.
-    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
-    tracing::info!(calls = sessions, "calls were taken up from the log");
-    for Unlike { stream, why } in unlike {
-        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
-    }
-    Ok(())
-}
-
 /// What is in it names callers and called: nobody else's business.
 fn make_private_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
@@ -325,7 +311,11 @@ fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartE
     }
 }
 
-fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
+fn start_media(
+    config: &Config,
+    inbox: Arc<Inbox>,
+    holder: Arc<Holder>,
+) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
     let defaults = MediaSettings::default();
     let settings = MediaSettings {
         address: config.media.address,
@@ -333,6 +323,7 @@ fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapte
         ports: config.media.port_range()?,
         threads: config.media.threads.unwrap_or(defaults.threads),
         silence_after: Duration::from_secs(config.media.silence_after_s),
+        holder,
         ..defaults
     };
     Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
@@ -346,20 +337,32 @@ struct Bound {
     known: Vec<Listener>,
 }
 
-fn bind_listeners(config: &Config) -> Result<Bound, StartError> {
+fn bind_listeners(config: &Config, holder: &Holder) -> Result<Bound, StartError> {
     let mut bound = Bound::default();
-    for listener in &config.sip.listeners {
+    for (index, listener) in config.sip.listeners.iter().enumerate() {
         let crate::config::Listener { address, advertise, role, transport } = *listener;
         let refused = |source| StartError::Sip { address, source };
+        let name = format!("sip {index} {transport:?} {address}");
+        let held = holder.take(&name).and_then(|mut sockets| sockets.pop());
         let address = match transport {
             Transport::Udp => {
-                let listener = UdpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => UdpListener::held(socket, advertise),
+                    None => UdpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.udp.push(listener);
                 address
             }
             Transport::Tcp => {
-                let listener = TcpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => TcpListener::held(socket, advertise),
+                    None => TcpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.tcp.push(listener);
                 address
@@ -418,10 +421,17 @@ async fn make_first_account(
 async fn serve_http(
     config: &Config,
     router: axum::Router,
+    holder: &Holder,
 ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
     let address = config.http.listen;
     let refused = |source| StartError::Http { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+    let name = format!("http {address}");
+    let listener = match holder.take(&name).and_then(|mut sockets| sockets.pop()) {
+        Some(socket) => tokio::net::TcpListener::from_std(socket.into()),
+        None => tokio::net::TcpListener::bind(address).await,
+    };
+    let listener = listener.map_err(refused)?;
+    holder.keep(&name, &[listener.as_fd()]);
     let bound = listener.local_addr().map_err(refused)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -459,38 +469,4 @@ fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<
         to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
         to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
     });
-}
-
-/// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
-struct ShardTables {
-    inbox: Arc<Inbox>,
-    keyring: Arc<Keyring>,
-    names: Names,
-}
-
-impl TablesSink for ShardTables {
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            for provisioned in events.iter() {
-                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
-                    && let Err(error) = self.keyring.ensure_account(opened.account)
-                {
-                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
-                }
-            }
-            self.names.look_up(&events);
-            let mut events = events.to_vec();
-            for provisioned in &mut events {
-                // What the call path checks passwords by is opened here: that may wait for the disk.
-                if !provisioned.event.open(&*self.keyring) {
-                    let position = provisioned.position.0;
-                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
-                }
-            }
-            let (done, applied) = oneshot::channel();
-            self.inbox.tell(Notice::Provisioned(events, done));
-            // A stopped shard routes nothing that could be stale.
-            let _ = applied.await;
-        })
-    }
 }
