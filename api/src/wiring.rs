@@ -52,6 +52,7 @@ mod notary;
 mod registrations;
 mod tables;
 
+use means::MachineMeans;
 pub use notary::key_in as notary_key_in;
 
 /// How long a query may wait to be as fresh as it asks.
@@ -201,7 +202,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     })?;
     registrations::restore_registrations(&log, &inbox).await?;
 
-    let means = Arc::new(means::MachineMeans::new(node, Arc::clone(&keyring)));
+    let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
     let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
