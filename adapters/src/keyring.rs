@@ -177,6 +177,12 @@ impl Keyring {
     }
 }
 
+impl domain::ports::KeyEraser for Keyring {
+    fn erase(&self, keys: &[KeyRef]) -> Result<(), String> {
+        Self::erase(self, keys).map_err(|error| error.to_string())
+    }
+}
+
 impl domain::ports::Keyring for Keyring {
     /// Waits for the disk where the key was not used lately. What cannot be read now is logged and shown as a mask.
     fn key(&self, reference: KeyRef) -> Option<SealKey> {

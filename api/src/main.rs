@@ -4,8 +4,8 @@ use adapters::provisioning::{FirstAccount, Token};
 use adapters::supervisor;
 use api::audit;
 use api::config::Config;
-use api::demo;
 use api::wiring::{self, FirstAccountSettings, Running};
+use api::{demo, verify};
 use clap::{Parser, Subcommand};
 use domain::ids::AccountId;
 use std::path::PathBuf;
@@ -63,6 +63,18 @@ enum Command {
     ///
     /// Reads the data folder, also while the exchange runs, and changes nothing in it.
     Export(audit::ExportOptions),
+    /// Prove that nothing in the log was altered, removed or put in, also beside a running exchange.
+    ///
+    /// Every event is compared with the hash that its successor carries, and with the signed roots of the notary; the
+    /// roots with their signatures and with the exported file. Exit code 0: all proved. 1: something is wrong, and what
+    /// comes first is named. 2: it could not be found out.
+    Verify(verify::Options),
+    /// Print the public key that this node's notary signs with.
+    NotaryKey {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Show a real call through a real exchange on this machine, with audio, and read its history back.
     Demo(demo::Options),
 }
@@ -84,6 +96,8 @@ async fn main() -> ExitCode {
         Command::CheckConfig { config } => check_config(config),
         Command::Replay(options) => audit::replay(options).await.map_err(|error| error.to_string()),
         Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
+        Command::Verify(options) => return verify::run(&options).await,
+        Command::NotaryKey { config } => verify::print_key(config.as_deref()),
         Command::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
     };
     match result {

@@ -1,6 +1,7 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
 use crate::config::{Config, ConfigError, LogEngine};
+use crate::routes::erasures::ErasureState;
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
@@ -9,25 +10,25 @@ use adapters::entropy::Entropy;
 use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
-use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint, machine_time};
 use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
-use adapters::provisioning::{FirstAccount, LoadError, Provisioning, TablesSink, Token, Unavailable};
+use adapters::notary::Notary;
+use adapters::provisioning::{FirstAccount, LoadError, Provisioning, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
-use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
+use domain::log::{EventLog, Position, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
-use domain::routing::{Provisioned, ProvisioningEvent, Tables};
+use domain::routing::Tables;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::uplink::Standings;
@@ -44,11 +45,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod calls;
+mod erasures;
 mod means;
 mod metrics;
+mod notary;
 mod registrations;
+mod tables;
 
-use means::{MachineMeans, machine_time};
+use means::MachineMeans;
+pub use notary::key_in as notary_key_in;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -111,9 +116,15 @@ pub enum StartError {
     /// Media.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The notary's key.
+    #[error(transparent)]
+    Notary(#[from] adapters::notary::KeyError),
     /// The shard.
     #[error(transparent)]
     Shard(#[from] ShardError),
+    /// An erasure that a crash cut off.
+    #[error("an erasure could not be finished: {0}")]
+    Erasure(#[from] adapters::erasure::ErasureError),
     /// Configuration in the log.
     #[error(transparent)]
     Provisioning(#[from] LoadError),
@@ -151,6 +162,7 @@ pub struct Running {
     shard: Shard,
     media: MediaPlane,
     views: Arc<Views>,
+    notary: Notary,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
 }
@@ -192,22 +204,31 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
-    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
+    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
     calls::take_up(&log, &inbox, since).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
+    let erasures = erasures::start(&log, &keyring, node).await?;
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
     let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
     let metrics = Arc::new(parts.metrics());
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
-    let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
     let state =
         AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let (notary, proofs) = notary::start(config, &state.log, node, &state).await?;
+    let feed = Arc::new(EventFeed::new(Arc::clone(&state.log), Arc::clone(&state.keyring)));
+    let erasures = ErasureState {
+        app: state.clone(),
+        views: Arc::clone(&views),
+        log: Arc::clone(&state.log),
+        keyring: Arc::clone(&state.keyring),
+        erasures,
+    };
     let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
@@ -215,12 +236,12 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         views: Arc::clone(&views),
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
-    let router = crate::whole_router(state, sessions, events, registrations);
+    let router = crate::whole_router(state, sessions, events, registrations, (erasures, proofs));
     let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
     holder.serves();
     let gauges = Arc::clone(shard.gauges());
-    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
+    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, notary, server, stop_server })
 }
 
 impl Running {
@@ -253,6 +274,7 @@ impl Running {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
         self.shard.stop();
         self.media.shutdown();
+        self.notary.stop(Duration::from_secs(2)).await;
         self.views.close().await;
     }
 }
@@ -422,38 +444,4 @@ async fn serve_http(
         }
     });
     Ok((bound, server, stop))
-}
-
-/// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
-struct ShardTables {
-    inbox: Arc<Inbox>,
-    keyring: Arc<Keyring>,
-    names: Names,
-}
-
-impl TablesSink for ShardTables {
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            for provisioned in events.iter() {
-                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
-                    && let Err(error) = self.keyring.ensure_account(opened.account)
-                {
-                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
-                }
-            }
-            self.names.look_up(&events);
-            let mut events = events.to_vec();
-            for provisioned in &mut events {
-                // What the call path checks passwords by is opened here: that may wait for the disk.
-                if !provisioned.event.open(&*self.keyring) {
-                    let position = provisioned.position.0;
-                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
-                }
-            }
-            let (done, applied) = oneshot::channel();
-            self.inbox.tell(Notice::Provisioned(events, done));
-            // A stopped shard routes nothing that could be stale.
-            let _ = applied.await;
-        })
-    }
 }

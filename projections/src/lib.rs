@@ -6,6 +6,7 @@
 
 mod beginning;
 mod cursor;
+pub mod erasures;
 pub mod events;
 pub mod exports;
 pub mod messages;

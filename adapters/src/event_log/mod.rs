@@ -2,6 +2,7 @@
 
 mod answer;
 mod collect;
+pub(crate) mod commit;
 mod follow;
 pub mod memory;
 mod queue;

@@ -10,7 +10,7 @@ mod pace;
 mod shard;
 mod tail;
 
-pub use clock::Clock;
+pub use clock::{Clock, machine_time};
 pub use gauges::Gauges;
 pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;

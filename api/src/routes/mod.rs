@@ -3,9 +3,11 @@
 pub mod accounts;
 pub mod credentials;
 pub mod domains;
+pub mod erasures;
 pub mod events;
 pub mod keys;
 pub mod messages;
+pub mod notary;
 pub mod numbers;
 pub mod operations;
 mod past;

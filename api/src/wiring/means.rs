@@ -1,35 +1,28 @@
-//! The machine's clock and randomness for the provisioning writer.
+//! What the provisioning writer gets from the machine.
 
 use adapters::entropy::Entropy;
+use adapters::exchange::machine_time;
 use adapters::keyring::Keyring;
-use adapters::node::Node;
+use adapters::node::{EventIds, Node};
 use adapters::provisioning::Means;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId};
 use domain::time::WallTime;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
 
-pub(super) fn machine_time() -> WallTime {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// See the module.
+/// The machine's clock and randomness for the provisioning writer.
 pub(super) struct MachineMeans {
     entropy: Mutex<Entropy>,
-    node: Node,
-    counter: AtomicU64,
+    ids: EventIds,
     keyring: Arc<Keyring>,
 }
 
 impl MachineMeans {
-    pub(super) fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
+    pub fn new(node: Node, keyring: Arc<Keyring>) -> Self {
+        Self { entropy: Mutex::new(Entropy::new()), ids: EventIds::new(node, PROVISIONING_SHARD), keyring }
     }
 }
 
@@ -39,8 +32,7 @@ impl Means for MachineMeans {
     }
 
     fn event_id(&self) -> EventId {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
+        self.ids.next()
     }
 
     fn now(&self) -> WallTime {

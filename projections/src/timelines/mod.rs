@@ -85,6 +85,9 @@ pub struct Timeline {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub parties: Option<Parties>,
+    /// What was personal in it was erased; absent where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
     /// When its first event happened, RFC 3339.
     pub started_at: String,
     /// How it ended; absent while it lasts.
@@ -167,6 +170,7 @@ impl Timeline {
         Some(Self {
             session,
             account: begun.map(|begun| begun.account),
+            erased: begun.is_some() && parties.is_none(),
             parties,
             started_at: first.to_string(),
             ended,

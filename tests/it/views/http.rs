@@ -99,9 +99,10 @@ impl Server {
         };
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
+        let proofs = tests::proofs::proofs(&app, &views, &app.log, &world.keys);
         let state = SessionState { app: app.clone(), views };
         let events = EventState::new(app.clone(), feed);
-        let router = api::whole_router(app, state, events, registrations);
+        let router = api::whole_router(app, state, events, registrations, proofs);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

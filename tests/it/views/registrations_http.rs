@@ -104,11 +104,12 @@ impl Server {
             metrics: Arc::default(),
             patience: PATIENCE,
         };
+        let proofs = tests::proofs::proofs(&app, &views, &app.log, &world.keys);
         let feed = EventFeed::new(app.log.clone(), app.keyring.clone());
         let events = EventState::new(app.clone(), Arc::new(feed));
         let sessions = SessionState { app: app.clone(), views: views.clone() };
         let state = RegistrationState { app: app.clone(), views, registrar: registrar.clone() };
-        let router = api::whole_router(app, sessions, events, state);
+        let router = api::whole_router(app, sessions, events, state, proofs);
         Self { world, router, registrar, domain, own, stranger }
     }
 

@@ -210,7 +210,10 @@ impl Reader<'_> {
 fn records<'b>(seed: u32, frames: &Frames, frame: FrameAt, bytes: &'b [u8]) -> Result<Vec<Record<'b>>, ReadError> {
     let (mut found, mut rest, mut position) = (Vec::new(), bytes, frame.first);
     while !rest.is_empty() {
-        let broken = |what| damaged(Position(position), &format!("segment {:020}: {what}", frames.first));
+        let broken = |what| {
+            let whose = Record::seems(rest).map_or(String::new(), |whose| format!(", {whose}"));
+            damaged(Position(position), &format!("segment {:020}{whose}: {what}", frames.first))
+        };
         let (record, size) = Record::open(rest, seed).map_err(broken)?;
         if record.position != position {
             return Err(broken("an append has another position"));

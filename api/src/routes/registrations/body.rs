@@ -59,6 +59,9 @@ pub struct Binding {
     ended_at: Option<String>,
     /// From its beginning to its end, milliseconds.
     duration_ms: Option<u64>,
+    /// What was personal in it was erased; absent where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Position of the newest event shown here.
     position: u64,
 }
@@ -88,6 +91,7 @@ impl Binding {
             expires_at: row.expires_at.map(|at| at.to_string()),
             ended_at: row.ended_at.map(|at| at.to_string()),
             duration_ms: row.lasted().and_then(|span| u64::try_from(span.as_millis()).ok()),
+            erased: row.is_erased(),
             position: row.position.0,
         }
     }
@@ -156,6 +160,9 @@ pub struct Happened {
     transport: Option<String>,
     /// The address and port that it came from.
     address: Option<String>,
+    /// What was personal in it was erased; absent where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
 }
 
 impl Happened {
@@ -170,6 +177,8 @@ impl Happened {
             user_agent: row.user_agent.clone(),
             transport: row.transport.clone(),
             address: row.address.clone(),
+            // No binding is without a contact.
+            erased: row.contact.is_none(),
         }
     }
 }
