@@ -62,7 +62,11 @@ impl Exchange {
         }
         self.admit_call(now.moment, &mut routed);
         let Some(key) = mint.seal_key(routed.account) else {
-            return self.endpoint.answer_statelessly(flow, &request, 503);
+            // By datagram it comes again in a moment, and then there is one: a copy of it may be behind it already.
+            return match flow.transport.is_reliable() {
+                true => self.endpoint.answer_statelessly(flow, &request, 503),
+                false => {}
+            };
         };
         let of_user = identified.domain.as_ref().map(|(id, _)| *id);
         let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);

@@ -2,13 +2,22 @@
 
 use super::Exchange;
 use crate::address::Flow;
-use crate::ids::{LegId, SessionId};
+use crate::ids::{EventId, LegId, SessionId};
 use crate::ports::Mint;
 use crate::session::event::{ConnectionLost, SessionEvent};
 use crate::sip::endpoint::Stateless;
 use crate::sip::wire::{Message, StreamFault};
-use crate::time::Now;
-use std::collections::BTreeSet;
+use crate::time::{Now, WallTime};
+use std::collections::{BTreeSet, HashSet};
+
+/// A death of our process.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Death {
+    /// What was decided since may not have left.
+    pub(super) since: WallTime,
+    /// The events of that.
+    pub(super) last: HashSet<EventId>,
+}
 
 impl Exchange {
     /// A stream can be framed no further and will be closed; where its last headers are a request's, it is answered.
@@ -31,19 +40,19 @@ impl Exchange {
     /// bindings that came by it end, or are reached by their contacts.
     pub fn flow_failed(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
         self.fire_due(now, mint);
-        self.connection_lost_by_all(now, mint, flow, false);
+        self.connection_lost_by_all(now, mint, flow, None);
         self.lose_flow(now, mint, flow);
     }
 
     /// What everybody but the bindings makes of a connection that is gone.
-    pub(super) fn connection_lost_by_all(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, with_us: bool) {
+    pub(super) fn connection_lost_by_all(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, death: Option<&Death>) {
         let legs = self.endpoint.legs_on(&flow);
         let (of_sessions, others): (BTreeSet<LegId>, BTreeSet<LegId>) =
             legs.into_iter().partition(|leg| self.legs.contains_key(leg));
         let sessions: BTreeSet<SessionId> = of_sessions.iter().filter_map(|leg| self.legs.get(leg)).copied().collect();
         for id in sessions {
             mint.begin_turn();
-            self.connection_lost(now, mint, id, (flow, with_us));
+            self.connection_lost(now, mint, id, (flow, death));
         }
         mint.begin_turn();
         self.endpoint.flow_failed(now.moment, mint, flow, &others);
@@ -56,19 +65,28 @@ impl Exchange {
         now: Now,
         mint: &mut dyn Mint,
         id: SessionId,
-        (flow, with_us): (Flow, bool),
+        (flow, death): (Flow, Option<&Death>),
     ) {
         let legs = self.endpoint.legs_on(&flow).into_iter().filter(|leg| self.legs.get(leg) == Some(&id)).collect();
+        let legs: BTreeSet<LegId> = legs;
+        if death.is_some() && self.has_ended(id) && self.endpoint.owes_nothing_by(flow, &legs) {
+            return;
+        }
         if let Some(live) = self.sessions.get_mut(&id) {
             live.begin_turn();
-            let lost = SessionEvent::ConnectionLost(ConnectionLost { with_us, flow: flow.into() });
+            let with_us_after = death.map(|death| death.since);
+            let lost = SessionEvent::ConnectionLost(ConnectionLost { with_us_after, flow: flow.into() });
             live.write(&mut self.desk, mint, now.wall, &lost);
             self.touched.push(id);
         }
-        match with_us {
-            true => self.endpoint.flow_ended_with_us(mint, flow, &legs),
-            false => self.endpoint.flow_failed(now.moment, mint, flow, &legs),
+        match death {
+            Some(death) => self.endpoint.flow_ended_with_us(mint, flow, &legs, &death.last),
+            None => self.endpoint.flow_failed(now.moment, mint, flow, &legs),
         }
         self.settle(now, mint);
+    }
+
+    fn has_ended(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_none_or(|live| live.session.ended)
     }
 }

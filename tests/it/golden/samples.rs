@@ -228,8 +228,9 @@ fn changes() -> Vec<SessionEvent> {
         local: "192.0.2.1:5060".parse().unwrap(),
         remote: "198.51.100.2:40000".parse().unwrap(),
     };
-    let lost = |with_us| SessionEvent::ConnectionLost(ConnectionLost { with_us, flow: flow.into() });
-    made.into_iter().chain(ends).chain(timers).chain([false, true].map(lost)).collect()
+    let lost = |with_us_after| SessionEvent::ConnectionLost(ConnectionLost { with_us_after, flow: flow.into() });
+    let since = Some(WallTime::from_micros(1_800_000_000_000_000));
+    made.into_iter().chain(ends).chain(timers).chain([None, since].map(lost)).collect()
 }
 
 fn transfers() -> Vec<SessionEvent> {

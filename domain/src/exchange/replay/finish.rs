@@ -4,13 +4,14 @@ use super::Unlike;
 use super::history::Last;
 use crate::address::Flow;
 use crate::exchange::outbox::Outbox;
+use crate::exchange::streams::Death;
 use crate::exchange::{Effect, Exchange};
-use crate::ids::{EventId, SessionId};
+use crate::ids::SessionId;
 use crate::media::{MediaOrder, MediaReport, PathId, Side, SideStatistics};
 use crate::ports::Mint;
 use crate::session::Session;
 use crate::time::Now;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Media paths of a session, and whether they are being closed.
 type Paths = BTreeMap<PathId, (Box<[Side; 2]>, bool)>;
@@ -21,7 +22,7 @@ impl Exchange {
         now: Now,
         mint: &mut dyn Mint,
         lasts: BTreeMap<SessionId, Last>,
-        newest: &HashSet<EventId>,
+        death: &Death,
     ) -> Vec<Unlike> {
         let (mut unlike, mut ends, mut closed) = (vec![], vec![], vec![]);
         for (id, last) in lasts {
@@ -50,10 +51,10 @@ impl Exchange {
         }
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
-        self.endpoint.forget_answered_streams(now.moment, newest);
+        self.endpoint.forget_answered_streams(now.moment, |_| true, &death.last);
         self.settle(now, mint);
-        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow, true));
-        self.endpoint.repeat_soon(now.moment, newest);
+        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow, Some(death)));
+        self.endpoint.repeat_soon(now.moment, &death.last);
         self.settle(now, mint);
         for id in ends {
             mint.begin_turn();

@@ -4,13 +4,14 @@ use super::Unlike;
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::codec::{key_named_in, session, transfer};
 use crate::draws::TurnId;
+use crate::exchange::streams::Death;
 use crate::ids::{EventId, SessionId, TransferId, TrunkId};
 use crate::log::{Position, Recorded, StreamName};
 use crate::ports::Keyring;
 use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent};
 use crate::time::WallTime;
 use crate::transfer::TransferEvent;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -33,6 +34,8 @@ pub(super) enum Story {
         events: Vec<(EventId, SessionEvent)>,
         /// Where whoever a REFER named is routed in a later turn.
         onward: Option<RouteChosen>,
+        /// The death that it tells of.
+        death: Option<Death>,
     },
     /// A transfer's: it says one thing at a time.
     Transfer { transfer: TransferId, event: TransferEvent, recorded: Box<Recorded> },
@@ -51,15 +54,15 @@ pub(super) struct Histories {
     pub(super) turns: Vec<Turn>,
     pub(super) keys: HashMap<SessionId, (KeyRef, SealKey)>,
     pub(super) lasts: BTreeMap<SessionId, Last>,
-    /// Events of the last moments.
-    pub(super) newest: HashSet<EventId>,
+    /// How it ended.
+    pub(super) death: Death,
     pub(super) unlike: Vec<Unlike>,
 }
 
 impl Histories {
     pub(super) fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
         let (turns, keys, lasts) = (vec![], HashMap::new(), BTreeMap::new());
-        let mut all = Self { turns, keys, lasts, newest: newest(streams), unlike: vec![] };
+        let mut all = Self { turns, keys, lasts, death: death(streams), unlike: vec![] };
         for stream in streams {
             let Some(first) = stream.first() else { continue };
             if let Err(why) = all.add(first, stream, keyring) {
@@ -100,7 +103,8 @@ impl Histories {
                     events.push((recorded.id, event));
                 }
                 Some(_) | None => {
-                    let story = Story::Session { session, events: vec![(recorded.id, event)], onward: None };
+                    let death = death_told(&event, recorded, stream);
+                    let story = Story::Session { session, events: vec![(recorded.id, event)], onward: None, death };
                     turns.push(Turn { position: recorded.position, at: recorded.at, id, story });
                 }
             }
@@ -141,10 +145,19 @@ fn tell_onward(turns: &mut [Turn]) {
 }
 
 /// The events of the last moments before the newest of all.
-fn newest(streams: &[Vec<Recorded>]) -> HashSet<EventId> {
+fn death(streams: &[Vec<Recorded>]) -> Death {
     let all = || streams.iter().flatten();
-    let Some(last) = all().map(|event| event.at).max() else { return HashSet::new() };
-    all().filter(|event| last.since(event.at) <= MAY_NOT_HAVE_LEFT).map(|event| event.id).collect()
+    let Some(newest) = all().map(|event| event.at).max() else { return Death::default() };
+    let since = newest - MAY_NOT_HAVE_LEFT;
+    Death { since, last: all().filter(|event| event.at >= since).map(|event| event.id).collect() }
+}
+
+/// An earlier death, as far as this stream is concerned.
+fn death_told(event: &SessionEvent, told: &Recorded, stream: &[Recorded]) -> Option<Death> {
+    let SessionEvent::ConnectionLost(lost) = event else { return None };
+    let since = lost.with_us_after?;
+    let before = stream.iter().filter(|event| event.revision < told.revision && event.at >= since);
+    Some(Death { since, last: before.map(|event| event.id).collect() })
 }
 
 /// Trunks that took no call more in this turn.

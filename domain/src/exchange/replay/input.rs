@@ -50,7 +50,10 @@ impl Exchange {
         match first {
             SessionEvent::SipMessageReceived(message) => self.hear_again(now, mint, id, &message, expected),
             SessionEvent::ConnectionLost(lost) => match lost.flow.known().copied() {
-                Some(flow) => self.connection_lost(now, mint, id, (flow, lost.with_us)),
+                Some(flow) => {
+                    let death = self.replaying.as_mut().and_then(|playing| playing.death.take());
+                    self.connection_lost(now, mint, id, (flow, death.as_ref()));
+                }
                 None => self.differ(id, "what it says is erased"),
             },
             SessionEvent::MediaLatched(_) | SessionEvent::MediaFellSilent(_) | SessionEvent::MediaHeard(_) => {

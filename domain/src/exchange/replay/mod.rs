@@ -14,9 +14,10 @@ mod redraw;
 pub(super) use expect::Expectation;
 pub use history::needs;
 
+use super::streams::Death;
 use super::{Exchange, ExchangeSettings};
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::ids::{SessionId, TransferId, TrunkId};
+use crate::ids::{LegId, SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
 use crate::session::Session;
@@ -54,6 +55,8 @@ pub(super) struct Playing {
     keys: HashMap<SessionId, (KeyRef, SealKey)>,
     /// Answers that went by a connection are kept: nobody knows yet whether they arrived.
     keeps_answers: bool,
+    /// The death that this turn tells of.
+    death: Option<Death>,
     /// Trunks that took no call more.
     full: Vec<TrunkId>,
     /// Where the call, or whoever a REFER named, was routed in this turn.
@@ -79,9 +82,9 @@ impl Exchange {
         keyring: &dyn Keyring,
         streams: &[Vec<Recorded>],
     ) -> TakenUp {
-        let Histories { turns, keys, lasts, newest, mut unlike } = Histories::read(streams, keyring);
+        let Histories { turns, keys, lasts, death, mut unlike } = Histories::read(streams, keyring);
         self.play_all(now, mint, Playing { keys, keeps_answers: true, ..Playing::default() }, turns);
-        unlike.extend(self.finish(now, mint, lasts, &newest));
+        unlike.extend(self.finish(now, mint, lasts, &death));
         TakenUp { sessions: self.live_sessions, unlike }
     }
 
@@ -151,9 +154,18 @@ impl Exchange {
         self.fire_silent(now.moment, now, redraw);
         let Turn { id, story, .. } = turn;
         match story {
-            Story::Session { session, events, onward } => {
+            Story::Session { session, events, onward, death } => {
                 let ports = self.sessions.get(&session).map(|live| &live.session);
                 redraw.begin(id, ports, &events);
+                if let Some(death) = death {
+                    let legs: Vec<LegId> =
+                        self.legs.iter().filter(|(_, id)| **id == session).map(|(leg, _)| *leg).collect();
+                    self.endpoint.forget_answered_streams(now.moment, |leg| legs.contains(&leg), &death.last);
+                    self.settle(now, redraw);
+                    if let Some(playing) = &mut self.replaying {
+                        playing.death = Some(death);
+                    }
+                }
                 self.play_session(now, redraw, session, events, onward);
             }
             Story::Transfer { transfer, event, recorded } => {

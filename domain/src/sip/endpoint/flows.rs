@@ -3,14 +3,14 @@
 use super::large::rerouted;
 use super::{ClientMachine, Endpoint, ServerMachine};
 use crate::address::Flow;
-use crate::ids::LegId;
+use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::sip::dialog::Sent;
 use crate::sip::timer::TransactionId;
 use crate::sip::transaction::{Action, client_invite, client_other, server_invite};
 use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// Who depends on a connection. In the order in which they learn that it is gone: requests go where the leg's next
@@ -89,15 +89,34 @@ impl Endpoint {
     }
 
     /// The connection of a flow ended with our process: the peers of these legs may be reached by another, of the same name
-    /// too. Requests without a final response go again; those that have a provisional one wait on.
-    pub fn flow_ended_with_us(&mut self, mint: &mut dyn Mint, flow: Flow, legs: &BTreeSet<LegId>) {
+    /// too. Requests without a final response go again; those that have a provisional one wait on. What was decided last, the
+    /// events of which are `last`, may not have left.
+    pub fn flow_ended_with_us(
+        &mut self,
+        mint: &mut dyn Mint,
+        flow: Flow,
+        legs: &BTreeSet<LegId>,
+        last: &HashSet<EventId>,
+    ) {
         for user in self.take_users(flow, legs) {
             match user {
                 FlowUser::Leg(leg) => self.leg_without_connection(leg),
                 FlowUser::Server(id) => self.server_after_death(mint, id),
-                FlowUser::Client(id) => self.client_after_death(mint, id),
+                FlowUser::Client(id) => self.client_after_death(mint, id, last),
             }
         }
+    }
+
+    /// Nobody of these legs depends on a connection any more that ended with us, unless something is owed by it still:
+    /// whether nothing was.
+    pub fn owes_nothing_by(&mut self, flow: Flow, legs: &BTreeSet<LegId>) -> bool {
+        let owes = |user: &FlowUser| matches!(user, FlowUser::Server(_));
+        let mut users = self.flows.0.get(&flow).into_iter().flatten();
+        let owing = users.any(|user| owes(user) && self.leg_of(*user).is_some_and(|leg| legs.contains(&leg)));
+        if !owing {
+            self.take_users(flow, legs);
+        }
+        !owing
     }
 
     /// Those who depend on a connection and belong to these legs, or to none.
@@ -153,7 +172,7 @@ impl Endpoint {
         self.send(leg, &sent, method, response.status(), cseq);
     }
 
-    fn client_after_death(&mut self, mint: &mut dyn Mint, id: TransactionId) {
+    fn client_after_death(&mut self, mint: &mut dyn Mint, id: TransactionId, last: &HashSet<EventId>) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let (leg, machine, cseq, cancels) = (client.key.leg, client.machine, client.cseq, client.key.cancel);
         let before = client.last.clone();
@@ -162,7 +181,10 @@ impl Endpoint {
         let waits = match machine {
             ClientMachine::Invite(client_invite::State::Calling) => true,
             ClientMachine::Invite(client_invite::State::Accepted) => {
-                self.acknowledge_by(mint, (leg, cseq), before.flow, way);
+                let acked = self.dialogs.get(&leg).and_then(|dialog| dialog.ack_of(cseq));
+                if acked.is_some_and(|sent| last.contains(&sent.event)) {
+                    self.acknowledge_by(mint, (leg, cseq), before.flow, way);
+                }
                 false
             }
             ClientMachine::Invite(_) => false,

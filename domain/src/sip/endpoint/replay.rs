@@ -46,8 +46,10 @@ impl Endpoint {
 
     /// Of these requests those are forgotten that had their response before the last moments; the others are remembered as
     /// long as by datagrams: whoever asked may ask again by another connection.
-    pub fn forget_answered_streams(&mut self, now: Moment, last: &HashSet<EventId>) {
-        let answered: Vec<TransactionId> = self.servers.keys().copied().collect();
+    pub fn forget_answered_streams(&mut self, now: Moment, of: impl Fn(LegId) -> bool, last: &HashSet<EventId>) {
+        let mut answered: Vec<TransactionId> =
+            self.servers.iter().filter(|(_, server)| of(server.leg)).map(|(id, _)| *id).collect();
+        answered.sort_unstable();
         for id in answered {
             let linger = Timer::Transaction(id, TransactionTimer::Linger);
             if !self.forgets_answered_stream(linger) || !self.timers.is_set(linger) {
