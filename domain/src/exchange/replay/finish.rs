@@ -42,7 +42,8 @@ impl Exchange {
                 unlike.push(Unlike { stream, why: why.to_owned() });
                 ends.push(id);
             }
-            held(&live.session).into_iter().for_each(|ports| mint.ports().claim(ports));
+            let held = held(&live.session, &expectation.paths);
+            held.into_iter().for_each(|ports| mint.ports().claim(ports));
             let (orders, closing) = media(&live.session, expectation.paths);
             self.effects.extend(orders);
             closed.extend(closing);
@@ -62,10 +63,14 @@ impl Exchange {
     }
 }
 
-/// Ports that a session has, in a path or set aside.
-fn held(session: &Session) -> BTreeSet<PortPair> {
+/// Ports that a session has, in a path or set aside. Those of a path that was being closed are free: no media thread has
+/// it any more, to give them back.
+fn held(session: &Session, paths: &Paths) -> BTreeSet<PortPair> {
+    let closing = paths.values().filter(|(_, closing)| *closing).flat_map(|(sides, _)| sides.iter());
+    let free: BTreeSet<PortPair> = closing.map(|side| side.ports).collect();
     let in_paths = session.paths.iter().flatten().flatten();
-    in_paths.chain(session.legs.iter().flat_map(|leg| leg.ports.iter().flatten())).copied().collect()
+    let all = in_paths.chain(session.legs.iter().flat_map(|leg| leg.ports.iter().flatten()));
+    all.copied().filter(|ports| !free.contains(ports)).collect()
 }
 
 /// Paths as they were ordered last, with the sources that were pinned since; and reports of those whose end nobody will tell
