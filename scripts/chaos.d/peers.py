@@ -78,7 +78,7 @@ def scenario(kind, side, hold):
     parts = {
         "may_ring": lambda: "".join(f'<recv response="{code}" optional="true"></recv>' for code in (100, 180, 183)),
         # SIPp goes on, and the verdict is the capture's: a call may be refused that began in the moment of a kill.
-        "may_fail": lambda: "".join(f'<recv response="{code}" optional="true" next="failed"></recv>' for code in REFUSALS),
+        "may_fail": lambda: "".join(f'<recv response="{code}" optional="true" next="failed"></recv>' for code in REFUSALS if code != kind.final),
         "failed": lambda: f'<nop next="done"/><label id="failed"/>{messages.ack_failure()}<label id="done"/>',
         "talks": lambda: pause(hold if kind.held else kind.talks),
         "before_answer": lambda: pause(kind.rings),

@@ -11,7 +11,7 @@ Faults, of which none is allowed:
 - capture mismatches: sent before it was logged; logged as received more often than it came, or as sent more often than it left,
   or a message that came and is not in the log, each outside of the time around a kill.
 
-Around a kill (from `DYING_US` before it until the exchange answers again) some differences are owed to it, and only counted:
+Around a kill (from `DYING_US` before it until the exchange serves again) some differences are owed to it, and only counted:
 packets that a dying or dead worker got and never logged, decisions that never left and were overtaken, repeats not noted.
 """
 
@@ -119,7 +119,7 @@ def story_of(path):
 
 
 class Windows:
-    """The times around kills: (killed, answers again) in microseconds."""
+    """The times around kills: (killed, serves again) in microseconds."""
 
     def __init__(self, kills):
         self.bounds = sorted((kill - DYING_US, back) for kill, back in kills)
