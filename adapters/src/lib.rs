@@ -5,11 +5,15 @@ mod scratch;
 
 pub mod cache;
 pub mod entropy;
+pub mod erasure;
 pub mod event_log;
 pub mod exchange;
 pub mod fatal;
+pub mod holder;
 pub mod keyring;
 pub mod media;
 pub mod node;
+pub mod notary;
 pub mod provisioning;
 pub mod sip_socket;
+pub mod supervisor;

@@ -2,8 +2,10 @@
 //! before it is used and is never used twice.
 
 use crate::private_file;
+use domain::ids::EventId;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number and epoch of this start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,32 @@ impl Node {
         private_file::make_folder_of(path).map_err(file)?;
         private_file::replace(path, format!("node {number} epoch {epoch}\n").as_bytes()).map_err(file)?;
         Ok(Self { number, epoch })
+    }
+}
+
+/// The event ids of one writer beside the shards: of this start, each given once.
+#[derive(Debug)]
+pub struct EventIds {
+    node: Node,
+    shard: u16,
+    counter: AtomicU64,
+}
+
+impl EventIds {
+    /// Ids of a shard number that no other writer of this node has.
+    pub const fn new(node: Node, shard: u16) -> Self {
+        Self { node, shard, counter: AtomicU64::new(0) }
+    }
+
+    /// The node whose events they are for.
+    pub const fn node(&self) -> u16 {
+        self.node.number
+    }
+
+    /// The next id.
+    pub fn next(&self) -> EventId {
+        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
+        EventId::minted(self.node.number, self.node.epoch, self.shard, counter)
     }
 }
 

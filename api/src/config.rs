@@ -12,8 +12,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 mod guard;
+mod notary;
 
 pub use guard::Guard;
+pub use notary::Notary;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Config {
     pub media: Media,
     /// The log.
     pub log: Log,
+    /// What is signed of the log.
+    pub notary: Notary,
 }
 
 /// The HTTP API.
@@ -152,6 +156,7 @@ impl Default for Config {
             sip: Sip::default(),
             media: Media::default(),
             log: Log::default(),
+            notary: Notary::default(),
         }
     }
 }
@@ -295,6 +300,7 @@ impl Config {
         }
         self.sip.algorithms()?;
         self.sip.guard.check()?;
+        self.notary.check()?;
         if !(1..=3_600).contains(&self.media.silence_after_s) {
             return wrong("media.silence_after_s", "must be 1 to 3600");
         }
@@ -445,6 +451,8 @@ mod tests {
             ("[sip.guard]\nban_s = 86401", "sip.guard.ban_s"),
             ("[sip.guard]\nsources = 99", "sip.guard.sources"),
             ("[log]\nsegment_mib = 0", "log.segment_mib"),
+            ("[notary]\nevents = 0", "notary.events"),
+            ("[notary]\nevery_s = 3601", "notary.every_s"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();

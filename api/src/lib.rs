@@ -2,7 +2,9 @@
 mod state;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use routes::erasures::{self, ErasureState};
 use routes::events::{self, EventState};
+use routes::notary::{self, NotaryState};
 use routes::registrations::{self, RegistrationState};
 use routes::sessions::{self, SessionState};
 use routes::{messages, trunks};
@@ -21,10 +23,12 @@ pub fn whole_router(
     sessions: SessionState,
     events: EventState,
     registrations: RegistrationState,
+    (erasures, notary): (ErasureState, NotaryState),
 ) -> Router {
     let messages = messages::routes(sessions.clone()).merge(trunks::history_routes(sessions.clone()));
     let history = sessions::routes(sessions).merge(messages).merge(events::routes(events));
-    router_with(state, history.merge(registrations::routes(registrations)))
+    let proofs = erasures::routes(erasures).merge(notary::routes(notary));
+    router_with(state, history.merge(registrations::routes(registrations)).merge(proofs))
 }
 
 fn router_with(state: AppState, more: OpenApiRouter) -> Router {
@@ -38,6 +42,7 @@ fn router_with(state: AppState, more: OpenApiRouter) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod demo;
@@ -47,4 +52,5 @@ pub mod metrics;
 pub mod openapi;
 pub mod paging;
 pub mod routes;
+pub mod verify;
 pub mod wiring;

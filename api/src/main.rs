@@ -1,9 +1,11 @@
 //! The one binary.
 
 use adapters::provisioning::{FirstAccount, Token};
+use adapters::supervisor;
+use api::audit;
 use api::config::Config;
-use api::demo;
 use api::wiring::{self, FirstAccountSettings, Running};
+use api::{demo, verify};
 use clap::{Parser, Subcommand};
 use domain::ids::AccountId;
 use std::path::PathBuf;
@@ -43,9 +45,32 @@ enum Command {
         /// Seconds that running calls may take to end after SIGTERM.
         #[arg(long, value_name = "SECONDS", default_value_t = 30)]
         drain: u64,
+        /// Run without the parent process that holds the sockets and starts the exchange again where it dies.
+        #[arg(long)]
+        no_supervisor: bool,
     },
     /// Read a configuration, say what is wrong with it, and print it whole with its defaults.
     CheckConfig {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Tell a session's history event by event with its state after each, or its state at an instant.
+    ///
+    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    Replay(audit::ReplayOptions),
+    /// Write a session to a file: a capture, JSON lines, its ladder, a scenario for SIPp.
+    ///
+    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    Export(audit::ExportOptions),
+    /// Prove that nothing in the log was altered, removed or put in, also beside a running exchange.
+    ///
+    /// Every event is compared with the hash that its successor carries, and with the signed roots of the notary; the
+    /// roots with their signatures and with the exported file. Exit code 0: all proved. 1: something is wrong, and what
+    /// comes first is named. 2: it could not be found out.
+    Verify(verify::Options),
+    /// Print the public key that this node's notary signs with.
+    NotaryKey {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -59,11 +84,20 @@ async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Arguments::parse().command {
-        Command::Serve { config, account_sid, auth_token, drain } => {
+        Command::Serve { no_supervisor: false, .. } => match supervisor::supervise().await {
+            Ok(code) => return code,
+            Err(error) => Err(format!("the exchange cannot be started: {error}")),
+        },
+        Command::Serve { config, account_sid, auth_token, drain, .. } => {
+            supervisor::die_with_parent();
             let first = FirstAccountSettings { sid: account_sid, token: auth_token };
             serve(config, first, Duration::from_secs(drain)).await
         }
         Command::CheckConfig { config } => check_config(config),
+        Command::Replay(options) => audit::replay(options).await.map_err(|error| error.to_string()),
+        Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
+        Command::Verify(options) => return verify::run(&options).await,
+        Command::NotaryKey { config } => verify::print_key(config.as_deref()),
         Command::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
     };
     match result {

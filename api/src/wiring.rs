@@ -1,7 +1,7 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
 use crate::config::{Config, ConfigError, LogEngine};
-use crate::metrics::{Exposition, Kind, Metrics};
+use crate::routes::erasures::ErasureState;
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
@@ -10,45 +10,50 @@ use adapters::entropy::Entropy;
 use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
-use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint, machine_time};
+use adapters::holder::Holder;
 use adapters::keyring::{Keyring, KeyringError, Master};
-use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
+use adapters::media::{MediaError, MediaPlane, MediaSettings};
 use adapters::node::{Node, NodeError};
-use adapters::provisioning::{FirstAccount, LoadError, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::notary::Notary;
+use adapters::provisioning::{FirstAccount, LoadError, Provisioning, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
-use domain::account::AccountEvent;
 use domain::address::Transport;
-use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::seal::SealKey;
 use domain::draws::Draws;
-use domain::exchange::{Exchange, ExchangeSettings, Listener, TakenUp, Unlike};
-use domain::ids::{AccountId, EventId};
-use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
+use domain::exchange::{Exchange, ExchangeSettings, Listener};
+use domain::ids::AccountId;
+use domain::log::{EventLog, Position, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
-use domain::routing::{Provisioned, ProvisioningEvent, Tables};
+use domain::routing::Tables;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::time::WallTime;
 use domain::uplink::Standings;
 use projections::Views;
 use projections::events::EventFeed;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod calls;
+mod erasures;
+mod means;
+mod metrics;
+mod notary;
 mod registrations;
+mod tables;
 
-/// Shard number of the provisioning writer in event ids.
-const PROVISIONING_SHARD: u16 = 0xfff;
+use means::MachineMeans;
+pub use notary::key_in as notary_key_in;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -111,9 +116,15 @@ pub enum StartError {
     /// Media.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The notary's key.
+    #[error(transparent)]
+    Notary(#[from] adapters::notary::KeyError),
     /// The shard.
     #[error(transparent)]
     Shard(#[from] ShardError),
+    /// An erasure that a crash cut off.
+    #[error("an erasure could not be finished: {0}")]
+    Erasure(#[from] adapters::erasure::ErasureError),
     /// Configuration in the log.
     #[error(transparent)]
     Provisioning(#[from] LoadError),
@@ -151,6 +162,7 @@ pub struct Running {
     shard: Shard,
     media: MediaPlane,
     views: Arc<Views>,
+    notary: Notary,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
 }
@@ -168,8 +180,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
     let inbox = Arc::new(Inbox::new()?);
-    let (media, ports) = start_media(config, Arc::clone(&inbox))?;
-    let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
+    let holder = Arc::new(Holder::from_parent()?);
+    let (media, ports) = start_media(config, Arc::clone(&inbox), Arc::clone(&holder))?;
+    let Bound { udp, tcp, known: sip } = bind_listeners(config, &holder)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
     let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
@@ -191,34 +204,44 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
-    let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
+    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    take_up_calls(&log, &inbox, since).await?;
+    calls::take_up(&log, &inbox, since).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
+    let erasures = erasures::start(&log, &keyring, node).await?;
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
-    let metrics = Arc::new(Metrics::default());
-    register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
-    register_log_metrics(&metrics, Arc::clone(&log), written);
+    let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
+    let metrics = Arc::new(parts.metrics());
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
-    let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
-    let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
-    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
+    let state =
+        AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let (notary, proofs) = notary::start(config, &state.log, node, &state).await?;
+    let feed = Arc::new(EventFeed::new(Arc::clone(&state.log), Arc::clone(&state.keyring)));
+    let erasures = ErasureState {
+        app: state.clone(),
+        views: Arc::clone(&views),
+        log: Arc::clone(&state.log),
+        keyring: Arc::clone(&state.keyring),
+        erasures,
+    };
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
         app: state.clone(),
         views: Arc::clone(&views),
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
-    let router = crate::whole_router(state, sessions, events, registrations);
-    let (http, server, stop_server) = serve_http(config, router).await?;
+    let router = crate::whole_router(state, sessions, events, registrations, (erasures, proofs));
+    let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
+    holder.serves();
     let gauges = Arc::clone(shard.gauges());
-    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
+    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, notary, server, stop_server })
 }
 
 impl Running {
@@ -251,25 +274,9 @@ impl Running {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
         self.shard.stop();
         self.media.shutdown();
+        self.notary.stop(Duration::from_secs(2)).await;
         self.views.close().await;
     }
-}
-
-/// Calls that ran when the process before ended run on.
-async fn take_up_calls(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
-    let streams = calls::read_calls(log, since).await?;
-    if streams.is_empty() {
-        return Ok(());
-    }
-    let (reply, taken) = oneshot::channel();
-    inbox.tell(Notice::TakeUp(streams, reply));
-    // A shard that has stopped takes nothing up.
-    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
-    tracing::info!(calls = sessions, "calls were taken up from the log");
-    for Unlike { stream, why } in unlike {
-        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
-    }
-    Ok(())
 }
 
 /// What is in it names callers and called: nobody else's business.
@@ -305,7 +312,11 @@ fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartE
     }
 }
 
-fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
+fn start_media(
+    config: &Config,
+    inbox: Arc<Inbox>,
+    holder: Arc<Holder>,
+) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
     let defaults = MediaSettings::default();
     let settings = MediaSettings {
         address: config.media.address,
@@ -313,6 +324,7 @@ fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapte
         ports: config.media.port_range()?,
         threads: config.media.threads.unwrap_or(defaults.threads),
         silence_after: Duration::from_secs(config.media.silence_after_s),
+        holder,
         ..defaults
     };
     Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
@@ -326,20 +338,32 @@ struct Bound {
     known: Vec<Listener>,
 }
 
-fn bind_listeners(config: &Config) -> Result<Bound, StartError> {
+fn bind_listeners(config: &Config, holder: &Holder) -> Result<Bound, StartError> {
     let mut bound = Bound::default();
-    for listener in &config.sip.listeners {
+    for (index, listener) in config.sip.listeners.iter().enumerate() {
         let crate::config::Listener { address, advertise, role, transport } = *listener;
         let refused = |source| StartError::Sip { address, source };
+        let name = format!("sip {index} {transport:?} {address}");
+        let held = holder.take(&name).and_then(|mut sockets| sockets.pop());
         let address = match transport {
             Transport::Udp => {
-                let listener = UdpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => UdpListener::held(socket, advertise),
+                    None => UdpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.udp.push(listener);
                 address
             }
             Transport::Tcp => {
-                let listener = TcpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => TcpListener::held(socket, advertise),
+                    None => TcpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.tcp.push(listener);
                 address
@@ -398,10 +422,17 @@ async fn make_first_account(
 async fn serve_http(
     config: &Config,
     router: axum::Router,
+    holder: &Holder,
 ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
     let address = config.http.listen;
     let refused = |source| StartError::Http { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+    let name = format!("http {address}");
+    let listener = match holder.take(&name).and_then(|mut sockets| sockets.pop()) {
+        Some(socket) => tokio::net::TcpListener::from_std(socket.into()),
+        None => tokio::net::TcpListener::bind(address).await,
+    };
+    let listener = listener.map_err(refused)?;
+    holder.keep(&name, &[listener.as_fd()]);
     let bound = listener.local_addr().map_err(refused)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -413,102 +444,4 @@ async fn serve_http(
         }
     });
     Ok((bound, server, stop))
-}
-
-fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
-    metrics.register(move |to: &mut Exposition| {
-        for (name, help, value) in gauges.read() {
-            let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-            to.single(kind, name, help, value as f64);
-        }
-    });
-    metrics.register(move |to: &mut Exposition| {
-        let ports = media.ports_in_use() as f64;
-        to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
-        let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
-        for (name, position) in views.progress().positions() {
-            positions.sample(&[("name", name)], position.0 as f64);
-        }
-    });
-}
-
-fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
-    metrics.register(move |to: &mut Exposition| {
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
-        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
-        to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
-        to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
-    });
-}
-
-/// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
-struct ShardTables {
-    inbox: Arc<Inbox>,
-    keyring: Arc<Keyring>,
-    names: Names,
-}
-
-impl TablesSink for ShardTables {
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            for provisioned in events.iter() {
-                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
-                    && let Err(error) = self.keyring.ensure_account(opened.account)
-                {
-                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
-                }
-            }
-            self.names.look_up(&events);
-            let mut events = events.to_vec();
-            for provisioned in &mut events {
-                // What the call path checks passwords by is opened here: that may wait for the disk.
-                if !provisioned.event.open(&*self.keyring) {
-                    let position = provisioned.position.0;
-                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
-                }
-            }
-            let (done, applied) = oneshot::channel();
-            self.inbox.tell(Notice::Provisioned(events, done));
-            // A stopped shard routes nothing that could be stale.
-            let _ = applied.await;
-        })
-    }
-}
-
-fn machine_time() -> WallTime {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// The machine's clock and randomness for the provisioning writer.
-struct MachineMeans {
-    entropy: Mutex<Entropy>,
-    node: Node,
-    counter: AtomicU64,
-    keyring: Arc<Keyring>,
-}
-
-impl MachineMeans {
-    fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
-    }
-}
-
-impl Means for MachineMeans {
-    fn bits(&self) -> u128 {
-        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
-    }
-
-    fn event_id(&self) -> EventId {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
-    }
-
-    fn now(&self) -> WallTime {
-        machine_time()
-    }
-
-    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
-        self.keyring.secrets_key(account).map_err(|error| error.to_string())
-    }
 }

@@ -115,6 +115,10 @@ public_id!(
     UplinkId, "UL"
 );
 public_id!(
+    /// An erasure of what is personal of somebody.
+    ErasureId, "ER"
+);
+public_id!(
     /// An API key of an account. The key's secret is never stored, only its hash.
     KeyId, "SK"
 );

@@ -83,6 +83,8 @@ impl EventHash {
     pub const NONE: Self = Self([0; 32]);
 }
 
+hex::hexed!(EventHash, 32);
+
 impl fmt::Display for EventHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(hex::write(&mut [0; 64], &self.0))
@@ -269,7 +271,12 @@ impl Append {
 impl Recorded {
     /// This event's hash, which its successor carries as `previous`.
     pub fn hash(&self) -> EventHash {
-        let facts = Hashed {
+        self.hashed().hash()
+    }
+
+    /// What its hash covers.
+    pub fn hashed(&self) -> Hashed<'_> {
+        Hashed {
             stream: &self.stream,
             revision: self.revision,
             id: self.id,
@@ -281,8 +288,7 @@ impl Recorded {
             node: self.node,
             previous: self.previous,
             data: &self.data,
-        };
-        facts.hash()
+        }
     }
 }
 

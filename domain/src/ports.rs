@@ -11,6 +11,15 @@ pub trait Keyring: Send + Sync {
     fn key(&self, reference: KeyRef) -> Option<SealKey>;
 }
 
+/// Destroys keys, and with them what they sealed.
+pub trait KeyEraser: Send + Sync {
+    /// Erases all of these keys or none, for good; those that are gone already are no error. It may wait for a disk.
+    ///
+    /// # Errors
+    /// Why not: trying again may help.
+    fn erase(&self, keys: &[KeyRef]) -> Result<(), String>;
+}
+
 /// Everything a turn needs that is not a rule: randomness, fresh ids, keys and ports. The shell draws from the
 /// machine, the simulator from its seed. What follows from a turn's place among all turns is drawn from [`Draws`].
 pub trait Mint {

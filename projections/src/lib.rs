@@ -6,13 +6,16 @@
 
 mod beginning;
 mod cursor;
+pub mod erasures;
 pub mod events;
+pub mod exports;
 pub mod messages;
 mod names;
 mod pages;
 mod progress;
 mod projector;
 pub mod registrations;
+pub mod replay;
 pub mod routing;
 pub mod sessions;
 mod store;

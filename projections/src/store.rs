@@ -44,6 +44,8 @@ impl Store {
             .pragma("wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "memory")
+            // What is masked is to be gone, not only out of sight.
+            .pragma("secure_delete", "on")
             .thread_name(|number| format!("views-{number}"))
             .disable_statement_logging();
         let pool = |most| {

@@ -1,5 +1,6 @@
 //! All read models together: one file, one projector.
 
+use crate::erasures::Erasures;
 use crate::messages::{MessageReader, Messages};
 use crate::progress::Progress;
 use crate::projector::{Projection, Projector, WINDOW};
@@ -45,6 +46,8 @@ impl Views {
             Box::new(Registrations::default()),
             Box::new(Messages::default()),
             Box::new(Uplinks::default()),
+            // The last one: it masks rows of the others, in the same transaction or a later one.
+            Box::new(Erasures::default()),
         ];
         let sessions = SessionReader::new(store.clone(), memory);
         let projector = Projector::new(log, keyring, store.clone(), models, window).await?;

@@ -7,6 +7,7 @@ mod http;
 mod injection;
 mod ladder;
 mod mutation;
+mod notary;
 mod simulation;
 mod tidy;
 mod torture;

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod messages;
+pub mod proofs;
 pub mod registrations;
 pub mod standings;
 mod stream;

@@ -2,9 +2,11 @@
 
 mod answer;
 mod collect;
+pub(crate) mod commit;
 mod follow;
 pub mod memory;
 mod queue;
+pub mod reading;
 mod row;
 pub mod segment;
 pub mod sqlite;

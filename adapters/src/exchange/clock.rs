@@ -39,6 +39,11 @@ impl Clock {
     }
 }
 
+/// The machine's wall clock as it is, for whoever is not on the call path.
+pub fn machine_time() -> WallTime {
+    WallTime::from_micros(machine())
+}
+
 /// Microseconds since 1970, as the machine has it.
 fn machine() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

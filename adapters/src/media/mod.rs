@@ -21,6 +21,7 @@ mod worker;
 
 pub use pool::PortPool;
 
+use crate::holder::Holder;
 use domain::media::{MediaOrder, MediaReport, PortPair};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
@@ -63,6 +64,8 @@ pub struct MediaSettings {
     pub tick: Duration,
     /// DiffServ code point of everything sent: 46 is Expedited Forwarding (RFC 3246).
     pub dscp: u8,
+    /// What holds the sockets beyond this process.
+    pub holder: Arc<Holder>,
 }
 
 impl Default for MediaSettings {
@@ -79,6 +82,7 @@ impl Default for MediaSettings {
             tick_above: 16,
             tick: Duration::from_millis(1),
             dscp: 46,
+            holder: Arc::default(),
         }
     }
 }

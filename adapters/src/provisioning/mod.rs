@@ -1,6 +1,5 @@
 //! Accounts, numbers, trunks, domains and credentials: one writer that decides, makes durable, updates routing, and only then answers.
 
-mod commit;
 mod directory;
 mod first;
 mod inner;

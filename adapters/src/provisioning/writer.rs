@@ -1,12 +1,12 @@
 //! The single writer: adds the facts that a decision needs, appends, waits for the disk, updates routing and the
 //! directory, and then answers. Claims of different numbers that wait together share one commit.
 
-use super::commit::commit;
 use super::directory::Directory;
 use super::inner::Recall;
 use super::load::catch_up;
 use super::order::{Job, Order, Rejection, Unavailable, unavailable};
 use super::{Means, TablesSink};
+use crate::event_log::commit::commit;
 use bytes::Bytes;
 use domain::credential::CredentialEvent;
 use domain::decider::{Aggregate, EncodeError, StoredEvent};

@@ -3,11 +3,14 @@
 pub mod accounts;
 pub mod credentials;
 pub mod domains;
+pub mod erasures;
 pub mod events;
 pub mod keys;
 pub mod messages;
+pub mod notary;
 pub mod numbers;
 pub mod operations;
+mod past;
 mod query;
 pub mod registrations;
 pub mod sessions;

@@ -2,7 +2,8 @@
 //! be asked about.
 
 use super::StartError;
-use domain::exchange::needs;
+use adapters::exchange::{Inbox, Notice};
+use domain::exchange::{TakenUp, Unlike, needs};
 use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName};
 use domain::session::event::SessionEvent;
 use domain::time::WallTime;
@@ -10,12 +11,30 @@ use domain::transfer::TransferEvent;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Events of a reading.
 const PAGE: usize = 1_000;
 
+/// Calls that ran when the process before ended run on.
+pub(super) async fn take_up(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
+    let streams = read_calls(log, since).await?;
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let (reply, taken) = oneshot::channel();
+    inbox.tell(Notice::TakeUp(streams, reply));
+    // A shard that has stopped takes nothing up.
+    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
+    tracing::info!(calls = sessions, "calls were taken up from the log");
+    for Unlike { stream, why } in unlike {
+        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
+    }
+    Ok(())
+}
+
 /// The streams of calls that run, and of those that ended after `since`; with all that these need.
-pub(super) async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<Recorded>>, StartError> {
+async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<Recorded>>, StartError> {
     let of_calls = |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY);
     let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();
     wanted.extend(ended_since(log, since).await?);

@@ -123,8 +123,12 @@ impl Live {
         self.outbox.set_life(if self.registration.is_empty() { Life::Closed } else { Life::Open });
     }
 
-    /// Whether events can be sealed: a key is there, or the keyring gave one.
+    /// Whether events can be sealed: a key is there, or the keyring gave one. An address that has no bindings begins with
+    /// a new one: what was sealed before may have been erased meanwhile, key and all.
     pub(super) fn has_key(&mut self, mint: &mut dyn Mint) -> bool {
+        if self.registration.is_empty() {
+            self.key = None;
+        }
         if self.key.is_none() {
             self.key = mint.seal_key(self.account);
         }

@@ -82,6 +82,11 @@ pub struct MessageRow {
 }
 
 impl MessageRow {
+    /// Whether what was personal in it was erased.
+    pub const fn is_erased(&self) -> bool {
+        self.sender.is_none() && self.recipient.is_none() && self.call_id.is_none()
+    }
+
     /// What became of it.
     pub const fn state(&self) -> State {
         match self.status {

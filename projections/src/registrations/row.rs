@@ -58,6 +58,11 @@ pub struct BindingRow {
 }
 
 impl BindingRow {
+    /// Whether what was personal in it was erased.
+    pub const fn is_erased(&self) -> bool {
+        self.aor.is_none() && self.contact.is_none()
+    }
+
     /// `online`, or why it ended.
     pub fn state(&self) -> &str {
         self.cause.as_deref().unwrap_or("online")

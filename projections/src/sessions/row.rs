@@ -87,6 +87,11 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// Whether what was personal in it was erased.
+    pub const fn is_erased(&self) -> bool {
+        self.caller.is_none() && self.called.is_none() && self.call_id.is_none()
+    }
+
     /// From answer to end; `None` while it lasts or where it was never answered.
     pub fn talked(&self) -> Option<Duration> {
         Some(self.ended_at?.since(self.answered_at?))

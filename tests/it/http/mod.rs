@@ -5,6 +5,7 @@
 mod accounts;
 mod credentials;
 mod domains;
+mod erasures;
 mod errors;
 mod injection;
 mod keys;
@@ -115,17 +116,25 @@ impl World {
         let patience = if whole { PATIENCE } else { Duration::from_millis(20) };
         let standings = Arc::new(Told::default());
         let told = Arc::clone(&standings);
-        let state =
-            AppState { provisioning, standings, readiness: readiness.clone(), metrics: Arc::default(), patience };
+        let keys = Arc::new(Keys::default());
+        let state = AppState {
+            provisioning,
+            log: Arc::new(log.clone()),
+            keyring: keys.clone(),
+            standings,
+            readiness: readiness.clone(),
+            metrics: Arc::default(),
+            patience,
+        };
         let (router, history) = match whole {
             false => (api::router(state), None),
-            true => Self::with_history(state, &log).await,
+            true => Self::with_history(state, &log, &keys).await,
         };
         Self { router, log, readiness, root, told, _history: history }
     }
 
-    async fn with_history(app: AppState, log: &MemoryLog) -> (Router, Option<Folder>) {
-        let (folder, keys) = (Folder::new(), Arc::new(Keys::default()));
+    async fn with_history(app: AppState, log: &MemoryLog, keys: &Arc<Keys>) -> (Router, Option<Folder>) {
+        let folder = Folder::new();
         let log: Arc<dyn EventLog> = Arc::new(log.clone());
         let window = Duration::from_millis(5);
         let views = Views::open_with_window(&folder.file("views"), log.clone(), keys.clone(), window).await.unwrap();
@@ -133,9 +142,10 @@ impl World {
         let views = Arc::new(views);
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(ObligingRegistrar) };
-        let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
+        let proofs = tests::proofs::proofs(&app, &views, &log, keys);
+        let sessions = SessionState { app: app.clone(), views };
         let events = EventState::new(app.clone(), feed);
-        (api::whole_router(app, sessions, events, registrations), Some(folder))
+        (api::whole_router(app, sessions, events, registrations, proofs), Some(folder))
     }
 
     /// Waits until the read models have seen this, so that an empty answer means something.

@@ -38,3 +38,18 @@ async fn the_api_describes_itself() {
     assert_eq!((&number["type"], &number["example"]), (&json!("string"), &json!("+15550000001")));
     assert_eq!(document["paths"]["/v1/trunks"]["post"]["security"], json!([{"basic": []}]));
 }
+
+#[tokio::test]
+async fn the_notarys_key_and_newest_root_are_there_for_whoever_has_an_account() {
+    let world = World::whole().await;
+    let shown = world.get("/v1/notary").await.ok();
+    assert_eq!((&shown["key"], &shown["stream"]), (&"07".repeat(32).into(), &"notary-1".into()));
+    assert!(shown["root"].is_null(), "{shown}");
+    let log: std::sync::Arc<dyn domain::log::EventLog> = std::sync::Arc::new(world.log.clone());
+    let folder = crate::event_log::given::Folder::new();
+    let head = domain::log::EventLog::head(&world.log).0;
+    crate::notary::sign(&log, crate::notary::signer(1), &folder.path().join("roots.jsonl"), 1).await;
+    let root = world.get("/v1/notary").await.ok()["root"].clone();
+    assert_eq!((&root["index"], &root["through"], &root["events"]), (&0.into(), &head.into(), &head.into()));
+    assert_eq!(root["signature"].as_str().map(str::len), Some(128));
+}

@@ -140,7 +140,7 @@ async fn the_checkpoint_moves_when_nothing_matches_and_waiters_see_it() {
     views.progress().wait_for_rows(Position(1), PATIENCE).await.unwrap();
     assert_eq!(
         views.progress().positions(),
-        ["sessions", "routing", "registrations", "messages", "uplinks"].map(|name| (name, Position(1)))
+        ["sessions", "routing", "registrations", "messages", "uplinks", "erasures"].map(|name| (name, Position(1)))
     );
 }
 

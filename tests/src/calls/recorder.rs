@@ -6,7 +6,7 @@ use domain::codec::seal::{KeyRef, SealKey};
 use domain::codec::session::encode;
 use domain::ids::EventId;
 use domain::log::{Append, Committed, Draft, EventHash, EventLog, Expected, Life, Outcome, Revision, StreamName};
-use domain::ports::Keyring;
+use domain::ports::{KeyEraser, Keyring};
 use std::sync::{Arc, Mutex};
 
 /// One key for everything; erased when empty.
@@ -34,6 +34,17 @@ impl Keys {
 impl Keyring for Keys {
     fn key(&self, reference: KeyRef) -> Option<SealKey> {
         (reference == Self::KEY && !*self.0.lock().unwrap()).then(Self::secret)
+    }
+}
+
+impl KeyEraser for Keys {
+    /// There is but one, so everything goes with it.
+    fn erase(&self, keys: &[KeyRef]) -> Result<(), String> {
+        assert!(keys.iter().all(|key| *key == Self::KEY), "{keys:?}");
+        if !keys.is_empty() {
+            Self::erase(self);
+        }
+        Ok(())
     }
 }
 

@@ -161,11 +161,22 @@ impl<'a> Record<'a> {
         if crc32c::crc32c_append(seed, body) != checksum {
             return Err("a record's checksum is wrong");
         }
+        Ok((Self::read(body)?, RECORD_HEAD + length))
+    }
+
+    fn read(body: &'a [u8]) -> Result<Self, &'static str> {
         let mut fields = Fields(body);
         let (position, revision, count) = (fields.u64()?, fields.u64()?, u16::from_be_bytes(fields.array()?));
         let [name] = fields.array()?;
         let stream = std::str::from_utf8(fields.take(name.into())?).map_err(|_| "a stream's name is not UTF-8")?;
-        Ok((Self { position, revision, count, stream, row: fields.0 }, RECORD_HEAD + length))
+        Ok(Self { position, revision, count, stream, row: fields.0 })
+    }
+
+    /// Whose append a broken record seems to be, for people; `None` where not even that can be read.
+    pub fn seems(bytes: &'a [u8]) -> Option<String> {
+        let record = Self::read(bytes.get(RECORD_HEAD..)?).ok()?;
+        let stream = record.name().ok()?;
+        Some(format!("an append to {stream} from revision {} on, as it seems", record.revision))
     }
 
     /// Position of its last event.

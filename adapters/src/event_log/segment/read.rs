@@ -28,6 +28,12 @@ impl Readers {
         Self { shared, index, idle: Mutex::default(), permits: Arc::new(Semaphore::new(count.max(1))) }
     }
 
+    /// One reader at a time, over a connection that sees the index as it was once.
+    pub fn over(shared: Arc<Shared>, index: PathBuf, connection: Connection) -> Self {
+        let idle = Mutex::new(vec![(connection, Kinds::default())]);
+        Self { shared, index, idle, permits: Arc::new(Semaphore::new(1)) }
+    }
+
     /// Runs a query on a thread that may block.
     pub async fn run<T, F>(self: Arc<Self>, query: F) -> Result<T, ReadError>
     where
@@ -204,7 +210,10 @@ impl Reader<'_> {
 fn records<'b>(seed: u32, frames: &Frames, frame: FrameAt, bytes: &'b [u8]) -> Result<Vec<Record<'b>>, ReadError> {
     let (mut found, mut rest, mut position) = (Vec::new(), bytes, frame.first);
     while !rest.is_empty() {
-        let broken = |what| damaged(Position(position), &format!("segment {:020}: {what}", frames.first));
+        let broken = |what| {
+            let whose = Record::seems(rest).map_or(String::new(), |whose| format!(", {whose}"));
+            damaged(Position(position), &format!("segment {:020}{whose}: {what}", frames.first))
+        };
         let (record, size) = Record::open(rest, seed).map_err(broken)?;
         if record.position != position {
             return Err(broken("an append has another position"));

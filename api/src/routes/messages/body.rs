@@ -46,6 +46,9 @@ pub struct Message {
     final_status: Option<u16>,
     /// Which of the targets took it, from 0.
     target: Option<u8>,
+    /// What was personal in it was erased; absent where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Position of the newest event shown here.
     position: u64,
 }
@@ -71,6 +74,7 @@ impl Message {
             total_ms: row.lasted().and_then(|span| u64::try_from(span.as_millis()).ok()),
             final_status: row.status,
             target: row.target,
+            erased: row.is_erased(),
             position: row.position.0,
         }
     }

@@ -47,6 +47,9 @@ pub struct Session {
     final_status: Option<u16>,
     /// The mode it runs in, or ran in at the end.
     mode: Option<String>,
+    /// What was personal in it was erased; absent where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     /// Position of the newest event shown here.
     position: u64,
 }
@@ -74,6 +77,7 @@ impl Session {
             end_cause: row.end_cause.clone(),
             final_status: row.final_status,
             mode: row.mode.clone(),
+            erased: row.is_erased(),
             position: row.position.0,
         }
     }

@@ -50,7 +50,7 @@ impl Exchange {
         match first {
             SessionEvent::SipMessageReceived(message) => self.hear_again(now, mint, id, &message, expected),
             SessionEvent::ConnectionLost(lost) => match lost.flow.known().copied() {
-                Some(flow) => self.connection_lost(now, mint, id, flow),
+                Some(flow) => self.connection_lost(now, mint, id, (flow, lost.with_us)),
                 None => self.differ(id, "what it says is erased"),
             },
             SessionEvent::MediaLatched(_) | SessionEvent::MediaFellSilent(_) | SessionEvent::MediaHeard(_) => {
@@ -84,7 +84,7 @@ impl Exchange {
     fn hear_again(&mut self, now: Now, mint: &mut Redraw, id: SessionId, message: &SipMessage, begins: Option<Events>) {
         let Some((flow, message)) = wire_of(message) else { return self.differ(id, "a message of it is erased") };
         let events = begins.as_deref().or_else(|| Some(self.sessions.get(&id)?.expects.as_ref()?.to_come()));
-        let beginning = events.and_then(|events| beginning(events));
+        let beginning = events.and_then(beginning);
         match beginning {
             None => {
                 self.endpoint.receive(now.moment, mint, flow, message);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Outcomes in the order of the appends, each of another stream.
-pub(super) async fn commit(log: &dyn EventLog, appends: Vec<Append>) -> Vec<Result<Durable, AppendError>> {
+pub(crate) async fn commit(log: &dyn EventLog, appends: Vec<Append>) -> Vec<Result<Durable, AppendError>> {
     let streams: Vec<StreamName> = appends.iter().map(|append| append.stream.clone()).collect();
     let (reply, mut outcomes) = mpsc::unbounded_channel();
     if !appends.is_empty() {

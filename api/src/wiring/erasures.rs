@@ -1,0 +1,26 @@
+//! Erasures, those that a crash cut off first.
+
+use super::StartError;
+use adapters::erasure::Erasures;
+use adapters::keyring::Keyring;
+use adapters::node::{EventIds, Node};
+use domain::log::EventLog;
+use std::sync::Arc;
+
+/// Shard number of erasures in event ids.
+const ERASURE_SHARD: u16 = 0xffd;
+
+/// Before any reader sees the log: what was to be erased is gone then.
+pub(super) async fn start(
+    log: &Arc<dyn EventLog>,
+    keyring: &Arc<Keyring>,
+    node: Node,
+) -> Result<Arc<Erasures>, StartError> {
+    let ids = EventIds::new(node, ERASURE_SHARD);
+    let erasures = Erasures::new(Arc::clone(log), keyring.clone(), ids, keyring.derived("erasures"));
+    let finished = erasures.resume().await?;
+    if finished > 0 {
+        tracing::info!(erasures = finished, "erasures that were cut off are finished");
+    }
+    Ok(Arc::new(erasures))
+}

@@ -1,0 +1,45 @@
+//! Configuration on its way from the log to the shard.
+
+use adapters::exchange::{Inbox, Notice};
+use adapters::keyring::Keyring;
+use adapters::provisioning::TablesSink;
+use adapters::sip_socket::resolve::Names;
+use domain::account::AccountEvent;
+use domain::log::PortFuture;
+use domain::routing::{Provisioned, ProvisioningEvent};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
+pub(super) struct ShardTables {
+    pub inbox: Arc<Inbox>,
+    pub keyring: Arc<Keyring>,
+    pub names: Names,
+}
+
+impl TablesSink for ShardTables {
+    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            for provisioned in events.iter() {
+                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
+                    && let Err(error) = self.keyring.ensure_account(opened.account)
+                {
+                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
+                }
+            }
+            self.names.look_up(&events);
+            let mut events = events.to_vec();
+            for provisioned in &mut events {
+                // What the call path checks passwords by is opened here: that may wait for the disk.
+                if !provisioned.event.open(&*self.keyring) {
+                    let position = provisioned.position.0;
+                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
+                }
+            }
+            let (done, applied) = oneshot::channel();
+            self.inbox.tell(Notice::Provisioned(events, done));
+            // A stopped shard routes nothing that could be stale.
+            let _ = applied.await;
+        })
+    }
+}

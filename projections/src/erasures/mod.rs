@@ -1,0 +1,9 @@
+//! What is there of somebody, to be erased; and what was erased, masked in every row that held it in clear. No table of its
+//! own: an erasure is told by its stream.
+
+mod find;
+mod project;
+
+pub use find::{FindError, Found, Subject, find};
+
+pub(crate) use project::Erasures;

@@ -1,0 +1,134 @@
+//! What the notary signs, and when.
+
+use super::{ENGINES, Writer, check, check_by, export_in, key, memory, notary, plan, sign, signed, signer};
+use crate::event_log::given::{Folder, next, soon, until_caught_up};
+use adapters::notary::{KeyError, Plan, signer as key_file, verify};
+use domain::log::{Direction, EventLog, Filter, Followed, Position, Revision};
+use domain::notary::{RootSigned, SignedRoot, stream_of};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn roots(log: &dyn EventLog) -> Vec<RootSigned> {
+    let events = log.read_stream(&stream_of(1), Revision(0), Direction::Forwards, 1_000).await.unwrap();
+    events.iter().map(|event| RootSigned::decode(event).unwrap()).collect()
+}
+
+fn spans(roots: &[RootSigned]) -> Vec<(u64, u64, u64)> {
+    roots.iter().map(|root| &root.signed.root).map(|root| (root.after.0, root.through.0, root.events)).collect()
+}
+
+#[tokio::test]
+async fn a_root_covers_so_many_events_and_the_last_one_the_rest() {
+    let (folder, log) = (Folder::new(), memory());
+    let mut writer = Writer::default();
+    writer.rounds(&*log, 12).await;
+    sign(&log, signer(1), &export_in(folder.path()), 1).await;
+    assert_eq!(
+        spans(&roots(&*log).await),
+        [(0, 10, 10), (10, 20, 10), (20, 26, 6)],
+        "24 events and the first two roots"
+    );
+    // Nothing but roots came since: none is due.
+    sign(&log, signer(1), &export_in(folder.path()), 2).await;
+    assert_eq!(log.head(), Position(27));
+    writer.append(&*log, "session-9", 2).await;
+    sign(&log, signer(1), &export_in(folder.path()), 3).await;
+    assert_eq!(spans(&roots(&*log).await)[3..], [(26, 29, 3)], "the root before it is covered too");
+    let lines = std::fs::read_to_string(export_in(folder.path())).unwrap();
+    let exported: Vec<_> = lines.lines().map(|line| SignedRoot::from_line(line).unwrap()).collect();
+    assert_eq!(exported, roots(&*log).await.iter().map(|root| root.signed).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_root_is_made_when_its_time_has_come() {
+    let (folder, log) = (Folder::new(), memory());
+    let mut follow = log.follow(Position(0), Filter { categories: vec!["notary".into()], kinds: vec![] });
+    until_caught_up(&mut *follow).await;
+    let running = notary(&log, signer(1), export_in(folder.path()), 1, Duration::from_millis(1));
+    Writer::default().rounds(&*log, 1).await;
+    let told = loop {
+        if let Followed::Events(events) = next(&mut *follow).await {
+            break events;
+        }
+    };
+    assert_eq!((told.len(), told[0].position), (1, Position(3)));
+    let standing = Arc::clone(running.standing());
+    running.stop(Duration::from_secs(30)).await;
+    assert_eq!((standing.through(), standing.roots()), (Position(2), 1));
+    assert_eq!(log.head(), Position(3));
+}
+
+#[tokio::test]
+async fn lines_that_a_crash_left_out_are_exported_at_the_next_start() {
+    let (folder, log) = (Folder::new(), memory());
+    let (mut writer, export) = (Writer::default(), export_in(folder.path()));
+    writer.rounds(&*log, 12).await;
+    sign(&log, signer(1), &export, 1).await;
+    let whole = std::fs::read_to_string(&export).unwrap();
+    assert_eq!(std::fs::metadata(&export).unwrap().permissions().mode() & 0o777, 0o600);
+    for cut in [0, 1, 100, whole.len() / 2, whole.len() - 1, whole.len()] {
+        std::fs::write(&export, &whole[..cut]).unwrap();
+        sign(&log, signer(1), &export, 2).await;
+        assert_eq!(std::fs::read_to_string(&export).unwrap(), whole, "cut at {cut}");
+    }
+    std::fs::remove_file(&export).unwrap();
+    sign(&log, signer(1), &export, 3).await;
+    assert_eq!(std::fs::read_to_string(&export).unwrap(), whole);
+}
+
+#[tokio::test]
+async fn a_log_as_it_was_written_is_proved_up_to_its_last_root() {
+    let folder = Folder::new();
+    for engine in ENGINES {
+        let data = signed(&folder, engine).await;
+        let report = check(&data).await;
+        assert_eq!(report.finding, None);
+        assert_eq!((report.events, report.roots, report.exported), (91, 9, 9));
+        assert_eq!(report.unproved, Some((Position(91), Position(91))), "the last root itself");
+        let log = engine.open(&data);
+        // Beside the exchange that writes it.
+        assert_eq!(check(&data).await.finding, None);
+        Writer { counter: 900, ..Writer::default() }.append(&*log, "session-9", 4).await;
+        let report = check(&data).await;
+        assert_eq!((report.finding, report.unproved), (None, Some((Position(91), Position(95)))));
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_log_is_verified_by_whole_spans() {
+    let folder = Folder::new();
+    for engine in ENGINES {
+        let data = signed(&folder, engine).await;
+        for (from, to, found) in [(1, 5, (1, 10)), (15, 31, (11, 40)), (11, 20, (11, 20)), (85, 1_000, (81, 91))] {
+            let report = check_by(&data, &Plan { from: Position(from), to: Some(Position(to)), ..plan(&data) }).await;
+            assert_eq!(report.finding, None, "{from} to {to}");
+            assert_eq!((report.from.0, report.to.0), found, "{from} to {to}");
+            assert_eq!(report.events, found.1 + 1 - found.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_without_roots_is_followed_by_its_chains_alone() {
+    let log = memory();
+    Writer::default().rounds(&*log, 12).await;
+    let plan = Plan { from: Position(1), to: None, nodes: vec![1], trusted: vec![key(1)], exported: vec![] };
+    let report = soon(verify(&*log, &plan, |_| {})).await.unwrap();
+    assert_eq!((report.finding, report.events, report.roots), (None, 24, 0));
+    assert_eq!(report.unproved, Some((Position(1), Position(24))));
+}
+
+#[test]
+fn the_key_is_made_once_kept_to_this_user_and_missed_when_it_is_gone() {
+    let folder = Folder::new();
+    let path = folder.path().join("notary.key");
+    let made = key_file(&path, false).unwrap().key();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(key_file(&path, true).unwrap().key(), made);
+    std::fs::write(&path, "short").unwrap();
+    assert!(matches!(key_file(&path, true), Err(KeyError::Damaged(_))));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(key_file(&path, true), Err(KeyError::Missing(_))));
+    assert_ne!(key_file(&path, false).unwrap().key(), made);
+}
