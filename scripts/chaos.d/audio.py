@@ -91,7 +91,9 @@ class Call:
         self.caller, self.callee = Phone("sound-caller", caller, exchange), Phone("sound-callee", callee, exchange)
         self.number, self.exchange = number, exchange
         self.identity = f"sound-{caller}-{os.getpid()}@caller.example"
-        self.remote, self.uri, self.up, self.over = "", "", False, False
+        self.remote, self.uri, self.up = "", "", False
+        # Who has heard of the end: the caller by its 200, the callee by its BYE.
+        self.over = set()
 
     def request(self, method, cseq, body="", repeat=True):
         """A request of the caller's."""
@@ -116,7 +118,7 @@ class Call:
             self.request("ACK", 1, repeat=False)
             self.up = True
         elif message.method == "BYE" and message.status == 200:
-            self.over = True
+            self.over.add("caller")
 
     def callee_hears(self, message):
         """A request to the callee."""
@@ -128,6 +130,7 @@ class Call:
             self.callee.repeated = None
         elif message.is_request:
             self.callee.answer(message, 200)
+            self.over |= {"callee"} if message.method == "BYE" else set()
 
     def turn(self, until):
         """Serves all sockets until a time."""
@@ -146,7 +149,7 @@ class Call:
         """From INVITE to BYE."""
         self.request("INVITE", 1, self.caller.sdp())
         told, leaving, clock, end = False, False, time.monotonic(), None
-        while not self.over and (end is None or time.monotonic() < end):
+        while len(self.over) < 2 and (end is None or time.monotonic() < end):
             clock = max(clock + PACKET_S, time.monotonic() - 1)
             self.turn(clock)
             for phone in (self.caller, self.callee):
@@ -158,7 +161,7 @@ class Call:
             if not leaving and select.select([sys.stdin], [], [], 0)[0]:
                 leaving, end = True, time.monotonic() + PATIENCE_S
                 self.request("BYE", 2)
-        print(json.dumps({"to_callee": self.callee.arrived, "to_caller": self.caller.arrived, "ended": self.over}), flush=True)
+        print(json.dumps({"to_callee": self.callee.arrived, "to_caller": self.caller.arrived, "ended": len(self.over) == 2}), flush=True)
 
 
 if __name__ == "__main__":
