@@ -1,8 +1,8 @@
 //! Calls are taken up from the log: beside the exchange that runs them, whenever all is quiet.
 
 use super::course_of;
-use crate::ladder::Scenario;
-use tests::world::{Course, Ended, Fate, under};
+use crate::ladder::{self, Scenario};
+use tests::world::{Course, Ended, Fate, Sabotage, under};
 
 /// Wherever a scenario stands, the log tells where. Each is a test of this (see the macro `scenarios` of the ladder).
 pub(crate) fn taken_up((name, scenario): Scenario) {
@@ -85,6 +85,16 @@ pub(crate) fn reborn((name, scenario): Scenario) {
             "{name}, beginning anew after effect {effect} of {effects}: {ended:?}"
         );
     }
+}
+
+#[test]
+fn a_path_that_was_being_closed_at_the_death_is_over_and_its_ports_are_back() {
+    let call = ladder::all().find(|(name, _)| *name == "the_callee_may_hang_up_too").unwrap();
+    let Course { effects, .. } = course_of(call);
+    // The media threads die before they say that it is closed: the last effect of all ordered that.
+    let fate = Fate { reborn_after: Some(effects), sabotage: Some(Sabotage::ClosedUnreported), ..Fate::default() };
+    let ended = under(fate, call.1);
+    assert!(matches!(ended, Ended::Well(_)), "{ended:?}");
 }
 
 #[test]
