@@ -28,6 +28,8 @@ use zeroize::Zeroizing;
 
 pub use reader::KeyringReader;
 
+/// The most keys that are made at once for an account that was busy before a start.
+const MOST_EXPECTED: usize = 1_024;
 /// Keys remembered, per generation of the cache.
 const REMEMBERED: usize = 16_384;
 /// Pause after a block could not be made, so that a full disk is not asked a thousand times a second.
@@ -129,6 +131,21 @@ impl Keyring {
             let keys = vault.make(account, SMALLEST)?;
             lock(&self.shared.pools).fill(account, keys, Instant::now());
         }
+        Ok(())
+    }
+
+    /// Has keys ready for an account that was busy before this process began, for so many calls at least when it returns.
+    /// Waits for the disk: not for the call path.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn expect_calls(&self, account: AccountId, calls: usize) -> Result<(), KeyringError> {
+        let calls = calls.clamp(SMALLEST, MOST_EXPECTED);
+        let mut vault = lock(&self.shared.vault);
+        let keys = vault.make(account, calls)?;
+        let mut pools = lock(&self.shared.pools);
+        pools.fill(account, keys, Instant::now());
+        pools.expect(account, calls);
         Ok(())
     }
 

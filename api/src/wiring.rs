@@ -208,7 +208,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    calls::take_up(&log, &inbox, since).await?;
+    calls::take_up(&log, &keyring, &inbox, since).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let erasures = erasures::start(&log, &keyring, node).await?;

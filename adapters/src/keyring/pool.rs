@@ -67,6 +67,13 @@ impl Pools {
         pool.wanting = false;
     }
 
+    /// An account is as busy as blocks of this size tell.
+    pub fn expect(&mut self, account: AccountId, block: usize) {
+        if let Some(pool) = self.pools.get_mut(&account) {
+            pool.block = pool.block.max(block.min(LARGEST));
+        }
+    }
+
     pub fn knows(&self, account: AccountId) -> bool {
         self.pools.contains_key(&account)
     }

@@ -3,6 +3,7 @@
 
 use super::StartError;
 use adapters::exchange::{Inbox, Notice};
+use adapters::keyring::Keyring;
 use domain::exchange::{TakenUp, Unlike, needs};
 use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName};
 use domain::session::event::SessionEvent;
@@ -17,7 +18,12 @@ use tokio::sync::oneshot;
 const PAGE: usize = 1_000;
 
 /// Calls that ran when the process before ended run on.
-pub(super) async fn take_up(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
+pub(super) async fn take_up(
+    log: &Arc<dyn EventLog>,
+    keyring: &Keyring,
+    inbox: &Inbox,
+    since: WallTime,
+) -> Result<(), StartError> {
     let streams = read_calls(log, since).await?;
     if streams.is_empty() {
         return Ok(());
@@ -25,7 +31,10 @@ pub(super) async fn take_up(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallT
     let (reply, taken) = oneshot::channel();
     inbox.tell(Notice::TakeUp(streams, reply));
     // A shard that has stopped takes nothing up.
-    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
+    let TakenUp { sessions, accounts, unlike } = taken.await.unwrap_or_default();
+    for (account, calls) in accounts {
+        keyring.expect_calls(account, calls)?;
+    }
     tracing::info!(calls = sessions, "calls were taken up from the log");
     for Unlike { stream, why } in unlike {
         tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");

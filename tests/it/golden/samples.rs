@@ -15,6 +15,7 @@ use domain::session::event::{
 };
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
+use domain::time::WallTime;
 use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
 
 const CALLER: LegId = LegId::from_bits(0xca11);

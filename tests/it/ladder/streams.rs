@@ -219,6 +219,48 @@ fn a_carrier_whose_connection_breaks_while_it_rings_is_passed_over() {
     world.assert_nothing_left();
 }
 
+fn a_call_outlives_deaths_of_ours_and_their_connections() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    world.dies();
+    caller.expect(&mut world, "180");
+    // From here on it is reached where it listens. The callee's answer comes by a connection of its own: its INVITE was
+    // not given up.
+    caller.connection = None;
+    answer(&mut world, &mut caller, &mut callee, &invite);
+    // An ACK of the last moments may not have left.
+    world.dies();
+    callee.expect(&mut world, "ACK");
+    pass(&mut world, 5_000);
+    caller.say(&mut world, "BYE");
+    caller.expect(&mut world, "200");
+    let bye = callee.expect(&mut world, "BYE");
+    world.dies();
+    caller.expect(&mut world, "200");
+    let again = callee.expect(&mut world, "BYE");
+    assert_eq!(bye.bytes(), again.bytes());
+    callee.respond(&mut world, &again, 200, None);
+    pass(&mut world, 40_000);
+    world.assert_nothing_left();
+}
+
+fn a_request_that_comes_again_by_another_connection_finds_its_answer() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let bye = caller.say(&mut world, "BYE");
+    caller.expect(&mut world, "200");
+    gets_bye(&mut world, &mut callee);
+    world.dies();
+    caller.connection = None;
+    caller.expect(&mut world, "200");
+    callee.expect(&mut world, "ACK");
+    caller.connect(&mut world, Some(PORT + 1));
+    world.send_to(caller.exchange, caller.from(), bye);
+    caller.expect(&mut world, "200");
+    pass(&mut world, 40_000);
+    world.assert_nothing_left();
+}
+
 fn a_response_whose_connection_is_gone_goes_where_the_via_says() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -322,6 +364,8 @@ super::scenarios![
     an_invite_by_tcp_is_sent_once_and_times_out_all_the_same,
     a_refusal_by_tcp_is_sent_once_and_a_2xx_until_its_ack,
     a_call_outlives_its_connections_and_the_next_request_opens_new_ones,
+    a_call_outlives_deaths_of_ours_and_their_connections,
+    a_request_that_comes_again_by_another_connection_finds_its_answer,
     a_bye_that_is_lost_with_its_connection_goes_where_the_contact_says,
     a_bye_without_any_connection_left_ends_the_leg_at_once,
     a_carrier_that_takes_no_connection_is_passed_over_at_once,

@@ -35,7 +35,7 @@ pub struct Phone {
     /// By which transport.
     transport: Transport,
     /// The connection that it opened, by the port at its end.
-    connection: Option<SocketAddr>,
+    pub connection: Option<SocketAddr>,
     call_id: String,
     tag: String,
     cseq: u32,

@@ -7,9 +7,11 @@ use super::{Packet, World, doubt};
 use bytes::Bytes;
 use domain::exchange::needs;
 use domain::log::{Recorded, StreamName};
+use domain::session::event::SessionEvent;
 use domain::sip::wire::{Message, Method};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl World {
     /// Whether a death now is one that its phones could overlook: what they said by datagrams they would say again, and
@@ -19,28 +21,37 @@ impl World {
         self.by_tcp.is_empty() && [census.uplinks, census.messages, census.flows] == [0; 3]
     }
 
+    /// The process dies now, and begins anew: phones hear again whatever they are told again.
+    pub fn dies(&mut self) {
+        self.take_up();
+        self.exchange.serve(self.now, &mut self.mint);
+        self.settle();
+    }
+
     /// The process dies, and begins anew: what the log does not have is lost, and calls go on.
     pub(super) fn reborn(&mut self) {
         doubt::note(|course| course.effects += 1);
+        self.returns = true;
+        self.dies();
+        if let Some(packet) = self.received.last().cloned().filter(|packet| self.comes_again(packet)) {
+            self.deliver_again(packet);
+        }
+        self.returns = false;
+    }
+
+    fn take_up(&mut self) {
         self.log.lose_waiting();
         self.outcomes.0.lock().unwrap().clear();
         self.epoch += 1;
         self.mint.restart(self.epoch);
         self.paths.clear();
         self.unread.clear();
-        let histories = self.histories();
+        let histories = self.recent_histories();
         self.exchange = self.exchange.anew(self.epoch);
         self.watch.reborn(&everything(&self.log), &SeedKeys);
         self.restore_open();
-        self.returns = true;
         let taken = self.exchange.take_up(self.now, &mut self.mint, &SeedKeys, &histories);
         assert_eq!(taken.unlike, [], "{}", self.ladder);
-        self.exchange.serve(self.now, &mut self.mint);
-        self.settle();
-        if let Some(packet) = self.received.last().cloned().filter(|packet| self.comes_again(packet)) {
-            self.deliver_again(packet);
-        }
-        self.returns = false;
     }
 
     /// Whether a phone has these bytes already, and has them again because the process came back.
@@ -67,12 +78,26 @@ impl World {
 
     /// The streams of sessions that the exchange knows, as the log has them, with all others that these need.
     pub(super) fn histories(&self) -> Vec<Vec<Recorded>> {
+        let known = self.exchange.sessions().map(|(session, _)| StreamName::new("session", session.id.uuid()));
+        self.with_needed(known.collect())
+    }
+
+    /// The streams that a start takes up: of sessions that have not ended, or did within 64·T1.
+    fn recent_histories(&self) -> Vec<Vec<Recorded>> {
+        let since = self.now.wall - Duration::from_secs(34);
+        let of_sessions = |event: &Recorded| event.stream.category() == "session";
+        let all: Vec<Recorded> = everything(&self.log).into_iter().filter(of_sessions).collect();
+        let ended = |event: &&Recorded| *event.kind == *SessionEvent::ENDED && event.at < since;
+        let gone: BTreeSet<&StreamName> = all.iter().filter(ended).map(|event| &event.stream).collect();
+        let wanted: BTreeSet<&StreamName> = all.iter().map(|event| &event.stream).collect();
+        self.with_needed(wanted.difference(&gone).map(|stream| (*stream).clone()).collect())
+    }
+
+    fn with_needed(&self, mut wanted: Vec<StreamName>) -> Vec<Vec<Recorded>> {
         let mut all: BTreeMap<StreamName, Vec<Recorded>> = BTreeMap::new();
         for event in everything(&self.log) {
             all.entry(event.stream.clone()).or_default().push(event);
         }
-        let known = self.exchange.sessions().map(|(session, _)| StreamName::new("session", session.id.uuid()));
-        let mut wanted: Vec<StreamName> = known.collect();
         let (mut taken, mut histories) = (BTreeSet::new(), vec![]);
         while let Some(stream) = wanted.pop() {
             if let Some(events) = all.get(&stream).filter(|_| taken.insert(stream.clone())) {

@@ -17,7 +17,7 @@ pub use history::needs;
 use super::streams::Death;
 use super::{Exchange, ExchangeSettings};
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::ids::{LegId, SessionId, TransferId, TrunkId};
+use crate::ids::{AccountId, LegId, SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
 use crate::session::Session;
@@ -29,7 +29,7 @@ use crate::transfer::TransferEvent;
 use crate::trunk::ReferRule;
 use history::{Histories, Story, Turn};
 use redraw::Redraw;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A stream that could not be taken up as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,14 +45,19 @@ pub struct Unlike {
 pub struct TakenUp {
     /// How many sessions run on.
     pub sessions: usize,
+    /// How many were played of each account, those included that had ended.
+    pub accounts: BTreeMap<AccountId, usize>,
     /// Those that could not be taken up: calls among them that are known well enough are ended.
     pub unlike: Vec<Unlike>,
 }
 
+/// Keys of the sessions that are played.
+type Keys = HashMap<SessionId, (KeyRef, SealKey)>;
+
 /// What the turn at hand was given then, in place of what tables and counts say now.
 #[derive(Debug, Default)]
 pub(super) struct Playing {
-    keys: HashMap<SessionId, (KeyRef, SealKey)>,
+    keys: Keys,
     /// Answers that went by a connection are kept: nobody knows yet whether they arrived.
     keeps_answers: bool,
     /// The death that this turn tells of.
@@ -83,14 +88,16 @@ impl Exchange {
         streams: &[Vec<Recorded>],
     ) -> TakenUp {
         let Histories { turns, keys, lasts, death, mut unlike } = Histories::read(streams, keyring);
-        self.play_all(now, mint, Playing { keys, keeps_answers: true, ..Playing::default() }, turns);
+        self.play_all(now, mint, keys, turns);
         unlike.extend(self.finish(now, mint, lasts, &death));
-        TakenUp { sessions: self.live_sessions, unlike }
+        let mut accounts = BTreeMap::new();
+        self.sessions.values().for_each(|live| *accounts.entry(live.session.account).or_default() += 1);
+        TakenUp { sessions: self.live_sessions, accounts, unlike }
     }
 
-    fn play_all(&mut self, now: Now, mint: &mut dyn Mint, playing: Playing, turns: Vec<Turn>) {
+    fn play_all(&mut self, now: Now, mint: &mut dyn Mint, keys: Keys, turns: Vec<Turn>) {
         let mut redraw = Redraw::new(mint.draws().clone());
-        self.replaying = Some(Box::new(playing));
+        self.replaying = Some(Box::new(Playing { keys, keeps_answers: true, ..Playing::default() }));
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
@@ -118,7 +125,10 @@ impl Exchange {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
         let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint, Playing { keys, ..Playing::default() }, turns);
+        other.play_all(now, mint, keys, turns);
+        other.replaying = Some(Box::default());
+        other.fire_silent(now.moment, now, &mut Redraw::new(mint.draws().clone()));
+        other.replaying = None;
         for (id, live) in other.sessions.iter() {
             let stream = StreamName::new("session", id.uuid());
             let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
