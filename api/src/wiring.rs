@@ -1,6 +1,6 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
-use crate::config::{Config, ConfigError, LogEngine};
+use crate::config::{Config, ConfigError};
 use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
@@ -8,8 +8,6 @@ use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
 use adapters::event_log::Written;
-use adapters::event_log::segment::{self, SegmentLog};
-use adapters::event_log::sqlite::{self, SqliteLog};
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint};
 use adapters::keyring::{Keyring, KeyringError, Master};
 use adapters::media::{MediaError, MediaOrders, MediaPlane, MediaSettings};
@@ -23,7 +21,7 @@ use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
-use domain::log::{EventLog, PortFuture, Position, ReadError, StreamName};
+use domain::log::{EventLog, PortFuture, ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
@@ -31,6 +29,7 @@ use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::time::WallTime;
 use domain::uplink::Standings;
+use event_store_db::door::Door;
 use projections::Views;
 use projections::events::EventFeed;
 use std::fs::DirBuilder;
@@ -43,88 +42,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+mod error;
+mod log;
 mod registrations;
+
+pub use error::StartError;
+pub use log::{LogServer, serve_log};
 
 /// Shard number of the provisioning writer in event ids.
 const PROVISIONING_SHARD: u16 = 0xfff;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Why an exchange could not start. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data folder.
-    #[error("the data folder {folder} cannot be made: {source}; set `data` to a folder that this user may write")]
-    Folder {
-        /// Which.
-        folder: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The log in SQLite.
-    #[error(transparent)]
-    Log(#[from] sqlite::OpenError),
-    /// The log in segments.
-    #[error(transparent)]
-    Segments(#[from] segment::OpenError),
-    /// There is a log, but of the other engine.
-    #[error(
-        "{found} is a log of the engine \"{engine}\": set log.engine = \"{engine}\" to go on with it, or start with another data folder"
-    )]
-    OtherEngine {
-        /// Its file or folder.
-        found: String,
-        /// The engine that wrote it.
-        engine: &'static str,
-    },
-    /// What the log holds cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The node's identity.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The keys.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// A SIP listener.
-    #[error("SIP cannot listen on {address}: {source}; is another program using the port?")]
-    Sip {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The HTTP listener.
-    #[error("HTTP cannot listen on {address}: {source}; is another program using the port? set http.listen")]
-    Http {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// Media.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// The shard.
-    #[error(transparent)]
-    Shard(#[from] ShardError),
-    /// Configuration in the log.
-    #[error(transparent)]
-    Provisioning(#[from] LoadError),
-    /// The read models.
-    #[error("the read models cannot be opened: {0}")]
-    Views(#[from] projections::StoreError),
-    /// The first account.
-    #[error("the first account cannot be made: {0}")]
-    FirstAccount(String),
-    /// Anything of the system.
-    #[error("the system refused: {0}")]
-    System(#[from] io::Error),
-}
 
 /// Who the operator says the first account is.
 #[derive(Debug, Clone, Default)]
@@ -149,6 +78,7 @@ pub struct Running {
     shard: Shard,
     media: MediaPlane,
     views: Arc<Views>,
+    door: Option<Door>,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
 }
@@ -160,8 +90,8 @@ pub struct Running {
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
-    let (log, written) = open_log(config)?;
-    let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
+    let log::Opened { log, written, is_new } = log::open(config).await?;
+    let node = Node::start(&config.data.join("node"), config.node, is_new)?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
@@ -198,6 +128,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let metrics = Arc::new(Metrics::default());
     register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
     register_log_metrics(&metrics, Arc::clone(&log), written);
+    let door = log::open_door(config, &log).await?;
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
     let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
@@ -213,10 +144,15 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let (http, server, stop_server) = serve_http(config, router).await?;
     readiness.set(true);
     let gauges = Arc::clone(shard.gauges());
-    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, server, stop_server })
+    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, door, server, stop_server })
 }
 
 impl Running {
+    /// Where the log's door listens, if there is one.
+    pub fn door(&self) -> Option<SocketAddr> {
+        self.door.as_ref().map(Door::address)
+    }
+
     /// How many calls run.
     pub fn live_sessions(&self) -> u64 {
         self.gauges.live_sessions()
@@ -244,6 +180,9 @@ impl Running {
         // The server may have ended by itself.
         let _ = self.stop_server.send(());
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        if let Some(door) = self.door {
+            door.close().await;
+        }
         self.shard.stop();
         self.media.shutdown();
         self.views.close().await;
@@ -256,31 +195,6 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Opens the log with the engine that the configuration names; one of the other engine beside it is never overlooked.
-fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartError> {
-    let (file, folder) = (config.data.join("log.db"), config.data.join("log"));
-    let other = |path: &Path, engine| match path.exists() {
-        true => Err(StartError::OtherEngine { found: path.display().to_string(), engine }),
-        false => Ok(()),
-    };
-    match config.log.engine {
-        LogEngine::Segments => {
-            other(&file, "sqlite")?;
-            let segment_bytes = config.log.segment_mib << 20;
-            let settings = segment::Settings { segment_bytes, ..segment::Settings::default() };
-            let log = SegmentLog::open(folder, settings)?;
-            let written = log.written();
-            Ok((Arc::new(log), written))
-        }
-        LogEngine::Sqlite => {
-            other(&folder, "segments")?;
-            let log = SqliteLog::open(file, sqlite::Settings::default())?;
-            let written = log.written();
-            Ok((Arc::new(log), written))
-        }
-    }
 }
 
 fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
@@ -410,10 +324,12 @@ fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, 
     });
 }
 
-fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
+/// What is written elsewhere is counted there.
+fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Option<Arc<Written>>) {
     metrics.register(move |to: &mut Exposition| {
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
         to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
+        let Some(written) = &written else { return };
+        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
         to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
         to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
     });

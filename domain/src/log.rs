@@ -313,7 +313,8 @@ pub struct Outcome {
 
 /// Receives outcomes, one call per submitter and commit, on the log's own thread: it must not block.
 pub trait Committed: Send + Sync {
-    /// The outcomes of appends submitted with this receiver, in the order of submission.
+    /// The outcomes of appends submitted with this receiver, in the order of submission; what the log is away for may
+    /// overtake what it still owes an answer for.
     fn committed(&self, outcomes: Vec<Outcome>);
 }
 

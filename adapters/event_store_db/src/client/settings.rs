@@ -1,6 +1,7 @@
 //! Where the store is, and who we are there.
 
 use kurrentdb::{ClientSettings, Credentials};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -59,6 +60,28 @@ impl ConnectionString {
     pub(super) fn credentials(&self) -> Option<Credentials> {
         let (user, password) = self.user.clone()?;
         Some(Credentials::new(user, password))
+    }
+}
+
+impl ConnectionString {
+    /// With a password that stands elsewhere, for the user that is named here.
+    #[must_use]
+    pub fn with_password(self, password: &str) -> Self {
+        let user = self.user.map(|(user, _)| (user, password.to_owned()));
+        Self { user, ..self }
+    }
+}
+
+/// Masked.
+impl Serialize for ConnectionString {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnectionString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
