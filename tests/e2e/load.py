@@ -16,13 +16,13 @@ NUMBER = "+15550000001"
 class Load:
     """One exchange with a carrier before it and a PBX behind it."""
 
-    def __init__(self, folder, binary=None, wrap=(), settings=""):
+    def __init__(self, folder, binary=None, wrap=(), settings="", media="20000-29999"):
         self.folder = folder
         self.sip_port = processes.free_port(16060)
         self.caller_port = processes.free_port(self.sip_port + 2)
         self.callee_port = processes.free_port(self.caller_port + 2)
         self.exchange = exchange.Exchange(os.path.join(folder, "exchange"), self.sip_port, processes.free_port(18280),
-                                          binary=binary, wrap=wrap, settings=settings)
+                                          binary=binary, wrap=wrap, settings=settings, media=media)
         self.exchange.trunk(name="carrier", kind="carrier", addresses=[f"127.0.0.1:{self.caller_port}"])
         self.exchange.trunk(name="pbx", kind="pbx", addresses=[f"127.0.0.1:{self.callee_port}"],
                             destination=f"sip:127.0.0.1:{self.callee_port}")
