@@ -52,16 +52,6 @@ def installed_node():
     return folder
 
 
-def certificate(folder):
-    """A certificate for 127.0.0.1, which is its own root, and its key."""
-    cert, key = os.path.join(folder, "door.pem"), os.path.join(folder, "door.key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-                    "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", cert],
-                   check=True, capture_output=True)
-    return cert, key
-
-
 def differences(told, read):
     """What one client read otherwise than the API tells it, in words."""
     found = []
@@ -83,13 +73,9 @@ def differences(told, read):
 
 def by_the_clients(folder, options):
     """Both clients' views of the same calls; yields (what, errors)."""
-    cert, key = certificate(folder)
-    password = os.path.join(folder, "password")
-    with open(password, "w", encoding="utf-8") as file:
-        file.write(PASSWORD + "\n")
     port = processes.free_port(18400)
-    settings = (f'[log.door]\nlisten = "127.0.0.1:{port}"\nuser = "{USER}"\npassword_file = "{password}"\n'
-                f'tls_cert = "{cert}"\ntls_key = "{key}"\n')
+    cert, settings = log_server.secured(folder, USER, PASSWORD)
+    settings = f'[log.door]\nlisten = "127.0.0.1:{port}"\n{settings}'
     calls = load.Load(folder, options.binary, settings=settings, media=options.media)
     try:
         failed, _ = calls.run(options.calls, 20, 200)
