@@ -1,6 +1,7 @@
 //! The one binary.
 
 use adapters::provisioning::{FirstAccount, Token};
+use adapters::supervisor;
 use api::config::Config;
 use api::demo;
 use api::wiring::{self, FirstAccountSettings, Running};
@@ -43,6 +44,9 @@ enum Command {
         /// Seconds that running calls may take to end after SIGTERM.
         #[arg(long, value_name = "SECONDS", default_value_t = 30)]
         drain: u64,
+        /// Run without the parent process that holds the sockets and starts the exchange again where it dies.
+        #[arg(long)]
+        no_supervisor: bool,
     },
     /// Serve the log of a configuration through its door (`[log.door]`), without an exchange, until SIGTERM or Ctrl-C.
     ///
@@ -68,7 +72,12 @@ async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Arguments::parse().command {
-        Command::Serve { config, account_sid, auth_token, drain } => {
+        Command::Serve { no_supervisor: false, .. } => match supervisor::supervise().await {
+            Ok(code) => return code,
+            Err(error) => Err(format!("the exchange cannot be started: {error}")),
+        },
+        Command::Serve { config, account_sid, auth_token, drain, .. } => {
+            supervisor::die_with_parent();
             let first = FirstAccountSettings { sid: account_sid, token: auth_token };
             serve(config, first, Duration::from_secs(drain)).await
         }

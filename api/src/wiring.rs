@@ -9,6 +9,7 @@ use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
 use adapters::event_log::Written;
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint};
+use adapters::holder::Holder;
 use adapters::keyring::{Keyring, Master};
 use adapters::media::{MediaOrders, MediaPlane, MediaSettings};
 use adapters::node::Node;
@@ -19,6 +20,7 @@ use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
 use domain::codec::seal::{KeyRef, SealKey};
+use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, StreamName};
@@ -35,6 +37,7 @@ use projections::events::EventFeed;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+mod calls;
 mod error;
 mod log;
 mod registrations;
@@ -96,11 +100,13 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
     let inbox = Arc::new(Inbox::new()?);
-    let (media, ports) = start_media(config, Arc::clone(&inbox))?;
-    let Bound { udp, tcp, known: sip } = bind_listeners(config)?;
+    let holder = Arc::new(Holder::from_parent()?);
+    let (media, ports) = start_media(config, Arc::clone(&inbox), Arc::clone(&holder))?;
+    let Bound { udp, tcp, known: sip } = bind_listeners(config, &holder)?;
     let mut entropy = Entropy::new();
     let settings = exchange_settings(config, &sip, node, entropy.bits(), keyring.derived("exchange"))?;
-    let mint = ShellMint::new(entropy, (node.number, node.epoch, 0), Arc::clone(&keyring), Box::new(ports));
+    let draws = Draws::new(*keyring.derived("draws").expose(), node.number, node.epoch, 0);
+    let mint = ShellMint::new(draws, Arc::clone(&keyring), Box::new(ports));
     let shard = Shard::start(ShardParts {
         exchange: Exchange::new(settings, Tables::default()),
         listeners: udp,
@@ -121,7 +127,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let sink = Arc::new(ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
-    // Everything that requests are judged by has been told: until here they got 503.
+    let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
+    calls::take_up(&log, &inbox, since).await?;
+    // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
@@ -141,8 +149,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
     };
     let router = crate::whole_router(state, sessions, events, registrations);
-    let (http, server, stop_server) = serve_http(config, router).await?;
+    let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
+    holder.serves();
     let gauges = Arc::clone(shard.gauges());
     Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, door, server, stop_server })
 }
@@ -197,7 +206,11 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
+fn start_media(
+    config: &Config,
+    inbox: Arc<Inbox>,
+    holder: Arc<Holder>,
+) -> Result<(MediaPlane, adapters::media::PortPool), StartError> {
     let defaults = MediaSettings::default();
     let settings = MediaSettings {
         address: config.media.address,
@@ -205,6 +218,7 @@ fn start_media(config: &Config, inbox: Arc<Inbox>) -> Result<(MediaPlane, adapte
         ports: config.media.port_range()?,
         threads: config.media.threads.unwrap_or(defaults.threads),
         silence_after: Duration::from_secs(config.media.silence_after_s),
+        holder,
         ..defaults
     };
     Ok(MediaPlane::start(settings, move |reports: Vec<MediaReport>| inbox.tell(Notice::Media(reports)))?)
@@ -218,20 +232,32 @@ struct Bound {
     known: Vec<Listener>,
 }
 
-fn bind_listeners(config: &Config) -> Result<Bound, StartError> {
+fn bind_listeners(config: &Config, holder: &Holder) -> Result<Bound, StartError> {
     let mut bound = Bound::default();
-    for listener in &config.sip.listeners {
+    for (index, listener) in config.sip.listeners.iter().enumerate() {
         let crate::config::Listener { address, advertise, role, transport } = *listener;
         let refused = |source| StartError::Sip { address, source };
+        let name = format!("sip {index} {transport:?} {address}");
+        let held = holder.take(&name).and_then(|mut sockets| sockets.pop());
         let address = match transport {
             Transport::Udp => {
-                let listener = UdpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => UdpListener::held(socket, advertise),
+                    None => UdpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.udp.push(listener);
                 address
             }
             Transport::Tcp => {
-                let listener = TcpListener::bind(address, advertise).map_err(refused)?;
+                let listener = match held {
+                    Some(socket) => TcpListener::held(socket, advertise),
+                    None => TcpListener::bind(address, advertise),
+                };
+                let listener = listener.map_err(refused)?;
+                holder.keep(&name, &[listener.as_fd()]);
                 let address = listener.address();
                 bound.tcp.push(listener);
                 address
@@ -290,10 +316,17 @@ async fn make_first_account(
 async fn serve_http(
     config: &Config,
     router: axum::Router,
+    holder: &Holder,
 ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
     let address = config.http.listen;
     let refused = |source| StartError::Http { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+    let name = format!("http {address}");
+    let listener = match holder.take(&name).and_then(|mut sockets| sockets.pop()) {
+        Some(socket) => tokio::net::TcpListener::from_std(socket.into()),
+        None => tokio::net::TcpListener::bind(address).await,
+    };
+    let listener = listener.map_err(refused)?;
+    holder.keep(&name, &[listener.as_fd()]);
     let bound = listener.local_addr().map_err(refused)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -369,6 +402,11 @@ impl TablesSink for ShardTables {
     }
 }
 
+fn machine_time() -> WallTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// The machine's clock and randomness for the provisioning writer.
 struct MachineMeans {
     entropy: Mutex<Entropy>,
@@ -394,8 +432,7 @@ impl Means for MachineMeans {
     }
 
     fn now(&self) -> WallTime {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+        machine_time()
     }
 
     fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {

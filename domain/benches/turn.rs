@@ -6,8 +6,9 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use domain::address::{EdgeRole, Flow, Transport};
 use domain::codec::seal::{KeyRef, SealKey};
+use domain::draws::Draws;
 use domain::exchange::{Effect, Exchange, ExchangeSettings, Listener};
-use domain::ids::{AccountId, EventId};
+use domain::ids::AccountId;
 use domain::log::{Append, Durable, Outcome, Position, Revision, StreamName};
 use domain::media::{MediaOrder, MediaReport, PathId, PortPair, PortSource, SideStatistics};
 use domain::ports::Mint;
@@ -27,19 +28,13 @@ const PBX: &str = "203.0.113.1:5060";
 
 /// Draws in order, so that two calls of two exchanges are the same byte for byte.
 struct Counting {
-    next: u64,
+    draws: Draws,
     port: u16,
 }
 
 impl Mint for Counting {
-    fn bits(&mut self) -> u64 {
-        self.next += 1;
-        self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn event_id(&mut self) -> EventId {
-        self.next += 1;
-        EventId::minted(1, 1, 0, self.next)
+    fn draws(&mut self) -> &mut Draws {
+        &mut self.draws
     }
 
     fn seal_key(&mut self, _: AccountId) -> Option<(KeyRef, SealKey)> {
@@ -56,6 +51,8 @@ impl PortSource for Counting {
         self.port += 2;
         PortPair::at(self.port)
     }
+
+    fn claim(&mut self, _: PortPair) {}
 
     fn address(&self) -> IpAddr {
         IpAddr::from([192, 0, 2, 9])
@@ -119,7 +116,7 @@ impl Bench {
             guard: domain::exchange::GuardSettings::default(),
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
-        let mut mint = Counting { next: 0, port: 20_000 };
+        let mut mint = Counting { draws: Draws::new([7; 32], 1, 1, 0), port: 20_000 };
         let mut exchange = Exchange::new(settings, tables());
         exchange.serve(now, &mut mint);
         Self { exchange, mint, now, paths: HashMap::new() }

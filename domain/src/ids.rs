@@ -182,6 +182,13 @@ impl EventId {
         Self(Uuid::from_u128(head | version | shard | variant | (counter & (u64::MAX >> 2)) as u128))
     }
 
+    /// Node, epoch, shard and number of a minted id.
+    pub const fn parts(self) -> (u16, u32, u16, u64) {
+        let bits = self.0.as_u128();
+        let number = (bits as u64) & (u64::MAX >> 2);
+        ((bits >> 112) as u16, (bits >> 80) as u32, ((bits >> 64) & 0xfff) as u16, number)
+    }
+
     /// An id as some store returned it.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
@@ -234,5 +241,6 @@ mod tests {
         assert_eq!(id.get_version_num(), 8);
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
         assert_ne!(EventId::minted(7, 3, 1, 99), EventId::minted(7, 4, 1, 99));
+        assert_eq!(EventId::minted(7, 3, 0xabc, 1 << 61).parts(), (7, 3, 0xabc, 1 << 61));
     }
 }

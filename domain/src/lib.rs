@@ -6,6 +6,7 @@ pub mod codec;
 pub mod credential;
 pub mod decider;
 pub mod domain_name;
+pub mod draws;
 pub mod exchange;
 mod hex;
 pub mod id_map;

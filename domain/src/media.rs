@@ -159,6 +159,9 @@ pub trait PortSource {
     /// Takes a bound pair, oldest freed first; `None` when the range is used up.
     fn take(&mut self) -> Option<PortPair>;
 
+    /// A pair that a session has had since before the process began: nobody else gets it.
+    fn claim(&mut self, ports: PortPair);
+
     /// The address that SDP names for these ports.
     fn address(&self) -> IpAddr;
 }

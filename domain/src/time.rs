@@ -41,6 +41,14 @@ impl Add<Duration> for WallTime {
     }
 }
 
+impl Sub<Duration> for WallTime {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// RFC 3339 in UTC with microseconds.
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

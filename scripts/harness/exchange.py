@@ -42,7 +42,8 @@ def used_bytes(path):
 class Exchange:
     """A running `strowger serve` with a data folder of its own."""
 
-    def __init__(self, folder, sip_port, http_port, media="20000-29999", public_port=None, settings="", binary=None, wrap=()):
+    def __init__(self, folder, sip_port, http_port, media="20000-29999", public_port=None, settings="", binary=None, wrap=(),
+                 supervised=False):
         self.folder, self.sip_port, self.http_port = folder, sip_port, http_port
         os.makedirs(folder, exist_ok=True)
         self.data = os.path.join(folder, "data")
@@ -56,7 +57,7 @@ class Exchange:
             file.write(f'data = "{self.data}"\n{settings}\n{guard}[http]\nlisten = "127.0.0.1:{http_port}"\n'
                        f'{listeners}'
                        f'[media]\naddress = "127.0.0.1"\nports = "{media}"\n')
-        self.wrap, self.binary = list(wrap), binary or default_binary()
+        self.wrap, self.binary, self.supervised = list(wrap), binary or default_binary(), supervised
         self.process = None
         self.start()
 
@@ -65,6 +66,8 @@ class Exchange:
         environment = dict(os.environ, STROWGER_ACCOUNT_SID=ACCOUNT, STROWGER_AUTH_TOKEN=SECRET)
         with open(os.path.join(self.folder, "strowger.log"), "ab") as output:
             command = [*self.wrap, self.binary, "serve", "--config", self.config]
+            if not self.supervised:
+                command.append("--no-supervisor")
             self.process = subprocess.Popen(processes.fastest(command, -10), env=environment, stdin=subprocess.DEVNULL,
                                             stdout=output, stderr=subprocess.STDOUT)
         processes.wait_until(self.ready, 20, f"the exchange (its output: {self.folder}/strowger.log)", self.process)

@@ -1,25 +1,62 @@
 //! The only reader of clocks on the call path.
 
 use domain::time::{Moment, Now, WallTime};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Reads both clocks.
-#[derive(Debug, Clone, Copy)]
+/// The machine's wall clock is followed when it is this far from ours.
+const STEP: Duration = Duration::from_millis(100);
+
+/// Reads both clocks. Wall time runs as evenly as moments do, so that what lay between two events can be told from them:
+/// the machine's clock, which is set by and by, or all at once, is followed in steps.
+#[derive(Debug)]
 pub struct Clock {
     origin: Instant,
+    /// Microseconds of moments at the origin: after those of any event before.
+    moment: u64,
+    /// Microseconds since 1970 at the origin.
+    wall: Cell<i64>,
 }
 
 impl Clock {
-    /// A clock whose moments count from now.
+    /// A clock that begins now.
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        let wall = machine();
+        Self { origin: Instant::now(), moment: u64::try_from(wall).unwrap_or(0), wall: Cell::new(wall) }
     }
 
     /// One reading.
     pub fn now(&self) -> Now {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX));
-        let moment = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { wall, moment: Moment::from_micros(moment) }
+        let elapsed = self.origin.elapsed();
+        let passed = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        let (machine, mut wall) = (machine(), self.wall.get().saturating_add(passed));
+        if u128::from(machine.abs_diff(wall)) > STEP.as_micros() {
+            wall = machine;
+            self.wall.set(machine.saturating_sub(passed));
+        }
+        let moment = self.moment.saturating_add(u64::try_from(passed).unwrap_or(0));
+        Now { wall: WallTime::from_micros(wall), moment: Moment::from_micros(moment) }
+    }
+}
+
+/// Microseconds since 1970, as the machine has it.
+fn machine() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_runs_as_moments_do_and_follows_the_machine_where_it_was_set() {
+        let clock = Clock::start();
+        let (first, second) = (clock.now(), clock.now());
+        assert_eq!(second.wall.since(first.wall), second.moment.since(first.moment));
+        clock.wall.set(clock.wall.get() - 3_600_000_000);
+        let set = clock.now();
+        assert!(set.wall.since(first.wall) < Duration::from_secs(60) && set.wall >= first.wall, "{set:?}");
+        assert!(set.moment >= second.moment);
     }
 }

@@ -1,5 +1,6 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
+use domain::exchange::TakenUp;
 use domain::ids::{AccountId, TrunkId};
 use domain::log::{Committed, Outcome, PortFuture, Recorded, StreamName};
 use domain::media::MediaReport;
@@ -27,7 +28,9 @@ pub enum Notice {
     Resolved(HostKey, Vec<SocketAddr>),
     /// A registration's stream from its last summary on, oldest first.
     Restored(StreamName, Vec<Recorded>),
-    /// Configuration and registrations are all told: serve.
+    /// Streams of calls that are to be taken up, whole; what came of it is told.
+    TakeUp(Vec<Vec<Recorded>>, oneshot::Sender<TakenUp>),
+    /// Configuration, registrations and calls are all told: serve. Before, no socket is read: what comes waits there.
     Serve,
     /// A command of the API on a user's bindings.
     Bind(Box<BindCommand>),

@@ -233,6 +233,8 @@ struct Worker {
     keyring: Arc<dyn Keyring>,
     reread: Box<dyn Fn(StreamName) + Send>,
     waiting: Waiting,
+    /// Everything is loaded: sockets are read.
+    serving: bool,
     pace: Pace,
     clock: Clock,
     reply: Arc<dyn Committed>,
@@ -272,6 +274,7 @@ impl Worker {
             keyring,
             reread,
             waiting: Waiting::default(),
+            serving: false,
             pace: Pace::new(gather),
             clock,
             reply,
@@ -286,6 +289,7 @@ impl Worker {
             let turn = self.pace.next(now);
             let (epoll, until) = match turn {
                 Turn::Rest(until) => (&self.inbox_alone, Some(until)),
+                Turn::Work if !self.serving => (&self.inbox_alone, None),
                 Turn::Work => (&self.everything, self.next_deadline()),
             };
             let ready = match epoll.wait(&mut events, until.map_or(EpollTimeout::NONE, |at| millis_until(at, now))) {
@@ -295,7 +299,7 @@ impl Worker {
             };
             let began = self.clock.now();
             let Some(mut worked) = self.serve(&events[..ready]) else { return };
-            if turn == Turn::Work {
+            if turn == Turn::Work && self.serving {
                 worked |= self.serve_timers(began);
             }
             self.pace.over(turn, began.moment, worked);
@@ -395,7 +399,7 @@ impl Worker {
     /// `false` when the thread is to stop.
     fn read_inbox(&mut self) -> bool {
         let now = self.clock.now();
-        let Self { exchange, mint, inbox, keyring, waiting, .. } = self;
+        let Self { exchange, mint, inbox, keyring, waiting, serving, .. } = self;
         for notice in inbox.take() {
             match notice {
                 Notice::Outcomes(outcomes) => {
@@ -420,7 +424,14 @@ impl Worker {
                     }
                     waiting.decide_again(exchange, now, mint);
                 }
-                Notice::Serve => exchange.serve(now, mint),
+                Notice::TakeUp(streams, reply) => {
+                    // Who asked may have gone.
+                    let _ = reply.send(exchange.take_up(now, mint, &**keyring, &streams));
+                }
+                Notice::Serve => {
+                    exchange.serve(now, mint);
+                    *serving = true;
+                }
                 Notice::Bind(command) => waiting.decide(exchange, now, mint, *command),
                 Notice::Standings(trunks, reply) => {
                     let known = |id| Some((id, exchange.standing(id)?.clone()));

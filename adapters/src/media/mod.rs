@@ -21,7 +21,8 @@ mod worker;
 
 pub use pool::PortPool;
 
-use domain::media::{MediaOrder, MediaReport};
+use crate::holder::Holder;
+use domain::media::{MediaOrder, MediaReport, PortPair};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -63,6 +64,8 @@ pub struct MediaSettings {
     pub tick: Duration,
     /// DiffServ code point of everything sent: 46 is Expedited Forwarding (RFC 3246).
     pub dscp: u8,
+    /// What holds the sockets beyond this process.
+    pub holder: Arc<Holder>,
 }
 
 impl Default for MediaSettings {
@@ -79,6 +82,7 @@ impl Default for MediaSettings {
             tick_above: 16,
             tick: Duration::from_millis(1),
             dscp: 46,
+            holder: Arc::default(),
         }
     }
 }
@@ -259,13 +263,10 @@ impl MediaOrders {
     /// per new pair to empty its queues.
     pub fn order(&self, orders: Vec<MediaOrder>) {
         for order in &orders {
-            if let MediaOrder::Relay { sides, .. } = order {
-                let thread = thread_of(order, self.threads.len());
-                for side in sides.iter() {
-                    if let Err(error) = self.table.prepare(side.ports, thread) {
-                        tracing::error!(%error, port = side.ports.rtp(), "media.ports: recorded ports cannot be bound");
-                    }
-                }
+            let thread = thread_of(order, self.threads.len());
+            match order {
+                MediaOrder::Relay { sides, .. } => sides.iter().for_each(|side| self.prepare(side.ports, thread)),
+                MediaOrder::Close { .. } | MediaOrder::Return { .. } => {}
             }
         }
         let mut batches = vec![Vec::new(); self.threads.len()];
@@ -278,6 +279,14 @@ impl MediaOrders {
             if !batch.is_empty() && entrance.orders.send(batch).is_ok() {
                 entrance.doorbell.ring();
             }
+        }
+    }
+}
+
+impl MediaOrders {
+    fn prepare(&self, ports: PortPair, thread: usize) {
+        if let Err(error) = self.table.prepare(ports, thread) {
+            tracing::error!(%error, port = ports.rtp(), "media.ports: recorded ports cannot be bound");
         }
     }
 }

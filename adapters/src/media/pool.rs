@@ -61,6 +61,12 @@ impl PortSource for PortPool {
         taken
     }
 
+    fn claim(&mut self, ports: PortPair) {
+        if let Err(error) = self.table.claim(ports) {
+            tracing::error!(%error, port = ports.rtp(), "media.ports: recorded ports cannot be bound");
+        }
+    }
+
     fn address(&self) -> IpAddr {
         self.advertised
     }

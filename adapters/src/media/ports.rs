@@ -1,14 +1,16 @@
 //! The sockets: every port pair is bound once and kept, so that a call costs no `socket`, `bind` or `close`.
 
 use super::MediaSettings;
+use crate::holder::Holder;
 use domain::media::PortPair;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Descriptors left to everything else: log, signalling, HTTP.
 const RESERVED_DESCRIPTORS: u64 = 1024;
@@ -32,6 +34,7 @@ pub(super) struct PortTable {
     address: IpAddr,
     dscp: u8,
     binding: Mutex<()>,
+    holder: Arc<Holder>,
 }
 
 #[derive(Default)]
@@ -45,7 +48,8 @@ struct Slot {
 impl PortTable {
     pub fn new(settings: &MediaSettings, epolls: Box<[Epoll]>) -> Self {
         let slots = (0..=u16::MAX / 2).map(|_| Slot::default()).collect();
-        Self { slots, epolls, address: settings.address, dscp: settings.dscp, binding: Mutex::new(()) }
+        let (address, dscp) = (settings.address, settings.dscp);
+        Self { slots, epolls, address, dscp, binding: Mutex::new(()), holder: Arc::clone(&settings.holder) }
     }
 
     /// How many pairs are taken or in a path.
@@ -84,7 +88,7 @@ impl PortTable {
             return Ok(false);
         }
         if slot.sockets.get().is_none() {
-            let pair = [self.bound(ports.rtp())?, self.bound(ports.rtcp())?];
+            let pair = self.sockets(ports)?;
             // The sockets must be findable before the first event for them.
             let _ = slot.sockets.set(pair);
         }
@@ -93,6 +97,17 @@ impl PortTable {
         self.register(ports, home)?;
         slot.state.store(then, Ordering::Release);
         Ok(true)
+    }
+
+    /// Takes a pair that a call has had since before the process began, bound or not.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn claim(&self, ports: PortPair) -> io::Result<()> {
+        if !self.bind(ports, state::TAKEN)? {
+            self.advance(ports, state::FREE, state::TAKEN);
+        }
+        Ok(())
     }
 
     /// Makes a pair ready for a path of this thread: a recorded one is bound or claimed from the pool, and packets of
@@ -153,6 +168,19 @@ impl PortTable {
 
     fn slot(&self, ports: PortPair) -> &Slot {
         &self.slots[usize::from(ports.rtp() / 2)]
+    }
+
+    /// A pair that the process before had, or a new one.
+    fn sockets(&self, ports: PortPair) -> io::Result<[UdpSocket; 2]> {
+        let name = format!("rtp {}", ports.rtp());
+        if let Some(held) = self.holder.take(&name)
+            && let Ok([rtp, rtcp]) = <[OwnedFd; 2]>::try_from(held)
+        {
+            return Ok([rtp.into(), rtcp.into()]);
+        }
+        let pair = [self.bound(ports.rtp())?, self.bound(ports.rtcp())?];
+        self.holder.keep(&name, &[pair[0].as_fd(), pair[1].as_fd()]);
+        Ok(pair)
     }
 
     fn bound(&self, port: u16) -> io::Result<UdpSocket> {

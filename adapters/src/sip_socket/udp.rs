@@ -5,7 +5,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Datagrams per system call.
 const BATCH: usize = 32;
@@ -21,6 +21,12 @@ pub struct UdpListener {
     socket: UdpSocket,
     /// The address that peers know: the bound one, or the one configured for it.
     advertised: SocketAddr,
+}
+
+impl AsFd for UdpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 /// A listener in its thread, with the buffers of its system calls.
@@ -42,7 +48,18 @@ impl UdpListener {
         enlarge_buffers(&socket);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let socket: UdpSocket = socket.into();
+        Self::of(socket.into(), advertised)
+    }
+
+    /// A socket that was bound before.
+    ///
+    /// # Errors
+    /// It is no socket with an address.
+    pub fn held(socket: OwnedFd, advertised: Option<SocketAddr>) -> io::Result<Self> {
+        Self::of(socket.into(), advertised)
+    }
+
+    fn of(socket: UdpSocket, advertised: Option<SocketAddr>) -> io::Result<Self> {
         let advertised = advertised.unwrap_or(socket.local_addr()?);
         Ok(Self { socket, advertised })
     }

@@ -12,4 +12,4 @@ pub mod transfer;
 pub mod upcast;
 pub mod uplink;
 
-pub use part::{DecodeError, Desk, Encoded};
+pub use part::{DecodeError, Desk, Encoded, key_named_in};

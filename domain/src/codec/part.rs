@@ -138,28 +138,52 @@ impl PersonalPart for SocketAddr {
 /// path: no text.
 impl PersonalPart for Wire {
     fn write(&self, out: &mut Vec<u8>) {
-        let Flow { transport, local, remote } = self.flow;
-        out.push(match transport {
-            Transport::Udp => 0,
-            Transport::Tcp => 1,
-        });
-        write_address(local, out);
-        write_address(remote, out);
+        write_flow(self.flow, out);
         out.extend_from_slice(&self.bytes);
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (first, rest) = bytes.split_first()?;
-        let transport = match first {
-            0 => Transport::Udp,
-            1 => Transport::Tcp,
-            _ => return None,
-        };
-        let (local, rest) = read_address(rest)?;
-        let (remote, rest) = read_address(rest)?;
-        let flow = Flow { transport, local, remote };
+        let (flow, rest) = read_flow(bytes)?;
         Some(Self { flow, bytes: Bytes::copy_from_slice(rest) })
     }
+}
+
+impl PersonalPart for Flow {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_flow(*self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        read_flow(bytes).filter(|(_, rest)| rest.is_empty()).map(|(flow, _)| flow)
+    }
+}
+
+fn write_flow(flow: Flow, out: &mut Vec<u8>) {
+    let Flow { transport, local, remote } = flow;
+    out.push(match transport {
+        Transport::Udp => 0,
+        Transport::Tcp => 1,
+    });
+    write_address(local, out);
+    write_address(remote, out);
+}
+
+fn read_flow(bytes: &[u8]) -> Option<(Flow, &[u8])> {
+    let (first, rest) = bytes.split_first()?;
+    let transport = match first {
+        0 => Transport::Udp,
+        1 => Transport::Tcp,
+        _ => return None,
+    };
+    let (local, rest) = read_address(rest)?;
+    let (remote, rest) = read_address(rest)?;
+    Some((Flow { transport, local, remote }, rest))
+}
+
+/// The key that an event's sealed part names; `None` where nothing in it is sealed.
+pub fn key_named_in(data: &[u8]) -> Option<KeyRef> {
+    let member: SealedMember<'_> = serde_json::from_slice(data).ok()?;
+    key_of(&BASE64.decode(member.sealed?).ok()?).ok()
 }
 
 /// 4 or 6, the address and the port, big endian.

@@ -8,6 +8,7 @@ stream_codec! { SessionEvent through UPCASTERS {
     SipMessageReceived(wire),
     SipMessageCommitted(wire),
     SipMessageRepeated,
+    ConnectionLost(flow),
     SessionOffered(parties),
     SessionReferred(parties),
     RouteChosen(targets),

@@ -181,6 +181,9 @@ impl Exchange {
 
     /// Those trunks of targets that take no call more now. `from` is the trunk of a call that begins in this turn.
     pub(super) fn full_among(&self, now: Moment, targets: &[Target], from: Option<TrunkId>) -> Vec<TrunkId> {
+        if let Some(playing) = &self.replaying {
+            return playing.full();
+        }
         let mut full = vec![];
         for trunk in targets.iter().filter_map(|target| target.trunk) {
             if !full.contains(&trunk) && self.is_full(now, trunk, 0, from == Some(trunk)) {
@@ -193,6 +196,9 @@ impl Exchange {
     /// Those trunks that a session may try next and that take no call more now. Its own legs that ring there are over
     /// before it tries another.
     pub(super) fn full_for(&self, now: Moment, id: SessionId) -> Vec<TrunkId> {
+        if let Some(playing) = &self.replaying {
+            return playing.full();
+        }
         let Some(session) = self.sessions.get(&id).map(|live| &live.session) else { return vec![] };
         let mut full = vec![];
         let rest = session.targets.get(session.next_target..).unwrap_or_default();

@@ -4,6 +4,7 @@ use super::Exchange;
 use super::held::Effect;
 use super::limits::Counted;
 use super::outbox::Outbox;
+use super::replay::Expectation;
 use crate::codec::{Desk, personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
 use crate::id_map::IdMap;
 use crate::ids::{EventId, LegId, SessionId};
@@ -22,6 +23,12 @@ impl Exchange {
     pub fn sessions(&self) -> impl Iterator<Item = (&Session, bool)> {
         let durable = |live: &Live| live.outbox.is_idle() && !live.outbox.is_frozen();
         self.sessions.values().map(move |live| (&live.session, durable(live)))
+    }
+
+    /// A session that begins.
+    pub(super) fn new_live(&mut self, id: SessionId, key: (KeyRef, SealKey)) -> Live {
+        let expects = self.replaying.as_mut().and_then(|playing| playing.begins());
+        Live { expects, ..Live::new(id, self.settings.node, key) }
     }
 
     pub(super) fn forget_leg(&mut self, leg: LegId) {
@@ -57,13 +64,16 @@ pub struct Live {
     pub(super) legs: u32,
     /// What the counts have of it.
     pub(super) counted: Vec<Counted>,
+    /// While its past is played: what it is to say.
+    pub(super) expects: Option<Box<Expectation>>,
 }
 
 impl Live {
-    pub(super) fn new(id: SessionId, node: u16, key: (KeyRef, SealKey)) -> Self {
+    fn new(id: SessionId, node: u16, key: (KeyRef, SealKey)) -> Self {
         let stream = StreamName::new("session", id.uuid());
         let outbox = Outbox::new(stream, id.uuid(), node);
-        Self { session: Session::new(id), outbox, key, cause: None, repeats: Vec::new(), legs: 0, counted: Vec::new() }
+        let session = Session::new(id);
+        Self { session, outbox, key, cause: None, repeats: Vec::new(), legs: 0, counted: Vec::new(), expects: None }
     }
 
     /// Begins a turn: nothing has caused anything yet.
@@ -81,6 +91,9 @@ impl Live {
     }
 
     fn write_as(&mut self, desk: &mut Desk, id: EventId, at: WallTime, event: &SessionEvent) {
+        if let Some(expects) = &mut self.expects {
+            return expects.meet(id, event);
+        }
         let encoded = encode(desk, event, id, self.key.0, &self.key.1);
         self.outbox.record(desk, id, at, self.cause, encoded);
     }
@@ -101,7 +114,15 @@ impl Live {
         let wire = Personal::Known(Wire { flow, bytes: masked(&bytes) });
         let message = SipMessage { leg, method, status, cseq, wire };
         self.write_as(desk, event, at, &SessionEvent::SipMessageCommitted(message));
-        self.outbox.hold(Effect::Transmit { flow, bytes });
+        self.hold(Effect::Transmit { flow, bytes });
+    }
+
+    /// An effect of what was written last.
+    pub(super) fn hold(&mut self, effect: Effect) {
+        match &mut self.expects {
+            None => self.outbox.hold(effect),
+            Some(expects) => expects.hold(effect),
+        }
     }
 
     /// Bytes of an event came or went again.

@@ -24,6 +24,7 @@ mod refer;
 mod referred;
 mod registrar;
 mod replace;
+mod replay;
 mod restore;
 mod route;
 mod stage;
@@ -41,12 +42,13 @@ pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
+pub use replay::{TakenUp, Unlike, needs};
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
 use crate::codec::Desk;
 use crate::id_map::IdMap;
-use crate::ids::{LegId, SessionId};
+use crate::ids::{LegId, SessionId, UplinkId};
 use crate::log::Append;
 use crate::media::MediaReport;
 use crate::ports::Mint;
@@ -58,6 +60,7 @@ use crate::sip::endpoint::{Endpoint, Fact, Output, Stateless};
 use crate::sip::timer::Timer;
 use crate::sip::wire::{Message, validate_request, validate_response};
 use crate::time::{Moment, Now};
+use crate::uplink::Heard;
 use bytes::Bytes;
 use live::{Live, live_of};
 use registrar::Registrar;
@@ -81,6 +84,8 @@ pub struct Exchange {
     registrar: Registrar,
     transfers: transfers::Transfers,
     uplinks: uplinks::Uplinks,
+    /// What calls met at trunks in the turn at hand.
+    met: Vec<(UplinkId, Heard)>,
     messages: messages::Messages,
     legs: IdMap<LegId, SessionId>,
     /// Sessions that may have something to append.
@@ -104,6 +109,8 @@ pub struct Exchange {
     pings: pings::Pings,
     frozen: usize,
     live_sessions: usize,
+    /// Where the past is played: what there was beside it.
+    replaying: Option<Box<replay::Playing>>,
     /// See [`Exchange::ring_instead`].
     instead: Option<Vec<Target>>,
 }
@@ -123,6 +130,7 @@ impl Exchange {
             guard: Guard::new(settings.guard.clone()),
             counts: limits::Counts::default(),
             pings: pings::Pings::new(settings.ping),
+            met: Vec::new(),
             settings,
             tables,
             transfers: transfers::Transfers::default(),
@@ -142,6 +150,7 @@ impl Exchange {
             kept: keepalive::Kept::default(),
             frozen: 0,
             live_sessions: 0,
+            replaying: None,
             instead: None,
         }
     }
@@ -151,6 +160,8 @@ impl Exchange {
         if self.keep_alive(now, flow, &datagram) {
             return;
         }
+        self.fire_due(now, mint);
+        mint.begin_turn();
         match Message::scan(datagram) {
             Ok(message) if self.hears(now, flow, &message) => self.receive_message(now, mint, flow, message),
             Ok(_) => {}
@@ -183,7 +194,9 @@ impl Exchange {
             | MediaReport::Closed { path, .. } => path,
         };
         let id = path.session;
+        self.fire_due(now, mint);
         let Some(live) = self.sessions.get_mut(&id) else { return };
+        mint.begin_turn();
         live.begin_turn();
         let mut context = Context::new(now, mint);
         live.session.on_media(&mut context, report);
@@ -194,7 +207,18 @@ impl Exchange {
 
     /// Timers that are due.
     pub fn wake(&mut self, now: Now, mint: &mut dyn Mint) {
-        loop {
+        self.fire_due(now, mint);
+        self.wake_others(now, mint);
+    }
+
+    /// Timers of calls that are due. They fire before anything else that happens at this moment: in what order things
+    /// happened can be told from their times.
+    fn fire_due(&mut self, now: Now, mint: &mut dyn Mint) {
+        if self.replaying.is_some() {
+            return;
+        }
+        while self.endpoint.next_wake().is_some_and(|at| at <= now.moment) {
+            mint.begin_turn();
             let left = self.endpoint.wake(now.moment, mint);
             if let Some(Timer::NoteRepeats(id)) = left
                 && let Some(live) = self.sessions.get_mut(&id)
@@ -203,10 +227,10 @@ impl Exchange {
                 self.touched.push(id);
             }
             self.settle(now, mint);
-            if self.endpoint.next_wake().is_none_or(|at| at > now.moment) {
-                break;
-            }
         }
+    }
+
+    fn wake_others(&mut self, now: Now, mint: &mut dyn Mint) {
         if self.uplinks.next_wake().is_some_and(|at| at <= now.moment) {
             self.wake_uplinks(now, mint);
             self.settle(now, mint);
@@ -255,14 +279,21 @@ impl Exchange {
     pub fn release_all(&mut self, now: Now, mint: &mut dyn Mint) {
         let ids: Vec<SessionId> =
             self.sessions.iter().filter(|(_, live)| !live.session.ended).map(|(id, _)| *id).collect();
+        self.fire_due(now, mint);
         for id in ids {
-            let Some(live) = self.sessions.get_mut(&id) else { continue };
-            live.begin_turn();
-            let mut context = Context::new(now, mint);
-            live.session.release_all(&mut context, ReleaseCause::Operator);
-            let steps = context.steps;
-            self.carry_out(now, mint, id, steps);
+            mint.begin_turn();
+            self.release_session(now, mint, id);
         }
+    }
+
+    /// Ends what still runs of a session.
+    fn release_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId) {
+        let Some(live) = self.sessions.get_mut(&id) else { return };
+        live.begin_turn();
+        let mut context = Context::new(now, mint);
+        live.session.release_all(&mut context, ReleaseCause::Operator);
+        let steps = context.steps;
+        self.carry_out(now, mint, id, steps);
         self.settle(now, mint);
     }
 
@@ -311,6 +342,7 @@ impl Exchange {
                 Output::Registering { flow, request } => self.register(now, mint, flow, request),
                 Output::Messaged { flow, request } => self.message(now, mint, flow, request),
                 Output::Referring { flow, request } => self.refer_outside(now, mint, flow, &request),
+                Output::Stateless { .. } if self.replaying.is_some() => {}
                 Output::Stateless { flow, bytes, why } => {
                     self.count(now, flow, why);
                     if bytes.is_some() && matches!(why, Stateless::Answered(_)) {
@@ -321,6 +353,7 @@ impl Exchange {
                 Output::Unbuildable { leg, .. } => self.give_up(now, mint, leg),
             }
         }
+        self.heed_calls(now, mint);
     }
 
     /// Durable bytes go at once; others are about to go anyway.
@@ -336,6 +369,9 @@ impl Exchange {
     }
 
     fn note_repeat(&mut self, now: Now, leg: LegId, way: Way, event: crate::ids::EventId) {
+        if self.replaying.is_some() {
+            return;
+        }
         let Some((id, live)) = live_of(&self.legs, &mut self.sessions, leg) else {
             return self.note_repeat_of_none(now, leg);
         };
@@ -354,7 +390,7 @@ impl Exchange {
             return self.refer(now, mint, leg, *transaction, request);
         }
         let Some(id) = self.legs.get(&leg).copied() else { return self.learn_of_uplink(now, mint, leg, fact) };
-        self.call_met(now, mint, id, leg, fact);
+        self.call_met(id, leg, fact);
         let full = self.full_for(now.moment, id);
         let Some(live) = self.sessions.get_mut(&id) else { return };
         let mut context = Context::with_full(now, mint, full);
@@ -408,7 +444,7 @@ impl Exchange {
             }
             Order::Watch { leg, id } => self.endpoint.watch(moment, leg, id),
             Order::Notify { leg, status } => self.endpoint.notify(moment, mint, leg, status),
-            Order::Retry { leg } => self.endpoint.retry(moment, mint, leg),
+            Order::Retry { leg } => self.endpoint.retry(moment, leg),
             Order::Acknowledge { leg, body } => self.endpoint.acknowledge(mint, leg, body.as_ref()),
             Order::Prack { leg, tag, body } => {
                 self.endpoint.acknowledge_provisional(moment, mint, leg, &tag, body.as_ref());
@@ -419,7 +455,7 @@ impl Exchange {
             Order::EndTransfer(transfer, ended) => self.end_transfer(id, transfer, ended),
             Order::Media(order) => {
                 if let Some(live) = self.sessions.get_mut(&id) {
-                    live.outbox.hold(Effect::Media(order));
+                    live.hold(Effect::Media(order));
                 }
             }
         }

@@ -1,15 +1,32 @@
 //! An INVITE outside any dialog becomes a session.
 
-use super::{Exchange, Live, Output, route};
-use crate::address::Flow;
+use super::{Exchange, Output, route};
+use crate::address::{EdgeRole, Flow};
 use crate::codec::personal::Personal;
-use crate::ids::{LegId, SessionId};
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::ids::{AccountId, CredentialId, DomainId, LegId, SessionId, TrunkId};
+use crate::media::MediaSource;
 use crate::ports::Mint;
 use crate::routing::{Registered, Request};
 use crate::session::decide::offer::Offer;
+use crate::session::event::{Parties, RouteChosen, RouteRefused};
 use crate::session::order::Context;
 use crate::sip::wire::{HeaderName, Message, Uri};
 use crate::time::Now;
+
+/// A call that was judged and routed, with the key of its session.
+pub(super) struct Call {
+    pub(super) account: AccountId,
+    pub(super) edge: EdgeRole,
+    pub(super) trunk: Option<TrunkId>,
+    pub(super) user: Option<CredentialId>,
+    pub(super) domain: Option<DomainId>,
+    pub(super) media_source: MediaSource,
+    pub(super) parties: Parties,
+    pub(super) identity: Box<str>,
+    pub(super) route: Result<RouteChosen, RouteRefused>,
+    pub(super) key: (KeyRef, SealKey),
+}
 
 impl Exchange {
     /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
@@ -47,29 +64,10 @@ impl Exchange {
         let Some(key) = mint.seal_key(routed.account) else {
             return self.endpoint.answer_statelessly(flow, &request, 503);
         };
-        // R5: the callee calls back through us; a device does so by the domain that caller and callee share.
         let of_user = identified.domain.as_ref().map(|(id, _)| *id);
         let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
-        let domain = own.unwrap_or_else(|| self.domain(flow));
-        let identity = route::identity(&request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into());
-        let leg = LegId::from_bits(mint.bits());
-        let id = SessionId::from_bits(mint.wide_bits());
-        if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
-            return self.endpoint.answer_statelessly(flow, &request, 400);
-        }
-        if !self.registrar.bindings.on_flow(&flow).is_empty() {
-            self.endpoint.keep_flow(leg, flow);
-        }
-        if let Some(login) = routed.trunk.and_then(|trunk| self.login_of(trunk)) {
-            self.endpoint.give_login(leg, login);
-        }
-        let mut live = Live::new(id, self.settings.node, key);
-        live.legs = 1;
-        self.sessions.insert(id, Box::new(live));
-        self.live_sessions += 1;
-        self.legs.insert(leg, id);
-        let offer = Offer {
-            leg,
+        let identity = self.identity_of(flow, &request, own);
+        let call = Call {
             account: routed.account,
             edge: role,
             trunk: routed.trunk,
@@ -79,8 +77,62 @@ impl Exchange {
             parties,
             identity,
             route: routed.route,
+            key,
         };
-        self.begin_session(now, mint, id, offer, &request);
+        if !self.take_call(now, mint, flow, &request, call) {
+            self.endpoint.answer_statelessly(flow, &request, 400);
+        }
+    }
+
+    /// From value toward the callee, who calls back through us; a device does so by the domain that caller and callee
+    /// share. [R5]
+    pub(super) fn identity_of(&self, flow: Flow, request: &Message, shared: Option<Box<str>>) -> Box<str> {
+        let domain = shared.unwrap_or_else(|| self.domain(flow));
+        route::identity(request, &domain).unwrap_or_else(|| format!("<sip:{domain}>").into())
+    }
+
+    /// A call that may begin: its leg and its session. `false` where its INVITE cannot be answered.
+    pub(super) fn take_call(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        flow: Flow,
+        request: &Message,
+        call: Call,
+    ) -> bool {
+        let leg = LegId::from_bits(mint.bits());
+        let id = SessionId::from_bits(mint.wide_bits());
+        if self.replaying.as_ref().is_some_and(|playing| !playing.knows(id)) {
+            return false;
+        }
+        if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
+            return false;
+        }
+        if !self.registrar.bindings.on_flow(&flow).is_empty() {
+            self.endpoint.keep_flow(leg, flow);
+        }
+        if let Some(login) = call.trunk.and_then(|trunk| self.login_of(trunk)) {
+            self.endpoint.give_login(leg, login);
+        }
+        let mut live = self.new_live(id, call.key);
+        live.legs = 1;
+        self.sessions.insert(id, Box::new(live));
+        self.live_sessions += 1;
+        self.legs.insert(leg, id);
+        let offer = Offer {
+            leg,
+            account: call.account,
+            edge: call.edge,
+            trunk: call.trunk,
+            user: call.user,
+            domain: call.domain,
+            media_source: call.media_source,
+            parties: call.parties,
+            identity: call.identity,
+            route: call.route,
+        };
+        self.begin_session(now, mint, id, offer, request);
+        true
     }
 
     /// The INVITE is the stream's first event, what follows from it comes next, then what is sent.

@@ -141,6 +141,12 @@ impl Outbox {
         outbox
     }
 
+    /// This event of the stream is durable, and the newest.
+    pub fn knows(&mut self, newest: EventId) {
+        self.newest = self.newest.max(Some(newest));
+        self.durable = self.newest;
+    }
+
     /// From here on the stream's life is over, whatever is still noted in it.
     pub const fn close(&mut self) {
         self.set_life(Life::Closed);

@@ -33,7 +33,10 @@ impl Exchange {
     ) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
         let transfer = TransferId::from_bits(mint.wide_bits());
-        let Some(referral) = self.referral(now, leg, (transaction, transfer), request) else { return };
+        let Some(mut referral) = self.referral(now, leg, (transaction, transfer), request) else { return };
+        if let Some(playing) = &self.replaying {
+            playing.referral(&mut referral);
+        }
         let targets = referral.route.as_ref().and_then(|route| route.as_ref().ok()?.targets.known());
         let full = targets.map(|targets| self.full_among(now.moment, targets, None)).unwrap_or_default();
         let Some((_, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };
@@ -86,6 +89,7 @@ impl Exchange {
             route: routed.map(|(route, _)| route),
             dialled,
             joins,
+            refused: None,
             target,
         })
     }

@@ -3,7 +3,7 @@
 
 use super::caller::Identified;
 use super::route::{identity, parties, shown};
-use super::{Exchange, Live, Output, refer};
+use super::{Exchange, Output, refer};
 use crate::address::{EdgeRole, Flow};
 use crate::codec::personal::Personal;
 use crate::codec::seal::{KeyRef, SealKey};
@@ -46,10 +46,20 @@ impl Exchange {
                 return self.endpoint.answer_statelessly_with(flow, request, status, &headers);
             }
         };
+        if !self.take_referral(now, mint, flow, request, asker) {
+            self.endpoint.answer_statelessly(flow, request, 400);
+        }
+    }
+
+    /// A REFER whose sender may ask for calls: its session. `false` where it cannot be answered.
+    fn take_referral(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: &Message, asker: Asker) -> bool {
         let leg = LegId::from_bits(mint.bits());
         let id = SessionId::from_bits(mint.wide_bits());
+        if self.replaying.as_ref().is_some_and(|playing| !playing.knows(id)) {
+            return false;
+        }
         let Ok(transaction) = self.endpoint.accept_refer(mint, leg, flow, request.clone()) else {
-            return self.endpoint.answer_statelessly(flow, request, 400);
+            return false;
         };
         if !self.registrar.bindings.on_flow(&flow).is_empty() {
             self.endpoint.keep_flow(leg, flow);
@@ -57,11 +67,14 @@ impl Exchange {
         if let Some(login) = asker.trunk.and_then(|trunk| self.login_of(trunk)) {
             self.endpoint.give_login(leg, login);
         }
-        let referral = self.referral_outside(now, (flow, request), &asker, transaction);
-        let sender = self.sender(now, (flow, request), &asker, &referral);
+        let mut referral = self.referral_outside(now, (flow, request), &asker, transaction);
+        let mut sender = self.sender(now, (flow, request), &asker, &referral);
+        if let Some(playing) = &self.replaying {
+            playing.referral_outside(&mut sender, &mut referral);
+        }
         let targets = sender.route.as_ref().ok().and_then(|chosen| chosen.targets.known());
         let full = targets.map(|targets| self.full_among(now.moment, targets, None)).unwrap_or_default();
-        let mut live = Live::new(id, self.settings.node, asker.key);
+        let mut live = self.new_live(id, asker.key);
         live.legs = 1;
         // The REFER is the stream's first event.
         if let Some(Output::Received(incoming)) = self.endpoint.poll() {
@@ -88,6 +101,29 @@ impl Exchange {
         self.live_sessions += 1;
         self.legs.insert(leg, id);
         self.carry_out(now, mint, id, steps);
+        true
+    }
+
+    /// A REFER comes again that a session began with: its past is played.
+    pub(super) fn refer_again(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        (flow, request): (Flow, &Message),
+        asked: SessionReferred,
+        key: (KeyRef, SealKey),
+    ) {
+        let Some(parties) = asked.parties.known().cloned() else { return };
+        let trunk = asked.trunk.and_then(|trunk| self.tables.trunk(trunk));
+        let domain = asked.domain.and_then(|id| self.tables.domain_of(id));
+        let rule = trunk.map(|trunk| trunk.settings.refer).or_else(|| Some(domain?.settings.refer_rule()));
+        let domain = asked.domain.zip(domain).map(|(id, domain)| (id, domain.name.as_str().into()));
+        let identified = Identified { caller: Caller::User(asked.account), user: asked.user, domain };
+        let SessionReferred { account, edge, trunk, .. } = asked;
+        let rule = rule.unwrap_or_default();
+        let asker = Asker { account, edge, trunk, rule, identified, parties, key };
+        self.take_referral(now, mint, flow, request, asker);
+        self.settle(now, mint);
     }
 
     /// Who asks, for whom; or the stateless answer of who may not.
@@ -165,6 +201,7 @@ impl Exchange {
             route: routed.map(|(route, _)| route),
             dialled: uri.as_ref().map(shown).unwrap_or_default().into(),
             joins,
+            refused: None,
             target,
         }
     }
@@ -187,7 +224,8 @@ impl Exchange {
             route = Err(refused);
         }
         let domain = asker.identified.domain.as_ref().map_or_else(|| self.domain(flow), |(_, name)| name.clone());
-        Sender { route, identity: format!("<sip:{}@{domain}>", escape_user(&referral.dialled)).into() }
+        let identity = format!("<sip:{}@{domain}>", escape_user(&referral.dialled)).into();
+        Sender { route, identity, recorded: None }
     }
 }
 

@@ -101,7 +101,7 @@ impl Exchange {
     }
 
     /// The INVITE is taken in by the session whose leg it names.
-    fn begin_replacement(
+    pub(super) fn begin_replacement(
         &mut self,
         now: Now,
         mint: &mut dyn Mint,

@@ -2,10 +2,13 @@
 
 use super::Exchange;
 use crate::address::Flow;
+use crate::ids::{LegId, SessionId};
 use crate::ports::Mint;
+use crate::session::event::{ConnectionLost, SessionEvent};
 use crate::sip::endpoint::Stateless;
 use crate::sip::wire::{Message, StreamFault};
 use crate::time::Now;
+use std::collections::BTreeSet;
 
 impl Exchange {
     /// A stream can be framed no further and will be closed; where its last headers are a request's, it is answered.
@@ -27,8 +30,36 @@ impl Exchange {
     /// final response count as unanswered (RFC 3261 §8.1.3.1), unless there is another way to their peer. Calls stay;
     /// bindings that came by it end, or are reached by their contacts.
     pub fn flow_failed(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
-        self.endpoint.flow_failed(now.moment, mint, flow);
-        self.settle(now, mint);
+        self.fire_due(now, mint);
+        self.connection_lost_by_all(now, mint, flow);
         self.lose_flow(now, mint, flow);
+    }
+
+    /// What everybody but the bindings makes of a connection that is gone.
+    pub(super) fn connection_lost_by_all(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
+        let legs = self.endpoint.legs_on(&flow);
+        let (of_sessions, others): (BTreeSet<LegId>, BTreeSet<LegId>) =
+            legs.into_iter().partition(|leg| self.legs.contains_key(leg));
+        let sessions: BTreeSet<SessionId> = of_sessions.iter().filter_map(|leg| self.legs.get(leg)).copied().collect();
+        for id in sessions {
+            mint.begin_turn();
+            self.connection_lost(now, mint, id, flow);
+        }
+        mint.begin_turn();
+        self.endpoint.flow_failed(now.moment, mint, flow, &others);
+        self.settle(now, mint);
+    }
+
+    /// What a session makes of a connection that is gone.
+    pub(super) fn connection_lost(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, flow: Flow) {
+        let legs = self.endpoint.legs_on(&flow).into_iter().filter(|leg| self.legs.get(leg) == Some(&id)).collect();
+        if let Some(live) = self.sessions.get_mut(&id) {
+            live.begin_turn();
+            let lost = SessionEvent::ConnectionLost(ConnectionLost { flow: flow.into() });
+            live.write(&mut self.desk, mint, now.wall, &lost);
+            self.touched.push(id);
+        }
+        self.endpoint.flow_failed(now.moment, mint, flow, &legs);
+        self.settle(now, mint);
     }
 }

@@ -98,7 +98,7 @@ impl Exchange {
     /// The step is taken when all that was decided about the session so far is durable.
     fn when_durable(&mut self, session: SessionId, id: TransferId, step: TransferStep) {
         if let Some(live) = self.sessions.get_mut(&session) {
-            live.outbox.hold(Effect::Proceed(id, step));
+            live.hold(Effect::Proceed(id, step));
             self.touched.push(session);
         }
     }
@@ -106,14 +106,16 @@ impl Exchange {
     /// Takes the steps that are due.
     pub(super) fn proceed(&mut self, now: Now, mint: &mut dyn Mint) {
         while !self.transfers.due.is_empty() {
+            self.fire_due(now, mint);
             for (id, step) in std::mem::take(&mut self.transfers.due) {
+                mint.begin_turn();
                 self.step(now, mint, id, step);
+                self.settle(now, mint);
             }
-            self.settle(now, mint);
         }
     }
 
-    fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
+    pub(super) fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
         let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
         let (begun, ended) = (in_hand.begun, in_hand.ended);
         match step {
@@ -148,7 +150,14 @@ impl Exchange {
             // Nobody will know, but the calls go on.
             return self.transfers.due.push((id, next));
         }
-        in_hand.outbox.record(&mut self.desk, mint.event_id(), now.wall, None, encode(&event));
+        let event_id = mint.event_id();
+        if let Some(playing) = &mut self.replaying {
+            if playing.meet_transfer(id, event) {
+                self.transfers.due.push((id, next));
+            }
+            return;
+        }
+        in_hand.outbox.record(&mut self.desk, event_id, now.wall, None, encode(&event));
         in_hand.outbox.hold(Effect::Proceed(id, next));
         self.transfers.touched.push(id);
     }
@@ -211,6 +220,13 @@ impl Exchange {
         }
         self.recount(from);
         self.recount(to);
+    }
+
+    /// Whether the giving session has given the leg away, and waits for what comes of it.
+    pub(super) fn gives_back(&self, id: TransferId) -> bool {
+        let begun = self.transfers.in_hand.get(&id).map(|in_hand| in_hand.begun);
+        let giving = begun.and_then(|begun| Some((begun, self.sessions.get(&begun.giving)?)));
+        giving.is_some_and(|(begun, live)| live.session.given_away(begun.moved).is_some())
     }
 
     /// The giving session has its leg back, if that is still there and was not joined; else it ends.

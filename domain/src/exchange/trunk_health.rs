@@ -103,7 +103,7 @@ impl Exchange {
     }
 
     /// A call met this at a trunk.
-    pub(super) fn call_met(&mut self, now: Now, mint: &mut dyn Mint, session: SessionId, leg: LegId, fact: &Fact) {
+    pub(super) fn call_met(&mut self, session: SessionId, leg: LegId, fact: &Fact) {
         if self.uplinks.live.is_empty() {
             return;
         }
@@ -121,8 +121,16 @@ impl Exchange {
         });
         let Some(trunk) = early.and_then(|leg| leg.far.trunk) else { return };
         let Some(id) = self.uplinks.of_trunk(trunk) else { return };
-        self.trunk_heard(now, mint, id, heard, false);
-        self.uplinks.reschedule(now, id);
+        self.met.push((id, heard));
+    }
+
+    /// What calls met at trunks is taken in once their turn is over: their events are theirs alone.
+    pub(super) fn heed_calls(&mut self, now: Now, mint: &mut dyn Mint) {
+        for (id, heard) in std::mem::take(&mut self.met) {
+            mint.begin_turn();
+            self.trunk_heard(now, mint, id, heard, false);
+            self.uplinks.reschedule(now, id);
+        }
     }
 
     fn trunk_heard(&mut self, now: Now, mint: &mut dyn Mint, id: UplinkId, heard: Heard, ping: bool) {

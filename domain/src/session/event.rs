@@ -1,5 +1,6 @@
 //! What happens to a session. Past tense, subject first; each variant is a stable type name in the log.
 
+mod connection;
 mod join;
 mod media;
 mod message;
@@ -8,6 +9,7 @@ mod replace;
 mod timer;
 mod transfer;
 
+pub use connection::ConnectionLost;
 pub use join::{Carried, LegGivenAway, LegRegained, LegReturned, LegTaken, TransferLinked};
 pub use media::{LegMeasure, MediaFellSilent, MediaHeard, MediaLatched, MediaMeasured};
 pub use message::{SipMessage, SipMessageRepeated, Way, Wire};
@@ -33,6 +35,8 @@ pub enum SessionEvent {
     SipMessageCommitted(SipMessage),
     /// Bytes that are in the log already came or went again (retransmissions).
     SipMessageRepeated(SipMessageRepeated),
+    /// A connection that messages of the session came or went by is gone, or none came about.
+    ConnectionLost(ConnectionLost),
     /// An INVITE from a known peer asks for a session.
     SessionOffered(SessionOffered),
     /// A REFER outside any dialog asks for a session between its sender and another.
@@ -103,6 +107,11 @@ pub enum SessionEvent {
     LegReleased(LegReleased),
     /// Every leg is over.
     SessionEnded(SessionEnded),
+}
+
+impl SessionEvent {
+    /// The type name of the event that ends a session.
+    pub const ENDED: &'static str = "SessionEnded";
 }
 
 /// Who talks to whom, in clear only to those with the key.

@@ -34,4 +34,6 @@ pub struct Sender {
     pub route: Result<RouteChosen, RouteRefused>,
     /// From value toward it: who will be called.
     pub identity: Box<str>,
+    /// What was recorded of all that, where its past is played.
+    pub recorded: Option<Result<RouteChosen, RouteRefused>>,
 }

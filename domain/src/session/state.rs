@@ -272,7 +272,8 @@ impl Session {
             SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementRefused(_)
-            | SessionEvent::SessionTimerSet(_) => {}
+            | SessionEvent::SessionTimerSet(_)
+            | SessionEvent::ConnectionLost(_) => {}
             SessionEvent::ReplacementAsked(asked) => {
                 let far = FarEnd::of_caller(asked.trunk, asked.domain, &asked.parties);
                 let leg = Leg::new(asked.leg, LegRole::Caller, asked.media_source);

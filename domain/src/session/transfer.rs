@@ -82,6 +82,8 @@ pub struct Referral {
     pub dialled: Box<str>,
     /// From value toward the target: the other party.
     pub identity: Box<str>,
+    /// That it was refused, and why, where its past is played: what was looked up then may be gone.
+    pub refused: Option<(u16, Box<str>)>,
 }
 
 /// What a Replaces in a Refer-To names.

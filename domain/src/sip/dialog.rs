@@ -166,6 +166,8 @@ pub struct Dialog {
     pub subscription: Option<Box<Subscription>>,
     /// When the session is refreshed, and when it is over without (RFC 4028).
     pub timer: SessionTimer,
+    /// How often an INVITE of ours met one of the peer.
+    pub retries: u32,
     /// Transactions that still name this leg.
     pub transactions: u32,
     /// Early dialogs of other forks than the one that the fields above describe, which spoke last. At most
@@ -243,6 +245,7 @@ impl Dialog {
             bye_wanted: false,
             subscription: None,
             timer: SessionTimer::default(),
+            retries: 0,
             transactions: 0,
             forks: Vec::new(),
             lost: Vec::new(),

@@ -3,6 +3,7 @@
 use crate::ids::{LegId, SessionId};
 use crate::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// The base values of RFC 3261 §17.1.1.1, table 4.
@@ -30,8 +31,14 @@ impl TimerValues {
 }
 
 /// The number by which an endpoint knows a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransactionId(pub u64);
+
+impl fmt::Debug for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}#", self.0)
+    }
+}
 
 /// A timer of a transaction. Letters are RFC 3261's and RFC 6026's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,6 +144,21 @@ impl Timers {
         self.queue.pop_first();
         self.due.remove(&timer);
         Some(timer)
+    }
+
+    /// Those that are due at this moment, in the order of their deadlines.
+    pub fn due(&self, now: Moment) -> impl Iterator<Item = (Moment, Timer)> {
+        self.queue.iter().take_while(move |(at, _)| *at <= now).copied()
+    }
+
+    /// When a timer is due, if it is armed.
+    pub fn deadline(&self, timer: Timer) -> Option<Moment> {
+        self.due.get(&timer).copied()
+    }
+
+    /// All that are armed, in the order of their deadlines.
+    pub fn armed(&self) -> impl Iterator<Item = (Moment, Timer)> {
+        self.queue.iter().copied()
     }
 
     /// How many are armed.

@@ -165,6 +165,12 @@ pub(crate) fn data_of(recorded: &Recorded, event: &SessionEvent, raw: bool) -> T
                 data.insert("source".into(), json!(source));
             }
         }
+        SessionEvent::ConnectionLost(lost) => {
+            if let Some(flow) = lost.flow.known() {
+                data.insert("transport".into(), json!(flow.transport));
+                data.insert("remote".into(), json!(flow.remote));
+            }
+        }
         SessionEvent::SipMessageRepeated(_)
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegInvited(_)

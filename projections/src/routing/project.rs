@@ -183,6 +183,7 @@ impl Kept {
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
             | SessionEvent::SessionTimerSet(_)
+            | SessionEvent::ConnectionLost(_)
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementAsked(_)

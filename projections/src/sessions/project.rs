@@ -178,6 +178,7 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
         | SessionEvent::OfferAccepted(_)
         | SessionEvent::OfferRefused(_)
         | SessionEvent::SessionTimerSet(_)
+        | SessionEvent::ConnectionLost(_)
         | SessionEvent::TransferAsked(_)
         | SessionEvent::TransferRefused(_)
         | SessionEvent::ReplacementAsked(_)

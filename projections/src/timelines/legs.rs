@@ -80,6 +80,7 @@ pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
             | SessionEvent::OfferAccepted(_)
             | SessionEvent::OfferRefused(_)
             | SessionEvent::SessionTimerSet(_)
+            | SessionEvent::ConnectionLost(_)
             | SessionEvent::TransferAsked(_)
             | SessionEvent::TransferRefused(_)
             | SessionEvent::ReplacementRefused(_)
@@ -154,6 +155,7 @@ pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
         SessionEvent::RouteChosen(_)
         | SessionEvent::RouteRefused(_)
         | SessionEvent::LegsBridged(_)
+        | SessionEvent::ConnectionLost(_)
         | SessionEvent::MediaMeasured(_) => None,
     }
 }

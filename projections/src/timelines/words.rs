@@ -57,6 +57,10 @@ pub(super) fn say(event: &SessionEvent, legs: &[LegLine]) -> String {
             format!("what {} asked for is refused with {}; the old media stays", who(refused.leg), refused.status)
         }
         SessionEvent::SessionTimerSet(set) => timer_set(set, legs),
+        SessionEvent::ConnectionLost(lost) => match lost.flow.known() {
+            Some(flow) => format!("the connection with {} is gone", flow.remote),
+            None => "a connection is gone".to_owned(),
+        },
         SessionEvent::MediaLatched(latched) => media_latched(latched, legs),
         SessionEvent::MediaFellSilent(silent) => fell_silent(silent, legs),
         SessionEvent::MediaHeard(heard) => format!("{} is heard again (stream {})", who(heard.leg), heard.stream),

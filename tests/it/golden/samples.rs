@@ -5,12 +5,13 @@ use domain::codec::personal::Personal;
 use domain::ids::{AccountId, CredentialId, DomainId, EventId, LegId, NumberId, SessionId, TransferId, TrunkId};
 use domain::media::{MediaSource, PortPair, SideStatistics};
 use domain::session::event::{
-    Carried, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited, LegMeasure,
-    LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent, MediaHeard,
-    MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade, OfferRefused,
-    Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen, RouteRefused,
-    SessionEnded, SessionEvent, SessionOffered, SessionReferred, SessionTimerSet, SipMessage, SipMessageRepeated,
-    Target, TransferAsked, TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way, Wire,
+    Carried, ConnectionLost, EndCause, LegAlerted, LegAnswered, LegChallenged, LegConfirmed, LegGivenAway, LegInvited,
+    LegMeasure, LegRefused, LegRegained, LegReleased, LegReplaced, LegReturned, LegTaken, LegsBridged, MediaFellSilent,
+    MediaHeard, MediaLatched, MediaMeasured, MediaReserved, ModeEntered, OfferAccepted, OfferChange, OfferMade,
+    OfferRefused, Parties, PassedOver, RefusalCause, ReleaseCause, ReplacementAsked, ReplacementRefused, RouteChosen,
+    RouteRefused, SessionEnded, SessionEvent, SessionOffered, SessionReferred, SessionTimerSet, SipMessage,
+    SipMessageRepeated, Target, TransferAsked, TransferCompleted, TransferFailed, TransferLinked, TransferRefused, Way,
+    Wire,
 };
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
@@ -222,7 +223,13 @@ fn changes() -> Vec<SessionEvent> {
         let timer = by.map(|by| Terms { interval: 1_800, by });
         SessionEvent::SessionTimerSet(SessionTimerSet { leg: CALLER, timer })
     });
-    made.into_iter().chain(ends).chain(timers).collect()
+    let flow = Flow {
+        transport: Transport::Tcp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "198.51.100.2:40000".parse().unwrap(),
+    };
+    let lost = SessionEvent::ConnectionLost(ConnectionLost { flow: flow.into() });
+    made.into_iter().chain(ends).chain(timers).chain([lost]).collect()
 }
 
 fn transfers() -> Vec<SessionEvent> {

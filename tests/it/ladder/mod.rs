@@ -11,6 +11,14 @@ macro_rules! scenarios {
             $(#[test] fn $name() { super::$name(); })*
         }
 
+        mod reborn {
+            $(#[test] fn $name() { crate::simulation::reborn((stringify!($name), super::$name)); })*
+        }
+
+        mod taken_up {
+            $(#[test] fn $name() { crate::simulation::taken_up((stringify!($name), super::$name)); })*
+        }
+
         mod doubted {
             $(#[test] fn $name() { crate::simulation::doubt((stringify!($name), super::$name)); })*
         }

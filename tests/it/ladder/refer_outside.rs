@@ -1,7 +1,7 @@
 //! A REFER outside any call starts one: its sender's own phone rings first, then whom it named.
 
 use super::refer::{OUTSIDE, allow, hears, media_of, outside, relayed};
-use super::{body, cancelled, gets_bye, hang_up, lines, pass};
+use super::{body, cancelled, comes, gets_bye, hang_up, lines, pass};
 use domain::session::event::{EndCause, RouteRefused, SessionEvent, SessionReferred};
 use domain::sip::wire::{HeaderName, Message};
 use serde_json::json;
@@ -345,8 +345,7 @@ fn what_comes_back_again_later_is_asked_again() {
     let again = bob_answers(&mut world, &mut desk, &mut bob, &invite);
     desk.respond(&mut world, &again, 491, None);
     desk.expect(&mut world, "ACK");
-    pass(&mut world, 4_100);
-    let again = desk.expect(&mut world, "INVITE");
+    let (again, _) = comes(&mut world, &mut desk, "INVITE", 4_100);
     let answer = desk.sdp("sendrecv");
     desk.respond(&mut world, &again, 200, Some(&answer));
     desk.expect(&mut world, "ACK");

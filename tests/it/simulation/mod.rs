@@ -5,11 +5,13 @@ mod away;
 mod death;
 mod freeze;
 mod freeze_transfer;
+mod reborn;
 mod register;
 mod sabotage;
 mod storm;
 
 pub(crate) use death::doubt;
+pub(crate) use reborn::{reborn, taken_up};
 
 use crate::ladder::Scenario;
 use tests::world::{Course, Ended, Fate, under};

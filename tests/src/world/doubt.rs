@@ -36,6 +36,10 @@ pub struct Fate {
     pub hesitates: Option<u64>,
     /// A broken promise.
     pub sabotage: Option<Sabotage>,
+    /// The process dies when this many effects have left, and begins anew.
+    pub reborn_after: Option<usize>,
+    /// Whenever all is quiet, another exchange takes up what the log tells, and must stand where this one stands.
+    pub replays: bool,
 }
 
 impl Fate {
@@ -45,6 +49,8 @@ impl Fate {
             && self.dies_after_commit.is_none()
             && self.hesitates.is_none()
             && self.sabotage.is_none()
+            && self.reborn_after.is_none()
+            && !self.replays
     }
 }
 
@@ -53,7 +59,7 @@ impl Fate {
 pub struct Death;
 
 thread_local! {
-    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None }) };
+    static FATE: Cell<Fate> = const { Cell::new(Fate { dies_after: None, dies_after_commit: None, hesitates: None, sabotage: None, reborn_after: None, replays: false }) };
     static COURSE: Cell<Course> = const { Cell::new(Course { effects: 0, streams: 0, summaries: 0, messages: 0, relays: 0, joins: 0, commits: 0 }) };
 }
 
@@ -124,6 +130,11 @@ pub(super) fn fate() -> Fate {
 pub(super) fn count_effect() -> bool {
     let course = note(|course| course.effects += 1);
     FATE.get().dies_after == Some(course.effects)
+}
+
+/// Whether the process is to begin anew after the effect that was counted last.
+pub(super) fn is_reborn() -> bool {
+    FATE.get().reborn_after == Some(COURSE.get().effects)
 }
 
 /// Counts a commit; true when it was the last.

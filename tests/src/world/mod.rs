@@ -5,6 +5,7 @@ mod doubt;
 mod joined;
 mod messages;
 mod phone;
+mod reborn;
 mod registering;
 mod registrar;
 mod seed;
@@ -30,7 +31,7 @@ use domain::codec::seal::SealKey;
 use domain::exchange::{Census, Exchange, ExchangeSettings, GuardSettings, Listener};
 use domain::ids::{AccountId, LegId, NumberId, TrunkId};
 use domain::log::{AppendError, Committed, Outcome, Position, Revision, StreamName};
-use domain::media::{MediaReport, MediaSource, PathId, PortPair};
+use domain::media::{MediaReport, MediaSource, PathId, PortPair, Side};
 use domain::routing::{Provisioned, Tables};
 use domain::session::event::{SessionEnded, SessionEvent, Target};
 use domain::sip::digest::Algorithm;
@@ -39,7 +40,7 @@ use domain::sip::session_timer::SessionIntervals;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, Message, StreamFramer};
 use domain::time::{Moment, Now, WallTime};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -107,6 +108,14 @@ pub struct World {
     started: Moment,
     /// Everything that left.
     sent: Vec<(Flow, Bytes)>,
+    /// What was sent to whom.
+    said: HashSet<(SocketAddr, Bytes)>,
+    /// Relays that were ordered.
+    relayed: Vec<(PathId, Box<[Side; 2]>)>,
+    /// Whether anything was sent to who spoke last, since.
+    answered: bool,
+    /// The process is about to begin anew.
+    returns: bool,
     /// Everything that arrived.
     received: Vec<Packet>,
     fate: Fate,
@@ -197,6 +206,10 @@ impl World {
             refusing: Vec::new(),
             started: now.moment,
             sent: Vec::new(),
+            said: HashSet::new(),
+            relayed: Vec::new(),
+            answered: false,
+            returns: false,
             received: Vec::new(),
             fate: doubt::fate(),
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
@@ -274,6 +287,12 @@ impl World {
     /// A datagram reaches the exchange.
     pub fn deliver(&mut self, packet: Packet) {
         self.received.push(packet.clone());
+        self.answered = false;
+        self.deliver_again(packet);
+    }
+
+    /// A datagram that may have come before.
+    pub(super) fn deliver_again(&mut self, packet: Packet) {
         let Packet { local, from, bytes } = packet;
         self.lost_wake = None;
         self.draw(from, true, &bytes);

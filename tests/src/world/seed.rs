@@ -4,7 +4,8 @@ use super::{
     CARRIER, CARRIER_TCP, CARRIER_V6, NUMBER, NUMBER_TCP, NUMBER_V6, OUT, OUT_LARGE, OUT_TCP, PBX, PBX_TCP, PBX_V6,
 };
 use domain::codec::seal::{KeyRef, SealKey};
-use domain::ids::{AccountId, EventId, NumberId, TrunkId};
+use domain::draws::Draws;
+use domain::ids::{AccountId, NumberId, TrunkId};
 use domain::log::{Position, Revision};
 use domain::media::{PortPair, PortSource};
 use domain::ports::{Keyring, Mint};
@@ -17,11 +18,18 @@ use std::net::IpAddr;
 /// A mint whose draws follow from its seed.
 #[derive(Debug)]
 pub struct SeedMint {
-    state: u64,
-    events: u64,
+    seed: u64,
+    draws: Draws,
     keys: u64,
     /// The port range.
     pub ports: SeedPorts,
+}
+
+/// What the start of this number draws in the world of a seed.
+fn draws(seed: u64, epoch: u32) -> Draws {
+    let mut secret = [7; 32];
+    secret[..8].copy_from_slice(&seed.to_be_bytes());
+    Draws::new(secret, 1, epoch, 0)
 }
 
 /// Forty pairs, oldest freed first.
@@ -31,26 +39,31 @@ pub struct SeedPorts {
     taken: BTreeSet<PortPair>,
 }
 
+impl Default for SeedPorts {
+    fn default() -> Self {
+        Self { free: (20_000..20_080).step_by(2).filter_map(PortPair::at).collect(), taken: BTreeSet::new() }
+    }
+}
+
 impl SeedMint {
+    /// The process begins anew: it draws what it never drew, and has bound its ports again.
+    pub fn restart(&mut self, epoch: u32) {
+        self.draws = draws(self.seed, epoch);
+        let all = self.ports.free.len() + self.ports.taken.len();
+        self.ports = SeedPorts::default();
+        self.ports.free.truncate(all);
+    }
+
     /// A mint of this seed.
     pub fn new(seed: u64) -> Self {
-        let free = (20_000..20_080).step_by(2).filter_map(PortPair::at).collect();
-        Self { state: seed | 1, events: 0, keys: 0, ports: SeedPorts { free, taken: BTreeSet::new() } }
+        let ports = SeedPorts::default();
+        Self { seed, draws: draws(seed, 1), keys: 0, ports }
     }
 }
 
 impl Mint for SeedMint {
-    fn bits(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn event_id(&mut self) -> EventId {
-        self.events += 1;
-        EventId::minted(1, 1, 0, self.events)
+    fn draws(&mut self) -> &mut Draws {
+        &mut self.draws
     }
 
     fn seal_key(&mut self, _account: AccountId) -> Option<(KeyRef, SealKey)> {
@@ -91,6 +104,11 @@ impl PortSource for SeedPorts {
         let pair = self.free.pop_front()?;
         self.taken.insert(pair);
         Some(pair)
+    }
+
+    fn claim(&mut self, pair: PortPair) {
+        self.free.retain(|free| *free != pair);
+        assert!(self.taken.insert(pair), "{pair:?} is claimed, and somebody has it");
     }
 
     fn address(&self) -> IpAddr {

@@ -40,11 +40,23 @@ impl World {
                 if !self.exchange.waits_for_log() {
                     let [should, are] = self.exchange.audit_counts();
                     assert_eq!(are, should, "calls are counted otherwise than they run\n{}", self.ladder);
+                    if self.fate.replays {
+                        if self.exchange.next_wake().is_some_and(|at| at <= self.now.moment) {
+                            self.exchange.wake(self.now, &mut self.mint);
+                            continue;
+                        }
+                        self.assert_taken_up();
+                    }
                     return;
                 }
                 ahead = Duration::from_millis(100);
             }
-            effects.into_iter().for_each(|effect| self.carry_out(effect));
+            for effect in effects {
+                self.carry_out(effect);
+                if doubt::is_reborn() && self.can_be_reborn() {
+                    return self.reborn();
+                }
+            }
             if !appends.is_empty() {
                 self.watch.submitted(&appends, &self.mint);
                 self.submit(appends);
@@ -101,7 +113,7 @@ impl World {
         }
     }
 
-    fn submit(&mut self, mut appends: Vec<Append>) {
+    pub(super) fn submit(&mut self, mut appends: Vec<Append>) {
         self.refuse(&mut appends);
         let begins = |append: &&Append| append.expected == Expected::NoStream && append.stream.category() != "edge";
         let joins = |append: &&Append| append.stream.category() == TransferEvent::CATEGORY;
@@ -169,11 +181,16 @@ impl World {
                 let logged = without_credentials(&bytes);
                 self.watch.left(flow, &logged);
                 self.sent.push((flow, logged));
-                self.draw(flow.remote, false, &bytes);
+                let again = self.was_said(flow.remote, &bytes);
+                self.answered |= self.received.last().is_some_and(|packet| packet.from == flow.remote);
+                self.said.insert((flow.remote, bytes.clone()));
+                if !again {
+                    self.draw(flow.remote, false, &bytes);
+                }
                 if flow.transport == Transport::Tcp && self.refusing.contains(&flow.remote) {
                     let _ = writeln!(self.ladder, "        | no connection");
                     self.exchange.flow_failed(self.now, &mut self.mint, flow);
-                } else if !self.deaf.contains(&flow.remote) {
+                } else if !self.deaf.contains(&flow.remote) && !again {
                     self.mailboxes.entry(flow.remote).or_default().push_back(bytes);
                 }
             }
@@ -181,13 +198,17 @@ impl World {
                 let ends = [0, 1].map(|index| (sides[index].leg, sides[index].ports));
                 doubt::note(|course| course.relays += 1);
                 self.watch.ordered(&StreamName::new("session", path.session.uuid()), ends);
+                let before = self.relayed.iter().any(|known| known.0 == path && known.1 == sides);
+                self.relayed.push((path, sides.clone()));
                 self.latched = [0, 1].map(|index| sides[index].latched);
                 for (_, replaced) in self.paths.insert(path, ends).into_iter().flatten() {
                     if !ends.iter().any(|(_, ports)| *ports == replaced) {
                         self.mint.ports.give_back(replaced);
                     }
                 }
-                let _ = writeln!(self.ladder, "        | relay {} <-> {}", shown(&sides[0]), shown(&sides[1]));
+                if !self.returns || !before {
+                    let _ = writeln!(self.ladder, "        | relay {} <-> {}", shown(&sides[0]), shown(&sides[1]));
+                }
             }
             Effect::Media(MediaOrder::Close { path }) => {
                 let Some(ends) = self.paths.remove(&path) else { return };
@@ -209,7 +230,7 @@ impl World {
 }
 
 /// A message as the log has it.
-fn without_credentials(bytes: &Bytes) -> Bytes {
+pub(super) fn without_credentials(bytes: &Bytes) -> Bytes {
     Message::scan(bytes.clone()).map_or_else(|_| bytes.clone(), |message| message.without_credentials())
 }
 

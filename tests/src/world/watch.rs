@@ -210,6 +210,24 @@ impl Watch {
         self.bindings.clear();
     }
 
+    /// The process died and begins anew: what the log has counts, and nothing else.
+    pub fn reborn(&mut self, all: &[Recorded], keyring: &dyn Keyring) {
+        self.restarted();
+        (self.waiting, self.flights, self.uplinks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        self.durable.clear();
+        self.chains.clear();
+        self.landed.clear();
+        for event in all.iter().filter(|event| event.stream.category() != Aor::CATEGORY) {
+            self.chains.insert(event.stream.clone(), (event.revision, event.hash()));
+            self.landed.insert(event.stream.clone(), event.revision);
+            self.allowed.extend(committed(event, keyring).map(|wire| (wire.flow, wire.bytes)));
+            if event.stream.category() == "session" {
+                let event_read = decode(event, keyring).unwrap();
+                self.durable.entry(event.stream.clone()).or_default().push(event_read);
+            }
+        }
+    }
+
     /// The exchange is told a stream as the log has it.
     pub fn restored(&mut self, stream: &StreamName, events: &[Recorded], keyring: &dyn Keyring) {
         let Some(last) = events.last() else { return };

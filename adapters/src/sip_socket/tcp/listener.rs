@@ -4,6 +4,7 @@ use super::{TcpPump, TcpSettings};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connections that may wait to be accepted; the system's limit may be lower.
 const BACKLOG: i32 = 1_024;
@@ -13,6 +14,12 @@ pub struct TcpListener {
     pub(super) socket: std::net::TcpListener,
     /// The address that peers know: the bound one, or the one configured for it.
     pub(super) advertised: SocketAddr,
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl TcpListener {
@@ -30,7 +37,18 @@ impl TcpListener {
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        let socket: std::net::TcpListener = socket.into();
+        Self::of(socket.into(), advertised)
+    }
+
+    /// A socket that listened before.
+    ///
+    /// # Errors
+    /// It is no socket with an address.
+    pub fn held(socket: OwnedFd, advertised: Option<SocketAddr>) -> io::Result<Self> {
+        Self::of(socket.into(), advertised)
+    }
+
+    fn of(socket: std::net::TcpListener, advertised: Option<SocketAddr>) -> io::Result<Self> {
         let advertised = advertised.unwrap_or(socket.local_addr()?);
         Ok(Self { socket, advertised })
     }

@@ -33,7 +33,12 @@ impl Session {
     ) {
         let leg = asked.leg;
         self.record(context, SessionEvent::SessionReferred(asked));
-        let (devices, chosen) = match verdict(sender.route, &referral) {
+        let onward = || referral.route.clone().and_then(Result::ok);
+        let verdict = match sender.recorded {
+            Some(recorded) => recorded.map(|devices| (devices.clone(), onward().unwrap_or(devices))),
+            None => verdict(sender.route, &referral),
+        };
+        let (devices, chosen) = match verdict {
             Ok(both) => both,
             Err(refused) => return self.turn_down(context, &referral, refused),
         };
@@ -229,6 +234,7 @@ mod tests {
             target: Ok(ReferTo { uri: "sip:bob@a.example".into(), replaces: None }),
             rule,
             route: Some(Ok(route(&["sip:bob@a.example"]))),
+            refused: None,
             joins: Joins::Nothing,
             inside,
             dialled: "bob".into(),

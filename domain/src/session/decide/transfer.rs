@@ -55,6 +55,9 @@ impl Session {
     /// Why a REFER is refused, if it is. Statuses that would end the dialog it came in are not among them
     /// (RFC 5057 §5.1): what comes of an accepted one is told by NOTIFY.
     fn refusal(&self, leg: LegId, referral: &Referral) -> Option<Refusal> {
+        if referral.refused.is_some() {
+            return referral.refused.clone();
+        }
         if let Err(fault) = referral.target
             && fault.is_malformed()
         {

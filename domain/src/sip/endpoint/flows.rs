@@ -59,9 +59,33 @@ impl Endpoint {
         self.flows.0.len()
     }
 
-    /// The connection of a flow is gone, or none came about.
-    pub fn flow_failed(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow) {
-        for user in self.flows.0.remove(&flow).unwrap_or_default() {
+    /// The connections that something depends on.
+    pub fn connections(&self) -> impl Iterator<Item = Flow> {
+        self.flows.0.keys().copied()
+    }
+
+    /// The legs that depend on a connection, by their dialogs or by a request on its way; in order.
+    pub fn legs_on(&self, flow: &Flow) -> BTreeSet<LegId> {
+        self.flows.0.get(flow).into_iter().flatten().filter_map(|user| self.leg_of(*user)).collect()
+    }
+
+    fn leg_of(&self, user: FlowUser) -> Option<LegId> {
+        match user {
+            FlowUser::Leg(leg) => Some(leg),
+            FlowUser::Server(id) => self.servers.get(&id).map(|server| server.leg),
+            FlowUser::Client(id) => self.clients.get(&id).map(|client| client.key.leg),
+        }
+    }
+
+    /// The connection of a flow is gone, or none came about: what these legs make of it.
+    pub fn flow_failed(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow, legs: &BTreeSet<LegId>) {
+        let users = self.flows.0.remove(&flow).unwrap_or_default();
+        let (concerned, others): (BTreeSet<_>, BTreeSet<_>) =
+            users.into_iter().partition(|user| self.leg_of(*user).is_none_or(|leg| legs.contains(&leg)));
+        if !others.is_empty() {
+            self.flows.0.insert(flow, others);
+        }
+        for user in concerned {
             match user {
                 FlowUser::Leg(leg) => self.leg_without_connection(leg),
                 FlowUser::Server(id) => self.server_without_connection(mint, id),

@@ -18,6 +18,7 @@ mod prack;
 mod refer;
 mod relay;
 mod reliable;
+mod replay;
 mod request;
 mod response;
 mod session_timer;

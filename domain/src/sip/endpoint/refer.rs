@@ -59,13 +59,20 @@ impl Endpoint {
 
     /// Says by [`Fact::MayRetry`] when an INVITE may be tried again that met one of the peer: who made the Call-ID waits
     /// 2.1 to 4 s, the other up to 2 s, in steps of 10 ms (RFC 3261 §14.1).
-    pub fn retry(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
-        let Some(dialog) = self.dialogs.get(&leg) else { return };
+    pub fn retry(&mut self, now: Moment, leg: LegId) {
+        let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         let (least, span) = match dialog.role {
             Role::Uac => (210, 191),
             Role::Uas => (0, 201),
         };
-        let steps = least + mint.bits() % span;
+        dialog.retries += 1;
+        let steps = least + by_chance(leg, dialog.retries) % span;
         self.timers.set(Timer::Leg(leg, LegTimer::Retry), now + Duration::from_millis(steps * 10));
     }
+}
+
+/// A leg's tag is as good as a throw of dice, and what follows from it is the same whenever its past is played.
+fn by_chance(leg: LegId, times: u32) -> u64 {
+    let hash = blake3::hash(&[leg.bits().to_be_bytes().as_slice(), &times.to_be_bytes()].concat());
+    hash.as_bytes().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }

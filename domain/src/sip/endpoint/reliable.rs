@@ -4,6 +4,7 @@
 use super::message::{ALLOW, Body, SessionHeaders};
 use super::options::RELIABLE;
 use super::{Endpoint, Fact};
+use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sdp;
@@ -90,6 +91,16 @@ impl Provisionals {
             200..=299 if updating || waits.is_some_and(|waits| waits.described) => Course::Later,
             _ => Course::Plainly,
         }
+    }
+
+    /// What waits for its PRACK.
+    pub(super) fn sent(&self) -> Option<&Sent> {
+        self.unacknowledged.as_ref().map(|waits| &waits.sent)
+    }
+
+    /// What waits for its PRACK, as it was sent.
+    pub(super) fn sent_mut(&mut self) -> Option<&mut Sent> {
+        self.unacknowledged.as_mut().map(|waits| &mut waits.sent)
     }
 
     /// What is to be said after what waits for its PRACK. Of those without SDP only the newest tells anything.
@@ -193,13 +204,11 @@ impl Endpoint {
 
     /// RFC 3262 §3: T1, doubling without a bound. Where the INVITE's connection is gone it goes where responses go now.
     pub(super) fn repeat_provisional(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId) {
-        let incoming = self.dialogs.get(&leg).and_then(|dialog| dialog.incoming);
-        let path = incoming.and_then(|id| self.servers.get(&id)).map(|server| server.flow);
+        let moved = self.provisional_path(leg);
         let provisionals = self.provisionals.get_mut(&leg);
         let Some(waits) = provisionals.and_then(|provisionals| provisionals.unacknowledged.as_mut()) else { return };
         waits.interval *= 2;
         let at = now + waits.interval;
-        let moved = path.filter(|path| waits.sent.flow.transport.is_reliable() && *path != waits.sent.flow);
         if let Some(flow) = moved {
             waits.sent = Sent { event: mint.event_id(), flow, bytes: waits.sent.bytes.clone() };
         }
@@ -212,6 +221,19 @@ impl Endpoint {
                 self.send(leg, &sent, "INVITE".into(), status, cseq);
             }
         }
+    }
+
+    /// Whether the next repetition goes by another way than the response went.
+    pub(super) fn provisional_moves(&self, leg: LegId) -> bool {
+        self.provisional_path(leg).is_some()
+    }
+
+    /// Where the next repetition goes, if not where the response went.
+    fn provisional_path(&self, leg: LegId) -> Option<Flow> {
+        let incoming = self.dialogs.get(&leg).and_then(|dialog| dialog.incoming);
+        let path = incoming.and_then(|id| self.servers.get(&id)).map(|server| server.flow)?;
+        let sent = &self.provisionals.get(&leg)?.unacknowledged.as_ref()?.sent;
+        Some(path).filter(|path| sent.flow.transport.is_reliable() && *path != sent.flow)
     }
 
     /// 64·T1 and no PRACK: the INVITE is to be refused (RFC 3262 §3).

@@ -25,7 +25,13 @@ impl Endpoint {
         None
     }
 
-    fn transaction_timer(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, which: TransactionTimer) {
+    pub(super) fn transaction_timer(
+        &mut self,
+        now: Moment,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        which: TransactionTimer,
+    ) {
         if let Some(client) = self.clients.get(&id) {
             return match (client.machine, which) {
                 (ClientMachine::Invite(_), TransactionTimer::Retransmit) => {
@@ -66,7 +72,7 @@ impl Endpoint {
         }
     }
 
-    fn leg_timer(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, which: LegTimer) {
+    pub(super) fn leg_timer(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, which: LegTimer) {
         match which {
             LegTimer::RepeatAnswer => self.repeat_answer(now, leg),
             LegTimer::AckMissing => {

@@ -1,0 +1,87 @@
+//! Calls at the start of an exchange: what the log has of those that run, and of those that ended a moment ago and may still
+//! be asked about.
+
+use super::StartError;
+use adapters::exchange::{Inbox, Notice};
+use domain::exchange::{TakenUp, Unlike, needs};
+use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName};
+use domain::session::event::SessionEvent;
+use domain::time::WallTime;
+use domain::transfer::TransferEvent;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Events of a reading.
+const PAGE: usize = 1_000;
+
+/// Calls that ran when the process before ended run on.
+pub(super) async fn take_up(log: &Arc<dyn EventLog>, inbox: &Inbox, since: WallTime) -> Result<(), StartError> {
+    let streams = read_calls(log, since).await?;
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let (reply, taken) = oneshot::channel();
+    inbox.tell(Notice::TakeUp(streams, reply));
+    // A shard that has stopped takes nothing up.
+    let TakenUp { sessions, unlike } = taken.await.unwrap_or_default();
+    tracing::info!(calls = sessions, "calls were taken up from the log");
+    for Unlike { stream, why } in unlike {
+        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
+    }
+    Ok(())
+}
+
+/// The streams of calls that run, and of those that ended after `since`; with all that these need.
+async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<Recorded>>, StartError> {
+    let of_calls = |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY);
+    let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();
+    wanted.extend(ended_since(log, since).await?);
+    let (mut known, mut streams) = (BTreeSet::new(), vec![]);
+    while let Some(stream) = wanted.pop() {
+        if !known.insert(stream.clone()) {
+            continue;
+        }
+        let events = whole(log, &stream).await?;
+        wanted.extend(needs(&events));
+        streams.push(events);
+    }
+    Ok(streams)
+}
+
+async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<StreamName>, ReadError> {
+    let filter = Filter { categories: vec!["session".into()], kinds: vec![SessionEvent::ENDED.into()] };
+    let (mut from, mut ended) = (Position(u64::MAX), vec![]);
+    loop {
+        let page = log.read_all(from, Direction::Backwards, &filter, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(ended) };
+        from = last.position;
+        let before = page.len();
+        let recent: Vec<StreamName> =
+            page.iter().take_while(|event| event.at >= since).map(|event| event.stream.clone()).collect();
+        let all = recent.len() == before;
+        ended.extend(recent);
+        if !all || before < PAGE {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn whole(log: &Arc<dyn EventLog>, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
+    let mut events: Vec<Recorded> = vec![];
+    loop {
+        let from = events.last().map_or(Revision(0), |last| Revision(last.revision.0 + 1));
+        let page = log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
+        let more = page.len() == PAGE;
+        events.extend(page);
+        if !more {
+            return Ok(events);
+        }
+    }
+}
+
+/// How long after its end a call may still be asked about: 64·T1, and a little for the clocks.
+pub(super) const fn remembered(t1: Duration) -> Duration {
+    t1.saturating_mul(64).saturating_add(Duration::from_secs(2))
+}

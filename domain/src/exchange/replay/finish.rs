@@ -1,0 +1,92 @@
+//! All is played: from here on sessions write and order again.
+
+use super::Unlike;
+use super::history::Last;
+use crate::address::Flow;
+use crate::exchange::outbox::Outbox;
+use crate::exchange::{Effect, Exchange};
+use crate::ids::{EventId, SessionId};
+use crate::media::{MediaOrder, MediaReport, PathId, PortPair, Side, SideStatistics};
+use crate::ports::Mint;
+use crate::session::Session;
+use crate::time::Now;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Media paths of a session, and whether they are being closed.
+type Paths = BTreeMap<PathId, (Box<[Side; 2]>, bool)>;
+
+impl Exchange {
+    pub(super) fn finish(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        lasts: BTreeMap<SessionId, Last>,
+        newest: &HashSet<EventId>,
+    ) -> Vec<Unlike> {
+        let (mut unlike, mut ends, mut closed) = (vec![], vec![], vec![]);
+        for (id, last) in lasts {
+            let stream = last.recorded.stream.clone();
+            let Some(live) = self.sessions.get_mut(&id) else {
+                if !last.ended {
+                    unlike.push(Unlike { stream, why: "it could not begin again".into() });
+                }
+                continue;
+            };
+            live.outbox = Outbox::restored(&last.recorded, self.settings.node);
+            live.outbox.knows(last.newest);
+            if live.session.ended {
+                live.outbox.close();
+            }
+            let expectation = live.expects.take().unwrap_or_default();
+            if let Some(why) = expectation.unlike() {
+                unlike.push(Unlike { stream, why: why.to_owned() });
+                ends.push(id);
+            }
+            held(&live.session).into_iter().for_each(|ports| mint.ports().claim(ports));
+            let (orders, closing) = media(&live.session, expectation.paths);
+            self.effects.extend(orders);
+            closed.extend(closing);
+            self.touched.push(id);
+        }
+        let mut connections: Vec<Flow> = self.endpoint.connections().collect();
+        connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
+        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow));
+        self.endpoint.repeat_soon(now.moment, newest);
+        self.settle(now, mint);
+        for id in ends {
+            mint.begin_turn();
+            self.release_session(now, mint, id);
+        }
+        closed.iter().for_each(|report| self.report(now, mint, report));
+        unlike
+    }
+}
+
+/// Ports that a session has, in a path or set aside.
+fn held(session: &Session) -> BTreeSet<PortPair> {
+    let in_paths = session.paths.iter().flatten().flatten();
+    in_paths.chain(session.legs.iter().flat_map(|leg| leg.ports.iter().flatten())).copied().collect()
+}
+
+/// Paths as they were ordered last, with the sources that were pinned since; and reports of those whose end nobody will tell
+/// any more. What was counted on them is gone.
+fn media(session: &Session, paths: Paths) -> (Vec<Effect>, Vec<MediaReport>) {
+    let (mut orders, mut closed) = (vec![], vec![]);
+    for (path, (mut sides, closing)) in paths {
+        let stream = usize::from(path.stream);
+        if session.paths.get(stream).copied().flatten().is_none() {
+            continue;
+        }
+        if closing {
+            let sides = sides.map(|side| (side.leg, SideStatistics::default()));
+            closed.push(MediaReport::Closed { path, sides });
+            continue;
+        }
+        for side in sides.iter_mut() {
+            let pinned = session.leg(side.leg).and_then(|leg| leg.latched.get(stream).copied().flatten());
+            side.latched = pinned.or(side.latched);
+        }
+        orders.push(Effect::Media(MediaOrder::Relay { path, sides }));
+    }
+    (orders, closed)
+}

@@ -1,0 +1,190 @@
+//! Streams as turns, in the order in which the log has them.
+
+use super::Unlike;
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::codec::{key_named_in, session, transfer};
+use crate::draws::TurnId;
+use crate::ids::{EventId, SessionId, TransferId, TrunkId};
+use crate::log::{Position, Recorded, StreamName};
+use crate::ports::Keyring;
+use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent};
+use crate::time::WallTime;
+use crate::transfer::TransferEvent;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What was decided in the last moments before a death may not have left.
+const MAY_NOT_HAVE_LEFT: Duration = Duration::from_secs(2);
+
+/// One input and what followed from it.
+pub(super) struct Turn {
+    pub(super) position: Position,
+    pub(super) at: WallTime,
+    pub(super) id: TurnId,
+    pub(super) story: Story,
+}
+
+/// Whose turn it was.
+pub(super) enum Story {
+    /// A session's.
+    Session {
+        session: SessionId,
+        events: Vec<(EventId, SessionEvent)>,
+        /// Where whoever a REFER named is routed in a later turn.
+        onward: Option<RouteChosen>,
+    },
+    /// A transfer's: it says one thing at a time.
+    Transfer { transfer: TransferId, event: TransferEvent, recorded: Box<Recorded> },
+}
+
+/// How a session's stream ends.
+pub(super) struct Last {
+    pub(super) recorded: Recorded,
+    /// The newest of its events: within a turn, the last one need not be it.
+    pub(super) newest: EventId,
+    pub(super) ended: bool,
+}
+
+/// All that is to be played.
+pub(super) struct Histories {
+    pub(super) turns: Vec<Turn>,
+    pub(super) keys: HashMap<SessionId, (KeyRef, SealKey)>,
+    pub(super) lasts: BTreeMap<SessionId, Last>,
+    /// Events of the last moments.
+    pub(super) newest: HashSet<EventId>,
+    pub(super) unlike: Vec<Unlike>,
+}
+
+impl Histories {
+    pub(super) fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
+        let (turns, keys, lasts) = (vec![], HashMap::new(), BTreeMap::new());
+        let mut all = Self { turns, keys, lasts, newest: newest(streams), unlike: vec![] };
+        for stream in streams {
+            let Some(first) = stream.first() else { continue };
+            if let Err(why) = all.add(first, stream, keyring) {
+                all.unlike.push(Unlike { stream: first.stream.clone(), why });
+            }
+        }
+        all.turns.sort_by_key(|turn| turn.position);
+        all
+    }
+
+    fn add(&mut self, first: &Recorded, stream: &[Recorded], keyring: &dyn Keyring) -> Result<(), String> {
+        let id = Uuid::parse_str(first.stream.id()).map_err(|_| "its name names nothing of ours".to_owned())?;
+        match first.stream.category() {
+            "session" => self.add_session(SessionId::from_bits(id.as_u128()), first, stream, keyring),
+            TransferEvent::CATEGORY => self.add_transfer(TransferId::from_bits(id.as_u128()), stream),
+            _ => Err("it is no call's".into()),
+        }
+    }
+
+    fn add_session(
+        &mut self,
+        session: SessionId,
+        first: &Recorded,
+        stream: &[Recorded],
+        keyring: &dyn Keyring,
+    ) -> Result<(), String> {
+        let reference = key_named_in(&first.data).ok_or("its first event has no sealed part")?;
+        let key = keyring.key(reference).ok_or("its key was erased")?;
+        let mut turns: Vec<Turn> = vec![];
+        for recorded in stream {
+            let event = session::decode(recorded, keyring).map_err(|error| error.to_string())?;
+            if matches!(event, SessionEvent::SipMessageRepeated(_)) {
+                continue;
+            }
+            let id = TurnId::of(recorded.id);
+            match turns.last_mut() {
+                Some(Turn { id: last, story: Story::Session { events, .. }, .. }) if *last == id => {
+                    events.push((recorded.id, event));
+                }
+                Some(_) | None => {
+                    let story = Story::Session { session, events: vec![(recorded.id, event)], onward: None };
+                    turns.push(Turn { position: recorded.position, at: recorded.at, id, story });
+                }
+            }
+        }
+        tell_onward(&mut turns);
+        self.turns.append(&mut turns);
+        self.keys.insert(session, (reference, key));
+        let newest = stream.iter().map(|recorded| recorded.id).max().unwrap_or(first.id);
+        let ended = stream.iter().any(|recorded| *recorded.kind == *SessionEvent::ENDED);
+        let recorded = stream.last().unwrap_or(first).clone();
+        self.lasts.insert(session, Last { recorded, newest, ended });
+        Ok(())
+    }
+
+    fn add_transfer(&mut self, id: TransferId, stream: &[Recorded]) -> Result<(), String> {
+        for recorded in stream {
+            let event = transfer::decode(recorded).map_err(|error| error.to_string())?;
+            let story = Story::Transfer { transfer: id, event, recorded: Box::new(recorded.clone()) };
+            let (position, at) = (recorded.position, recorded.at);
+            self.turns.push(Turn { position, at, id: TurnId::of(recorded.id), story });
+        }
+        Ok(())
+    }
+}
+
+/// A session that a REFER began knows where it will call from its first turn on.
+fn tell_onward(turns: &mut [Turn]) {
+    let later = turns.iter().skip(1).find_map(|turn| match &turn.story {
+        Story::Session { events, .. } => events.iter().find_map(|(_, event)| match event {
+            SessionEvent::RouteChosen(chosen) if chosen.asked_by.is_some() => Some(chosen.clone()),
+            _ => None,
+        }),
+        Story::Transfer { .. } => None,
+    });
+    if let Some(Turn { story: Story::Session { onward, .. }, .. }) = turns.first_mut() {
+        *onward = later;
+    }
+}
+
+/// The events of the last moments before the newest of all.
+fn newest(streams: &[Vec<Recorded>]) -> HashSet<EventId> {
+    let all = || streams.iter().flatten();
+    let Some(last) = all().map(|event| event.at).max() else { return HashSet::new() };
+    all().filter(|event| last.since(event.at) <= MAY_NOT_HAVE_LEFT).map(|event| event.id).collect()
+}
+
+/// Trunks that took no call more in this turn.
+pub(super) fn full_then(events: &[(EventId, SessionEvent)]) -> Vec<TrunkId> {
+    let at_limit = |(_, event): &(EventId, SessionEvent)| match event {
+        SessionEvent::LegRefused(refused) if refused.cause == RefusalCause::AtLimit => Some(refused.leg),
+        _ => None,
+    };
+    let legs: BTreeSet<_> = events.iter().filter_map(at_limit).collect();
+    let trunk = |(_, event): &(EventId, SessionEvent)| match event {
+        SessionEvent::LegInvited(LegInvited { leg, trunk, .. }) if legs.contains(leg) => *trunk,
+        _ => None,
+    };
+    events.iter().filter_map(trunk).collect()
+}
+
+/// The streams without which that of a session or transfer cannot be taken up: others that it shares legs with.
+pub fn needs(stream: &[Recorded]) -> BTreeSet<StreamName> {
+    let session = |id: SessionId| StreamName::new("session", id.uuid());
+    let join = |id: TransferId| StreamName::new(TransferEvent::CATEGORY, id.uuid());
+    let mut needed = BTreeSet::new();
+    for recorded in stream {
+        match &*recorded.kind {
+            "TransferBegun" => {
+                if let Ok(TransferEvent::TransferBegun(begun)) = transfer::decode(recorded) {
+                    needed.extend([session(begun.taking), session(begun.giving)]);
+                }
+            }
+            "TransferLinked" | "LegGivenAway" | "LegTaken" => match session::decode_clear(recorded) {
+                Ok(SessionEvent::TransferLinked(linked)) => {
+                    needed.extend([join(linked.transfer), session(linked.with)]);
+                }
+                Ok(SessionEvent::LegGivenAway(given)) => drop(needed.insert(join(given.transfer))),
+                Ok(SessionEvent::LegTaken(taken)) => {
+                    needed.extend([join(taken.transfer), session(taken.from)]);
+                }
+                Ok(_) | Err(_) => {}
+            },
+            _ => {}
+        }
+    }
+    needed
+}

@@ -1,0 +1,246 @@
+//! Calls are taken up from the log. A stream is read turn by turn: what came in then is taken in again, with the draws, ports
+//! and routes of then, and the code that decides decides again. It must say what is recorded; nothing is written, and
+//! nothing leaves. What then stands in memory is what stood there, dialogs, transactions and timers too, and the call goes
+//! on from the moment of the death: what waits for an answer is sent again as it was, and what is overdue is due.
+//!
+//! A call whose past this build would decide otherwise is not guessed at: it is ended, with BYE or CANCEL.
+
+mod expect;
+mod finish;
+mod history;
+mod input;
+mod redraw;
+
+pub(super) use expect::Expectation;
+pub use history::needs;
+
+use super::{Exchange, ExchangeSettings};
+use crate::codec::seal::{KeyRef, SealKey};
+use crate::ids::{SessionId, TransferId, TrunkId};
+use crate::log::{Recorded, StreamName};
+use crate::ports::{Keyring, Mint};
+use crate::session::Session;
+use crate::session::event::{RouteChosen, RouteRefused, SessionEvent};
+use crate::session::referred::Sender;
+use crate::session::transfer::Referral;
+use crate::time::{Moment, Now, WallTime};
+use crate::transfer::TransferEvent;
+use crate::trunk::ReferRule;
+use history::{Histories, Story, Turn};
+use redraw::Redraw;
+use std::collections::HashMap;
+
+/// A stream that could not be taken up as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlike {
+    /// The stream.
+    pub stream: StreamName,
+    /// Why, without personal data.
+    pub why: String,
+}
+
+/// What came of taking up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TakenUp {
+    /// How many sessions run on.
+    pub sessions: usize,
+    /// Those that could not be taken up: calls among them that are known well enough are ended.
+    pub unlike: Vec<Unlike>,
+}
+
+/// What the turn at hand was given then, in place of what tables and counts say now.
+#[derive(Debug, Default)]
+pub(super) struct Playing {
+    keys: HashMap<SessionId, (KeyRef, SealKey)>,
+    /// Trunks that took no call more.
+    full: Vec<TrunkId>,
+    /// Where the call, or whoever a REFER named, was routed in this turn.
+    route: Option<Result<RouteChosen, RouteRefused>>,
+    /// That a REFER was refused in this turn, and why.
+    refused: Option<(u16, Box<str>)>,
+    /// Where whoever a REFER named is routed later.
+    onward: Option<RouteChosen>,
+    /// What a session that begins in this turn is to say.
+    begins: Option<Box<Expectation>>,
+    /// What a transfer is to say in this turn.
+    transfer: Option<(TransferId, TransferEvent)>,
+}
+
+impl Exchange {
+    /// Takes up sessions and transfers from their streams, whole and oldest event first; see [`needs`] for which belong
+    /// together. Tables and bindings are to be there before, and [`Exchange::serve`] comes after. What leaves now is to be
+    /// had by [`Exchange::appends`] and [`Exchange::effects`], as after any input.
+    pub fn take_up(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        keyring: &dyn Keyring,
+        streams: &[Vec<Recorded>],
+    ) -> TakenUp {
+        let Histories { turns, keys, lasts, newest, mut unlike } = Histories::read(streams, keyring);
+        self.play_all(now, mint, keys, turns);
+        unlike.extend(self.finish(now, mint, lasts, &newest));
+        TakenUp { sessions: self.live_sessions, unlike }
+    }
+
+    fn play_all(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        keys: HashMap<SessionId, (KeyRef, SealKey)>,
+        turns: Vec<Turn>,
+    ) {
+        let mut redraw = Redraw::new(mint.draws().clone());
+        self.replaying = Some(Box::new(Playing { keys, ..Playing::default() }));
+        for turn in turns {
+            self.play(then(now, turn.at), &mut redraw, turn);
+        }
+        self.fire_silent(now.moment, now, &mut redraw);
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.fire_unheard(now, &mut redraw, id));
+        self.replaying = None;
+        self.effects.clear();
+        self.touched.clear();
+    }
+
+    /// Another exchange of the same settings, tables and bindings, which has taken up what these streams tell, as it was
+    /// at the death: for tests.
+    ///
+    /// # Errors
+    /// What is not as it was.
+    #[doc(hidden)]
+    pub fn taken_up(
+        &self,
+        now: Now,
+        mint: &mut dyn Mint,
+        keyring: &dyn Keyring,
+        streams: &[Vec<Recorded>],
+    ) -> Result<Self, Vec<Unlike>> {
+        let mut other = Self::new(self.settings.clone(), self.tables.clone());
+        other.registrar.bindings = self.registrar.bindings.clone();
+        let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
+        other.play_all(now, mint, keys, turns);
+        for (id, live) in other.sessions.iter() {
+            let stream = StreamName::new("session", id.uuid());
+            let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
+            unlike.extend(why.map(|why| Unlike { stream, why: why.to_owned() }));
+        }
+        if unlike.is_empty() { Ok(other) } else { Err(unlike) }
+    }
+
+    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of the one before: for
+    /// tests.
+    #[doc(hidden)]
+    pub fn anew(&self, epoch: u32) -> Self {
+        let edge_stream = StreamName::new("edge", format_args!("{}-0-{epoch}", self.settings.node));
+        let settings = ExchangeSettings { edge_stream, ..self.settings.clone() };
+        Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
+    }
+
+    /// Everything that is known of calls, by name: for tests.
+    #[doc(hidden)]
+    pub fn shown(&self) -> std::collections::BTreeMap<String, String> {
+        let mut shown = self.endpoint.shown(|leg| self.legs.contains_key(&leg));
+        for (id, live) in self.sessions.iter() {
+            // That a path is closed is known when its counts are recorded.
+            let session = Session { paths: vec![], measures: vec![], ..live.session.clone() };
+            shown.insert(format!("session {id}"), self.endpoint.with_names(format!("{session:#?}")));
+        }
+        shown.extend(self.legs.iter().map(|(leg, id)| (format!("owner of {leg}"), id.to_string())));
+        shown.insert("steps that are due".into(), format!("{:?}", self.transfers.due));
+        shown
+    }
+
+    fn play(&mut self, now: Now, redraw: &mut Redraw, turn: Turn) {
+        self.fire_silent(now.moment, now, redraw);
+        let Turn { id, story, .. } = turn;
+        match story {
+            Story::Session { session, events, onward } => {
+                let ports = self.sessions.get(&session).map(|live| &live.session);
+                redraw.begin(id, ports, &events);
+                self.play_session(now, redraw, session, events, onward);
+            }
+            Story::Transfer { transfer, event, recorded } => {
+                redraw.begin(id, None, &[]);
+                self.play_transfer(now, redraw, transfer, event, &recorded);
+            }
+        }
+    }
+
+    /// What fires without a word: repeats, which do not leave, and what is forgotten.
+    fn fire_silent(&mut self, until: Moment, now: Now, redraw: &mut Redraw) {
+        loop {
+            let due: Vec<_> = self.endpoint.timers().due(until).collect();
+            let Some((at, timer)) = due.into_iter().find(|(_, timer)| self.endpoint.is_silent(*timer)) else { return };
+            self.endpoint.fire(at, redraw, timer);
+            self.settle(Now { moment: at, ..now }, redraw);
+        }
+    }
+}
+
+/// What both clocks said when it was this time.
+fn then(now: Now, at: WallTime) -> Now {
+    let at = at.min(now.wall);
+    Now { wall: at, moment: now.moment - now.wall.since(at) }
+}
+
+impl Playing {
+    /// What there was beside the message, for this turn.
+    fn prepare(&mut self, events: &[(crate::ids::EventId, SessionEvent)], onward: Option<RouteChosen>) {
+        self.full = history::full_then(events);
+        self.route = events.iter().find_map(|(_, event)| match event {
+            SessionEvent::RouteChosen(chosen) => Some(Ok(chosen.clone())),
+            SessionEvent::RouteRefused(refused) => Some(Err(refused.clone())),
+            _ => None,
+        });
+        self.refused = events.iter().find_map(|(_, event)| match event {
+            SessionEvent::TransferRefused(refused) => Some((refused.status, refused.reason.clone())),
+            _ => None,
+        });
+        self.onward = onward;
+    }
+
+    pub(super) fn full(&self) -> Vec<TrunkId> {
+        self.full.clone()
+    }
+
+    /// What came of a REFER within a dialog; what the tables say now where it got no further.
+    pub(super) fn referral(&self, referral: &mut Referral) {
+        referral.refused = self.refused.clone();
+        // What was not refused was allowed.
+        referral.rule = ReferRule::Any;
+        if let Some(then) = self.route.clone() {
+            referral.route = Some(then);
+        }
+    }
+
+    /// The same of a REFER outside any dialog: its sender, and then whom it named.
+    pub(super) fn referral_outside(&self, sender: &mut Sender, referral: &mut Referral) {
+        sender.recorded = self.route.clone();
+        if let Some(then) = self.onward.clone() {
+            referral.route = Some(Ok(then));
+        }
+    }
+
+    /// Whether a session of this id is played.
+    pub(super) fn knows(&self, id: SessionId) -> bool {
+        self.keys.contains_key(&id)
+    }
+
+    pub(super) fn begins(&mut self) -> Option<Box<Expectation>> {
+        self.begins.take()
+    }
+
+    /// Whether a transfer says what it said then.
+    pub(super) fn meet_transfer(&mut self, id: TransferId, event: TransferEvent) -> bool {
+        self.transfer.take_if(|expected| *expected == (id, event)).is_some()
+    }
+}
+
+/// A deadline that lies this far beyond an event's time may still have caused it: clocks are set by and by.
+const SLEW: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The latest deadline that counts as due.
+fn about(now: Moment) -> Moment {
+    now + SLEW
+}

@@ -1,0 +1,149 @@
+//! What taking up a call from its events asks of the endpoint: timers fired by name, bytes as they were sent, and what may
+//! not have left sent once more.
+
+use super::{Endpoint, ServerMachine, ServerTransaction};
+use crate::ids::{EventId, LegId};
+use crate::ports::Mint;
+use crate::sip::dialog::{Dialog, Sent};
+use crate::sip::timer::{LegTimer, Timer, TransactionTimer};
+use crate::sip::transaction::server_other;
+use crate::time::Moment;
+use bytes::Bytes;
+use std::collections::HashSet;
+
+impl Endpoint {
+    /// The leg that a timer is about.
+    pub fn leg_of_timer(&self, timer: Timer) -> Option<LegId> {
+        match timer {
+            Timer::Leg(leg, _) => Some(leg),
+            Timer::Transaction(id, _) => {
+                let client = self.clients.get(&id).map(|client| client.key.leg);
+                client.or_else(|| self.servers.get(&id).map(|server| server.leg))
+            }
+            Timer::NoteRepeats(_) => None,
+        }
+    }
+
+    /// Whether nothing but bytes that went before, or forgetting, comes of a timer: no event tells that it fired.
+    pub fn is_silent(&self, timer: Timer) -> bool {
+        match timer {
+            Timer::Transaction(_, TransactionTimer::Retransmit | TransactionTimer::Linger) => true,
+            // H: a server transaction that nobody acknowledged is forgotten.
+            Timer::Transaction(id, TransactionTimer::Timeout) => self.servers.contains_key(&id),
+            Timer::Leg(leg, LegTimer::RepeatProvisional) => !self.provisional_moves(leg),
+            Timer::Leg(_, which) => which == LegTimer::RepeatAnswer,
+            Timer::NoteRepeats(_) => true,
+        }
+    }
+
+    /// Fires a timer of the endpoint's, whenever it is due.
+    pub fn fire(&mut self, now: Moment, mint: &mut dyn Mint, timer: Timer) {
+        self.timers.stop(timer);
+        match timer {
+            Timer::Transaction(id, which) => self.transaction_timer(now, mint, id, which),
+            Timer::Leg(leg, which) => self.leg_timer(now, mint, leg, which),
+            Timer::NoteRepeats(_) => {}
+        }
+    }
+
+    /// An event holds these bytes: they are what is sent again, whatever this build would write.
+    pub fn adopt(&mut self, leg: LegId, event: EventId, bytes: &Bytes) {
+        let Self { clients, servers, dialogs, provisionals, .. } = self;
+        let of_clients = clients.values_mut().filter(|client| client.key.leg == leg).map(|client| &mut client.last);
+        let of_servers = servers.values_mut().filter(|server| server.leg == leg);
+        let of_servers = of_servers.filter_map(|server| server.last.as_mut());
+        let of_dialog = dialogs.get_mut(&leg).into_iter().flat_map(|dialog| {
+            let answer = dialog.answer.iter_mut().map(|answer| &mut answer.sent);
+            let acks = dialog.acked.iter_mut().map(|(_, sent)| sent);
+            answer.chain(acks).chain(dialog.lost.iter_mut().map(|lost| &mut lost.ack))
+        });
+        let of_provisionals = provisionals.get_mut(&leg).and_then(|provisionals| provisionals.sent_mut());
+        let all = of_clients.chain(of_servers).chain(of_dialog).chain(of_provisionals);
+        all.filter(|sent| sent.event == event && !sent.bytes.is_empty()).for_each(|sent| sent.bytes = bytes.clone());
+    }
+
+    /// What waits for an answer goes again at once, beside its time, and of other responses and ACKs those that were
+    /// decided last: nobody knows whether they have left.
+    pub fn repeat_soon(&mut self, now: Moment, last: &HashSet<EventId>) {
+        let mut again: Vec<(LegId, Sent)> = vec![];
+        let waits = |timer| self.timers.deadline(timer).is_some_and(|at| at > now);
+        for (id, client) in self.clients.iter() {
+            if waits(Timer::Transaction(*id, TransactionTimer::Retransmit)) {
+                again.push((client.key.leg, client.last.clone()));
+            }
+        }
+        for (id, server) in self.servers.iter() {
+            let Some(sent) = &server.last else { continue };
+            let repeats = waits(Timer::Transaction(*id, TransactionTimer::Retransmit));
+            if repeats || server.answers_alone() && last.contains(&sent.event) {
+                again.push((server.leg, sent.clone()));
+            }
+        }
+        for (leg, dialog) in self.dialogs.iter() {
+            let answer = dialog.answer.as_ref().filter(|_| waits(Timer::Leg(*leg, LegTimer::RepeatAnswer)));
+            again.extend(answer.map(|answer| (*leg, answer.sent.clone())));
+            let acks = dialog.acked.iter().map(|(_, sent)| sent).chain(dialog.lost.iter().map(|lost| &lost.ack));
+            again.extend(acks.filter(|sent| last.contains(&sent.event)).map(|sent| (*leg, sent.clone())));
+        }
+        for (leg, provisionals) in self.provisionals.iter() {
+            let sent = provisionals.sent().filter(|_| waits(Timer::Leg(*leg, LegTimer::RepeatProvisional)));
+            again.extend(sent.map(|sent| (*leg, sent.clone())));
+        }
+        again.sort_unstable_by_key(|(_, sent)| sent.event);
+        again.dedup_by_key(|(_, sent)| sent.event);
+        again.into_iter().for_each(|(leg, sent)| self.repeat(leg, sent));
+    }
+
+    /// A message of this number went that is not written again here: the next request's is beyond it.
+    pub fn number_on(&mut self, leg: LegId, cseq: u32) {
+        if let Some(dialog) = self.dialogs.get_mut(&leg) {
+            dialog.local_cseq = dialog.local_cseq.max(cseq);
+            dialog.next_branch();
+        }
+    }
+
+    /// Everything in memory by name, for tests: the same for endpoints that differ in the numbers of transactions alone.
+    #[doc(hidden)]
+    pub fn shown(&self, of: impl Fn(LegId) -> bool) -> std::collections::BTreeMap<String, String> {
+        let mut shown = vec![];
+        let dialogs = self.dialogs.iter().filter(|(leg, _)| of(**leg));
+        shown.extend(dialogs.map(|(leg, dialog)| {
+            // A trunk's password is what it is now.
+            let dialog = Dialog { login: None, ..(**dialog).clone() };
+            (format!("dialog {leg}"), format!("{dialog:#?}"))
+        }));
+        let servers = self.servers.iter().filter(|(_, server)| of(server.leg));
+        shown.extend(servers.map(|(id, server)| (format!("{id:?}"), format!("{server:#?}"))));
+        let clients = self.clients.iter().filter(|(_, client)| of(client.key.leg));
+        shown.extend(clients.map(|(id, client)| (format!("{id:?}"), format!("{client:#?}"))));
+        shown.extend(self.provisionals.iter().map(|(leg, all)| (format!("provisionals {leg}"), format!("{all:#?}"))));
+        shown.extend(self.heard.iter().map(|(leg, all)| (format!("heard {leg}"), format!("{all:#?}"))));
+        let armed = self.timers.armed().filter(|(_, timer)| self.leg_of_timer(*timer).is_some_and(&of));
+        shown.extend(armed.map(|(at, timer)| (format!("timer {timer:?}"), format!("{at:?}"))));
+        shown.into_iter().map(|(of, text)| (self.with_names(of), self.with_names(text))).collect()
+    }
+
+    /// A text in which transactions have names in place of numbers, for tests.
+    #[doc(hidden)]
+    pub fn with_names(&self, text: String) -> String {
+        let servers = self.servers.iter().map(|(id, server)| (*id, format!("server {} {}", server.leg, server.key)));
+        let clients = self.clients.iter().map(|(id, client)| (*id, format!("client {:?}", client.key)));
+        let text = servers.chain(clients).fold(text, |text, (id, name)| text.replace(&format!("{id:?}"), &name));
+        // A request that was logged without its credentials is shorter.
+        let (mut lines, sized) = (vec![], |line: &str| line.find(" bytes)").and_then(|_| line.find(" …, ")));
+        lines.extend(text.lines().map(|line| sized(line).map_or(line, |end| line.get(..end).unwrap_or(line))));
+        // Of a transaction that is gone its number alone is left.
+        let joined = lines.join("\n");
+        let parts: Vec<&str> = joined.split('#').collect();
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        parts.iter().map(|part| if is_number(part) { "gone" } else { part }).collect()
+    }
+}
+
+impl ServerTransaction {
+    /// Whether its last response is repeated when its request is, and else by nobody: provisional ones, and final ones to
+    /// any request but INVITE.
+    const fn answers_alone(&self) -> bool {
+        matches!(self.machine, ServerMachine::Other(server_other::State::Completed)) || self.request.is_some()
+    }
+}

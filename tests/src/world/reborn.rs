@@ -1,0 +1,114 @@
+//! Calls taken up from the log, beside the exchange that runs them.
+
+use super::autopsy::everything;
+use super::seed::SeedKeys;
+use super::surroundings::{received, without_credentials};
+use super::{Packet, World, doubt};
+use bytes::Bytes;
+use domain::exchange::needs;
+use domain::log::{Recorded, StreamName};
+use domain::sip::wire::{Message, Method};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+impl World {
+    /// Whether a death now is one that its phones could overlook: what they said by datagrams they would say again, and
+    /// nobody but calls had something on its way.
+    pub(super) fn can_be_reborn(&self) -> bool {
+        let census = self.exchange.census();
+        self.by_tcp.is_empty() && [census.uplinks, census.messages, census.flows] == [0; 3]
+    }
+
+    /// The process dies, and begins anew: what the log does not have is lost, and calls go on.
+    pub(super) fn reborn(&mut self) {
+        doubt::note(|course| course.effects += 1);
+        self.log.lose_waiting();
+        self.outcomes.0.lock().unwrap().clear();
+        self.epoch += 1;
+        self.mint.restart(self.epoch);
+        self.paths.clear();
+        self.unread.clear();
+        let histories = self.histories();
+        self.exchange = self.exchange.anew(self.epoch);
+        self.watch.reborn(&everything(&self.log), &SeedKeys);
+        self.restore_open();
+        self.returns = true;
+        let taken = self.exchange.take_up(self.now, &mut self.mint, &SeedKeys, &histories);
+        assert_eq!(taken.unlike, [], "{}", self.ladder);
+        self.exchange.serve(self.now, &mut self.mint);
+        self.settle();
+        if let Some(packet) = self.received.last().cloned().filter(|packet| self.comes_again(packet)) {
+            self.deliver_again(packet);
+        }
+        self.returns = false;
+    }
+
+    /// Whether a phone has these bytes already, and has them again because the process came back.
+    pub(super) fn was_said(&self, to: SocketAddr, bytes: &Bytes) -> bool {
+        self.returns && self.said.contains(&(to, bytes.clone()))
+    }
+
+    /// Whether who said this last says it again: it has no answer, as far as it knows.
+    fn comes_again(&self, packet: &Packet) -> bool {
+        if self.answered {
+            return false;
+        }
+        let Ok(message) = Message::scan(packet.bytes.clone()) else { return false };
+        match (message.method(), message.status()) {
+            (Some(Method::Ack), _) | (None, Some(..200) | None) => !self.is_logged(packet),
+            (Some(_), _) | (None, Some(_)) => true,
+        }
+    }
+
+    fn is_logged(&self, packet: &Packet) -> bool {
+        let bytes = without_credentials(&packet.bytes);
+        everything(&self.log).iter().any(|event| received(event, &SeedKeys).is_some_and(|wire| wire.bytes == bytes))
+    }
+
+    /// The streams of sessions that the exchange knows, as the log has them, with all others that these need.
+    pub(super) fn histories(&self) -> Vec<Vec<Recorded>> {
+        let mut all: BTreeMap<StreamName, Vec<Recorded>> = BTreeMap::new();
+        for event in everything(&self.log) {
+            all.entry(event.stream.clone()).or_default().push(event);
+        }
+        let known = self.exchange.sessions().map(|(session, _)| StreamName::new("session", session.id.uuid()));
+        let mut wanted: Vec<StreamName> = known.collect();
+        let (mut taken, mut histories) = (BTreeSet::new(), vec![]);
+        while let Some(stream) = wanted.pop() {
+            if let Some(events) = all.get(&stream).filter(|_| taken.insert(stream.clone())) {
+                wanted.extend(needs(events));
+                histories.push(events.clone());
+            }
+        }
+        histories
+    }
+
+    /// Another exchange takes up what the log tells, and stands where this one stands.
+    #[track_caller]
+    pub(super) fn assert_taken_up(&mut self) {
+        let histories = self.histories();
+        let taken = self.exchange.taken_up(self.now, &mut self.mint, &SeedKeys, &histories);
+        let other = taken.unwrap_or_else(|unlike| panic!("{unlike:#?}\n{}", self.ladder));
+        let (live, other) = (self.exchange.shown(), other.shown());
+        let names: BTreeSet<&String> = live.keys().chain(other.keys()).collect();
+        for name in names {
+            let [here, there] = [&live, &other].map(|shown| shown.get(name).map_or("nothing", String::as_str));
+            assert!(here == there, "{name} is taken up otherwise:\n{}\n{}", difference(here, there), self.ladder);
+        }
+    }
+}
+
+/// The lines that differ.
+fn difference(live: &str, taken: &str) -> String {
+    let mut text = String::new();
+    let (mut left, mut right) = (live.lines(), taken.lines());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return text,
+            (one, other) if one == other => {}
+            (one, other) => {
+                text.push_str(&format!("  live: {}\n  then: {}\n", one.unwrap_or("-"), other.unwrap_or("-")));
+            }
+        }
+    }
+}
