@@ -4,6 +4,7 @@
 //! blocks and are durable before anyone can take one; what a crash leaves untaken is never used.
 
 mod pool;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -24,6 +25,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use vault::Vault;
 use zeroize::Zeroizing;
+
+pub use reader::KeyringReader;
 
 /// Keys remembered, per generation of the cache.
 const REMEMBERED: usize = 16_384;
@@ -69,6 +72,9 @@ pub enum KeyringError {
     /// The file system or SQLite would not promise durability and erasure.
     #[error("{} cannot be made durable: put it on a local disk", .0.display())]
     NotDurable(PathBuf),
+    /// Its last change was cut off, and a reader may not undo it.
+    #[error("{} was cut off in the middle of a change: start the exchange once, which undoes it", .0.display())]
+    Unfinished(PathBuf),
     /// A wrapped key does not open although the master key is right.
     #[error("the keyring is damaged: restore it from a backup")]
     Damaged,
@@ -174,20 +180,25 @@ impl Keyring {
 impl domain::ports::Keyring for Keyring {
     /// Waits for the disk where the key was not used lately. What cannot be read now is logged and shown as a mask.
     fn key(&self, reference: KeyRef) -> Option<SealKey> {
-        if let Some(key) = lock(&self.shared.cache).get(&reference) {
-            return Some(key.clone());
+        look_up(&self.shared.cache, &self.shared.vault, reference)
+    }
+}
+
+fn look_up(cache: &Mutex<Cache<KeyRef, SealKey>>, vault: &Mutex<Vault>, reference: KeyRef) -> Option<SealKey> {
+    if let Some(key) = lock(cache).get(&reference) {
+        return Some(key.clone());
+    }
+    // The vault stays locked until the cache knows, or what is erased meanwhile could come back.
+    let vault = lock(vault);
+    match vault.key(reference) {
+        Ok(key) => {
+            let key = key?;
+            lock(cache).insert(reference, key.clone());
+            Some(key)
         }
-        let vault = lock(&self.shared.vault);
-        match vault.key(reference) {
-            Ok(key) => {
-                let key = key?;
-                lock(&self.shared.cache).insert(reference, key.clone());
-                Some(key)
-            }
-            Err(error) => {
-                tracing::error!(key.reference = reference.0, %error, "a key could not be read");
-                None
-            }
+        Err(error) => {
+            tracing::error!(key.reference = reference.0, %error, "a key could not be read");
+            None
         }
     }
 }

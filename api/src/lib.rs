@@ -38,6 +38,7 @@ fn router_with(state: AppState, more: OpenApiRouter) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod demo;

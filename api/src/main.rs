@@ -2,6 +2,7 @@
 
 use adapters::provisioning::{FirstAccount, Token};
 use adapters::supervisor;
+use api::audit;
 use api::config::Config;
 use api::demo;
 use api::wiring::{self, FirstAccountSettings, Running};
@@ -63,6 +64,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Tell a session's history event by event with its state after each, or its state at an instant.
+    ///
+    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    Replay(audit::ReplayOptions),
+    /// Write a session to a file: a capture, JSON lines, its ladder, a scenario for SIPp.
+    ///
+    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    Export(audit::ExportOptions),
     /// Show a real call through a real exchange on this machine, with audio, and read its history back.
     Demo(demo::Options),
 }
@@ -83,6 +92,8 @@ async fn main() -> ExitCode {
         }
         Command::LogServer { config } => serve_log(config).await,
         Command::CheckConfig { config } => check_config(config),
+        Command::Replay(options) => audit::replay(options).await.map_err(|error| error.to_string()),
+        Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
         Command::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
     };
     match result {

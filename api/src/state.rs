@@ -2,6 +2,8 @@
 
 use crate::metrics::Metrics;
 use adapters::provisioning::Provisioning;
+use domain::log::EventLog;
+use domain::ports::Keyring;
 use domain::uplink::Standings;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,6 +15,10 @@ use std::time::Duration;
 pub struct AppState {
     /// Accounts, numbers and trunks.
     pub provisioning: Provisioning,
+    /// Histories.
+    pub log: Arc<dyn EventLog>,
+    /// Keys of what is sealed in them.
+    pub keyring: Arc<dyn Keyring>,
     /// How trunks stand.
     pub standings: Arc<dyn Standings>,
     /// Whether calls are taken.

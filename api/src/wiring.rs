@@ -1,35 +1,32 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
 use crate::config::{Config, ConfigError};
-use crate::metrics::{Exposition, Kind, Metrics};
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
-use adapters::event_log::Written;
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint};
 use adapters::holder::Holder;
 use adapters::keyring::{Keyring, Master};
-use adapters::media::{MediaOrders, MediaPlane, MediaSettings};
+use adapters::media::{MediaPlane, MediaSettings};
 use adapters::node::Node;
-use adapters::provisioning::{FirstAccount, Means, Provisioning, TablesSink, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, Provisioning, TablesSink, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
 use domain::account::AccountEvent;
 use domain::address::Transport;
-use domain::codec::seal::{KeyRef, SealKey};
+use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
-use domain::ids::{AccountId, EventId};
-use domain::log::{EventLog, PortFuture, StreamName};
+use domain::ids::AccountId;
+use domain::log::{PortFuture, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::{Provisioned, ProvisioningEvent, Tables};
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
-use domain::time::WallTime;
 use domain::uplink::Standings;
 use event_store_db::door::Door;
 use projections::Views;
@@ -40,21 +37,21 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod calls;
 mod error;
 mod log;
+mod means;
+mod metrics;
 mod registrations;
 
 pub use error::StartError;
 pub use log::{LogServer, serve_log};
 
-/// Shard number of the provisioning writer in event ids.
-const PROVISIONING_SHARD: u16 = 0xfff;
+use means::{MachineMeans, machine_time};
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -133,15 +130,15 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     inbox.tell(Notice::Serve);
     let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
 
-    let metrics = Arc::new(Metrics::default());
-    register_metrics(&metrics, Arc::clone(shard.gauges()), media.orders(), Arc::clone(&views));
-    register_log_metrics(&metrics, Arc::clone(&log), written);
+    let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
+    let metrics = Arc::new(parts.metrics());
     let door = log::open_door(config, &log).await?;
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
-    let state = AppState { provisioning, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let feed = Arc::new(EventFeed::new(Arc::clone(&log), keyring.clone()));
-    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views), log, keyring };
+    let state =
+        AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
     let events = EventState::new(state.clone(), feed);
     let registrations = RegistrationState {
         app: state.clone(),
@@ -340,34 +337,6 @@ async fn serve_http(
     Ok((bound, server, stop))
 }
 
-fn register_metrics(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: Arc<Views>) {
-    metrics.register(move |to: &mut Exposition| {
-        for (name, help, value) in gauges.read() {
-            let kind = if name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-            to.single(kind, name, help, value as f64);
-        }
-    });
-    metrics.register(move |to: &mut Exposition| {
-        let ports = media.ports_in_use() as f64;
-        to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
-        let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
-        for (name, position) in views.progress().positions() {
-            positions.sample(&[("name", name)], position.0 as f64);
-        }
-    });
-}
-
-/// What is written elsewhere is counted there.
-fn register_log_metrics(metrics: &Metrics, log: Arc<dyn EventLog>, written: Option<Arc<Written>>) {
-    metrics.register(move |to: &mut Exposition| {
-        to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
-        let Some(written) = &written else { return };
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
-        to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
-        to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
-    });
-}
-
 /// Durable configuration goes to the shard, and an account gets its keys, before its command is answered.
 struct ShardTables {
     inbox: Arc<Inbox>,
@@ -399,43 +368,5 @@ impl TablesSink for ShardTables {
             // A stopped shard routes nothing that could be stale.
             let _ = applied.await;
         })
-    }
-}
-
-fn machine_time() -> WallTime {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// The machine's clock and randomness for the provisioning writer.
-struct MachineMeans {
-    entropy: Mutex<Entropy>,
-    node: Node,
-    counter: AtomicU64,
-    keyring: Arc<Keyring>,
-}
-
-impl MachineMeans {
-    fn new(node: Node, keyring: Arc<Keyring>) -> Self {
-        Self { entropy: Mutex::new(Entropy::new()), node, counter: AtomicU64::new(0), keyring }
-    }
-}
-
-impl Means for MachineMeans {
-    fn bits(&self) -> u128 {
-        self.entropy.lock().unwrap_or_else(PoisonError::into_inner).wide_bits()
-    }
-
-    fn event_id(&self) -> EventId {
-        let counter = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        EventId::minted(self.node.number, self.node.epoch, PROVISIONING_SHARD, counter)
-    }
-
-    fn now(&self) -> WallTime {
-        machine_time()
-    }
-
-    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
-        self.keyring.secrets_key(account).map_err(|error| error.to_string())
     }
 }

@@ -7,12 +7,14 @@
 mod beginning;
 mod cursor;
 pub mod events;
+pub mod exports;
 pub mod messages;
 mod names;
 mod pages;
 mod progress;
 mod projector;
 pub mod registrations;
+pub mod replay;
 pub mod routing;
 pub mod sessions;
 mod store;

@@ -324,8 +324,16 @@ fn no_file_speaks_of_one_machine() {
 
 #[test]
 fn every_sipp_scenario_is_part_of_a_case() {
-    let programs =
-        ["run.py", "register.py", "transfers.py", "transfer_load.py", "asking.py", "referring.py", "uplink.py"];
+    let programs = [
+        "run.py",
+        "register.py",
+        "transfers.py",
+        "transfer_load.py",
+        "asking.py",
+        "referring.py",
+        "uplink.py",
+        "audit.py",
+    ];
     let cases = programs.map(|program| fs::read_to_string(top().join("tests/e2e").join(program)).unwrap()).concat();
     let files = files();
     let scenarios: Vec<_> = files.iter().filter_map(|file| file.path.strip_prefix("tests/e2e/cases/")).collect();

@@ -1,6 +1,6 @@
 //! Telling submitters what became of their appends.
 
-use super::queue::Submission;
+use super::queue::{Queue, Submission};
 use domain::log::{Append, AppendError, Committed, Outcome};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,4 +40,16 @@ pub(super) fn answer(group: Vec<Tried>) {
 pub(super) fn refused(submission: Submission, error: &AppendError) -> Tried {
     let outcome = |append: Append| Outcome { stream: append.stream, result: Err(error.clone()) };
     Tried { reply: submission.reply, outcomes: submission.appends.into_iter().map(outcome).collect() }
+}
+
+/// Hands a submission to the log thread; where there is none, or it has no room, the outcomes come at once.
+pub(super) fn submit(queue: Option<&Queue>, submission: Submission) {
+    let (submission, error) = match queue {
+        None => (submission, AppendError::Invalid("the log was opened for reading".into())),
+        Some(queue) => match queue.push(submission) {
+            Ok(()) => return,
+            Err(submission) => (submission, AppendError::Unavailable("too much waits to be written".into())),
+        },
+    };
+    answer(vec![refused(submission, &error)]);
 }

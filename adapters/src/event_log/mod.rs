@@ -5,6 +5,7 @@ mod collect;
 mod follow;
 pub mod memory;
 mod queue;
+pub mod reading;
 mod row;
 pub mod segment;
 pub mod sqlite;

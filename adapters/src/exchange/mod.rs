@@ -3,6 +3,7 @@
 
 mod bind;
 mod clock;
+mod gauges;
 mod inbox;
 mod mint;
 mod pace;
@@ -10,7 +11,8 @@ mod shard;
 mod tail;
 
 pub use clock::Clock;
+pub use gauges::Gauges;
 pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;
-pub use shard::{Gauges, Shard, ShardError, ShardParts};
+pub use shard::{Shard, ShardError, ShardParts};
 pub use tail::read_tail;

@@ -2,6 +2,7 @@
 
 use super::bind::Waiting;
 use super::clock::Clock;
+use super::gauges::Gauges;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
 use super::pace::{Pace, Turn};
@@ -9,7 +10,7 @@ use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
-use domain::exchange::{Census, Effect, Exchange, GuardFigures};
+use domain::exchange::{Effect, Exchange};
 use domain::log::{Committed, EventLog, StreamName};
 use domain::ports::Keyring;
 use domain::time::{Moment, Now};
@@ -18,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,111 +41,6 @@ pub enum ShardError {
     /// As above, said by the system in another way.
     #[error("the SIP thread could not be started: {0}; check the limits on threads and file descriptors")]
     Errno(#[from] nix::errno::Errno),
-}
-
-/// Figures that a shard publishes after every turn.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    live_sessions: AtomicU64,
-    sessions: AtomicU64,
-    legs: AtomicU64,
-    transactions: AtomicU64,
-    timers: AtomicU64,
-    stateless: AtomicU64,
-    guarded: AtomicU64,
-    dropped: AtomicU64,
-    bans: AtomicU64,
-    frozen: AtomicU64,
-    registered: AtomicU64,
-    down: AtomicU64,
-    received: AtomicU64,
-    sent: AtomicU64,
-    send_failures: AtomicU64,
-    appends: AtomicU64,
-    connections: AtomicU64,
-    connections_refused: AtomicU64,
-}
-
-impl Gauges {
-    /// The figures with their metric names, and what they are.
-    pub fn read(&self) -> [(&'static str, &'static str, u64); 18] {
-        let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
-        [
-            ("strowger_live_sessions", "Sessions that have not ended.", get(&self.live_sessions)),
-            (
-                "strowger_sessions_in_memory",
-                "Sessions in memory, with ended ones that still absorb repeats.",
-                get(&self.sessions),
-            ),
-            ("strowger_legs", "Dialogs in memory.", get(&self.legs)),
-            ("strowger_transactions", "Transactions in memory.", get(&self.transactions)),
-            ("strowger_timers", "Armed timers.", get(&self.timers)),
-            ("strowger_stateless_messages_total", "Messages that belonged to no stream.", get(&self.stateless)),
-            ("strowger_guarded_sources", "Sources that the guard remembers.", get(&self.guarded)),
-            (
-                "strowger_dropped_requests_total",
-                "Requests that the guard dropped without an answer.",
-                get(&self.dropped),
-            ),
-            ("strowger_bans_total", "How often a source began not to be heard for a while.", get(&self.bans)),
-            (
-                "strowger_frozen_streams",
-                "Streams that another writer took, or whose state is unknown.",
-                get(&self.frozen),
-            ),
-            ("strowger_trunks_registered", "Trunks that we are registered at.", get(&self.registered)),
-            ("strowger_trunks_down", "Trunks that calls go around.", get(&self.down)),
-            ("strowger_sip_received_total", "SIP datagrams received.", get(&self.received)),
-            ("strowger_sip_sent_total", "SIP datagrams handed to the kernel.", get(&self.sent)),
-            ("strowger_sip_send_failures_total", "SIP datagrams that the kernel refused.", get(&self.send_failures)),
-            ("strowger_appends_total", "Appends submitted by the SIP thread.", get(&self.appends)),
-            ("strowger_sip_connections", "TCP connections now.", get(&self.connections)),
-            (
-                "strowger_sip_connections_refused_total",
-                "TCP connections beyond a limit, closed at once.",
-                get(&self.connections_refused),
-            ),
-        ]
-    }
-
-    /// Sessions that have not ended.
-    pub fn live_sessions(&self) -> u64 {
-        self.live_sessions.load(Ordering::Relaxed)
-    }
-
-    /// Trunks that we are registered at.
-    pub fn registrations(&self) -> u64 {
-        self.registered.load(Ordering::Relaxed)
-    }
-
-    fn publish_tcp(&self, pumps: &[TcpPump]) {
-        let (mut open, mut refused) = (0, 0);
-        for figures in pumps.iter().map(TcpPump::figures) {
-            open += figures.open as u64;
-            refused += figures.refused;
-        }
-        self.connections.store(open, Ordering::Relaxed);
-        self.connections_refused.store(refused, Ordering::Relaxed);
-    }
-
-    fn publish_guard(&self, figures: GuardFigures) {
-        self.guarded.store(figures.sources as u64, Ordering::Relaxed);
-        self.dropped.store(figures.dropped, Ordering::Relaxed);
-        self.bans.store(figures.bans, Ordering::Relaxed);
-    }
-
-    fn publish(&self, census: Census) {
-        let set = |gauge: &AtomicU64, value: usize| gauge.store(value as u64, Ordering::Relaxed);
-        set(&self.live_sessions, census.live_sessions);
-        set(&self.sessions, census.sessions);
-        set(&self.legs, census.legs);
-        set(&self.transactions, census.transactions);
-        set(&self.timers, census.timers);
-        set(&self.frozen, census.frozen);
-        set(&self.registered, census.registered);
-        set(&self.down, census.down);
-        self.stateless.store(census.stateless_total, Ordering::Relaxed);
-    }
 }
 
 /// What a shard is made of.

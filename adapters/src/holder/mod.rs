@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use wire::Told;
 
 /// Set for a process whose standard input is the way to a parent that holds its sockets.
-pub const HELD_BY_PARENT: &str = "STROWGER_HELD_BY_PARENT";
+pub const HELD_BY_PARENT: &str = "SOCKETS_HELD_BY_PARENT";
 
 /// The worker's side.
 #[derive(Debug, Default)]

@@ -186,3 +186,55 @@ fn a_keyring_of_a_program_that_kept_no_secrets_is_read() {
     assert!(keyring.key(reference).is_some());
     assert!(keyring.secrets_key(ACCOUNT).is_ok());
 }
+
+fn reader(folder: &Folder) -> Result<KeyringReader, KeyringError> {
+    let master = Master::File(folder.path().join("keyring.key"));
+    KeyringReader::open(&folder.path().join("keyring.db"), &master)
+}
+
+#[test]
+fn a_reader_finds_keys_beside_the_process_that_makes_and_erases_them() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let beside = reader(&folder).unwrap();
+    let taken: Vec<_> = std::iter::repeat_with(|| keyring.take(ACCOUNT)).flatten().take(200).collect();
+    for (reference, key) in &taken[1..] {
+        assert_eq!(beside.key(*reference).unwrap().expose(), key.expose());
+    }
+    keyring.erase(&[taken[0].0]).unwrap();
+    assert!(beside.key(taken[0].0).is_none());
+    drop(keyring);
+    assert!(reader(&folder).unwrap().key(taken[1].0).is_some(), "also once nobody runs any more");
+}
+
+#[test]
+fn a_reader_makes_nothing_and_needs_the_right_master_key() {
+    let folder = Folder::new();
+    let path = folder.path().join("keyring.db");
+    assert!(matches!(reader(&folder), Err(KeyringError::File { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    drop(Keyring::open(&path, &master(1)).unwrap());
+    assert!(matches!(KeyringReader::open(&path, &master(2)), Err(KeyringError::OtherMaster(_))));
+    assert!(matches!(reader(&folder), Err(KeyringError::NoMaster(_))));
+    assert!(KeyringReader::open(&path, &master(1)).is_ok());
+}
+
+/// A keyring as a power cut leaves it: pages are written, and the journal that undoes them lies beside it.
+#[test]
+fn a_reader_says_what_to_do_where_a_change_was_cut_off() {
+    let (folder, cut) = (Folder::new(), Folder::new());
+    drop(open(&folder).unwrap());
+    let path = folder.path().join("keyring.db");
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute_batch("PRAGMA cache_size = 1; BEGIN; CREATE TABLE more (bytes BLOB)").unwrap();
+    for _ in 0..64 {
+        writer.execute("INSERT INTO more VALUES (zeroblob(4000))", []).unwrap();
+    }
+    for name in ["keyring.db", "keyring.db-journal", "keyring.key"] {
+        std::fs::copy(folder.path().join(name), cut.path().join(name)).unwrap();
+    }
+    let refused = reader(&cut).err().unwrap();
+    assert!(matches!(refused, KeyringError::Unfinished(_)), "{refused}");
+    drop(open(&cut).unwrap());
+    assert!(reader(&cut).is_ok(), "a start has undone it");
+}

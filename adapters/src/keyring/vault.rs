@@ -6,7 +6,7 @@ use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
 use nix::fcntl::Flock;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
@@ -47,7 +47,8 @@ pub(super) struct Vault {
     connection: Connection,
     master: Wrapper,
     accounts: HashMap<AccountId, Account>,
-    _lock: Flock<File>,
+    /// Nobody else writes; a reader has none.
+    _lock: Option<Flock<File>>,
 }
 
 impl Vault {
@@ -68,7 +69,21 @@ impl Vault {
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
         connection.execute_batch(SECRETS)?;
-        Ok(Self { connection, master, accounts: HashMap::new(), _lock: lock })
+        Ok(Self { connection, master, accounts: HashMap::new(), _lock: Some(lock) })
+    }
+
+    /// Opens the keyring at `path` for reading alone, also while another process has it.
+    pub fn open_for_reading(path: &Path, master: &Master) -> Result<Self, KeyringError> {
+        std::fs::metadata(path).map_err(|source| KeyringError::File { path: path.to_owned(), source })?;
+        let master = Wrapper::new(&super::master_key(master, false)?);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let found = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        match found.map_err(|error| cut_off(error, path))? {
+            FORMAT => prove(&connection, &master, path)?,
+            found => return Err(KeyringError::Format { path: path.to_owned(), found }),
+        }
+        Ok(Self { connection, master, accounts: HashMap::new(), _lock: None })
     }
 
     /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
@@ -275,6 +290,14 @@ fn set_up(connection: &Connection, path: &Path) -> Result<(), KeyringError> {
     match (mode.as_str(), number("synchronous")?, number("secure_delete")?) {
         ("delete", 2, 1) => Ok(()),
         _ => Err(KeyringError::NotDurable(path.to_owned())),
+    }
+}
+
+/// A journal that is to be rolled back can be so by a writer alone.
+fn cut_off(error: rusqlite::Error, path: &Path) -> KeyringError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => KeyringError::Unfinished(path.to_owned()),
+        Some(_) | None => KeyringError::Store(error),
     }
 }
 

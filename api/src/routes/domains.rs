@@ -1,7 +1,7 @@
 //! `/v1/domains`: DNS names whose users register here. [G1, T1]
 
-use super::accounts::ShowParams;
 use super::numbers::AccountParams;
+use super::past::{PastParams, thing_at};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::credential::AuthRule;
-use domain::domain_name::{ActiveDomain, DomainName, DomainPatch, DomainSettings, Hunt};
+use domain::domain_name::{ActiveDomain, Domain as Past, DomainName, DomainPatch, DomainSettings, Hunt};
 use domain::ids::{AccountId, DomainId};
 use domain::sip::digest::Algorithm;
 use domain::trunk::{ReferRule, TrunkAddress};
@@ -271,16 +271,20 @@ async fn list(
     Ok(Json(List::of(page, Domain::from)))
 }
 
-/// Shows a domain.
-#[utoipa::path(get, path = "/v1/domains/{id}", tag = "domains", params(("id" = String, Path), ShowParams),
+/// Shows a domain; with `at` as it was then.
+#[utoipa::path(get, path = "/v1/domains/{id}", tag = "domains", params(("id" = String, Path), PastParams),
     security(("basic" = [])), responses((status = 200, body = Domain), (status = "4XX", body = ErrorBody)))]
 async fn show(
     caller: Caller,
     State(state): State<AppState>,
     Id(id): Id<DomainId>,
-    Params(params): Params<ShowParams>,
+    Params(params): Params<PastParams>,
 ) -> Result<Json<Domain>, ApiError> {
     fresh(&state, params.at_least).await?;
+    if let Some(at) = params.at {
+        let active = |domain: &Past| domain.active().cloned().map(|domain| (domain.account, domain));
+        return Ok(Json(thing_at(&state, caller, (id.uuid(), at), active).await?.into()));
+    }
     Ok(Json(visible(state.provisioning.directory(), caller, id)?.into()))
 }
 

@@ -115,9 +115,9 @@ async fn show(
     Params(params): Params<ShowParams>,
 ) -> Result<Json<MessageHistory>, ApiError> {
     // Histories come from the log itself: what is durable is in them.
-    reached(params.at_least, state.log.head())?;
+    reached(params.at_least, state.app.log.head())?;
     let raw = params.raw.is_some_and(|raw| raw.0);
-    let told = story(&*state.log, &*state.keyring, id, raw).await.map_err(no_history)?;
+    let told = story(&*state.app.log, &*state.app.keyring, id, raw).await.map_err(no_history)?;
     let visible = told.filter(|told| caller.may_use(state.app.provisioning.directory(), told.row.account));
     visible.map(|told| Json(MessageHistory::of(told))).ok_or_else(ApiError::not_found)
 }

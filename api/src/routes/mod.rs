@@ -8,6 +8,7 @@ pub mod keys;
 pub mod messages;
 pub mod numbers;
 pub mod operations;
+mod past;
 mod query;
 pub mod registrations;
 pub mod sessions;

@@ -1,6 +1,6 @@
 //! `/v1/numbers`: phone numbers and short codes, and where their calls go. [R1]
 
-use super::accounts::ShowParams;
+use super::past::{PastParams, thing_at};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::ids::{AccountId, NumberId};
-use domain::number::{Claim, PhoneNumber, SipTarget};
+use domain::number::{Claim, Number as Past, PhoneNumber, SipTarget};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -172,16 +172,20 @@ async fn list(
     Ok(Json(List::of(page, Number::from)))
 }
 
-/// Shows a number.
-#[utoipa::path(get, path = "/v1/numbers/{id}", tag = "numbers", params(("id" = String, Path), ShowParams),
+/// Shows a number; with `at` as it was then, and where its calls went.
+#[utoipa::path(get, path = "/v1/numbers/{id}", tag = "numbers", params(("id" = String, Path), PastParams),
     security(("basic" = [])), responses((status = 200, body = Number), (status = "4XX", body = ErrorBody)))]
 async fn show(
     caller: Caller,
     State(state): State<AppState>,
     Id(id): Id<NumberId>,
-    Params(params): Params<ShowParams>,
+    Params(params): Params<PastParams>,
 ) -> Result<Json<Number>, ApiError> {
     fresh(&state, params.at_least).await?;
+    if let Some(at) = params.at {
+        let active = |number: &Past| number.claim().cloned().map(|claim| (claim.account, claim));
+        return Ok(Json(thing_at(&state, caller, (id.uuid(), at), active).await?.into()));
+    }
     Ok(Json(visible(state.provisioning.directory(), caller, id)?.into()))
 }
 

@@ -2,7 +2,7 @@
 
 mod body;
 
-use super::query::{At, Flag, HistoryParams, Within, no_rows, written};
+use super::query::{At, Flag, HistoryParams, Time, Within, no_history, no_rows, written};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -18,9 +18,13 @@ use domain::domain_name::DomainName;
 use domain::ids::{AccountId, BindingId, RegistrationId};
 use domain::log::Position;
 use domain::registration::{Aor, CommandRejection, Registrar, RegistrarAway, RegistrationCommand};
+use domain::time::WallTime;
 use projections::Views;
-use projections::registrations::{HistoryQuery, ListQuery};
+use projections::registrations::{BindingRow, HistoryQuery, ListQuery};
+use projections::replay::{BindingsAt, bindings_at};
 use serde::Deserialize;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -68,6 +72,10 @@ struct ListParams {
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<u8>)]
     online: Option<Flag>,
+    /// Those that held at this time (RFC 3339), as they were then; not together with `online`.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    at: Option<Time>,
     /// At most so many (1 to 200, by default 50).
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<u16>)]
@@ -82,7 +90,7 @@ struct ListParams {
     at_least: Option<At>,
 }
 
-/// Lists bindings, those that hold and those that ended, the one added last first.
+/// Lists bindings, those that hold and those that ended, the one added last first; with `at` those of that time.
 #[utoipa::path(get, path = "/v1/registrations", tag = "registrations", params(ListParams), security(("basic" = [])),
     responses((status = 200, body = List<Binding>), (status = "4XX", body = ErrorBody)))]
 async fn list(
@@ -90,6 +98,9 @@ async fn list(
     State(state): State<RegistrationState>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<Binding>>, ApiError> {
+    if params.at.is_some() && params.online.is_some() {
+        return Err(ApiError::invalid("at", "all bindings of a time held then: leave `online` out"));
+    }
     let accounts = super::sessions::accounts(&state.app, caller, params.account)?;
     written(&state.app, &state.views, params.at_least).await?;
     let directory = state.app.provisioning.directory();
@@ -106,11 +117,15 @@ async fn list(
         domain,
         aor: params.aor.map(|aor| aor.to_string()),
         online: params.online.map(|flag| flag.0),
+        held_at: params.at.map(|time| time.0),
         after: params.after.map(|at| at.0),
         limit: params.limit.map_or(50, |limit| limit.0.into()),
     };
     let page = state.views.registrations().list(&query).await.map_err(no_rows)?;
-    let items = page.rows.iter().map(Binding::of).collect();
+    let items = match params.at {
+        Some(Time(at)) => state.bindings_then(&page.rows, at).await?,
+        None => page.rows.iter().map(Binding::of).collect(),
+    };
     Ok(Json(List { items, next: page.next.map(|next| next.0.to_string()) }))
 }
 
@@ -169,6 +184,23 @@ async fn unbind(
 }
 
 impl RegistrationState {
+    /// Bindings as they were: a row tells how one is now, the stream of its address how it was.
+    async fn bindings_then(&self, rows: &[BindingRow], at: WallTime) -> Result<Vec<Binding>, ApiError> {
+        let mut addresses: HashMap<RegistrationId, BindingsAt> = HashMap::new();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            let address = match addresses.entry(row.registration) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let read = bindings_at(&*self.app.log, &*self.app.keyring, row.registration, at).await;
+                    unknown.insert(read.map_err(no_history)?)
+                }
+            };
+            items.push(Binding::then(row, address));
+        }
+        Ok(items)
+    }
+
     /// The account of an address's domain, where the caller may use it.
     fn owner(&self, caller: Caller, aor: &Aor) -> Result<AccountId, ApiError> {
         let directory = self.app.provisioning.directory();

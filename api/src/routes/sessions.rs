@@ -1,7 +1,9 @@
 //! `/v1/sessions`: which there are, and the history of each. [L5]
 
 mod body;
+mod export;
 
+use super::past::before;
 use super::query::{At, Flag, Party, Text, Time, Within, no_history, no_rows, reached};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -14,14 +16,13 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 pub use body::Session;
 use domain::ids::{AccountId, SessionId};
-use domain::log::EventLog;
-use domain::ports::Keyring;
+use projections::replay::{Found, SessionAt, stood};
 use projections::sessions::{Cursor, ListQuery, State as Stage};
 use projections::timelines::{Timeline, timeline};
 use projections::{NotThere, Views};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,10 +33,6 @@ pub struct SessionState {
     pub app: AppState,
     /// Rows.
     pub views: Arc<Views>,
-    /// Histories.
-    pub log: Arc<dyn EventLog>,
-    /// Keys of what is sealed in them.
-    pub keyring: Arc<dyn Keyring>,
 }
 
 impl FromRef<SessionState> for AppState {
@@ -51,6 +48,7 @@ pub fn routes(state: SessionState) -> OpenApiRouter {
         .routes(routes!(show))
         .routes(routes!(tell))
         .routes(routes!(draw))
+        .merge(export::routes())
         .with_state(state)
 }
 
@@ -100,6 +98,10 @@ struct ListParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ShowParams {
+    /// As it stood at this time (RFC 3339), with its legs, media, offers and timers, as its events tell it.
+    #[serde(default, deserialize_with = "from_text")]
+    #[param(value_type = Option<String>)]
+    at: Option<Time>,
     /// Answer only with everything up to this log position.
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<u64>)]
@@ -166,19 +168,38 @@ async fn list(
     Ok(Json(List { items, next: page.next.map(|cursor| cursor.to_string()) }))
 }
 
-/// Shows a session.
+/// A session: as it is, or how it stood.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Shown {
+    /// As it is.
+    Now(Box<Session>),
+    /// As it stood at the time that was asked for.
+    Then(Box<SessionAt>),
+}
+
+/// Shows a session; with `at` how it stood then.
 #[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path), ShowParams),
-    security(("basic" = [])), responses((status = 200, body = Session), (status = "4XX", body = ErrorBody)))]
+    security(("basic" = [])), responses((status = 200, body = Shown), (status = "4XX", body = ErrorBody)))]
 async fn show(
     caller: Caller,
     State(state): State<SessionState>,
     Id(id): Id<SessionId>,
     Params(params): Params<ShowParams>,
-) -> Result<Json<Session>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
+    let directory = state.app.provisioning.directory();
+    if let Some(Time(at)) = params.at {
+        reached(params.at_least, state.app.log.head())?;
+        let found = stood(&*state.app.log, &*state.app.keyring, id, at).await.map_err(no_history)?;
+        let visible = |found: &Found| found.account.is_some_and(|account| caller.may_use(directory, account));
+        let found = found.filter(visible).ok_or_else(ApiError::not_found)?;
+        let stood = found.stood.map_err(|early| before(early.begins))?;
+        return Ok(Json(Shown::Then(Box::new(stood))));
+    }
     state.fresh(params.at_least).await?;
     let row = state.views.sessions().find(id).await.map_err(no_rows)?;
-    let visible = row.filter(|row| caller.may_use(state.app.provisioning.directory(), row.account));
-    visible.map(|row| Json(Session::of(&row))).ok_or_else(ApiError::not_found)
+    let visible = row.filter(|row| caller.may_use(directory, row.account)).ok_or_else(ApiError::not_found)?;
+    Ok(Json(Shown::Now(Box::new(Session::of(&visible)))))
 }
 
 /// Tells everything that happened in a session, in order, with reasons and durations.
@@ -240,8 +261,8 @@ impl SessionState {
         at_least: Option<At>,
     ) -> Result<Timeline, ApiError> {
         // Histories come from the log itself: what is durable is in them.
-        reached(at_least, self.log.head())?;
-        let told = timeline(&*self.log, &*self.keyring, id, raw).await.map_err(no_history)?;
+        reached(at_least, self.app.log.head())?;
+        let told = timeline(&*self.app.log, &*self.app.keyring, id, raw).await.map_err(no_history)?;
         let directory = self.app.provisioning.directory();
         let visible = |told: &Timeline| told.account.is_some_and(|account| caller.may_use(directory, account));
         told.filter(visible).ok_or_else(ApiError::not_found)

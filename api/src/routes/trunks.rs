@@ -1,7 +1,7 @@
 //! `/v1/trunks`: carriers and PBXes. [O1, O2]
 
-use super::accounts::ShowParams;
 use super::numbers::AccountParams;
+use super::past::{PastParams, thing_at};
 use super::{Changed, changed, gone};
 use crate::auth::Caller;
 use crate::error::{ApiError, ErrorBody};
@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::ids::{AccountId, TrunkId};
-use domain::trunk::{ActiveTrunk, TrunkKind};
+use domain::trunk::{ActiveTrunk, Trunk as Past, TrunkKind};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -100,16 +100,20 @@ async fn list(
     Ok(Json(List { items: items.collect(), next }))
 }
 
-/// Shows a trunk.
-#[utoipa::path(get, path = "/v1/trunks/{id}", tag = "trunks", params(("id" = String, Path), ShowParams),
+/// Shows a trunk; with `at` as it was set up then, but not how it stood: its history tells that.
+#[utoipa::path(get, path = "/v1/trunks/{id}", tag = "trunks", params(("id" = String, Path), PastParams),
     security(("basic" = [])), responses((status = 200, body = Trunk), (status = "4XX", body = ErrorBody)))]
 async fn show(
     caller: Caller,
     State(state): State<AppState>,
     Id(id): Id<TrunkId>,
-    Params(params): Params<ShowParams>,
+    Params(params): Params<PastParams>,
 ) -> Result<Json<Trunk>, ApiError> {
     fresh(&state, params.at_least).await?;
+    if let Some(at) = params.at {
+        let active = |trunk: &Past| trunk.active().cloned().map(|trunk| (trunk.account, trunk));
+        return Ok(Json(thing_at(&state, caller, (id.uuid(), at), active).await?.into()));
+    }
     let trunk = Trunk::from(visible(state.provisioning.directory(), caller, id)?);
     Ok(Json(standing(&state, trunk).await))
 }

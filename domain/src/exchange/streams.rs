@@ -31,19 +31,19 @@ impl Exchange {
     /// bindings that came by it end, or are reached by their contacts.
     pub fn flow_failed(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
         self.fire_due(now, mint);
-        self.connection_lost_by_all(now, mint, flow);
+        self.connection_lost_by_all(now, mint, flow, false);
         self.lose_flow(now, mint, flow);
     }
 
     /// What everybody but the bindings makes of a connection that is gone.
-    pub(super) fn connection_lost_by_all(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow) {
+    pub(super) fn connection_lost_by_all(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, with_us: bool) {
         let legs = self.endpoint.legs_on(&flow);
         let (of_sessions, others): (BTreeSet<LegId>, BTreeSet<LegId>) =
             legs.into_iter().partition(|leg| self.legs.contains_key(leg));
         let sessions: BTreeSet<SessionId> = of_sessions.iter().filter_map(|leg| self.legs.get(leg)).copied().collect();
         for id in sessions {
             mint.begin_turn();
-            self.connection_lost(now, mint, id, flow);
+            self.connection_lost(now, mint, id, (flow, with_us));
         }
         mint.begin_turn();
         self.endpoint.flow_failed(now.moment, mint, flow, &others);
@@ -51,15 +51,24 @@ impl Exchange {
     }
 
     /// What a session makes of a connection that is gone.
-    pub(super) fn connection_lost(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, flow: Flow) {
+    pub(super) fn connection_lost(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        id: SessionId,
+        (flow, with_us): (Flow, bool),
+    ) {
         let legs = self.endpoint.legs_on(&flow).into_iter().filter(|leg| self.legs.get(leg) == Some(&id)).collect();
         if let Some(live) = self.sessions.get_mut(&id) {
             live.begin_turn();
-            let lost = SessionEvent::ConnectionLost(ConnectionLost { flow: flow.into() });
+            let lost = SessionEvent::ConnectionLost(ConnectionLost { with_us, flow: flow.into() });
             live.write(&mut self.desk, mint, now.wall, &lost);
             self.touched.push(id);
         }
-        self.endpoint.flow_failed(now.moment, mint, flow, &legs);
+        match with_us {
+            true => self.endpoint.flow_ended_with_us(mint, flow, &legs),
+            false => self.endpoint.flow_failed(now.moment, mint, flow, &legs),
+        }
         self.settle(now, mint);
     }
 }

@@ -59,7 +59,7 @@ pub struct EventView {
 }
 
 impl EventView {
-    pub(super) fn of(recorded: &Recorded, event: &SessionEvent, account: AccountId, raw: bool) -> Self {
+    pub(crate) fn of(recorded: &Recorded, event: &SessionEvent, account: AccountId, raw: bool) -> Self {
         let session = Some(SessionId::from_bits(recorded.correlation.as_u128()));
         Self { session, ..Self::bare(recorded, account, data_of(recorded, event, raw)) }
     }

@@ -20,6 +20,8 @@ pub struct ListQuery {
     pub aor: Option<String>,
     /// Those that hold, or those that ended.
     pub online: Option<bool>,
+    /// Those that held at this time.
+    pub held_at: Option<WallTime>,
     /// Go on after the row that was added at this position.
     pub after: Option<Position>,
     /// Rows a page, 1 to [`ListQuery::MOST`].
@@ -138,6 +140,10 @@ fn select(query: &ListQuery, limit: usize) -> QueryBuilder<Sqlite> {
         Some(true) => drop(sql.push(" AND ended_at IS NULL")),
         Some(false) => drop(sql.push(" AND ended_at IS NOT NULL")),
         None => {}
+    }
+    if let Some(at) = query.held_at {
+        sql.push(" AND since <= ").push_bind(at.micros());
+        sql.push(" AND (ended_at IS NULL OR ended_at > ").push_bind(at.micros()).push(")");
     }
     if let Some(after) = query.after {
         sql.push(" AND added < ").push_bind(sql_position(after));

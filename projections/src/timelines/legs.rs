@@ -33,72 +33,75 @@ pub struct LegLine {
 
 /// A session's legs, the caller's first, then in the order of their invitation.
 pub(super) fn legs(events: &[(Recorded, SessionEvent)]) -> Vec<LegLine> {
-    let mut legs: Vec<LegLine> = Vec::new();
-    for (_, event) in events {
-        match event {
-            SessionEvent::SessionOffered(offered) => {
-                legs.insert(0, line(offered.leg, "caller".to_owned(), offered.trunk, None));
-            }
-            SessionEvent::SessionReferred(asked) => {
-                legs.insert(0, line(asked.leg, "caller".to_owned(), asked.trunk, None));
-            }
-            SessionEvent::LegInvited(invited) => {
-                let callees = legs.iter().filter(|leg| leg.role.starts_with("callee")).count();
-                let role = format!("callee {}", callees + 1);
-                legs.push(line(invited.leg, role, invited.trunk, Some(invited.target)));
-            }
-            SessionEvent::ReplacementAsked(asked) => {
-                let newcomers = legs.iter().filter(|leg| leg.role.starts_with("newcomer")).count();
-                legs.push(line(asked.leg, format!("newcomer {}", newcomers + 1), asked.trunk, None));
-            }
-            SessionEvent::LegTaken(taken) => {
-                let others = legs.iter().filter(|leg| leg.role.starts_with("joined")).count();
-                legs.push(line(taken.leg, format!("joined {}", others + 1), taken.trunk, None));
-            }
-            SessionEvent::LegAnswered(answered) => {
-                set(&mut legs, answered.leg, |leg| leg.outcome = Some("answered".to_owned()));
-            }
-            SessionEvent::LegRefused(refused) => {
-                let outcome = format!("{} {}", name_of(&refused.cause), refused.status);
-                set(&mut legs, refused.leg, |leg| leg.outcome = Some(outcome));
-            }
-            SessionEvent::LegReleased(released) => {
-                set(&mut legs, released.leg, |leg| leg.released = Some(name_of(&released.cause)));
-            }
-            SessionEvent::SipMessageReceived(_)
-            | SessionEvent::SipMessageCommitted(_)
-            | SessionEvent::SipMessageRepeated(_)
-            | SessionEvent::RouteChosen(_)
-            | SessionEvent::RouteRefused(_)
-            | SessionEvent::LegAlerted(_)
-            | SessionEvent::LegChallenged(_)
-            | SessionEvent::LegConfirmed(_)
-            | SessionEvent::LegsBridged(_)
-            | SessionEvent::ModeEntered(_)
-            | SessionEvent::MediaReserved(_)
-            | SessionEvent::OfferMade(_)
-            | SessionEvent::OfferAccepted(_)
-            | SessionEvent::OfferRefused(_)
-            | SessionEvent::SessionTimerSet(_)
-            | SessionEvent::ConnectionLost(_)
-            | SessionEvent::TransferAsked(_)
-            | SessionEvent::TransferRefused(_)
-            | SessionEvent::ReplacementRefused(_)
-            | SessionEvent::TransferLinked(_)
-            | SessionEvent::LegGivenAway(_)
-            | SessionEvent::LegReturned(_)
-            | SessionEvent::LegRegained(_)
-            | SessionEvent::LegReplaced(_)
-            | SessionEvent::TransferCompleted(_)
-            | SessionEvent::TransferFailed(_)
-            | SessionEvent::MediaLatched(_)
-            | SessionEvent::MediaFellSilent(_)
-            | SessionEvent::MediaHeard(_)
-            | SessionEvent::MediaMeasured(_)
-            | SessionEvent::SessionEnded(_) => {}
-        }
-    }
+    let mut legs = Vec::new();
+    events.iter().for_each(|(_, event)| take(&mut legs, event));
     legs
+}
+
+/// The next event of a session, for its legs.
+pub(crate) fn take(legs: &mut Vec<LegLine>, event: &SessionEvent) {
+    match event {
+        SessionEvent::SessionOffered(offered) => {
+            legs.insert(0, line(offered.leg, "caller".to_owned(), offered.trunk, None));
+        }
+        SessionEvent::SessionReferred(asked) => {
+            legs.insert(0, line(asked.leg, "caller".to_owned(), asked.trunk, None));
+        }
+        SessionEvent::LegInvited(invited) => {
+            let callees = legs.iter().filter(|leg| leg.role.starts_with("callee")).count();
+            let role = format!("callee {}", callees + 1);
+            legs.push(line(invited.leg, role, invited.trunk, Some(invited.target)));
+        }
+        SessionEvent::ReplacementAsked(asked) => {
+            let newcomers = legs.iter().filter(|leg| leg.role.starts_with("newcomer")).count();
+            legs.push(line(asked.leg, format!("newcomer {}", newcomers + 1), asked.trunk, None));
+        }
+        SessionEvent::LegTaken(taken) => {
+            let others = legs.iter().filter(|leg| leg.role.starts_with("joined")).count();
+            legs.push(line(taken.leg, format!("joined {}", others + 1), taken.trunk, None));
+        }
+        SessionEvent::LegAnswered(answered) => {
+            set(legs, answered.leg, |leg| leg.outcome = Some("answered".to_owned()));
+        }
+        SessionEvent::LegRefused(refused) => {
+            let outcome = format!("{} {}", name_of(&refused.cause), refused.status);
+            set(legs, refused.leg, |leg| leg.outcome = Some(outcome));
+        }
+        SessionEvent::LegReleased(released) => {
+            set(legs, released.leg, |leg| leg.released = Some(name_of(&released.cause)));
+        }
+        SessionEvent::SipMessageReceived(_)
+        | SessionEvent::SipMessageCommitted(_)
+        | SessionEvent::SipMessageRepeated(_)
+        | SessionEvent::RouteChosen(_)
+        | SessionEvent::RouteRefused(_)
+        | SessionEvent::LegAlerted(_)
+        | SessionEvent::LegChallenged(_)
+        | SessionEvent::LegConfirmed(_)
+        | SessionEvent::LegsBridged(_)
+        | SessionEvent::ModeEntered(_)
+        | SessionEvent::MediaReserved(_)
+        | SessionEvent::OfferMade(_)
+        | SessionEvent::OfferAccepted(_)
+        | SessionEvent::OfferRefused(_)
+        | SessionEvent::SessionTimerSet(_)
+        | SessionEvent::ConnectionLost(_)
+        | SessionEvent::TransferAsked(_)
+        | SessionEvent::TransferRefused(_)
+        | SessionEvent::ReplacementRefused(_)
+        | SessionEvent::TransferLinked(_)
+        | SessionEvent::LegGivenAway(_)
+        | SessionEvent::LegReturned(_)
+        | SessionEvent::LegRegained(_)
+        | SessionEvent::LegReplaced(_)
+        | SessionEvent::TransferCompleted(_)
+        | SessionEvent::TransferFailed(_)
+        | SessionEvent::MediaLatched(_)
+        | SessionEvent::MediaFellSilent(_)
+        | SessionEvent::MediaHeard(_)
+        | SessionEvent::MediaMeasured(_)
+        | SessionEvent::SessionEnded(_) => {}
+    }
 }
 
 fn line(leg: LegId, role: String, trunk: Option<TrunkId>, target: Option<u8>) -> LegLine {
@@ -112,12 +115,12 @@ fn set(legs: &mut [LegLine], leg: LegId, change: impl FnOnce(&mut LegLine)) {
 }
 
 /// The name of a leg; its id where it never began.
-pub(super) fn role(legs: &[LegLine], leg: LegId) -> String {
+pub(crate) fn role(legs: &[LegLine], leg: LegId) -> String {
     legs.iter().find(|line| line.leg == leg).map_or_else(|| leg.to_string(), |line| line.role.clone())
 }
 
 /// The leg that an event is about.
-pub(super) fn leg_of(event: &SessionEvent) -> Option<LegId> {
+pub(crate) fn leg_of(event: &SessionEvent) -> Option<LegId> {
     match event {
         SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) => Some(message.leg),
         SessionEvent::SipMessageRepeated(repeated) => Some(repeated.leg),

@@ -29,7 +29,7 @@ pub struct MessageLine {
 const LONGEST_REASON: usize = 40;
 
 /// The message that an event holds.
-pub(super) fn message_of(event: &SessionEvent) -> Option<&SipMessage> {
+pub(crate) fn message_of(event: &SessionEvent) -> Option<&SipMessage> {
     if let SessionEvent::SipMessageReceived(message) | SessionEvent::SipMessageCommitted(message) = event {
         return Some(message);
     }

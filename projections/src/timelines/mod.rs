@@ -2,7 +2,7 @@
 
 mod entry;
 pub mod ladder;
-mod legs;
+pub(crate) mod legs;
 mod message;
 mod transfers;
 mod words;
@@ -12,8 +12,8 @@ pub use legs::LegLine;
 pub use message::MessageLine;
 pub use transfers::{Part, TransferLine};
 
-pub(crate) use message::line as message_line;
-pub(crate) use words::{few_letters, route_chosen, route_refused};
+pub(crate) use message::{line as message_line, message_of};
+pub(crate) use words::{ended, few_letters, route_chosen, route_refused};
 
 use crate::beginning::Beginning;
 use domain::codec::DecodeError;
@@ -30,6 +30,14 @@ use utoipa::ToSchema;
 /// Events shown at most; a longer history is cut at the end and says so.
 pub const MOST_EVENTS: usize = 10_000;
 const PAGE: usize = 1_000;
+
+/// What happened, in a sentence.
+pub(crate) fn say_event(event: &SessionEvent, legs: &[LegLine]) -> String {
+    match message::message_of(event) {
+        Some(message) => message::line(message, false).summary,
+        None => words::say(event, legs),
+    }
+}
 
 /// Why a timeline cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -103,28 +111,39 @@ pub async fn timeline(
     session: SessionId,
     raw: bool,
 ) -> Result<Option<Timeline>, TimelineError> {
-    let (events, truncated) = history(log, session).await?;
-    let mut read = Vec::with_capacity(events.len());
-    for recorded in events {
-        let event =
-            decode(&recorded, keyring).map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
-        read.push((recorded, event));
-    }
-    let transfers = transfers::told(log, &read).await?;
-    Ok(Timeline::of(session, &read, raw, truncated).map(|told| Timeline { transfers, ..told }))
+    let (events, truncated) = history(log, keyring, session).await?;
+    tell(log, session, &events, (raw, truncated)).await
 }
 
-async fn history(log: &dyn EventLog, session: SessionId) -> Result<(Vec<Recorded>, bool), ReadError> {
+/// The same of events that were read already.
+pub(crate) async fn tell(
+    log: &dyn EventLog,
+    session: SessionId,
+    events: &[(Recorded, SessionEvent)],
+    (raw, truncated): (bool, bool),
+) -> Result<Option<Timeline>, TimelineError> {
+    let transfers = transfers::told(log, events).await?;
+    Ok(Timeline::of(session, events, raw, truncated).map(|told| Timeline { transfers, ..told }))
+}
+
+/// A session's events in order, [`MOST_EVENTS`] at most, and whether there are more.
+pub(crate) async fn history(
+    log: &dyn EventLog,
+    keyring: &dyn Keyring,
+    session: SessionId,
+) -> Result<(Vec<(Recorded, SessionEvent)>, bool), TimelineError> {
     let stream = StreamName::new("session", session.uuid());
-    let mut events: Vec<Recorded> = Vec::new();
+    let mut events: Vec<(Recorded, SessionEvent)> = Vec::new();
     loop {
-        let from = Revision(events.last().map_or(0, |last| last.revision.0 + 1));
-        let page = log.read_stream(&stream, from, Direction::Forwards, PAGE).await?;
+        let page = log.read_stream(&stream, Revision(events.len() as u64), Direction::Forwards, PAGE).await?;
         let last = page.len() < PAGE;
-        events.extend(page);
-        if events.len() > MOST_EVENTS {
-            events.truncate(MOST_EVENTS);
-            return Ok((events, true));
+        for recorded in page {
+            if events.len() == MOST_EVENTS {
+                return Ok((events, true));
+            }
+            let event =
+                decode(&recorded, keyring).map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
+            events.push((recorded, event));
         }
         if last {
             return Ok((events, false));

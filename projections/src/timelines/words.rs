@@ -144,7 +144,7 @@ pub(super) fn repeated(what: &str, times: u32) -> String {
 }
 
 /// `no-answer (408)`.
-pub(super) fn ended(end: &SessionEnded) -> String {
+pub(crate) fn ended(end: &SessionEnded) -> String {
     let status = end.status.map_or_else(String::new, |status| format!(" ({status})"));
     format!("{}{status}", name_of(&end.cause))
 }

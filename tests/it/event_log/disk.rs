@@ -2,5 +2,6 @@
 
 mod failing_disk;
 mod files;
+mod reading;
 mod segments;
 mod torn_write;

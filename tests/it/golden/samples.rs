@@ -228,8 +228,8 @@ fn changes() -> Vec<SessionEvent> {
         local: "192.0.2.1:5060".parse().unwrap(),
         remote: "198.51.100.2:40000".parse().unwrap(),
     };
-    let lost = SessionEvent::ConnectionLost(ConnectionLost { flow: flow.into() });
-    made.into_iter().chain(ends).chain(timers).chain([lost]).collect()
+    let lost = |with_us| SessionEvent::ConnectionLost(ConnectionLost { with_us, flow: flow.into() });
+    made.into_iter().chain(ends).chain(timers).chain([false, true].map(lost)).collect()
 }
 
 fn transfers() -> Vec<SessionEvent> {

@@ -115,8 +115,15 @@ impl World {
         let patience = if whole { PATIENCE } else { Duration::from_millis(20) };
         let standings = Arc::new(Told::default());
         let told = Arc::clone(&standings);
-        let state =
-            AppState { provisioning, standings, readiness: readiness.clone(), metrics: Arc::default(), patience };
+        let state = AppState {
+            provisioning,
+            log: Arc::new(log.clone()),
+            keyring: Arc::new(Keys::default()),
+            standings,
+            readiness: readiness.clone(),
+            metrics: Arc::default(),
+            patience,
+        };
         let (router, history) = match whole {
             false => (api::router(state), None),
             true => Self::with_history(state, &log).await,
@@ -125,7 +132,7 @@ impl World {
     }
 
     async fn with_history(app: AppState, log: &MemoryLog) -> (Router, Option<Folder>) {
-        let (folder, keys) = (Folder::new(), Arc::new(Keys::default()));
+        let (folder, keys) = (Folder::new(), app.keyring.clone());
         let log: Arc<dyn EventLog> = Arc::new(log.clone());
         let window = Duration::from_millis(5);
         let views = Views::open_with_window(&folder.file("views"), log.clone(), keys.clone(), window).await.unwrap();
@@ -133,7 +140,7 @@ impl World {
         let views = Arc::new(views);
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(ObligingRegistrar) };
-        let sessions = SessionState { app: app.clone(), views, log, keyring: keys };
+        let sessions = SessionState { app: app.clone(), views };
         let events = EventState::new(app.clone(), feed);
         (api::whole_router(app, sessions, events, registrations), Some(folder))
     }

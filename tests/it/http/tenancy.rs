@@ -81,17 +81,20 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("post", "/v1/numbers", format!("/v1/numbers?account={account}"), claim),
         ("get", "/v1/numbers", format!("/v1/numbers?account={account}"), Value::Null),
         ("get", "/v1/numbers/{id}", format!("/v1/numbers/{number}"), Value::Null),
+        ("get", "/v1/numbers/{id}", format!("/v1/numbers/{number}?at=2026-02-01T00:00:00Z"), Value::Null),
         ("patch", "/v1/numbers/{id}", format!("/v1/numbers/{number}"), retarget),
         ("delete", "/v1/numbers/{id}", format!("/v1/numbers/{number}"), Value::Null),
         ("post", "/v1/trunks", format!("/v1/trunks?account={account}"), add),
         ("get", "/v1/trunks", format!("/v1/trunks?account={account}"), Value::Null),
         ("get", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
+        ("get", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}?at=2026-02-01T00:00:00Z"), Value::Null),
         ("get", "/v1/trunks/{id}/history", format!("/v1/trunks/{trunk}/history"), Value::Null),
         ("patch", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), json!({"priority": 5})),
         ("delete", "/v1/trunks/{id}", format!("/v1/trunks/{trunk}"), Value::Null),
         ("post", "/v1/domains", format!("/v1/domains?account={account}"), json!({"name": "mine.example"})),
         ("get", "/v1/domains", format!("/v1/domains?account={account}"), Value::Null),
         ("get", "/v1/domains/{id}", format!("/v1/domains/{domain}"), Value::Null),
+        ("get", "/v1/domains/{id}", format!("/v1/domains/{domain}?at=2026-02-01T00:00:00Z"), Value::Null),
         ("patch", "/v1/domains/{id}", format!("/v1/domains/{domain}"), json!({"max_bindings": 5})),
         ("post", "/v1/credentials", format!("/v1/credentials?account={account}"), user("bob")),
         ("get", "/v1/credentials", format!("/v1/credentials?account={account}"), Value::Null),
@@ -107,6 +110,11 @@ fn attempts(of: &Belongings) -> Vec<(&'static str, &'static str, String, Value)>
         ("get", "/v1/messages/{id}", format!("/v1/messages/{message}"), Value::Null),
         ("get", "/v1/sessions", format!("/v1/sessions?account={account}"), Value::Null),
         ("get", "/v1/sessions/{id}", of_session(""), Value::Null),
+        ("get", "/v1/sessions/{id}", of_session("?at=2026-02-01T00:00:00Z"), Value::Null),
+        ("get", "/v1/sessions/{id}/export", of_session("/export?format=pcap"), Value::Null),
+        ("get", "/v1/sessions/{id}/export", of_session("/export?format=jsonl"), Value::Null),
+        ("get", "/v1/sessions/{id}/export", of_session("/export?format=svg"), Value::Null),
+        ("get", "/v1/sessions/{id}/export", of_session("/export?format=sipp"), Value::Null),
         ("get", "/v1/sessions/{id}/timeline", of_session("/timeline"), Value::Null),
         ("get", "/v1/sessions/{id}/ladder", of_session("/ladder"), Value::Null),
         ("get", "/v1/sessions/{id}/events", of_session("/events"), Value::Null),
@@ -178,6 +186,22 @@ async fn what_lists_sessions_registrations_messages_and_events_shows_a_stranger_
             assert!(seen.to_string().contains(shown.as_str()), "{path}: {seen}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_even_learn_when_something_began() {
+    let world = World::whole().await;
+    let (owner, sibling) = (world.tenant("Owner").await, world.tenant("Sibling").await);
+    let of = belongings(&world, &owner).await;
+    let paths = [("sessions", &of.session), ("numbers", &of.number), ("trunks", &of.trunk), ("domains", &of.domain)];
+    for (noun, id) in paths {
+        let path = format!("/v1/{noun}/{id}?at=1999-02-01T00:00:00Z");
+        world.ask(&sibling, Method::GET, &path, Value::Null).await.not_found();
+        world.ask(&owner, Method::GET, &path, Value::Null).await.names("at");
+    }
+    let path = "/v1/registrations?at=2026-01-02T03:04:30Z";
+    let seen = world.ask(&sibling, Method::GET, path, Value::Null).await.ok();
+    assert_eq!(seen["items"], json!([]));
 }
 
 /// Documented routes that the test above does not ask as a stranger, each for a reason. A new route appears here, or

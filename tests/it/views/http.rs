@@ -90,6 +90,8 @@ impl Server {
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
         let app = AppState {
             provisioning,
+            log: world.log(),
+            keyring: world.keys.clone(),
             standings: Arc::new(tests::standings::Told::default()),
             readiness: Readiness::default(),
             metrics: Arc::default(),
@@ -97,7 +99,7 @@ impl Server {
         };
         let registrations =
             RegistrationState { app: app.clone(), views: views.clone(), registrar: Arc::new(NoRegistrar) };
-        let state = SessionState { app: app.clone(), views, log: world.log(), keyring: world.keys.clone() };
+        let state = SessionState { app: app.clone(), views };
         let events = EventState::new(app.clone(), feed);
         let router = api::whole_router(app, state, events, registrations);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -394,4 +396,69 @@ async fn read_ids(response: &mut Response, count: usize) -> Vec<u64> {
         let chunk = timeout(PATIENCE, response.chunk()).await.expect("more events come").unwrap().expect("it goes on");
         text.push_str(std::str::from_utf8(&chunk).unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_session_is_shown_as_it_stood_at_an_instant() {
+    let server = Server::start().await;
+    record(&server.world.log, &basic(1));
+    let path = format!("/v1/sessions/{}", basic(1).session);
+    let (status, ringing) = server.ask(&format!("{path}?at=2026-01-02T03:04:06.5Z")).await;
+    assert_eq!((status, &ringing["status"]), (200, &json!("ringing")), "{ringing}");
+    assert_eq!(ringing["legs"][1]["status"], "alerting");
+    assert_eq!(ringing["last_event"]["at"], "2026-01-02T03:04:06.040000Z");
+    // An offset whose plus was not escaped is understood.
+    let (_, same) = server.ask(&format!("{path}?at=2026-01-02T04:04:06.5+01:00")).await;
+    assert_eq!(same, ringing);
+    for at in ["2026-01-02T03:04:05Z", "yesterday", ""] {
+        let (status, body) = server.ask(&format!("{path}?at={at}")).await;
+        assert_eq!((status, &body["error"]["field"]), (422, &json!("at")), "{at}: {body}");
+    }
+    let (status, _) = server.ask(&format!("{path}?at=2026-01-02T03:04:06.5Z&at_least=9999999")).await;
+    assert_eq!(status, 503);
+}
+
+#[tokio::test]
+async fn an_export_is_a_file_of_its_own_name_and_kind() {
+    let server = Server::start().await;
+    let call = basic(1);
+    record(&server.world.log, &call);
+    let path = format!("/v1/sessions/{}/export", call.session);
+    for (format, kind, ending, begins) in [
+        ("pcap", "application/vnd.tcpdump.pcap", "pcap", &b"\xd4\xc3\xb2\xa1"[..]),
+        ("jsonl", "application/jsonl", "jsonl", b"{\"position\":"),
+        ("svg", "image/svg+xml", "svg", b"<svg "),
+        ("sipp", "application/xml", "xml", b"<?xml "),
+    ] {
+        let answer = server.get(&format!("{path}?format={format}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{format}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), kind);
+        let name = format!("attachment; filename=\"{}.{ending}\"", call.session);
+        assert_eq!(header("content-disposition"), name);
+        assert_eq!([header("strowger-messages"), header("strowger-erased-messages")], ["13", "0"]);
+        assert_eq!([header("x-content-type-options"), header("cache-control")], ["nosniff", "private, no-store"]);
+        assert!(answer.bytes().await.unwrap().starts_with(begins), "{format}");
+    }
+    for query in ["", "?format=doc"] {
+        let (status, body) = server.ask(&format!("{path}{query}")).await;
+        assert_eq!((status, &body["error"]["code"]), (422, &json!("invalid")), "{query}: {body}");
+    }
+    server.world.keys.erase();
+    let (status, body) = server.ask(&format!("{path}?format=sipp")).await;
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("conflict")), "{body}");
+    let erased = server.get(&format!("{path}?format=pcap")).send().await.unwrap();
+    assert_eq!(erased.headers()["strowger-erased-messages"], "13");
+    let stranger = record_strangers_call(&server);
+    for format in ["pcap", "jsonl", "svg", "sipp"] {
+        let (status, _) = server.ask(&format!("/v1/sessions/{stranger}/export?format={format}")).await;
+        assert_eq!(status, 404, "{format}");
+    }
+}
+
+/// A call of an account that the caller may not use.
+fn record_strangers_call(server: &Server) -> domain::ids::SessionId {
+    let call = CallScript::new(9).of(STRANGER).completed();
+    record(&server.world.log, &call);
+    call.session
 }

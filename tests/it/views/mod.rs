@@ -1,8 +1,10 @@
 //! Read models: events in, answers out.
 
 mod events;
+mod exports;
 mod harness;
 mod http;
+mod instants;
 mod messages;
 mod projector;
 mod registrations;

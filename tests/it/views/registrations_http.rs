@@ -97,14 +97,16 @@ impl Server {
         let registrar = Arc::new(Remembering { asked: Mutex::default(), answer: Mutex::new(Ok(Ok(done))) });
         let app = AppState {
             provisioning,
+            log: world.log(),
+            keyring: world.keys.clone(),
             standings: Arc::new(tests::standings::Told::default()),
             readiness: Readiness::default(),
             metrics: Arc::default(),
             patience: PATIENCE,
         };
-        let (log, keyring) = (world.log(), world.keys.clone());
-        let events = EventState::new(app.clone(), Arc::new(EventFeed::new(log.clone(), keyring.clone())));
-        let sessions = SessionState { app: app.clone(), views: views.clone(), log, keyring };
+        let feed = EventFeed::new(app.log.clone(), app.keyring.clone());
+        let events = EventState::new(app.clone(), Arc::new(feed));
+        let sessions = SessionState { app: app.clone(), views: views.clone() };
         let state = RegistrationState { app: app.clone(), views, registrar: registrar.clone() };
         let router = api::whole_router(app, sessions, events, state);
         Self { world, router, registrar, domain, own, stranger }
@@ -275,5 +277,35 @@ async fn bad_values_and_refusals_are_told_with_their_field() {
         let body = with("q", json!(1));
         let (got, body) = server.ask(&server.own, Method::POST, "/v1/registrations", body).await;
         assert_eq!((got, body["error"]["field"].clone()), (status, field), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn bindings_of_an_instant_are_listed_as_they_were_then() {
+    let server = Server::start().await;
+    let script = server.script("alice").added(1, 5070).after(60).refreshed(1, 6000).after(60);
+    script.removed(1, RemovalCause::FlowLost).record(&server.world.log);
+    server.script("bob").after(90).added(2, 5080).record(&server.world.log);
+    let at = async |time: &str| {
+        let body = server.fresh(&format!("/v1/registrations?at=2026-01-02T03:{time}Z")).await;
+        let items = body["items"].as_array().unwrap().clone();
+        items.iter().map(|item| format!("{} {} {}", item["aor"], item["contact"], item["state"])).collect::<Vec<_>>()
+    };
+    assert_eq!(at("04:04").await, Vec::<String>::new());
+    assert_eq!(at("04:30").await, [r#""alice@a.example" "sip:alice@192.0.2.1:5070" "online""#]);
+    let both = [
+        r#""bob@a.example" "sip:bob@192.0.2.1:5080" "online""#,
+        r#""alice@a.example" "sip:alice@192.0.2.1:6000" "online""#,
+    ];
+    assert_eq!(at("05:40").await, both);
+    assert_eq!(at("06:05").await, both[..1]);
+    let body = server.fresh("/v1/registrations?at=2026-01-02T03:05:40Z&aor=alice@a.example").await;
+    let item = &body["items"][0];
+    assert_eq!(item["expires_at"], "2026-01-02T03:15:05.000000Z");
+    assert_eq!((&item["refreshed_at"], &item["ended_at"]), (&json!("2026-01-02T03:05:05.000000Z"), &Value::Null));
+    assert_eq!((&item["refreshes"], &item["duration_ms"]), (&Value::Null, &Value::Null));
+    for query in ["at=now", "at=2026-01-02T03:05:40Z&online=1"] {
+        let (status, body) = server.get(&format!("/v1/registrations?{query}")).await;
+        assert_eq!((status, &body["error"]["field"]), (422, &json!("at")), "{body}");
     }
 }

@@ -8,6 +8,7 @@ mod find;
 mod frame;
 mod index;
 mod judge;
+mod look;
 mod places;
 mod read;
 mod recover;
@@ -22,8 +23,8 @@ use super::tail::{Page, Tail};
 use super::{Written, answer, lock};
 use crate::fatal::{self, OnFatal};
 use domain::log::{
-    Append, AppendError, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded,
-    Revision, StreamName,
+    Append, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded, Revision,
+    StreamName,
 };
 pub use error::OpenError;
 use index::{IndexThread, Runs};
@@ -91,10 +92,16 @@ impl Settings {
 
 /// The log in a folder. Reads need a tokio runtime around them. Dropping it writes what still waits.
 pub struct SegmentLog {
-    queue: Arc<Queue>,
     reading: Arc<Reading>,
-    thread: Option<JoinHandle<()>>,
     written: Arc<Written>,
+    /// `None` where the log was opened for reading.
+    writing: Option<Writing>,
+}
+
+/// What the one who writes has beside what readers need.
+struct Writing {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
     /// Released last.
     _lock: Flock<File>,
 }
@@ -152,7 +159,29 @@ impl SegmentLog {
         };
         let thread = std::thread::Builder::new().name("log".into()).spawn(|| writer.run());
         let thread = Some(thread.map_err(OpenError::Thread)?);
-        Ok(Self { queue, reading: Arc::new(Reading { shared, readers }), thread, written, _lock: opened.lock })
+        let writing = Some(Writing { queue, thread, _lock: opened.lock });
+        Ok(Self { reading: Arc::new(Reading { shared, readers }), written, writing })
+    }
+
+    /// Opens the log in this folder as it is now, for reading alone, also beside the process that writes it. Nothing is
+    /// changed or repaired. Damage does not keep it from opening: readers meet it where it is. What is written later is
+    /// not seen; followers wait for ever at the head.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_for_reading(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        let seen = look::look(folder)?;
+        let shared = Arc::new(Shared {
+            tail: Tail::new(seen.head, 0),
+            segments: Segments::new(folder.to_owned(), seen.log.seed(), seen.list, seen.newest),
+            unindexed: Arc::new(seen.unindexed),
+            runs: seen.index.runs(),
+            live: Mutex::new(seen.live),
+        });
+        let connection = seen.index.into_connection();
+        let readers = Arc::new(Readers::over(Arc::clone(&shared), recover::index_path(folder), connection));
+        Ok(Self { reading: Arc::new(Reading { shared, readers }), written: Arc::default(), writing: None })
     }
 
     /// What was written since the start.
@@ -161,7 +190,7 @@ impl SegmentLog {
     }
 }
 
-impl Drop for SegmentLog {
+impl Drop for Writing {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take()
@@ -192,10 +221,7 @@ impl Source for Reading {
 impl EventLog for SegmentLog {
     /// Where the queue is full the outcomes come at once, on the caller's thread.
     fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
-        if let Err(refused) = self.queue.push(Submission { appends, reply }) {
-            let error = AppendError::Unavailable("too much waits to be written".into());
-            answer::answer(vec![answer::refused(refused, &error)]);
-        }
+        answer::submit(self.writing.as_ref().map(|writing| &*writing.queue), Submission { appends, reply });
     }
 
     fn read_stream<'a>(

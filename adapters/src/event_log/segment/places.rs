@@ -1,7 +1,7 @@
 //! Where appends stand, and those of which the index does not know yet.
 
 use super::super::lock;
-use domain::log::{Position, StreamName};
+use domain::log::{Life, Position, StreamName};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -135,6 +135,14 @@ impl Live {
             if self.changes.opened.remove(&position).is_none() {
                 self.changes.closed.push(position);
             }
+        }
+    }
+
+    /// An append at this position left the stream like this.
+    pub fn took(&mut self, stream: &StreamName, position: Position, life: Life) {
+        match life {
+            Life::Open => self.open(stream, position),
+            Life::Closed => self.close(stream),
         }
     }
 

@@ -28,6 +28,12 @@ impl Readers {
         Self { shared, index, idle: Mutex::default(), permits: Arc::new(Semaphore::new(count.max(1))) }
     }
 
+    /// One reader at a time, over a connection that sees the index as it was once.
+    pub fn over(shared: Arc<Shared>, index: PathBuf, connection: Connection) -> Self {
+        let idle = Mutex::new(vec![(connection, Kinds::default())]);
+        Self { shared, index, idle, permits: Arc::new(Semaphore::new(1)) }
+    }
+
     /// Runs a query on a thread that may block.
     pub async fn run<T, F>(self: Arc<Self>, query: F) -> Result<T, ReadError>
     where

@@ -3,7 +3,7 @@
 use super::super::lock;
 use super::error::OpenError;
 use super::file::{self, Zeros};
-use super::frame::{BLOCK, FRAME_HEAD, FrameHeader, LogId, SegmentHeader};
+use super::frame::{BLOCK, FrameHeader, LogId, SegmentHeader};
 use super::index::{self, Batch, Index, IndexError};
 use super::places::{Live, Place, Unindexed};
 use super::scan::{self, End, Window};
@@ -106,7 +106,7 @@ fn make_first(folder: &Path, settings: &Settings) -> io::Result<()> {
 }
 
 /// Headers must be whole, of one log, and follow each other.
-fn read_headers(folder: &Path, list: &[u64]) -> Result<Vec<SegmentHeader>, OpenError> {
+pub(super) fn read_headers(folder: &Path, list: &[u64]) -> Result<Vec<SegmentHeader>, OpenError> {
     let mut headers: Vec<SegmentHeader> = Vec::with_capacity(list.len());
     for (number, first) in list.iter().enumerate() {
         let path = file::path_of(folder, *first);
@@ -130,7 +130,7 @@ fn read_headers(folder: &Path, list: &[u64]) -> Result<Vec<SegmentHeader>, OpenE
     Ok(headers)
 }
 
-fn damaged(path: &Path, offset: u64, what: &str) -> OpenError {
+pub(super) fn damaged(path: &Path, offset: u64, what: &str) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), offset, what: what.into() }
 }
 
@@ -245,7 +245,7 @@ impl<'s> Recovery<'s> {
         let file = File::open(path)?;
         let mut window = Window::new(&file)?;
         let (mut newest, seed) = (Vec::new(), header.log.seed());
-        let end = scan::walk(&mut window, header, |at, frame, records| {
+        let end = scan::walk(&mut window, seed, End::before(header), |at, frame, records| {
             newest.push(at);
             self.frame(at, frame, records, seed)
         })?;
@@ -261,14 +261,9 @@ impl<'s> Recovery<'s> {
         if !self.met {
             return Ok(());
         }
-        for (offset, size, record) in scan::records(bytes, seed) {
-            let wrong =
-                |what| Trouble::Segment(io::Error::other(format!("an append at position {}: {what}", record.position)));
-            let stream = record.name().map_err(wrong)?;
-            let life = super::super::row::Row::open(record.row).map_err(wrong)?.life;
-            let offset = at.offset + (FRAME_HEAD + offset) as u32;
-            let (position, revision, count) = (record.position, record.revision, record.count);
-            self.append(&stream, Place { position, revision, count, offset, size: size as u32 }, life);
+        for append in scan::appends(at, bytes, seed) {
+            let (stream, place, life) = append?;
+            self.append(&stream, place, life);
         }
         if self.unindexed.fresh() >= self.settings.index_appends {
             let (places, live) = (self.unindexed.batch(), lock(&self.live).take_changes());
@@ -282,11 +277,7 @@ impl<'s> Recovery<'s> {
 
     fn append(&self, stream: &StreamName, place: Place, life: Life) {
         self.unindexed.push(stream, place);
-        let mut live = lock(&self.live);
-        match life {
-            Life::Open => live.open(stream, Position(place.position)),
-            Life::Closed => live.close(stream),
-        }
+        lock(&self.live).took(stream, Position(place.position), life);
     }
 }
 

@@ -1,7 +1,10 @@
 //! Walking through a segment frame by frame, checking every byte, when the log is opened.
 
+use super::super::row::Row;
 use super::frame::{BLOCK, FRAME_HEAD, FrameHeader, Record, SegmentHeader, whole_blocks};
+use super::places::Place;
 use super::segments::FrameAt;
+use domain::log::{Life, StreamName};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -55,14 +58,20 @@ pub(super) struct End {
     pub wrong: Option<&'static str>,
 }
 
-/// Hands over every frame that is whole and follows the one before, with its records.
+impl End {
+    /// Of a segment whose frames are still to be read.
+    pub const fn before(header: &SegmentHeader) -> Self {
+        Self { next: header.first, previous: header.previous, offset: BLOCK as u64, wrong: None }
+    }
+}
+
+/// Hands over every frame from `end` on that is whole and follows the one before, with its records.
 pub(super) fn walk<E: From<io::Error>>(
     window: &mut Window<'_>,
-    header: &SegmentHeader,
+    seed: u32,
+    mut end: End,
     mut take: impl FnMut(FrameAt, &FrameHeader, &[u8]) -> Result<(), E>,
 ) -> Result<End, E> {
-    let seed = header.log.seed();
-    let mut end = End { next: header.first, previous: header.previous, offset: BLOCK as u64, wrong: None };
     loop {
         let head = window.get(end.offset, FRAME_HEAD)?;
         if head.iter().all(|byte| *byte == 0) {
@@ -87,12 +96,27 @@ pub(super) fn walk<E: From<io::Error>>(
 }
 
 /// The records of a frame that was verified, with their offsets behind its header.
-pub(super) fn records(bytes: &[u8], seed: u32) -> impl Iterator<Item = (usize, usize, Record<'_>)> {
+fn records(bytes: &[u8], seed: u32) -> impl Iterator<Item = (usize, usize, Record<'_>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let (record, size) = Record::open(bytes.get(at..).filter(|rest| !rest.is_empty())?, seed).ok()?;
         at += size;
         Some((at - size, size, record))
+    })
+}
+
+/// The appends of a frame that was verified: whose each is, where it stands, and what it did to its stream.
+pub(super) fn appends(
+    at: FrameAt,
+    bytes: &[u8],
+    seed: u32,
+) -> impl Iterator<Item = io::Result<(StreamName, Place, Life)>> {
+    records(bytes, seed).map(move |(offset, size, record)| {
+        let wrong = |what| io::Error::other(format!("an append at position {}: {what}", record.position));
+        let (stream, life) = (record.name().map_err(wrong)?, Row::open(record.row).map_err(wrong)?.life);
+        let offset = at.offset + (FRAME_HEAD + offset) as u32;
+        let (position, revision, count) = (record.position, record.revision, record.count);
+        Ok((stream, Place { position, revision, count, offset, size: size as u32 }, life))
     })
 }
 

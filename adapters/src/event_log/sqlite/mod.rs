@@ -12,8 +12,8 @@ use super::queue::{Queue, Submission};
 use super::tail::{Page, Tail};
 use crate::fatal::{self, OnFatal};
 use domain::log::{
-    Append, AppendError, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded,
-    Revision, StreamName,
+    Append, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded, Revision,
+    StreamName,
 };
 use nix::fcntl::Flock;
 use read::Readers;
@@ -62,10 +62,16 @@ impl Default for Settings {
 
 /// The log in one file. Reads need a tokio runtime around them. Dropping it writes what still waits.
 pub struct SqliteLog {
-    queue: Arc<Queue>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
     written: Arc<Written>,
+    /// `None` where the log was opened for reading.
+    writing: Option<Writing>,
+}
+
+/// What the one who writes has beside what readers need.
+struct Writing {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
     /// Released last.
     _lock: Flock<File>,
 }
@@ -90,7 +96,18 @@ impl SqliteLog {
             Writer { connection, queue: queue.clone(), tail: tail.clone(), settings, written: Arc::clone(&written) };
         let thread = std::thread::Builder::new().name("log".into()).spawn(|| writer.run());
         let thread = Some(thread.map_err(OpenError::Thread)?);
-        Ok(Self { queue, shared: Arc::new(Shared { tail, readers }), thread, written, _lock: opened.lock })
+        let writing = Some(Writing { queue, thread, _lock: opened.lock });
+        Ok(Self { shared: Arc::new(Shared { tail, readers }), written, writing })
+    }
+
+    /// Opens the log at `path` as it is now, for reading alone, also beside the process that writes it. Nothing is
+    /// changed. What is written later is not seen; followers wait for ever at the head.
+    pub fn open_for_reading(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let head = store::look(path)?;
+        let tail = Arc::new(Tail::new(head, 0));
+        let readers = Arc::new(Readers::until(head, path.to_owned(), Settings::default().readers));
+        Ok(Self { shared: Arc::new(Shared { tail, readers }), written: Arc::default(), writing: None })
     }
 
     /// What was written since the start.
@@ -99,7 +116,7 @@ impl SqliteLog {
     }
 }
 
-impl Drop for SqliteLog {
+impl Drop for Writing {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take()
@@ -130,10 +147,7 @@ impl Source for Shared {
 impl EventLog for SqliteLog {
     /// Where the queue is full the outcomes come at once, on the caller's thread.
     fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
-        if let Err(refused) = self.queue.push(Submission { appends, reply }) {
-            let error = AppendError::Unavailable("too much waits to be written".into());
-            answer::answer(vec![answer::refused(refused, &error)]);
-        }
+        answer::submit(self.writing.as_ref().map(|writing| &*writing.queue), Submission { appends, reply });
     }
 
     fn read_stream<'a>(

@@ -20,15 +20,23 @@ const MAX: u64 = i64::MAX as u64;
 /// The read-only connections.
 pub(super) struct Readers {
     path: PathBuf,
+    /// Nothing after this position is seen.
+    last: Position,
     idle: Mutex<Vec<(Connection, Kinds)>>,
     permits: Arc<Semaphore>,
     names: Mutex<Cache<i64, StreamName>>,
 }
 
 impl Readers {
+    /// Readers of everything that is committed.
     pub fn new(path: PathBuf, count: usize) -> Self {
+        Self::until(Position(MAX), path, count)
+    }
+
+    /// Readers of what stands up to a position.
+    pub fn until(last: Position, path: PathBuf, count: usize) -> Self {
         let permits = Arc::new(Semaphore::new(count.max(1)));
-        Self { path, idle: Mutex::default(), permits, names: Mutex::new(Cache::new(NAMES)) }
+        Self { path, last, idle: Mutex::default(), permits, names: Mutex::new(Cache::new(NAMES)) }
     }
 
     /// Runs a query on a thread that may block.
@@ -46,7 +54,8 @@ impl Readers {
                 Some(idle) => idle,
                 None => (store::reader(&self.path).map_err(|error| failed(&error, Position(0)))?, Kinds::default()),
             };
-            let answer = query(&mut Reader { connection: &connection, kinds: &mut kinds, names: &self.names });
+            let (names, last) = (&self.names, self.last);
+            let answer = query(&mut Reader { connection: &connection, kinds: &mut kinds, names, last });
             lock(&self.idle).push((connection, kinds));
             answer
         };
@@ -59,6 +68,7 @@ pub(super) struct Reader<'r> {
     connection: &'r Connection,
     kinds: &'r mut Kinds,
     names: &'r Mutex<Cache<i64, StreamName>>,
+    last: Position,
 }
 
 impl Reader<'_> {
@@ -86,9 +96,10 @@ impl Reader<'_> {
                  ORDER BY revision DESC"
             }
         };
+        let last = self.last;
         let inside = |event: &Recorded| match direction {
-            Direction::Forwards => event.revision >= from,
-            Direction::Backwards => event.revision <= from,
+            Direction::Forwards => event.revision >= from && event.position <= last,
+            Direction::Backwards => event.revision <= from && event.position <= last,
         };
         let bounds = params![id, from.0.min(MAX) as i64];
         self.collect(query, bounds, direction, limit, |_, _| true, inside).map(|page| page.events)
@@ -103,10 +114,11 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
         match direction {
-            Direction::Forwards => self.forwards(from, Position(MAX), filter, limit, MAX).map(|page| page.events),
+            Direction::Forwards => self.forwards(from, self.last, filter, limit, MAX).map(|page| page.events),
             Direction::Backwards => {
                 let query = "SELECT position, stream, revision, count, events FROM log WHERE position < ?1
                              ORDER BY position DESC";
+                let from = from.min(Position(self.last.0.saturating_add(1)));
                 let inside = |event: &Recorded| event.position < from;
                 let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);
                 let bounds = params![from.0.min(MAX) as i64];
@@ -210,8 +222,12 @@ impl Reader<'_> {
 }
 
 fn failed(error: &rusqlite::Error, near: Position) -> ReadError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(near, &error.to_string()),
+    match (error.sqlite_error_code(), error) {
+        (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
+        // A column holds something else than was written.
+        | (None, rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..)) => {
+            damaged(near, &error.to_string())
+        }
         _ => ReadError::Unavailable(error.to_string()),
     }
 }

@@ -109,9 +109,26 @@ pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, OpenError> {
     // A process that died between writing and fdatasync left commits that can be read but may not be on disk yet.
     // This brings them there before anyone sees them.
     checkpoint(&connection).map_err(store)?;
+    let head = head_of(&connection).map_err(store)?;
+    Ok(Opened { connection, lock, head })
+}
+
+/// Checks that a log lies at `path`, and says where it ends now. Nothing is changed.
+pub(super) fn look(path: &Path) -> Result<Position, OpenError> {
+    std::fs::metadata(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    let store = |source| OpenError::Store { path: path.to_owned(), source };
+    let connection = reader(path).map_err(store)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(store)?;
+    if found != FORMAT {
+        return Err(OpenError::Format { path: path.to_owned(), found });
+    }
+    head_of(&connection).map_err(store)
+}
+
+/// Position of the newest event.
+fn head_of(connection: &Connection) -> rusqlite::Result<Position> {
     let head = "SELECT coalesce(max(position + count - 1), 0) FROM (SELECT * FROM log ORDER BY position DESC LIMIT 1)";
-    let head: i64 = connection.query_row(head, [], |row| row.get(0)).map_err(store)?;
-    Ok(Opened { connection, lock, head: Position(head.unsigned_abs()) })
+    connection.query_row(head, [], |row| row.get::<_, i64>(0)).map(|head| Position(head.unsigned_abs()))
 }
 
 /// Copies the write-ahead log into the main file, both with fdatasync, so that it can start over.

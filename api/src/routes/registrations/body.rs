@@ -1,9 +1,10 @@
 //! Bindings as JSON.
 
 use domain::ids::{AccountId, BindingId};
-use domain::registration::{Aor, NewBinding as Wanted, Q};
+use domain::registration::{Aor, Binding as Was, NewBinding as Wanted, Q, Reach};
 use domain::sip::wire::UriBuf;
 use projections::registrations::{BindingRow, HistoryRow};
+use projections::replay::BindingsAt;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::ToSchema;
 
@@ -50,8 +51,8 @@ pub struct Binding {
     since: String,
     /// When it was added or refreshed last (RFC 3339).
     refreshed_at: String,
-    /// How often it was refreshed.
-    refreshes: u64,
+    /// How often it was refreshed; `null` of a time before now.
+    refreshes: Option<u64>,
     /// When it expires (RFC 3339); `null` for one without an end.
     expires_at: Option<String>,
     /// RFC 3339.
@@ -83,12 +84,49 @@ impl Binding {
             state: row.state().to_owned(),
             since: row.since.to_string(),
             refreshed_at: row.refreshed_at.to_string(),
-            refreshes: row.refreshes,
+            refreshes: Some(row.refreshes),
             expires_at: row.expires_at.map(|at| at.to_string()),
             ended_at: row.ended_at.map(|at| at.to_string()),
             duration_ms: row.lasted().and_then(|span| u64::try_from(span.as_millis()).ok()),
             position: row.position.0,
         }
+    }
+}
+
+impl Binding {
+    /// As it was at a time when it held: what its device said then, as far as that was not erased.
+    pub(super) fn then(row: &BindingRow, then: &BindingsAt) -> Self {
+        let was = then.state.binding(row.binding);
+        let device = was.map(|was| &was.device);
+        let flow = device.and_then(|device| device.flow);
+        Self {
+            contact: device.map(|device| device.contact.to_string()),
+            user_agent: device.and_then(|device| device.user_agent.as_deref()).map(str::to_owned),
+            instance: device.and_then(|device| device.instance.as_deref()).map(str::to_owned),
+            reg_id: was.and_then(|was| was.reg_id),
+            q: was.and_then(|was| was.q).map(share),
+            transport: flow.map(|flow| flow.transport.via_name().to_ascii_lowercase()),
+            address: flow.map(|flow| flow.remote.to_string()),
+            reach: was.map_or("none", |was| reach_name(was)).to_owned(),
+            state: "online".to_owned(),
+            refreshed_at: was.map_or(row.since, |was| was.refreshed).to_string(),
+            refreshes: None,
+            expires_at: was.and_then(|was| was.until).map(|at| at.to_string()),
+            ended_at: None,
+            duration_ms: None,
+            position: then.position.0,
+            ..Self::of(row)
+        }
+    }
+}
+
+/// What has no flow is reached by its contact.
+const fn reach_name(was: &Was) -> &'static str {
+    match was.reach {
+        Reach::Flow if was.device.flow.is_none() => "contact",
+        Reach::Flow => "flow",
+        Reach::Contact => "contact",
+        Reach::Nowhere => "none",
     }
 }
 

@@ -2,11 +2,11 @@
 
 use crate::exchange::Effect;
 use crate::ids::{EventId, LegId, TransferId};
-use crate::media::{MediaOrder, PathId, Side};
+use crate::media::{MediaOrder, PathId, PortPair, Side};
 use crate::session::event::{SessionEvent, SipMessage};
 use crate::transfer::TransferStep;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(in crate::exchange) struct Expectation {
     pub(super) written: Vec<(LegId, EventId, Bytes)>,
     /// Media paths as they were ordered last, and whether they are being closed.
     pub(super) paths: BTreeMap<PathId, (Box<[Side; 2]>, bool)>,
+    /// Ports that the session has.
+    pub(super) ports: BTreeSet<PortPair>,
     /// Steps of transfers that follow.
     pub(super) due: Vec<(TransferId, TransferStep)>,
 }
@@ -63,6 +65,9 @@ impl Expectation {
             return self.differ(format!("{} did not follow then", kind(said)));
         };
         self.come += 1;
+        if let SessionEvent::MediaReserved(reserved) = said {
+            self.ports.extend(reserved.ports.iter().flatten());
+        }
         match (&then, said) {
             _ if known != id => self.differ(format!("{} followed in place of {}", kind(said), kind(&then))),
             (then, said) if then == said => {}
@@ -79,15 +84,41 @@ impl Expectation {
     /// What the session orders does not leave; what stands at the end is ordered again.
     pub(in crate::exchange) fn hold(&mut self, effect: Effect) {
         match effect {
-            Effect::Media(MediaOrder::Relay { path, sides }) => drop(self.paths.insert(path, (sides, false))),
-            Effect::Media(MediaOrder::Close { path }) => {
-                self.paths.entry(path).and_modify(|(_, closing)| *closing = true);
-            }
+            Effect::Media(order) => self.order(order),
             Effect::Proceed(id, step) => self.due.push((id, step)),
-            Effect::Media(MediaOrder::Return { .. }) | Effect::Transmit { .. } | Effect::Bind(_) | Effect::Stand(_) => {
-            }
+            Effect::Transmit { .. } | Effect::Bind(_) | Effect::Stand(_) => {}
         }
     }
+
+    /// Ports go back with what they were in.
+    fn order(&mut self, order: MediaOrder) {
+        match order {
+            MediaOrder::Relay { path, sides } => {
+                let now = ports_of(&sides);
+                let before = self.paths.insert(path, (sides, false)).map(|(sides, _)| ports_of(&sides));
+                let left = before.into_iter().flatten().filter(|ports| !now.contains(ports));
+                self.give_back(left);
+            }
+            MediaOrder::Close { path } => {
+                if let Some((sides, closing)) = self.paths.get_mut(&path) {
+                    *closing = true;
+                    let ports = ports_of(sides);
+                    self.give_back(ports);
+                }
+            }
+            MediaOrder::Return { ports } => self.give_back([ports]),
+        }
+    }
+
+    fn give_back(&mut self, all: impl IntoIterator<Item = PortPair>) {
+        for ports in all {
+            self.ports.remove(&ports);
+        }
+    }
+}
+
+fn ports_of(sides: &[Side; 2]) -> [PortPair; 2] {
+    sides.each_ref().map(|side| side.ports)
 }
 
 /// Whether two messages say the same to the same, but for how it is written. One with credentials cannot be sent as the log

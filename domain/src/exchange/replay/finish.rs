@@ -6,11 +6,11 @@ use crate::address::Flow;
 use crate::exchange::outbox::Outbox;
 use crate::exchange::{Effect, Exchange};
 use crate::ids::{EventId, SessionId};
-use crate::media::{MediaOrder, MediaReport, PathId, PortPair, Side, SideStatistics};
+use crate::media::{MediaOrder, MediaReport, PathId, Side, SideStatistics};
 use crate::ports::Mint;
 use crate::session::Session;
 use crate::time::Now;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Media paths of a session, and whether they are being closed.
 type Paths = BTreeMap<PathId, (Box<[Side; 2]>, bool)>;
@@ -42,7 +42,7 @@ impl Exchange {
                 unlike.push(Unlike { stream, why: why.to_owned() });
                 ends.push(id);
             }
-            held(&live.session).into_iter().for_each(|ports| mint.ports().claim(ports));
+            expectation.ports.iter().for_each(|ports| mint.ports().claim(*ports));
             let (orders, closing) = media(&live.session, expectation.paths);
             self.effects.extend(orders);
             closed.extend(closing);
@@ -50,7 +50,9 @@ impl Exchange {
         }
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
-        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow));
+        self.endpoint.forget_answered_streams(now.moment, newest);
+        self.settle(now, mint);
+        connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow, true));
         self.endpoint.repeat_soon(now.moment, newest);
         self.settle(now, mint);
         for id in ends {
@@ -60,12 +62,6 @@ impl Exchange {
         closed.iter().for_each(|report| self.report(now, mint, report));
         unlike
     }
-}
-
-/// Ports that a session has, in a path or set aside.
-fn held(session: &Session) -> BTreeSet<PortPair> {
-    let in_paths = session.paths.iter().flatten().flatten();
-    in_paths.chain(session.legs.iter().flat_map(|leg| leg.ports.iter().flatten())).copied().collect()
 }
 
 /// Paths as they were ordered last, with the sources that were pinned since; and reports of those whose end nobody will tell

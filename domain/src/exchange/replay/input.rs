@@ -50,7 +50,7 @@ impl Exchange {
         match first {
             SessionEvent::SipMessageReceived(message) => self.hear_again(now, mint, id, &message, expected),
             SessionEvent::ConnectionLost(lost) => match lost.flow.known().copied() {
-                Some(flow) => self.connection_lost(now, mint, id, flow),
+                Some(flow) => self.connection_lost(now, mint, id, (flow, lost.with_us)),
                 None => self.differ(id, "what it says is erased"),
             },
             SessionEvent::MediaLatched(_) | SessionEvent::MediaFellSilent(_) | SessionEvent::MediaHeard(_) => {

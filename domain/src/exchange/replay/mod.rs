@@ -52,6 +52,8 @@ pub struct TakenUp {
 #[derive(Debug, Default)]
 pub(super) struct Playing {
     keys: HashMap<SessionId, (KeyRef, SealKey)>,
+    /// Answers that went by a connection are kept: nobody knows yet whether they arrived.
+    keeps_answers: bool,
     /// Trunks that took no call more.
     full: Vec<TrunkId>,
     /// Where the call, or whoever a REFER named, was routed in this turn.
@@ -78,20 +80,14 @@ impl Exchange {
         streams: &[Vec<Recorded>],
     ) -> TakenUp {
         let Histories { turns, keys, lasts, newest, mut unlike } = Histories::read(streams, keyring);
-        self.play_all(now, mint, keys, turns);
+        self.play_all(now, mint, Playing { keys, keeps_answers: true, ..Playing::default() }, turns);
         unlike.extend(self.finish(now, mint, lasts, &newest));
         TakenUp { sessions: self.live_sessions, unlike }
     }
 
-    fn play_all(
-        &mut self,
-        now: Now,
-        mint: &mut dyn Mint,
-        keys: HashMap<SessionId, (KeyRef, SealKey)>,
-        turns: Vec<Turn>,
-    ) {
+    fn play_all(&mut self, now: Now, mint: &mut dyn Mint, playing: Playing, turns: Vec<Turn>) {
         let mut redraw = Redraw::new(mint.draws().clone());
-        self.replaying = Some(Box::new(Playing { keys, ..Playing::default() }));
+        self.replaying = Some(Box::new(playing));
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
@@ -119,7 +115,7 @@ impl Exchange {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
         let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint, keys, turns);
+        other.play_all(now, mint, Playing { keys, ..Playing::default() }, turns);
         for (id, live) in other.sessions.iter() {
             let stream = StreamName::new("session", id.uuid());
             let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
@@ -171,7 +167,10 @@ impl Exchange {
     fn fire_silent(&mut self, until: Moment, now: Now, redraw: &mut Redraw) {
         loop {
             let due: Vec<_> = self.endpoint.timers().due(until).collect();
-            let Some((at, timer)) = due.into_iter().find(|(_, timer)| self.endpoint.is_silent(*timer)) else { return };
+            let keeps = self.replaying.as_ref().is_some_and(|playing| playing.keeps_answers);
+            let fires =
+                |timer| self.endpoint.is_silent(timer) && !(keeps && self.endpoint.forgets_answered_stream(timer));
+            let Some((at, timer)) = due.into_iter().find(|(_, timer)| fires(*timer)) else { return };
             self.endpoint.fire(at, redraw, timer);
             self.settle(Now { moment: at, ..now }, redraw);
         }

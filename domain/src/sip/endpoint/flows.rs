@@ -79,19 +79,116 @@ impl Endpoint {
 
     /// The connection of a flow is gone, or none came about: what these legs make of it.
     pub fn flow_failed(&mut self, now: Moment, mint: &mut dyn Mint, flow: Flow, legs: &BTreeSet<LegId>) {
-        let users = self.flows.0.remove(&flow).unwrap_or_default();
-        let (concerned, others): (BTreeSet<_>, BTreeSet<_>) =
-            users.into_iter().partition(|user| self.leg_of(*user).is_none_or(|leg| legs.contains(&leg)));
-        if !others.is_empty() {
-            self.flows.0.insert(flow, others);
-        }
-        for user in concerned {
+        for user in self.take_users(flow, legs) {
             match user {
                 FlowUser::Leg(leg) => self.leg_without_connection(leg),
                 FlowUser::Server(id) => self.server_without_connection(mint, id),
                 FlowUser::Client(id) => self.client_without_connection(now, mint, id),
             }
         }
+    }
+
+    /// The connection of a flow ended with our process: the peers of these legs may be reached by another, of the same name
+    /// too. Requests without a final response go again; those that have a provisional one wait on.
+    pub fn flow_ended_with_us(&mut self, mint: &mut dyn Mint, flow: Flow, legs: &BTreeSet<LegId>) {
+        for user in self.take_users(flow, legs) {
+            match user {
+                FlowUser::Leg(leg) => self.leg_without_connection(leg),
+                FlowUser::Server(id) => self.server_after_death(mint, id),
+                FlowUser::Client(id) => self.client_after_death(mint, id),
+            }
+        }
+    }
+
+    /// Those who depend on a connection and belong to these legs, or to none.
+    fn take_users(&mut self, flow: Flow, legs: &BTreeSet<LegId>) -> BTreeSet<FlowUser> {
+        let users = self.flows.0.remove(&flow).unwrap_or_default();
+        let (concerned, others): (BTreeSet<_>, BTreeSet<_>) =
+            users.into_iter().partition(|user| self.leg_of(*user).is_none_or(|leg| legs.contains(&leg)));
+        if !others.is_empty() {
+            self.flows.0.insert(flow, others);
+        }
+        concerned
+    }
+
+    /// Whether a request comes again by another connection than before.
+    pub(super) fn comes_elsewhere(&self, id: TransactionId, flow: Flow) -> bool {
+        flow.transport.is_reliable() && self.servers.get(&id).is_some_and(|server| server.flow != flow)
+    }
+
+    /// Its sender lost the connection that it asked by: what it was told goes there, and what it will be told.
+    pub(super) fn receive_by_another_connection(
+        &mut self,
+        mint: &mut dyn Mint,
+        id: TransactionId,
+        flow: Flow,
+        request: Message,
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let (leg, before) = (server.leg, std::mem::replace(&mut server.flow, flow));
+        self.flows.moved(before, flow, FlowUser::Server(id));
+        let method: Box<str> = request.method().map_or("", |method| method.as_str()).into();
+        self.record(mint, leg, flow, request);
+        let Self { servers, dialogs, .. } = self;
+        let Some(server) = servers.get_mut(&id) else { return };
+        let accepted = server.machine == ServerMachine::Invite(server_invite::State::Accepted);
+        let answer = dialogs.get_mut(&leg).and_then(|dialog| dialog.answer.as_mut()).filter(|_| accepted);
+        let Some(sent) = server.last.as_mut().or_else(|| answer.map(|answer| &mut answer.sent)) else { return };
+        (sent.event, sent.flow) = (mint.event_id(), flow);
+        let (sent, cseq) = (sent.clone(), server.cseq);
+        let status = Message::scan(sent.bytes.clone()).ok().and_then(|response| response.status());
+        self.send(leg, &sent, method, status, cseq);
+    }
+
+    /// As [`Endpoint::server_without_connection`]; and other final responses, which may not have left, go there once more.
+    fn server_after_death(&mut self, mint: &mut dyn Mint, id: TransactionId) {
+        self.server_without_connection(mint, id);
+        let Some(server) = self.servers.get_mut(&id).filter(|server| server.request.is_none()) else { return };
+        let Some((leg, cseq, last)) = server.last.clone().map(|last| (server.leg, server.cseq, last)) else { return };
+        let Ok(response) = Message::scan(last.bytes.clone()) else { return };
+        let method = response.cseq().map_or("", |cseq| cseq.method).into();
+        let sent = Sent { event: mint.event_id(), flow: named_by_via(last.flow, &response), bytes: last.bytes };
+        (server.flow, server.last) = (sent.flow, Some(sent.clone()));
+        self.flows.join(sent.flow, FlowUser::Server(id));
+        self.send(leg, &sent, method, response.status(), cseq);
+    }
+
+    fn client_after_death(&mut self, mint: &mut dyn Mint, id: TransactionId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let (leg, machine, cseq, cancels) = (client.key.leg, client.machine, client.cseq, client.key.cancel);
+        let before = client.last.clone();
+        let way = self.dialogs.get(&leg).map_or(before.flow, |dialog| dialog.flow);
+        let way = if cancels || way.transport != before.flow.transport { before.flow } else { way };
+        let waits = match machine {
+            ClientMachine::Invite(client_invite::State::Calling) => true,
+            ClientMachine::Invite(client_invite::State::Accepted) => {
+                self.acknowledge_by(mint, (leg, cseq), before.flow, way);
+                false
+            }
+            ClientMachine::Invite(_) => false,
+            ClientMachine::Other(state) => {
+                matches!(state, client_other::State::Trying | client_other::State::Proceeding)
+            }
+        };
+        if waits {
+            self.repeat_by(mint, id, way);
+        }
+        if let Some(client) = self.clients.get(&id) {
+            self.flows.join(client.last.flow, FlowUser::Client(id));
+        }
+    }
+
+    /// The same bytes again, by a connection of the same name or another.
+    fn repeat_by(&mut self, mint: &mut dyn Mint, id: TransactionId, way: Flow) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let (leg, cseq, method) = (client.key.leg, client.cseq, client.method.as_str().into());
+        if client.last.flow == way {
+            let sent = client.last.clone();
+            return self.repeat(leg, sent);
+        }
+        let sent = Sent { event: mint.event_id(), flow: way, bytes: client.last.bytes.clone() };
+        client.last = sent.clone();
+        self.send(leg, &sent, method, None, cseq);
     }
 
     /// The dialog stays; its next request opens a connection to where the peer says that it listens.

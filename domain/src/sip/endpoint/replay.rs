@@ -5,7 +5,7 @@ use super::{Endpoint, ServerMachine, ServerTransaction};
 use crate::ids::{EventId, LegId};
 use crate::ports::Mint;
 use crate::sip::dialog::{Dialog, Sent};
-use crate::sip::timer::{LegTimer, Timer, TransactionTimer};
+use crate::sip::timer::{LegTimer, Timer, TransactionId, TransactionTimer};
 use crate::sip::transaction::server_other;
 use crate::time::Moment;
 use bytes::Bytes;
@@ -33,6 +33,31 @@ impl Endpoint {
             Timer::Leg(leg, LegTimer::RepeatProvisional) => !self.provisional_moves(leg),
             Timer::Leg(_, which) => which == LegTimer::RepeatAnswer,
             Timer::NoteRepeats(_) => true,
+        }
+    }
+
+    /// Whether a timer forgets a request that came by a connection and has its final response: nobody knows yet whether
+    /// that arrived, where the connection ended with us.
+    pub fn forgets_answered_stream(&self, timer: Timer) -> bool {
+        let Timer::Transaction(id, TransactionTimer::Linger) = timer else { return false };
+        let server = self.servers.get(&id).filter(|server| server.flow.transport.is_reliable());
+        server.is_some_and(|server| matches!(server.machine, ServerMachine::Other(_)))
+    }
+
+    /// Of these requests those are forgotten that had their response before the last moments; the others are remembered as
+    /// long as by datagrams: whoever asked may ask again by another connection.
+    pub fn forget_answered_streams(&mut self, now: Moment, last: &HashSet<EventId>) {
+        let answered: Vec<TransactionId> = self.servers.keys().copied().collect();
+        for id in answered {
+            let linger = Timer::Transaction(id, TransactionTimer::Linger);
+            if !self.forgets_answered_stream(linger) || !self.timers.is_set(linger) {
+                continue;
+            }
+            let sent = self.servers.get(&id).and_then(|server| server.last.as_ref());
+            match sent.is_some_and(|sent| last.contains(&sent.event)) {
+                true => self.timers.set(linger, now + self.settings.timers.timeout()),
+                false => self.step_server_other(now, id, server_other::Input::Linger),
+            }
         }
     }
 

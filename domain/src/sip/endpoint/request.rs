@@ -55,6 +55,7 @@ impl Endpoint {
         match method {
             Method::Ack => self.receive_ack_in_transaction(now, mint, id, flow, request),
             Method::Cancel => self.receive_cancel(now, mint, id, flow, request),
+            _ if self.comes_elsewhere(id, flow) => self.receive_by_another_connection(mint, id, flow, request),
             _ => self.receive_retransmission(now, id),
         }
     }

@@ -11,6 +11,11 @@ impl Message {
     /// The message's bytes with `masked` as the value of every Authorization and Proxy-Authorization header; every other
     /// byte is as it came. Without such a header it is the message's own memory.
     pub fn without_credentials(&self) -> Bytes {
+        self.with_credentials(MASK)
+    }
+
+    /// The same with another text in place of each value.
+    pub fn with_credentials(&self, value: &[u8]) -> Bytes {
         let secret = |name| matches!(name, HeaderName::Authorization | HeaderName::ProxyAuthorization);
         if !self.has(HeaderName::Authorization) && !self.has(HeaderName::ProxyAuthorization) {
             return self.bytes.clone();
@@ -20,7 +25,7 @@ impl Message {
         for field in self.fields.iter().filter(|field| secret(field.id)) {
             kept.extend_from_slice(Span { start: from, end: field.value.start }.of(&self.bytes));
             from = field.value.end;
-            kept.extend_from_slice(MASK);
+            kept.extend_from_slice(value);
         }
         kept.extend_from_slice(self.bytes.get(usize::from(from)..).unwrap_or_default());
         kept.freeze()

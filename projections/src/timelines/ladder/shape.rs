@@ -40,12 +40,7 @@ pub(super) enum About {
 
 impl Ladder {
     pub(super) fn of(timeline: &Timeline) -> Self {
-        let callees = timeline.legs.iter().filter(|leg| leg.role != "caller").count();
-        let mut columns = vec!["caller".to_owned(), "strowger".to_owned()];
-        columns.extend((1..=callees.min(MOST_CALLEES)).map(|n| format!("callee {n}")));
-        if callees > MOST_CALLEES {
-            columns[EXCHANGE + MOST_CALLEES] = format!("callee {MOST_CALLEES} to {callees}");
-        }
+        let columns = columns(timeline);
         let all = timeline.entries.iter();
         let mut rows: Vec<_> = all.filter_map(|entry| row(entry, columns.len())).take(MOST_ROWS + 1).collect();
         if rows.len() > MOST_ROWS || timeline.truncated {
@@ -56,6 +51,28 @@ impl Ladder {
         }
         Self { title: title(timeline), columns, rows }
     }
+
+    /// With a row for each entry, in words where the ladder has none.
+    pub(super) fn whole(timeline: &Timeline) -> Self {
+        let columns = columns(timeline);
+        let in_words = |entry: &Entry| {
+            let shape = Shape::Note { text: clean(&entry.text), about: About::State };
+            Row { at_ms: entry.since_start_ms, shape }
+        };
+        let drawn = |entry| row(entry, columns.len()).unwrap_or_else(|| in_words(entry));
+        let rows = timeline.entries.iter().map(drawn).collect();
+        Self { title: title(timeline), columns, rows }
+    }
+}
+
+fn columns(timeline: &Timeline) -> Vec<String> {
+    let callees = timeline.legs.iter().filter(|leg| leg.role != "caller").count();
+    let mut columns = vec!["caller".to_owned(), "strowger".to_owned()];
+    columns.extend((1..=callees.min(MOST_CALLEES)).map(|n| format!("callee {n}")));
+    if callees > MOST_CALLEES {
+        columns[EXCHANGE + MOST_CALLEES] = format!("callee {MOST_CALLEES} to {callees}");
+    }
+    columns
 }
 
 fn title(timeline: &Timeline) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The ladder as text.
 
+use super::LadderLines;
 use super::shape::{Ladder, Row, Shape, fit, wrap};
 
 /// Columns of text at most.
@@ -9,27 +10,36 @@ const FIRST: usize = 12;
 const WIDEST_GAP: usize = 46;
 
 pub(super) fn draw(ladder: &Ladder) -> String {
-    let gaps = ladder.columns.len().saturating_sub(1).max(1);
-    let gap = ((WIDTH - FIRST - 6) / gaps).min(WIDEST_GAP);
-    let canvas = Canvas { lines: (0..=gaps).map(|column| FIRST + column * gap).collect() };
-    let mut out: Vec<String> = ladder.title.iter().flat_map(|line| wrap_title(line)).collect();
-    out.push(String::new());
-    out.push(canvas.header(&ladder.columns));
+    let LadderLines { head, events } = lines(ladder);
+    let canvas = Canvas::of(ladder);
+    let last = canvas.row("").trim_end().to_owned();
+    let mut text = head.into_iter().chain(events.into_iter().flatten()).chain([last]).collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    text
+}
+
+pub(super) fn lines(ladder: &Ladder) -> LadderLines {
+    let canvas = Canvas::of(ladder);
+    let mut head: Vec<String> = ladder.title.iter().flat_map(|line| wrap_title(line)).collect();
+    head.extend([String::new(), canvas.header(&ladder.columns)]);
     let mut time = String::new();
+    let mut events = Vec::with_capacity(ladder.rows.len());
     for row in &ladder.rows {
         let now = format!("{:.3}", row.at_ms / 1_000.0);
         // A time stands where it changes: what happened in one turn is seen as one.
         let shown = if now == time { "" } else { &now };
-        match &row.shape {
-            Shape::Arrow { from, to, label, repeated } => out.push(canvas.arrow(shown, (*from, *to), label, *repeated)),
-            Shape::Note { .. } => out.extend(canvas.note(shown, row)),
-        }
+        let drawn = match &row.shape {
+            Shape::Arrow { from, to, label, repeated } => vec![canvas.arrow(shown, (*from, *to), label, *repeated)],
+            Shape::Note { .. } => canvas.note(shown, row),
+        };
+        events.push(trimmed(drawn));
         time = now;
     }
-    out.push(canvas.row(""));
-    let mut text: String = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
-    text.push('\n');
-    text
+    LadderLines { head: trimmed(head), events }
+}
+
+fn trimmed(lines: Vec<String>) -> Vec<String> {
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn wrap_title(line: &str) -> Vec<String> {
@@ -42,6 +52,12 @@ struct Canvas {
 }
 
 impl Canvas {
+    fn of(ladder: &Ladder) -> Self {
+        let gaps = ladder.columns.len().saturating_sub(1).max(1);
+        let gap = ((WIDTH - FIRST - 6) / gaps).min(WIDEST_GAP);
+        Self { lines: (0..=gaps).map(|column| FIRST + column * gap).collect() }
+    }
+
     fn blank(&self, time: &str) -> Vec<char> {
         let mut cells = vec![' '; WIDTH];
         for x in &self.lines {

@@ -92,6 +92,9 @@ pub(super) struct Index {
     live: u64,
 }
 
+/// An index, the streams that live, and runs that are not needed any more.
+type Loaded = (Index, BTreeMap<u64, StreamName>, Vec<Arc<Run>>);
+
 /// The file of the index and those that SQLite keeps beside it.
 pub(super) fn files(path: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
@@ -125,7 +128,32 @@ impl Index {
 
     /// Opens the index of a log, and checks what can be checked without reading all of it.
     pub fn open(path: &Path, log: LogId) -> Result<(Self, BTreeMap<u64, StreamName>), IndexError> {
-        let connection = connect(path)?;
+        let (index, streams, merged) = Self::load(connect(path)?, log)?;
+        index.remove(&merged)?;
+        Ok((index, streams))
+    }
+
+    /// Opens the index of a log as it is now, beside the one who writes it: what is written later is not seen.
+    pub fn look(path: &Path, log: LogId) -> Result<(Self, BTreeMap<u64, StreamName>), IndexError> {
+        let connection = reader(path)?;
+        // Lasts as long as the connection: runs that are merged meanwhile stay where they are for this reader.
+        connection.execute_batch("BEGIN")?;
+        let (index, streams, _) = Self::load(connection, log)?;
+        Ok((index, streams))
+    }
+
+    /// An index that holds nothing, for whoever reads a log that has none.
+    pub fn none(log: LogId) -> Result<Self, IndexError> {
+        let runs = Arc::new(Runs { list: RwLock::default(), seed: log.seed() });
+        Ok(Self { connection: Connection::open_in_memory()?, runs, complete: 0, checksum: 0, live: 0 })
+    }
+
+    /// The connection, for lookups.
+    pub fn into_connection(self) -> Connection {
+        self.connection
+    }
+
+    fn load(connection: Connection, log: LogId) -> Result<Loaded, IndexError> {
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if found != FORMAT {
             return Err(IndexError::Damaged("it has another format"));
@@ -140,13 +168,13 @@ impl Index {
         let runs = Arc::new(Runs { list: RwLock::default(), seed: log.seed() });
         let (complete, live) = (complete.cast_unsigned(), live.cast_unsigned());
         let index = Self { connection, runs, complete, checksum, live };
-        index.load_runs()?;
+        let merged = index.load_runs()?;
         let streams = index.load_live()?;
-        Ok((index, streams))
+        Ok((index, streams, merged))
     }
 
-    /// Runs must cover the log without a gap; one that was merged into another but not removed yet is removed now.
-    fn load_runs(&self) -> Result<(), IndexError> {
+    /// Runs must cover the log without a gap; answers those that were merged into another but not removed yet.
+    fn load_runs(&self) -> Result<Vec<Arc<Run>>, IndexError> {
         let query =
             "SELECT id, level, first, last, filled, filter, checksum FROM runs ORDER BY first, level DESC, last DESC";
         let mut statement = self.connection.prepare(query)?;
@@ -183,7 +211,7 @@ impl Index {
         }
         drop(statement);
         *self.runs.list.write().unwrap_or_else(PoisonError::into_inner) = list;
-        self.remove(&merged)
+        Ok(merged)
     }
 
     fn load_live(&self) -> Result<BTreeMap<u64, StreamName>, IndexError> {

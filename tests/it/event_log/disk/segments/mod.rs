@@ -11,13 +11,13 @@ use domain::log::{Append, Direction, EventLog, Filter, Position, Recorded, Revis
 use std::path::{Path, PathBuf};
 
 /// Frames begin at multiples of this.
-const BLOCK: usize = 4_096;
+pub const BLOCK: usize = 4_096;
 
 fn settings() -> Settings {
     Settings { segment_bytes: 5 * BLOCK as u64, ..Settings::default() }
 }
 
-fn open(folder: &Path) -> Result<SegmentLog, OpenError> {
+pub fn open(folder: &Path) -> Result<SegmentLog, OpenError> {
     SegmentLog::open(folder, settings())
 }
 
@@ -26,7 +26,7 @@ async fn everything(log: &dyn EventLog) -> Vec<Recorded> {
 }
 
 /// The segments in a folder, oldest first.
-fn segments(folder: &Path) -> Vec<PathBuf> {
+pub fn segments(folder: &Path) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
     paths.sort();
@@ -34,7 +34,7 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Copies what is in a folder, as the death of the process would leave it; without the index where not wanted.
-fn copy(from: &Path, to: &Path, with_index: bool) {
+pub fn copy(from: &Path, to: &Path, with_index: bool) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -47,7 +47,7 @@ fn copy(from: &Path, to: &Path, with_index: bool) {
 }
 
 /// Appends of four streams, of which the second is closed, one a commit.
-async fn write(log: &SegmentLog, rounds: u64) -> Vec<Append> {
+pub async fn write(log: &SegmentLog, rounds: u64) -> Vec<Append> {
     let mut written = Vec::new();
     for round in 0..rounds {
         let name = format!("session-{}", round % 4);

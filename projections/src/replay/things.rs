@@ -1,0 +1,67 @@
+//! How was a number, a trunk, a domain set up at an instant? Its stream is folded by the aggregate itself.
+
+use domain::decider::{Aggregate, DecodeError, StoredEvent};
+use domain::log::{Direction, EventLog, Position, ReadError, Revision, StreamName};
+use domain::time::WallTime;
+use std::fmt::Display;
+
+/// Events a reading.
+const PAGE: usize = 200;
+
+/// Why the past of a thing cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An event could not be understood; nothing is left out silently.
+    #[error("event at position {at}: {source}")]
+    Decode {
+        /// Which.
+        at: Position,
+        /// Why.
+        source: DecodeError,
+    },
+}
+
+/// A thing of provisioning at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past<A> {
+    /// When its first event happened.
+    pub begins: WallTime,
+    /// As it was made: whose it is, is to be asked before anything else is told.
+    pub first: A,
+    /// As it was; `None` before its first event.
+    pub then: Option<A>,
+}
+
+/// How a thing was set up at an instant; `None` where there is no such stream.
+pub async fn past<A: Aggregate + Clone>(
+    log: &dyn EventLog,
+    id: impl Display,
+    at: WallTime,
+) -> Result<Option<Past<A>>, PastError> {
+    let stream = StreamName::new(A::CATEGORY, id);
+    let mut past: Option<Past<A>> = None;
+    let mut next = Revision(0);
+    loop {
+        let page = log.read_stream(&stream, next, Direction::Forwards, PAGE).await?;
+        let last = page.len() < PAGE;
+        for recorded in &page {
+            next = Revision(recorded.revision.0 + 1);
+            let event = A::Event::decode(&recorded.kind, recorded.version, &recorded.data)
+                .map_err(|source| PastError::Decode { at: recorded.position, source })?;
+            let known = past.get_or_insert_with(|| {
+                let first = A::default().evolve(&event);
+                Past { begins: recorded.at, first, then: None }
+            });
+            if recorded.at > at {
+                return Ok(past);
+            }
+            known.then = Some(known.then.take().unwrap_or_default().evolve(&event));
+        }
+        if last {
+            return Ok(past);
+        }
+    }
+}
