@@ -97,7 +97,7 @@ impl Load {
             self.counter += 1;
             Draft {
                 id: EventId::minted(1, 1, 1, self.counter),
-                kind: "SipMessageReceived",
+                kind: "SipMessageReceived".into(),
                 version: 1,
                 at: WallTime::from_micros(self.counter as i64),
                 cause: None,

@@ -173,7 +173,7 @@ impl Erasures {
         let at = machine_time();
         for (index, event) in events.iter().enumerate() {
             let encoded = event.encode();
-            let (kind, version, data) = (encoded.kind, encoded.version, encoded.data);
+            let (kind, version, data) = (encoded.kind.into(), encoded.version, encoded.data);
             append.events.push(Draft { id: self.ids.next(), kind, version, at, cause: None, previous, data });
             previous = append.hash_of(index).unwrap_or_default();
         }

@@ -4,6 +4,7 @@
 use domain::address::{EdgeRole, Transport};
 use domain::sip::digest::Algorithm;
 use domain::sip::session_timer::{LONGEST_MIN_SE, SHORTEST, SessionIntervals};
+use event_store_db::client::ConnectionString;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+mod door;
 mod guard;
 mod notary;
 
+pub use door::Door;
 pub use guard::Guard;
 pub use notary::Notary;
 
@@ -25,6 +28,10 @@ pub struct Config {
     pub data: PathBuf,
     /// This node's number; it becomes part of every event's id.
     pub node: u16,
+    /// An EventStoreDB or KurrentDB that holds the log instead of this disk: `esdb://user@host:2113?tls=true`.
+    pub store: Option<ConnectionString>,
+    /// File with the password of the user in `store`.
+    pub store_password_file: Option<PathBuf>,
     /// The HTTP API.
     pub http: Http,
     /// SIP.
@@ -135,6 +142,8 @@ pub struct Log {
     pub engine: LogEngine,
     /// MiB of a segment: 1 to 1024. As much again is filled with zeros ahead of use. Without meaning for SQLite.
     pub segment_mib: u64,
+    /// Where others read it.
+    pub door: Option<Door>,
 }
 
 /// How the log is stored.
@@ -152,6 +161,8 @@ impl Default for Config {
         Self {
             data: "strowger-data".into(),
             node: 1,
+            store: None,
+            store_password_file: None,
             http: Http::default(),
             sip: Sip::default(),
             media: Media::default(),
@@ -222,7 +233,7 @@ impl Default for Media {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { engine: LogEngine::Segments, segment_mib: 64 }
+        Self { engine: LogEngine::Segments, segment_mib: 64, door: None }
     }
 }
 
@@ -258,7 +269,7 @@ impl Config {
             }
             figment = figment.merge(Toml::file(file));
         }
-        let secrets = ["account_sid", "auth_token", "log"];
+        let secrets = ["account_sid", "auth_token", "log", "eventstoredb"];
         let environment = Env::prefixed("STROWGER_").ignore(&secrets).split("__");
         let config: Self =
             figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
@@ -297,6 +308,10 @@ impl Config {
         self.sip.intervals()?;
         if !(1..=1_024).contains(&self.log.segment_mib) {
             return wrong("log.segment_mib", "must be 1 to 1024");
+        }
+        self.log.door.as_ref().map_or(Ok(()), Door::check)?;
+        if self.store_password_file.is_some() && self.store.is_none() {
+            return wrong("store_password_file", "goes with store");
         }
         self.sip.algorithms()?;
         self.sip.guard.check()?;
@@ -418,6 +433,16 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_the_stores_address_is_shown_nowhere() {
+        let config = read("store = \"esdb://strowger:hush@db.example.org:2113\"").unwrap();
+        for text in [config.to_toml(), format!("{config:?}")] {
+            assert!(text.contains("strowger:***@db.example.org") && !text.contains("hush"), "{text}");
+        }
+        let error = read("store = \"http://strowger:hush@db.example.org\"").unwrap_err().to_string();
+        assert!(error.contains("esdb://") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
     fn sources_that_the_guard_leaves_alone_are_addresses_and_networks() {
         let config = read("[sip.guard]\nexempt = [\"127.0.0.0/8\", \"192.0.2.1\"]").unwrap();
         let settings = config.sip.guard.settings();
@@ -453,6 +478,12 @@ mod tests {
             ("[log]\nsegment_mib = 0", "log.segment_mib"),
             ("[notary]\nevents = 0", "notary.events"),
             ("[notary]\nevery_s = 3601", "notary.every_s"),
+            ("store_password_file = \"x\"", "store_password_file"),
+            ("[log.door]\nlisten = \"0.0.0.0:2113\"", "log.door.listen"),
+            ("[log.door]\nlisten = \"127.0.0.1:2113\"\nuser = \"x\"", "log.door.user"),
+            ("[log.door]\nlisten = \"127.0.0.1:2113\"\nuser = \"x:y\"\npassword_file = \"z\"", "log.door.user"),
+            ("[log.door]\nlisten = \"127.0.0.1:2113\"\ntls_key = \"x\"", "log.door.tls_cert"),
+            ("[log.door]\nlisten = \"127.0.0.1:2113\"\nconnections = 0", "log.door.connections"),
             ("[[sip.listeners]]\naddress = \"0.0.0.0:5060\"\nrole = \"public\"", "sip.listeners.advertise"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -49,6 +49,15 @@ enum Command {
         #[arg(long)]
         no_supervisor: bool,
     },
+    /// Serve the log of a configuration through its door (`[log.door]`), without an exchange, until SIGTERM or Ctrl-C.
+    ///
+    /// Exchanges elsewhere use it with `store = "esdb://…"` where the door is writable, auditors with any EventStoreDB
+    /// client.
+    LogServer {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Read a configuration, say what is wrong with it, and print it whole with its defaults.
     CheckConfig {
         /// The configuration file (TOML).
@@ -93,6 +102,7 @@ async fn main() -> ExitCode {
             let first = FirstAccountSettings { sid: account_sid, token: auth_token };
             serve(config, first, Duration::from_secs(drain)).await
         }
+        Command::LogServer { config } => serve_log(config).await,
         Command::CheckConfig { config } => check_config(config),
         Command::Replay(options) => audit::replay(options).await.map_err(|error| error.to_string()),
         Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
@@ -131,12 +141,28 @@ async fn serve(file: Option<PathBuf>, first: FirstAccountSettings, drain: Durati
     Ok(())
 }
 
+async fn serve_log(file: Option<PathBuf>) -> Result<(), String> {
+    let config = Config::load(file.as_deref()).map_err(|error| error.to_string())?;
+    let server = wiring::serve_log(&config).await.map_err(|error| error.to_string())?;
+    println!("LOG   EventStoreDB protocol on {}", server.address());
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    server.stop().await;
+    Ok(())
+}
+
 fn greet(running: &Running) {
     for listener in &running.sip {
         let transport = listener.transport.via_name().to_lowercase();
         println!("SIP   {:?} edge on {transport} {}", listener.role, listener.address);
     }
     println!("HTTP  http://{}/v1  (OpenAPI: /openapi.json)", running.http);
+    if let Some(door) = running.door() {
+        println!("LOG   EventStoreDB protocol on {door}");
+    }
     if let FirstAccount::Made { account, secret: Some(secret) } = &running.first_account {
         println!("\nFirst account, shown only this once:\n  id      {account}\n  secret  {secret}\n");
         println!("Try: curl -u {account}:{secret} http://{}/v1/accounts/{account}", running.http);

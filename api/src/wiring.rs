@@ -1,22 +1,19 @@
 //! The one place that names concrete adapters: a whole exchange from a configuration.
 
-use crate::config::{Config, ConfigError, LogEngine};
+use crate::config::{Config, ConfigError};
 use crate::routes::erasures::ErasureState;
 use crate::routes::events::EventState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
-use adapters::event_log::Written;
-use adapters::event_log::segment::{self, SegmentLog};
-use adapters::event_log::sqlite::{self, SqliteLog};
-use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardError, ShardParts, ShellMint, machine_time};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint, machine_time};
 use adapters::holder::Holder;
-use adapters::keyring::{Keyring, KeyringError, Master};
-use adapters::media::{MediaError, MediaPlane, MediaSettings};
-use adapters::node::{Node, NodeError};
+use adapters::keyring::{Keyring, Master};
+use adapters::media::{MediaPlane, MediaSettings};
+use adapters::node::Node;
 use adapters::notary::Notary;
-use adapters::provisioning::{FirstAccount, LoadError, Provisioning, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, Provisioning, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
@@ -25,13 +22,14 @@ use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::{EventLog, Position, ReadError, StreamName};
+use domain::log::StreamName;
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::Tables;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
 use domain::uplink::Standings;
+use event_store_db::door::Door;
 use projections::Views;
 use projections::events::EventFeed;
 use std::fs::DirBuilder;
@@ -46,98 +44,22 @@ use tokio::sync::oneshot;
 
 mod calls;
 mod erasures;
+mod error;
+mod log;
 mod means;
 mod metrics;
 mod notary;
 mod registrations;
 mod tables;
 
-use means::MachineMeans;
+pub use error::StartError;
+pub use log::{LogServer, serve_log};
 pub use notary::key_in as notary_key_in;
+
+use means::MachineMeans;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Why an exchange could not start. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data folder.
-    #[error("the data folder {folder} cannot be made: {source}; set `data` to a folder that this user may write")]
-    Folder {
-        /// Which.
-        folder: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The log in SQLite.
-    #[error(transparent)]
-    Log(#[from] sqlite::OpenError),
-    /// The log in segments.
-    #[error(transparent)]
-    Segments(#[from] segment::OpenError),
-    /// There is a log, but of the other engine.
-    #[error(
-        "{found} is a log of the engine \"{engine}\": set log.engine = \"{engine}\" to go on with it, or start with another data folder"
-    )]
-    OtherEngine {
-        /// Its file or folder.
-        found: String,
-        /// The engine that wrote it.
-        engine: &'static str,
-    },
-    /// What the log holds cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The node's identity.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The keys.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// A SIP listener.
-    #[error("SIP cannot listen on {address}: {source}; is another program using the port?")]
-    Sip {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The HTTP listener.
-    #[error("HTTP cannot listen on {address}: {source}; is another program using the port? set http.listen")]
-    Http {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// Media.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// The notary's key.
-    #[error(transparent)]
-    Notary(#[from] adapters::notary::KeyError),
-    /// The shard.
-    #[error(transparent)]
-    Shard(#[from] ShardError),
-    /// An erasure that a crash cut off.
-    #[error("an erasure could not be finished: {0}")]
-    Erasure(#[from] adapters::erasure::ErasureError),
-    /// Configuration in the log.
-    #[error(transparent)]
-    Provisioning(#[from] LoadError),
-    /// The read models.
-    #[error("the read models cannot be opened: {0}")]
-    Views(#[from] projections::StoreError),
-    /// The first account.
-    #[error("the first account cannot be made: {0}")]
-    FirstAccount(String),
-    /// Anything of the system.
-    #[error("the system refused: {0}")]
-    System(#[from] io::Error),
-}
 
 /// Who the operator says the first account is.
 #[derive(Debug, Clone, Default)]
@@ -163,6 +85,7 @@ pub struct Running {
     media: MediaPlane,
     views: Arc<Views>,
     notary: Notary,
+    door: Option<Door>,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
 }
@@ -174,8 +97,8 @@ pub struct Running {
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
-    let (log, written) = open_log(config)?;
-    let node = Node::start(&config.data.join("node"), config.node, log.head() == Position(0))?;
+    let log::Opened { log, written, is_new } = log::open(config).await?;
+    let node = Node::start(&config.data.join("node"), config.node, is_new)?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
 
@@ -216,6 +139,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 
     let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
     let metrics = Arc::new(parts.metrics());
+    let door = log::open_door(config, &log).await?;
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
     let state =
@@ -241,10 +165,29 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     readiness.set(true);
     holder.serves();
     let gauges = Arc::clone(shard.gauges());
-    Ok(Running { http, sip, first_account, readiness, inbox, gauges, shard, media, views, notary, server, stop_server })
+    Ok(Running {
+        http,
+        sip,
+        first_account,
+        readiness,
+        inbox,
+        gauges,
+        shard,
+        media,
+        views,
+        notary,
+        door,
+        server,
+        stop_server,
+    })
 }
 
 impl Running {
+    /// Where the log's door listens, if there is one.
+    pub fn door(&self) -> Option<SocketAddr> {
+        self.door.as_ref().map(Door::address)
+    }
+
     /// How many calls run.
     pub fn live_sessions(&self) -> u64 {
         self.gauges.live_sessions()
@@ -272,6 +215,9 @@ impl Running {
         // The server may have ended by itself.
         let _ = self.stop_server.send(());
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        if let Some(door) = self.door {
+            door.close().await;
+        }
         self.shard.stop();
         self.media.shutdown();
         self.notary.stop(Duration::from_secs(2)).await;
@@ -285,31 +231,6 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Opens the log with the engine that the configuration names; one of the other engine beside it is never overlooked.
-fn open_log(config: &Config) -> Result<(Arc<dyn EventLog>, Arc<Written>), StartError> {
-    let (file, folder) = (config.data.join("log.db"), config.data.join("log"));
-    let other = |path: &Path, engine| match path.exists() {
-        true => Err(StartError::OtherEngine { found: path.display().to_string(), engine }),
-        false => Ok(()),
-    };
-    match config.log.engine {
-        LogEngine::Segments => {
-            other(&file, "sqlite")?;
-            let segment_bytes = config.log.segment_mib << 20;
-            let settings = segment::Settings { segment_bytes, ..segment::Settings::default() };
-            let log = SegmentLog::open(folder, settings)?;
-            let written = log.written();
-            Ok((Arc::new(log), written))
-        }
-        LogEngine::Sqlite => {
-            other(&folder, "segments")?;
-            let log = SqliteLog::open(file, sqlite::Settings::default())?;
-            let written = log.written();
-            Ok((Arc::new(log), written))
-        }
-    }
 }
 
 fn start_media(

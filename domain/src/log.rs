@@ -2,6 +2,10 @@
 //!
 //! Engines (SQLite, memory, later EventStoreDB) implement [`EventLog`]; one conformance suite holds them to this text.
 
+mod name;
+
+pub use name::{CATEGORIES, Kind, StreamName};
+
 use crate::hex;
 use crate::ids::EventId;
 use crate::time::WallTime;
@@ -12,51 +16,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// `category-id`: the category ends at the first `-`. At most 200 bytes of visible ASCII; `$` may not begin it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StreamName(Arc<str>);
-
-impl StreamName {
-    /// The stream of `id` in `category`.
-    pub fn new(category: &str, id: impl fmt::Display) -> Self {
-        Self(format!("{category}-{id}").into())
-    }
-
-    /// A name as a store or a reader gave it; `None` where it breaks the rules above.
-    pub fn parse(name: &str) -> Option<Self> {
-        let legal = name.bytes().all(|b| b.is_ascii_graphic()) && name.len() <= 200;
-        (legal && name.contains('-') && !name.starts_with(['$', '-'])).then(|| Self(name.into()))
-    }
-
-    /// What stands before the first `-`.
-    pub fn category(&self) -> &str {
-        self.0.split('-').next().unwrap_or_default()
-    }
-
-    /// What stands after the first `-`.
-    pub fn id(&self) -> &str {
-        self.0.split_once('-').map_or("", |(_, id)| id)
-    }
-
-    /// The whole name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Place of an event in its stream, from 0 without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,8 +61,8 @@ impl fmt::Debug for EventHash {
 pub struct Draft {
     /// Identity; a repeated append is recognised by it.
     pub id: EventId,
-    /// Stable type name, e.g. `SessionOffered`; never a Rust path.
-    pub kind: &'static str,
+    /// Stable type name.
+    pub kind: Kind,
     /// Version of the type's shape; upcasters lead from each to the next.
     pub version: u16,
     /// When it happened.
@@ -191,6 +150,8 @@ pub struct Recorded {
     pub node: u16,
     /// Hash of its predecessor in the stream.
     pub previous: EventHash,
+    /// Whether its append left the stream live.
+    pub life: Life,
     /// The event as JSON.
     pub data: Bytes,
 }
@@ -255,7 +216,7 @@ impl Append {
             stream: &self.stream,
             revision: Revision(self.expected.next().0 + index as u64),
             id: event.id,
-            kind: event.kind,
+            kind: &event.kind,
             version: event.version,
             at: event.at,
             correlation: self.correlation,
@@ -358,7 +319,8 @@ pub struct Outcome {
 
 /// Receives outcomes, one call per submitter and commit, on the log's own thread: it must not block.
 pub trait Committed: Send + Sync {
-    /// The outcomes of appends submitted with this receiver, in the order of submission.
+    /// The outcomes of appends submitted with this receiver, in the order of submission; what the log is away for may
+    /// overtake what it still owes an answer for.
     fn committed(&self, outcomes: Vec<Outcome>);
 }
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "scripts"))
 sys.path.insert(0, HERE)
-from harness import exchange, processes, sipp  # noqa: E402
+from harness import exchange, log_server, processes, sipp  # noqa: E402
 import asking  # noqa: E402
 import digits  # noqa: E402
 import doubler  # noqa: E402
@@ -441,23 +441,28 @@ def free_block(start):
 
 def run_all(options, folder, judge):
     """All that were asked for, the slow ones beside the others."""
-    slow, start = chosen(SLOW, options.names), options.ports
-    stages = []
+    slow, start = chosen(SLOW, options.names) if options.first is None else [], options.ports
+    stages, stores = [], []
     try:
         for number in range(len(slow) + 1):
             start, settings = free_block(start), SETTINGS + (SHORT_TIMERS if number else "")
+            if options.store:
+                stores.append(log_server.LogServer(os.path.join(folder, f"log-{number}"), start + BLOCK - 10, options.binary))
+                settings = stores[-1].settings + settings
             stages.append(Stage(os.path.join(folder, f"stage-{number}"), options.binary, start, settings))
             start += BLOCK
         beside = [threading.Thread(target=judge.run, args=(stage, case)) for stage, case in zip(stages[1:], slow)]
         for thread in beside:
             thread.start()
-        for case in chosen(CASES, options.names):
+        for case in chosen(CASES, options.names)[:options.first]:
             judge.run(stages[0], case)
         for thread in beside:
             thread.join()
     finally:
         for stage in stages:
             judge.stop(stage)
+        for store in stores:
+            store.stop()
 
 
 def main():
@@ -467,6 +472,8 @@ def main():
     parser.add_argument("--binary", help="the exchange's program (target/release/strowger)")
     parser.add_argument("--ports", type=int, default=15060, help="where free ports are looked for, some hundreds of them (15060)")
     parser.add_argument("--patience", type=float, default=64 * T1_MS / 1000 + 10, help="seconds until nothing may remain")
+    parser.add_argument("--store", action="store_true", help="the log is another process's: store = esdb://… at a log server")
+    parser.add_argument("--first", type=int, help="only so many cases, and none of the slow ones")
     parser.add_argument("--keep", action="store_true", help="keep the folder with traces")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="strowger-e2e-", dir="/var/tmp")

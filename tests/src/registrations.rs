@@ -145,7 +145,7 @@ impl RegistrationScript {
             let encoded = encode(&mut domain::codec::Desk::default(), &event, event_id, key, &secret);
             let draft = Draft {
                 id: event_id,
-                kind: encoded.kind,
+                kind: encoded.kind.into(),
                 version: encoded.version,
                 at: WallTime::from_micros(at),
                 cause: None,

@@ -52,7 +52,7 @@ impl Stream {
             let id = EventId::minted(3, self.mark, 1, self.appended);
             let Encoded { kind, version, data } = encode(event, id, key, &secret);
             let (at, previous) = (WallTime::from_micros(*at), self.previous);
-            append.events.push(Draft { id, kind, version, at, cause: None, previous, data });
+            append.events.push(Draft { id, kind: kind.into(), version, at, cause: None, previous, data });
             self.previous = append.hash_of(append.events.len() - 1).unwrap();
             self.appended += 1;
         }

@@ -33,7 +33,7 @@ impl Drop for Folder {
 pub fn append(call: u64, part: u64, count: u64) -> Append {
     let event = |index| Draft {
         id: EventId::minted(1, 1, 1, (call << 20) + part * count + index),
-        kind: "SipMessageReceived",
+        kind: "SipMessageReceived".into(),
         version: 1,
         at: WallTime::from_micros(1),
         cause: None,

@@ -38,7 +38,7 @@ impl Collect<'_> {
     ) -> Result<(), ReadError> {
         let broken = |what| damaged(place.position, what);
         let opened = Row::open(row).map_err(broken)?;
-        let (node, correlation) = (opened.node, opened.correlation);
+        let (node, correlation, life) = (opened.node, opened.correlation, opened.life);
         let events = opened.collect::<Result<Vec<_>, _>>().map_err(broken)?;
         if events.len() as u64 != place.count {
             return Err(damaged(place.position, "its row holds another number of events than it says"));
@@ -72,6 +72,7 @@ impl Collect<'_> {
                 cause: event.cause,
                 node,
                 previous: event.previous,
+                life,
                 data: whole.slice(event.data.clone()),
             };
             if inside(&recorded) {

@@ -118,13 +118,14 @@ impl Stored {
             stream: self.append.stream.clone(),
             revision: Revision(self.append.expected.next().0 + index as u64),
             id: event.id,
-            kind: kinds.intern(event.kind),
+            kind: kinds.intern(&event.kind),
             version: event.version,
             at: event.at,
             correlation: self.append.correlation,
             cause: event.cause,
             node: self.append.node,
             previous: event.previous,
+            life: self.append.life,
             data: event.data.clone(),
         })
     }

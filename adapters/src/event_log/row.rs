@@ -144,7 +144,7 @@ mod tests {
     fn append() -> Append {
         let event = |counter, cause| Draft {
             id: EventId::minted(1, 2, 3, counter),
-            kind: "SessionOffered",
+            kind: "SessionOffered".into(),
             version: 3,
             at: WallTime::from_micros(-5),
             cause,
@@ -176,7 +176,7 @@ mod tests {
         let events: Vec<_> = row.map(Result::unwrap).collect();
         assert_eq!(events.len(), 2);
         for (event, draft) in events.iter().zip(append().events) {
-            assert_eq!((event.id, event.kind, event.version), (draft.id, draft.kind, draft.version));
+            assert_eq!((event.id, event.kind, event.version), (draft.id, &*draft.kind, draft.version));
             assert_eq!((event.at, event.cause, event.previous), (draft.at, draft.cause, draft.previous));
             assert_eq!(bytes[event.data.clone()], draft.data[..]);
         }

@@ -91,7 +91,7 @@ impl Tail {
                 if page.events.len() >= limit {
                     return Some(page);
                 }
-                if filter.admits(&stored.append.stream, event.kind) {
+                if filter.admits(&stored.append.stream, &event.kind) {
                     page.events.extend(stored.recorded(index, &mut kinds));
                 }
                 page.seen = Position(stored.first.0 + index as u64);
@@ -116,7 +116,7 @@ mod tests {
     fn stored(position: u64) -> Arc<Stored> {
         let event = Draft {
             id: EventId::minted(1, 1, 0, position),
-            kind: "E",
+            kind: "E".into(),
             version: 1,
             at: WallTime::default(),
             cause: None,

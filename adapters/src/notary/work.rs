@@ -157,7 +157,7 @@ impl Work {
         let (ids, previous) = (&self.parts.ids, desk.newest.as_ref().map_or(EventHash::NONE, Recorded::hash));
         let draft = Draft {
             id: ids.next(),
-            kind: encoded.kind,
+            kind: encoded.kind.into(),
             version: encoded.version,
             at,
             cause: None,
@@ -171,13 +171,14 @@ impl Work {
             stream: stream.clone(),
             revision: expected.next(),
             id: draft.id,
-            kind: draft.kind.into(),
+            kind: draft.kind.as_str().into(),
             version: draft.version,
             at,
             correlation: Uuid::nil(),
             cause: None,
             node: ids.node(),
             previous,
+            life: Life::Closed,
             data: draft.data.clone(),
         };
         // Nothing of it is to be recovered after a crash: it is closed at once.

@@ -161,7 +161,8 @@ impl Writer {
         let mut append = Append { stream, expected, life, correlation: id, node: self.node, events: vec![] };
         for (kind, version, data) in drafts {
             let at = self.tick();
-            append.events.push(Draft { id: self.means.event_id(), kind, version, at, cause: None, previous, data });
+            let id = self.means.event_id();
+            append.events.push(Draft { id, kind: kind.into(), version, at, cause: None, previous, data });
             previous = append.hash_of(append.events.len() - 1).unwrap_or(EventHash::NONE);
         }
         Ok(Plan { append, events })

@@ -61,7 +61,7 @@ async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<
 
 async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<StreamName>, ReadError> {
     let filter = Filter { categories: vec!["session".into()], kinds: vec![SessionEvent::ENDED.into()] };
-    let (mut from, mut ended) = (Position(log.head().0 + 1), vec![]);
+    let (mut from, mut ended) = (Position(u64::MAX), vec![]);
     loop {
         let page = log.read_all(from, Direction::Backwards, &filter, PAGE).await?;
         let Some(last) = page.last() else { return Ok(ended) };

@@ -14,7 +14,8 @@ pub(super) struct Parts<'a> {
     pub media: MediaOrders,
     pub views: &'a Arc<Views>,
     pub log: &'a Arc<dyn EventLog>,
-    pub written: Arc<Written>,
+    /// What was written here; what is written elsewhere is counted there.
+    pub written: Option<Arc<Written>>,
 }
 
 impl Parts<'_> {
@@ -43,10 +44,11 @@ fn register(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: A
     });
 }
 
-fn register_log(metrics: &Metrics, log: Arc<dyn EventLog>, written: Arc<Written>) {
+fn register_log(metrics: &Metrics, log: Arc<dyn EventLog>, written: Option<Arc<Written>>) {
     metrics.register(move |to: &mut Exposition| {
-        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
         to.single(Kind::Counter, "strowger_log_position", "Position of the newest durable event.", log.head().0 as f64);
+        let Some(written) = &written else { return };
+        let (commits, bytes) = (written.commits() as f64, written.bytes() as f64);
         to.single(Kind::Counter, "strowger_log_commits_total", "Commits since the start, an fdatasync each.", commits);
         to.single(Kind::Counter, "strowger_log_bytes_total", "Bytes of rows written since the start.", bytes);
     });

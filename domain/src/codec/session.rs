@@ -103,6 +103,7 @@ mod tests {
             cause: None,
             node: 1,
             previous: EventHash::NONE,
+            life: crate::log::Life::Open,
             data: data.into(),
         }
     }

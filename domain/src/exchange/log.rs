@@ -70,6 +70,7 @@ impl Exchange {
         match self.resubmit_at {
             _ if self.resubmit.is_empty() => Vec::new(),
             None => {
+                self.stage.log_hesitates(now);
                 self.resubmit_at = Some(now + RETRY_AFTER);
                 Vec::new()
             }
@@ -123,6 +124,7 @@ impl Exchange {
         let Some(outbox) = outbox else { return Ok(()) };
         match outbox.landed(result) {
             Landed::Effects(effects) => {
+                self.stage.log_answers();
                 self.release(effects);
                 match writer {
                     Writer::Edge => {}

@@ -136,7 +136,7 @@ impl Live {
 impl Exchange {
     /// A MESSAGE outside any dialog.
     pub(super) fn message(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if !self.stage.takes_calls() || self.messages.live.len() >= MAX_ON_THE_WAY {
+        if !self.stage.takes_calls(now.moment) || self.messages.live.len() >= MAX_ON_THE_WAY {
             return self.turn_away(flow, &request);
         }
         let judged = match self.judge_message(now, mint, flow, &request) {

@@ -31,7 +31,7 @@ pub(super) struct Call {
 impl Exchange {
     /// An INVITE outside any dialog: routed, and where an account answers for it, a session.
     pub(super) fn offer(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: Message) {
-        if !self.stage.takes_calls() {
+        if !self.stage.takes_calls(now.moment) {
             return self.turn_away(flow, &request);
         }
         let role = self.role_of(flow);

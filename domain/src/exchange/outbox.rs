@@ -118,7 +118,7 @@ impl Outbox {
         };
         let hash = facts.hash_in(desk.hashed());
         self.batch.bytes += data.len();
-        self.batch.events.push(Draft { id, kind, version, at, cause, previous: self.last_hash, data });
+        self.batch.events.push(Draft { id, kind: kind.into(), version, at, cause, previous: self.last_hash, data });
         self.last_hash = hash;
         self.next += 1;
     }

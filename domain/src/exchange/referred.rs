@@ -37,7 +37,7 @@ struct Asker {
 impl Exchange {
     /// A REFER outside any dialog.
     pub(super) fn refer_outside(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, request: &Message) {
-        if !self.stage.takes_calls() {
+        if !self.stage.takes_calls(now.moment) {
             return self.turn_away(flow, request);
         }
         let asker = match self.judge_referral(now, mint, flow, request) {

@@ -182,7 +182,7 @@ impl Exchange {
         if self.role_of(flow) != EdgeRole::Public {
             return refuse(self, 405);
         }
-        if !self.stage.is_loaded() {
+        if !self.stage.is_loaded() || self.stage.waits_for_log(now.moment) {
             return self.turn_away(flow, &request);
         }
         let read = match RegisterRequest::read(&request, flow) {

@@ -1,20 +1,28 @@
-//! How far the exchange is: it says no to nobody before it knows everybody, and takes no new calls before it stops.
+//! How far the exchange is: it says no to nobody before it knows everybody, and takes no new calls before it stops, nor
+//! while the log is away.
 
 use super::Exchange;
 use crate::address::{EdgeRole, Flow};
 use crate::ports::Mint;
 use crate::sip::endpoint::SessionHeaders;
 use crate::sip::wire::{HeaderName, Message};
-use crate::time::Now;
+use crate::time::{Moment, Now};
+use std::time::Duration;
 
 /// Seconds after which who came too early may come again.
 const RETRY_AFTER: &str = "5";
+
+/// A log that has taken nothing for so long is away: what it would have to take more of is refused. A shorter pause is
+/// waited for by everybody, as a caller's INVITE is by its own first repeat.
+const AWAY_AFTER: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Stage {
     loaded: bool,
     draining: bool,
+    /// Since when the log has taken nothing.
+    hesitates_since: Option<Moment>,
 }
 
 impl Stage {
@@ -29,8 +37,23 @@ impl Stage {
     }
 
     /// Whether new calls are taken.
-    pub(super) const fn takes_calls(self) -> bool {
-        self.loaded && !self.draining
+    pub(super) fn takes_calls(self, now: Moment) -> bool {
+        self.loaded && !self.draining && !self.waits_for_log(now)
+    }
+
+    /// Whether the log is away, so that nothing new is begun: what runs waits for it.
+    pub(super) fn waits_for_log(self, now: Moment) -> bool {
+        self.hesitates_since.is_some_and(|since| now.since(since) >= AWAY_AFTER)
+    }
+
+    /// The log did not take something.
+    pub(super) fn log_hesitates(&mut self, now: Moment) {
+        self.hesitates_since.get_or_insert(now);
+    }
+
+    /// The log took something.
+    pub(super) const fn log_answers(&mut self) {
+        self.hesitates_since = None;
     }
 }
 
@@ -58,9 +81,10 @@ impl Exchange {
     pub(super) fn turn_away(&mut self, flow: Flow, request: &Message) {
         let name = HeaderName::RetryAfter.canonical().unwrap_or_default();
         let later = || vec![(name.into(), RETRY_AFTER.into())];
-        let headers = match (self.role_of(flow), self.stage.loaded) {
-            (EdgeRole::Public, false) => later(),
-            (EdgeRole::Public, true) | (EdgeRole::Carrier, _) => vec![],
+        let soon = !self.stage.loaded || self.stage.hesitates_since.is_some();
+        let headers = match (self.role_of(flow), soon) {
+            (EdgeRole::Public, true) => later(),
+            (EdgeRole::Public, false) | (EdgeRole::Carrier, _) => vec![],
         };
         self.endpoint.answer_statelessly_with(flow, request, 503, &SessionHeaders(headers));
     }

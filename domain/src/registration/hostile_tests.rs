@@ -89,6 +89,7 @@ fn through_the_log(event: &RegistrationEvent) -> RegistrationEvent {
         cause: None,
         node: 1,
         previous: EventHash::NONE,
+        life: crate::log::Life::Open,
         data: encoded.data,
     };
     decode(&recorded, &One).unwrap()

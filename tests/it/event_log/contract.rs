@@ -1,17 +1,18 @@
-//! What every engine of the log promises; the text is in `domain::log`. An engine calls [`all`], it does not choose.
+//! What every engine of the log promises; the text is in `domain::log`. An engine calls [`all`], it does not choose. What the
+//! engines of our own promise beyond that, which a store elsewhere does not, is in [`own`].
 
 mod appends;
 mod follows;
 mod life;
 mod reads;
 
-use domain::log::EventLog;
+use domain::log::{EventLog, PortFuture};
 use std::sync::Arc;
 
 /// Where one log of the engine lives.
 pub trait Home: Send {
     /// Opens the log; the first time it is empty. What the last call answered was dropped before.
-    fn open(&mut self) -> Arc<dyn EventLog>;
+    fn open(&mut self) -> PortFuture<'_, Arc<dyn EventLog>>;
 }
 
 /// Runs a rule on a log of its own and names it if it fails.
@@ -27,7 +28,7 @@ macro_rules! hold {
 /// Holds an engine to every rule.
 pub async fn all(make: impl Fn() -> Box<dyn Home>) {
     hold!(make:
-        appends::a_new_stream_begins_at_revision_0_and_position_1,
+        appends::a_new_stream_begins_at_revision_0_and_the_head_is_there,
         appends::an_existing_stream_is_not_new,
         appends::a_missing_stream_has_no_revision,
         appends::only_the_exact_revision_is_accepted,
@@ -59,5 +60,14 @@ pub async fn all(make: impl Fn() -> Box<dyn Home>) {
         life::a_closed_stream_is_not_recovered_and_can_open_again,
         life::a_refused_append_opens_and_closes_nothing,
         life::open_streams_survive_reopening,
+    );
+}
+
+/// Holds an engine of our own to this as well: positions begin at 1 and have no gaps, and it knows where appends begin.
+pub async fn own(make: impl Fn() -> Box<dyn Home>) {
+    hold!(make:
+        appends::positions_begin_at_1_and_have_no_gaps,
+        appends::a_part_of_an_append_is_no_repeat_of_it,
+        reads::the_whole_log_is_read_by_positions_without_gaps,
     );
 }

@@ -56,7 +56,7 @@ pub fn draft(kind: &'static str, data: &str) -> Draft {
     let counter = fresh();
     Draft {
         id: EventId::minted(1, 1, 1, counter),
-        kind,
+        kind: kind.into(),
         version: 1,
         at: WallTime::from_micros(counter as i64),
         cause: counter.is_multiple_of(2).then(|| EventId::minted(1, 1, 2, counter)),
@@ -147,6 +147,17 @@ pub fn recorded_ids(events: &[Recorded]) -> Vec<EventId> {
 
 pub async fn next(follow: &mut dyn Follow) -> Followed {
     soon(follow.next()).await.unwrap()
+}
+
+/// The next page of events. What is written for the log's own purposes may move the checkpoint before.
+pub async fn next_events(follow: &mut dyn Follow) -> Vec<Recorded> {
+    loop {
+        match next(follow).await {
+            Followed::Events(events) => return events,
+            Followed::Checkpoint(_) => {}
+            Followed::CaughtUp(position) => panic!("nothing came up to {position}"),
+        }
+    }
 }
 
 /// Events handed over until the follower has caught up; checks on the way that nothing goes backwards.

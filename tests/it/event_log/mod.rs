@@ -7,4 +7,5 @@ mod disk;
 mod engines;
 pub mod given;
 mod model;
+mod remote;
 mod setting;

@@ -92,6 +92,7 @@ fn read(name: &str, version: u16, line: usize, data: &str) -> Event {
         cause: None,
         node: 1,
         previous: EventHash::NONE,
+        life: domain::log::Life::Open,
         data: data.to_owned().into(),
     };
     let read = match joins {

@@ -51,7 +51,7 @@ impl Golden {
             let kind = domain::codec::session::KINDS.iter().find(|kind| **kind == text(&event, "kind")).unwrap();
             let draft = Draft {
                 id: id(text(&event, "id")),
-                kind,
+                kind: (*kind).into(),
                 version: event["version"].as_u64().unwrap() as u16,
                 at: WallTime::from_micros(event["at"].as_i64().unwrap()),
                 cause: event["cause"].as_str().map(id),

@@ -184,7 +184,7 @@ async fn an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start() {
         node: 1,
         events: vec![domain::log::Draft {
             id: events[0].id,
-            kind: "SubjectErased",
+            kind: "SubjectErased".into(),
             version: 1,
             at: events[0].at,
             cause: None,

@@ -70,7 +70,7 @@ impl Writer {
             let data = format!("{{\"n\":{number:05},\"sealed\":\"c2Vhb{number:05}ZWQ\"}}");
             let (id, at) = (EventId::minted(1, 1, 0, number), WallTime::from_micros(number as i64));
             let (kind, version, cause, data) = ("Noted", 1, None, Bytes::from(data));
-            append.events.push(Draft { id, kind, version, at, cause, previous, data });
+            append.events.push(Draft { id, kind: kind.into(), version, at, cause, previous, data });
             previous = append.hash_of(index).unwrap();
         }
         self.newest.insert(name.to_owned(), (append.expected.next().0 + events as u64 - 1, previous));

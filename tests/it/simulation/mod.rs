@@ -1,6 +1,7 @@
 //! The ladder's scenarios again, under doubts: the process dies at any effect, the log hesitates, promises are broken.
 
 mod automaton;
+mod away;
 mod death;
 mod freeze;
 mod freeze_transfer;

@@ -206,7 +206,7 @@ fn number(world: &World, events: &[NumberEvent]) -> NumberId {
     for (number, event) in events.iter().enumerate() {
         let draft = Draft {
             id: domain::ids::EventId::minted(3, 1, 0, number as u64),
-            kind: event.kind(),
+            kind: event.kind().into(),
             version: event.version(),
             at: WallTime::from_micros((10 + number as i64) * 1_000_000),
             cause: None,

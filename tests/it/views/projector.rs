@@ -65,7 +65,7 @@ fn split(whole: &[Recorded], from: usize, to: usize) -> Vec<Append> {
         node: event.node,
         events: vec![Draft {
             id: event.id,
-            kind: domain::codec::session::KINDS.iter().find(|kind| **kind == &*event.kind).unwrap(),
+            kind: event.kind.clone().into(),
             version: event.version,
             at: event.at,
             cause: None,
@@ -91,7 +91,7 @@ fn append(stream: StreamName, kind: &'static str, data: &'static str) -> Append 
         node: 1,
         events: vec![Draft {
             id: EventId::minted(1, 999, 0, 1),
-            kind,
+            kind: kind.into(),
             version: 1,
             at: WallTime::from_micros(5),
             cause: None,

@@ -182,7 +182,7 @@ async fn an_event_that_cannot_be_read_stops_the_rows_before_it() {
         node: 2,
         events: vec![domain::log::Draft {
             id: domain::ids::EventId::minted(3, 1, 1, 1),
-            kind: "BindingAdded",
+            kind: "BindingAdded".into(),
             version: 2,
             at: domain::time::WallTime::default(),
             cause: None,

@@ -104,7 +104,7 @@ fn appends(script: &CallScript) -> Vec<(i64, Append)> {
             let encoded = encode(&mut Desk::default(), &step.event, id, Keys::KEY, &Keys::secret());
             append.events.push(Draft {
                 id,
-                kind: encoded.kind,
+                kind: encoded.kind.into(),
                 version: encoded.version,
                 at: step.at,
                 cause: None,

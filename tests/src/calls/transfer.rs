@@ -22,7 +22,7 @@ pub fn transfer(id: TransferId, at: i64, events: &[TransferEvent]) -> Vec<Append
         };
         append.events.push(Draft {
             id: EventId::minted(1, 1 << 16, 0, (id.bits() as u64) << 8 | n),
-            kind: encoded.kind,
+            kind: encoded.kind.into(),
             version: encoded.version,
             at: WallTime::from_micros(at + index as i64 * 1_000_000),
             cause: None,

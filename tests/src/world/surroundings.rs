@@ -105,7 +105,7 @@ impl World {
     /// What is refused for good never reaches the log.
     fn refuse(&mut self, appends: &mut Vec<Append>) {
         let Some((kind, why)) = self.refused.clone() else { return };
-        let has = |append: &Append| append.events.iter().any(|event| event.kind == kind);
+        let has = |append: &Append| append.events.iter().any(|event| &*event.kind == kind);
         if let Some(index) = appends.iter().position(has) {
             self.refused = None;
             let stream = appends.remove(index).stream;
@@ -308,13 +308,14 @@ pub(super) fn recorded(append: &Append, index: usize) -> Recorded {
         stream: append.stream.clone(),
         revision: Revision(append.expected.next().0 + index as u64),
         id: draft.id,
-        kind: Arc::from(draft.kind),
+        kind: Arc::from(&*draft.kind),
         version: draft.version,
         at: draft.at,
         correlation: append.correlation,
         cause: draft.cause,
         node: append.node,
         previous: draft.previous,
+        life: append.life,
         data: draft.data.clone(),
     }
 }

@@ -342,7 +342,7 @@ mod tests {
     fn append(last: u64, bytes: usize) -> Append {
         let event = |counter| Draft {
             id: EventId::minted(1, 2, 3, counter),
-            kind: "SessionOffered",
+            kind: "SessionOffered".into(),
             version: 3,
             at: WallTime::from_micros(-5),
             cause: None,

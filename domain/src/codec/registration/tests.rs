@@ -42,6 +42,7 @@ fn recorded(encoded: &Encoded) -> Recorded {
         cause: None,
         node: 1,
         previous: EventHash::NONE,
+        life: crate::log::Life::Open,
         data: encoded.data.clone(),
     }
 }

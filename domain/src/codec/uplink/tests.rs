@@ -43,6 +43,7 @@ fn stored(event: &UplinkEvent) -> String {
         cause: None,
         node: 1,
         previous: EventHash::NONE,
+        life: crate::log::Life::Open,
         data: data.clone(),
     };
     assert_eq!(decode(&recorded, &OneKey).as_ref(), Ok(event));

@@ -30,6 +30,7 @@ fn recorded(number: u64, micros: i64) -> Recorded {
         cause: None,
         node: 1,
         previous: EventHash::NONE,
+        life: domain::log::Life::Open,
         data: bytes::Bytes::new(),
     }
 }

@@ -10,7 +10,7 @@ async fn open(log: &dyn EventLog) -> Vec<String> {
 }
 
 pub async fn open_streams_come_in_the_order_of_their_opening(home: &mut dyn Home) {
-    let log = home.open();
+    let log = home.open().await;
     assert!(open(&*log).await.is_empty());
     for name in ["session-2", "session-1", "session-3"] {
         write(&*log, first(name, 2)).await;
@@ -22,7 +22,7 @@ pub async fn open_streams_come_in_the_order_of_their_opening(home: &mut dyn Home
 }
 
 pub async fn a_closed_stream_is_not_recovered_and_can_open_again(home: &mut dyn Home) {
-    let log = home.open();
+    let log = home.open().await;
     for name in ["session-1", "session-2", "session-3"] {
         write(&*log, first(name, 1)).await;
     }
@@ -37,7 +37,7 @@ pub async fn a_closed_stream_is_not_recovered_and_can_open_again(home: &mut dyn 
 }
 
 pub async fn a_refused_append_opens_and_closes_nothing(home: &mut dyn Home) {
-    let log = home.open();
+    let log = home.open().await;
     let opened = first("session-1", 1);
     write(&*log, opened.clone()).await;
     try_one(&*log, closing(after("session-1", 4, 1))).await.unwrap_err();
@@ -49,13 +49,13 @@ pub async fn a_refused_append_opens_and_closes_nothing(home: &mut dyn Home) {
 }
 
 pub async fn open_streams_survive_reopening(home: &mut dyn Home) {
-    let log = home.open();
+    let log = home.open().await;
     for name in ["session-3", "session-1", "session-2"] {
         write(&*log, first(name, 1)).await;
     }
     write(&*log, closing(after("session-1", 0, 1))).await;
     drop(log);
-    let log = home.open();
+    let log = home.open().await;
     assert_eq!(open(&*log).await, ["session-3", "session-2"]);
     write(&*log, closing(after("session-3", 0, 1))).await;
     write(&*log, after("session-1", 1, 1)).await;

@@ -1,0 +1,168 @@
+//! The connection to the store, made again whenever the client crate gave it up.
+
+use super::settings::ConnectionString;
+use kurrentdb::{
+    BatchAppendClient, BatchAppendOptions, Client, Credentials, Error, ReadAllOptions, ReadStream, ReadStreamOptions,
+    SubscribeToAllOptions, Subscription,
+};
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// An answer that takes longer than this does not come.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// See the module.
+pub struct Connection {
+    at: ConnectionString,
+    credentials: Option<Credentials>,
+    /// The crate's client ends by itself when it cannot reach anybody.
+    client: Mutex<Option<Client>>,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// It cannot be reached, or did not answer.
+    Away(String),
+    /// It can, and refuses for good.
+    Refused(String),
+    /// There is no such stream.
+    NotFound,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Away(why) | Self::Refused(why) => f.write_str(why),
+            Self::NotFound => f.write_str("there is no such stream"),
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::ResourceNotFound => Self::NotFound,
+            Error::AccessDenied => Self::Refused("the store does not let us in: check its user and password".into()),
+            Error::UnsupportedFeature => Self::Refused("the store is older than 21.10: it has no BatchAppend".into()),
+            Error::Grpc { code: tonic::Code::InvalidArgument | tonic::Code::PermissionDenied, message } => {
+                Self::Refused(message.clone())
+            }
+            _ => Self::Away(format!("the store is away: {error}")),
+        }
+    }
+}
+
+impl Connection {
+    pub fn new(at: ConnectionString) -> Self {
+        let credentials = at.credentials();
+        Self { at, credentials, client: Mutex::new(None) }
+    }
+
+    /// Where it leads, without a password.
+    pub const fn address(&self) -> &ConnectionString {
+        &self.at
+    }
+
+    fn client(&self) -> Result<Client, Trouble> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        crate::choose_crypto();
+        let refused = |error: &dyn std::fmt::Display| Trouble::Refused(error.to_string());
+        let settings = self.at.client().map_err(|error| refused(&error))?;
+        let made = Client::new(settings).map_err(|error| refused(&error))?;
+        *client = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Waits for an answer, but not for ever; after a failure of the connection the next call makes a new one.
+    async fn ask<T>(&self, answer: impl Future<Output = kurrentdb::Result<T>>) -> Result<T, Trouble> {
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                self.forget_after(&error);
+                Err(error.into())
+            }
+            Err(_) => {
+                self.forget();
+                Err(Trouble::Away(format!("the store has not answered for {} s", PATIENCE.as_secs())))
+            }
+        }
+    }
+
+    fn forget(&self) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn forget_after(&self, error: &Error) {
+        if matches!(error, Error::ConnectionClosed | Error::GrpcConnectionError(_) | Error::ServerError(_)) {
+            self.forget();
+        }
+    }
+
+    /// Begins a batch session.
+    pub async fn batch(&self) -> Result<BatchAppendClient, Trouble> {
+        let client = self.client()?;
+        let options = match &self.credentials {
+            Some(credentials) => BatchAppendOptions::default().authenticated(credentials.clone()),
+            None => BatchAppendOptions::default(),
+        };
+        self.ask(client.batch_append(&options.requires_leader(true))).await
+    }
+
+    /// Begins to read a stream.
+    pub async fn read_stream(&self, stream: &str, options: ReadStreamOptions) -> Result<Reading<'_>, Trouble> {
+        let client = self.client()?;
+        let options = match &self.credentials {
+            Some(credentials) => options.authenticated(credentials.clone()),
+            None => options,
+        };
+        let inner = self.ask(client.read_stream(stream, &options)).await?;
+        Ok(Reading { connection: self, inner })
+    }
+
+    /// Begins to read all streams.
+    pub async fn read_all(&self, options: ReadAllOptions) -> Result<Reading<'_>, Trouble> {
+        let client = self.client()?;
+        let options = match &self.credentials {
+            Some(credentials) => options.authenticated(credentials.clone()),
+            None => options,
+        };
+        let inner = self.ask(client.read_all(&options)).await?;
+        Ok(Reading { connection: self, inner })
+    }
+
+    /// Begins to follow all streams.
+    pub async fn subscribe(&self, options: SubscribeToAllOptions) -> Result<Subscription, Trouble> {
+        let client = self.client()?;
+        let options = match &self.credentials {
+            Some(credentials) => options.authenticated(credentials.clone()),
+            None => options,
+        };
+        Ok(client.subscribe_to_all(&options).await)
+    }
+
+    /// After a subscription broke.
+    pub fn broken(&self, error: &Error) -> Trouble {
+        self.forget_after(error);
+        error.clone().into()
+    }
+}
+
+/// Events as the store sends them.
+pub struct Reading<'c> {
+    connection: &'c Connection,
+    inner: ReadStream,
+}
+
+impl Reading<'_> {
+    /// The next; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<kurrentdb::RecordedEvent>, Trouble> {
+        let next = self.connection.ask(self.inner.next()).await?;
+        // There are no links of ours: the event is the one that stands there.
+        Ok(next.and_then(|resolved| resolved.link.or(resolved.event)))
+    }
+}

@@ -1,0 +1,162 @@
+//! The log's port over a store that speaks the EventStoreDB protocol, through the official client crate.
+//!
+//! Positions are the store's: they rise, but are not dense. Streams of other programs are not seen. What a store has no
+//! word for (the hash chain, which streams are live) travels in metadata and in [`live`].
+
+mod connection;
+mod entry;
+mod event;
+mod follow;
+mod live;
+mod read;
+mod resolve;
+mod settings;
+mod writer;
+
+pub use settings::{ConnectionString, NoConnectionString};
+
+use connection::{Connection, Trouble};
+use domain::log::{
+    Append, AppendError, Committed, Direction, EventLog, Filter, Follow, Outcome, PortFuture, Position, ReadError,
+    Recorded, Revision, StreamName,
+};
+use live::Live;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// More appends than this do not wait for the store.
+const MOST_WAITING: usize = 16_384;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It could not be reached, or does not let us in.
+    #[error("the event store {at} cannot be used: {why}; check store.url, its user and password, and that it runs")]
+    Unreachable {
+        /// Where it should be, without a password.
+        at: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A log in an EventStoreDB, or behind the door of another log.
+pub struct StoreLog {
+    shared: Arc<Shared>,
+    submissions: mpsc::UnboundedSender<Submission>,
+    new_node: bool,
+}
+
+/// What reading, following and writing share.
+struct Shared {
+    connection: Connection,
+    /// Position of the newest event of ours that was seen.
+    head: AtomicU64,
+    live: Mutex<Live>,
+    /// Appends that were submitted and not answered.
+    waiting: AtomicUsize,
+}
+
+impl Shared {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, position: Position) {
+        self.head.fetch_max(position.0, Ordering::Relaxed);
+    }
+}
+
+/// Appends of one call of `submit`.
+struct Submission {
+    appends: Vec<Append>,
+    reply: Arc<dyn Committed>,
+}
+
+impl StoreLog {
+    /// Connects to the store and takes up what this node has there. Needs a runtime, as all that follows does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn connect(at: ConnectionString, node: u16) -> Result<Self, StoreError> {
+        let connection = Connection::new(at);
+        let opened = read::open(&connection, node).await;
+        let read::Opened { live, head, new_node } = opened.map_err(|trouble| StoreError::Unreachable {
+            at: connection.address().to_string(),
+            why: trouble.to_string(),
+        })?;
+        let shared = Arc::new(Shared {
+            connection,
+            head: AtomicU64::new(head.0),
+            live: Mutex::new(live),
+            waiting: AtomicUsize::new(0),
+        });
+        let (submissions, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(writer::Writer::new(Arc::clone(&shared)).work(receiver));
+        Ok(Self { shared, submissions, new_node })
+    }
+
+    /// Whether this node had never written to the store when we connected.
+    pub const fn is_new_node(&self) -> bool {
+        self.new_node
+    }
+}
+
+/// Answers all appends with the same error.
+fn refuse(appends: Vec<Append>, reply: &dyn Committed, error: impl Fn() -> AppendError) {
+    let outcomes = appends.into_iter().map(|append| Outcome { stream: append.stream, result: Err(error()) });
+    reply.committed(outcomes.collect());
+}
+
+impl EventLog for StoreLog {
+    fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
+        let count = appends.len();
+        if self.shared.waiting.fetch_add(count, Ordering::Relaxed) + count > MOST_WAITING {
+            self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
+            return refuse(appends, &*reply, || AppendError::Unavailable("too many appends wait for the store".into()));
+        }
+        if let Err(mpsc::error::SendError(submission)) = self.submissions.send(Submission { appends, reply }) {
+            let closed = || AppendError::Unavailable("the store's client has ended".into());
+            refuse(submission.appends, &*submission.reply, closed);
+        }
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
+        Box::pin(read::stream(&self.shared.connection, stream, from, direction, limit))
+    }
+
+    fn read_all<'a>(
+        &'a self,
+        from: Position,
+        direction: Direction,
+        filter: &'a Filter,
+        limit: usize,
+    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
+        Box::pin(read::all(&self.shared.connection, from, direction, filter, limit))
+    }
+
+    fn follow(&self, after: Position, filter: Filter) -> Box<dyn Follow> {
+        Box::new(follow::Follower::new(Arc::clone(&self.shared), after, filter))
+    }
+
+    fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {
+        let streams = self.shared.live().streams();
+        Box::pin(std::future::ready(Ok(streams)))
+    }
+
+    fn head(&self) -> Position {
+        Position(self.shared.head.load(Ordering::Relaxed))
+    }
+}
+
+/// The store could not be read.
+fn unreadable(trouble: &Trouble) -> ReadError {
+    ReadError::Unavailable(trouble.to_string())
+}

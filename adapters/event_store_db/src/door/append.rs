@@ -1,0 +1,195 @@
+//! One append, however it came: whose stream it is for, whether it may be written, and what becomes of it.
+
+use super::envelope::Proposed;
+use super::foreign;
+use super::names::{Place, place};
+use super::status::{Expectation, Refusal};
+use super::{Shared, envelope};
+use crate::metadata::Metadata;
+use domain::ids::EventId;
+use domain::log::{Append, Committed, Draft, Expected, Life, Outcome, Revision, StreamName};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// The most bytes of a foreign append: the log keeps it in more than that.
+pub const MOST_FOREIGN: usize = 8 << 20;
+/// A type name as the log takes it, in bytes.
+const LONGEST_KIND: usize = 255;
+/// Longer content types than this, in bytes, are refused.
+const LONGEST_TYPE: usize = 255;
+
+/// An append as a client proposes it.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The stream, as the client names it.
+    pub stream: bytes::Bytes,
+    /// What it must look like.
+    pub expected: Expectation,
+    /// The events.
+    pub events: Vec<Proposed>,
+    /// Bytes of data and metadata.
+    pub bytes: usize,
+}
+
+impl Proposal {
+    /// An append without events yet.
+    pub const fn new(stream: bytes::Bytes, expected: Expectation) -> Self {
+        Self { stream, expected, events: Vec::new(), bytes: 0 }
+    }
+
+    /// The stream's name as text, for answers.
+    pub fn name(&self) -> String {
+        String::from_utf8_lossy(&self.stream).into_owned()
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// It is not whole, or one too many, or too large.
+    pub fn add(
+        &mut self,
+        id: Option<Uuid>,
+        mut said: BTreeMap<String, String>,
+        metadata: bytes::Bytes,
+        data: bytes::Bytes,
+        most: usize,
+    ) -> Result<(), Refusal> {
+        let malformed = |what: &str| Err(Refusal::Malformed(what.to_owned()));
+        let Some(id) = id else { return malformed("an event has no id") };
+        let kind = said.remove("type").unwrap_or_default();
+        let content_type = said.remove("content-type").unwrap_or_default();
+        if kind.is_empty() || kind.len() > LONGEST_KIND {
+            return malformed("an event's type is a text of 1 to 255 bytes");
+        }
+        if content_type.is_empty() || content_type.len() > LONGEST_TYPE {
+            return malformed("an event's content-type is a text of 1 to 255 bytes");
+        }
+        self.bytes += metadata.len() + data.len();
+        if self.bytes > most || self.events.len() >= Append::MAX_EVENTS {
+            return Err(Refusal::TooLarge { most });
+        }
+        self.events.push(Proposed { id, kind, content_type, metadata, data });
+        Ok(())
+    }
+}
+
+/// Where an append was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The stream's last revision; `None` while it has no event.
+    pub last: Option<u64>,
+    /// Position of that event; `None` where nothing was written.
+    pub position: Option<u64>,
+}
+
+/// What is to be done with a proposal.
+pub enum Task {
+    /// An exchange's own append, for the log as it is.
+    Ours(Append),
+    /// A stranger's, which is looked at first.
+    Foreign(super::names::Foreign, Proposal),
+}
+
+/// Sorts a proposal.
+///
+/// # Errors
+/// It may not be written.
+pub fn sort(shared: &Shared, proposal: Proposal) -> Result<Task, Refusal> {
+    if !shared.writable {
+        return Err(Refusal::Denied("this door is read-only"));
+    }
+    match place(&proposal.stream)? {
+        Place::Ours(stream) => ours(stream, proposal).map(Task::Ours),
+        Place::Foreign(foreign) => Ok(Task::Foreign(foreign, proposal)),
+    }
+}
+
+/// Does what is to be done and waits for the log.
+///
+/// # Errors
+/// It was refused, or the log could not do it.
+pub async fn carry_out(shared: &Shared, task: Task) -> Result<Written, Refusal> {
+    match task {
+        Task::Ours(append) => {
+            let expected = expectation(append.expected);
+            write(shared, append).await.map_err(|error| Refusal::of_log(error, expected))
+        }
+        Task::Foreign(foreign, proposal) => foreign::append(shared, &foreign, proposal).await,
+    }
+}
+
+/// As the protocol says it.
+pub const fn expectation(expected: Expected) -> Expectation {
+    match expected {
+        Expected::NoStream => Expectation::NoStream,
+        Expected::Exactly(Revision(revision)) => Expectation::Revision(revision),
+    }
+}
+
+/// Streams of ours are written by an exchange alone: with all that an event of ours carries, at an exact revision.
+fn ours(stream: StreamName, proposal: Proposal) -> Result<Append, Refusal> {
+    let denied = Refusal::Denied("only an exchange writes streams of this category, with all of an event's metadata");
+    let expected = match proposal.expected {
+        Expectation::NoStream => Expected::NoStream,
+        Expectation::Revision(revision) => Expected::Exactly(Revision(revision)),
+        Expectation::Any | Expectation::Exists => return Err(denied),
+    };
+    let mut whole: Option<Metadata> = None;
+    let mut events = Vec::with_capacity(proposal.events.len());
+    for event in proposal.events {
+        let metadata = Metadata::read(&event.metadata).filter(|metadata| metadata.version != envelope::VERSION);
+        let metadata = metadata.ok_or_else(|| denied.clone())?;
+        let first = whole.get_or_insert(metadata);
+        if (first.correlation, first.node, first.life) != (metadata.correlation, metadata.node, metadata.life) {
+            return Err(denied);
+        }
+        events.push(Draft {
+            id: EventId::from_uuid(event.id),
+            kind: Arc::<str>::from(event.kind).into(),
+            version: metadata.version,
+            at: metadata.at,
+            cause: metadata.cause,
+            previous: metadata.previous,
+            data: event.data,
+        });
+    }
+    let Some(Metadata { correlation, node, life, .. }) = whole else { return Err(denied) };
+    Ok(Append { stream, expected, life, correlation, node, events })
+}
+
+/// Receives the one outcome of one append.
+struct Reply(Mutex<Option<oneshot::Sender<Outcome>>>);
+
+impl Committed for Reply {
+    fn committed(&self, outcomes: Vec<Outcome>) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(waiting), Some(outcome)) = (waiting, outcomes.into_iter().next()) {
+            // Whoever waited has gone; what is written stays written.
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+/// Writes and waits.
+///
+/// # Errors
+/// The log's.
+pub async fn write(shared: &Shared, append: Append) -> Result<Written, domain::log::AppendError> {
+    let stream = append.stream.clone();
+    let (sender, receiver) = oneshot::channel();
+    shared.log.submit(vec![append], Arc::new(Reply(Mutex::new(Some(sender)))));
+    match receiver.await {
+        Ok(outcome) => outcome.result.map(|durable| written(&durable)),
+        Err(_) => Err(domain::log::AppendError::Unknown(stream)),
+    }
+}
+
+/// As the protocol answers it.
+pub const fn written(durable: &domain::log::Durable) -> Written {
+    Written { last: Some(durable.last().0), position: Some(durable.position().0) }
+}
+
+/// What an append of strangers' events does to the set of live streams: nothing of it is recovered.
+pub const FOREIGN_LIFE: Life = Life::Closed;
