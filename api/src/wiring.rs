@@ -3,10 +3,12 @@
 use crate::config::{Config, ConfigError};
 use crate::routes::erasures::ErasureState;
 use crate::routes::events::EventState;
+use crate::routes::notary::NotaryState;
 use crate::routes::registrations::RegistrationState;
 use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
+use adapters::erasure::Erasures;
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint, machine_time};
 use adapters::holder::Holder;
 use adapters::keyring::{Keyring, Master};
@@ -145,22 +147,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let state =
         AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let (notary, proofs) = notary::start(config, &state.log, node, &state).await?;
-    let feed = Arc::new(EventFeed::new(Arc::clone(&state.log), Arc::clone(&state.keyring)));
-    let erasures = ErasureState {
-        app: state.clone(),
-        views: Arc::clone(&views),
-        log: Arc::clone(&state.log),
-        keyring: Arc::clone(&state.keyring),
-        erasures,
-    };
-    let sessions = SessionState { app: state.clone(), views: Arc::clone(&views) };
-    let events = EventState::new(state.clone(), feed);
-    let registrations = RegistrationState {
-        app: state.clone(),
-        views: Arc::clone(&views),
-        registrar: Arc::clone(&inbox) as Arc<dyn Registrar>,
-    };
-    let router = crate::whole_router(state, sessions, events, registrations, (erasures, proofs));
+    let router = router(state, &views, &inbox, erasures, proofs);
     let (http, server, stop_server) = serve_http(config, router, &holder).await?;
     readiness.set(true);
     holder.serves();
@@ -180,6 +167,29 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         server,
         stop_server,
     })
+}
+
+/// Every route with what it needs.
+fn router(
+    state: AppState,
+    views: &Arc<Views>,
+    inbox: &Arc<Inbox>,
+    erasures: Arc<Erasures>,
+    proofs: NotaryState,
+) -> axum::Router {
+    let feed = Arc::new(EventFeed::new(Arc::clone(&state.log), Arc::clone(&state.keyring)));
+    let erasures = ErasureState {
+        app: state.clone(),
+        views: Arc::clone(views),
+        log: Arc::clone(&state.log),
+        keyring: Arc::clone(&state.keyring),
+        erasures,
+    };
+    let sessions = SessionState { app: state.clone(), views: Arc::clone(views) };
+    let events = EventState::new(state.clone(), feed);
+    let registrar = Arc::clone(inbox) as Arc<dyn Registrar>;
+    let registrations = RegistrationState { app: state.clone(), views: Arc::clone(views), registrar };
+    crate::whole_router(state, sessions, events, registrations, (erasures, proofs))
 }
 
 impl Running {

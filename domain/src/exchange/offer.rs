@@ -63,10 +63,10 @@ impl Exchange {
         self.admit_call(now.moment, &mut routed);
         let Some(key) = mint.seal_key(routed.account) else {
             // By datagram it comes again in a moment, and then there is one: a copy of it may be behind it already.
-            return match flow.transport.is_reliable() {
-                true => self.endpoint.answer_statelessly(flow, &request, 503),
-                false => {}
-            };
+            if flow.transport.is_reliable() {
+                self.endpoint.answer_statelessly(flow, &request, 503);
+            }
+            return;
         };
         let of_user = identified.domain.as_ref().map(|(id, _)| *id);
         let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);

@@ -68,7 +68,7 @@ const NOTICED: &[(&str, &[&str])] = &[
 ];
 
 /// Deaths of each scenario, evenly spread, where not all are asked for.
-const DEATHS: usize = 8;
+const DEATHS: usize = 4;
 
 /// Whenever the process dies and begins anew, its calls go on, and nobody who is in one notices. Each is a test of this.
 pub(crate) fn reborn((name, scenario): Scenario) {

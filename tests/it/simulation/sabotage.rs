@@ -90,5 +90,9 @@ fn every_scenario_notices_every_broken_promise_that_touches_it() {
             }
         }
     }
-    assert!(mended.len() * 10 <= lost, "of {lost} scenarios that lose something {} show nothing: {mended:?}", mended.len());
+    assert!(
+        mended.len() * 10 <= lost,
+        "of {lost} scenarios that lose something {} show nothing: {mended:?}",
+        mended.len()
+    );
 }
