@@ -12,8 +12,8 @@ use domain::erasure::{
 };
 use domain::ids::{AccountId, ErasureId};
 use domain::log::{
-    Append, AppendError, Direction, Draft, EventHash, EventLog, Expected, Life, Position, ReadError, Revision,
-    StreamName,
+    Append, AppendError, Direction, Draft, EventHash, EventLog, Expected, Life, Pages, Position, ReadError, Revision,
+    StreamName, read_whole,
 };
 use domain::ports::KeyEraser;
 use std::collections::BTreeSet;
@@ -21,9 +21,6 @@ use std::sync::{Arc, Mutex};
 
 /// Streams that one event names at most.
 const PER_EVENT: usize = 500;
-/// Events read at a time.
-const PAGE: usize = 1_000;
-
 /// Why an erasure is not done. What is written down of it is done at the next start.
 #[derive(Debug, thiserror::Error)]
 pub enum ErasureError {
@@ -111,14 +108,9 @@ impl Erasures {
     /// # Errors
     /// [`ErasureError`].
     pub async fn find(&self, id: ErasureId) -> Result<Option<Erasure>, ErasureError> {
-        let (stream, mut from, mut events) = (stream_of(id), Revision(0), Vec::new());
-        loop {
-            let page = self.log.read_stream(&stream, from, Direction::Forwards, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            from = Revision(last.revision.0 + 1);
-            for recorded in &page {
-                events.push((recorded.at, ErasureEvent::decode(recorded)?));
-            }
+        let mut events = Vec::new();
+        for recorded in read_whole(&*self.log, &stream_of(id)).await? {
+            events.push((recorded.at, ErasureEvent::decode(&recorded)?));
         }
         Ok(Erasure::of(id, events.iter().map(|(at, event)| (*at, event))))
     }
@@ -133,11 +125,12 @@ impl Erasures {
     }
 
     async fn keys_in(&self, stream: &StreamName, keys: &mut BTreeSet<KeyRef>) -> Result<(), ReadError> {
-        let mut from = Revision(0);
+        let mut pages = Pages::of(&*self.log, stream);
         loop {
-            let page = self.log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            from = Revision(last.revision.0 + 1);
+            let page = pages.next().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
             keys.extend(page.iter().filter_map(|event| key_named_in(&event.data)));
         }
     }

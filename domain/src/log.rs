@@ -3,8 +3,10 @@
 //! Engines (SQLite, memory, later EventStoreDB) implement [`EventLog`]; one conformance suite holds them to this text.
 
 mod name;
+mod pages;
 
 pub use name::{CATEGORIES, Kind, StreamName};
+pub use pages::{Pages, read_whole};
 
 use crate::hex;
 use crate::ids::EventId;

@@ -8,11 +8,9 @@ mod inbox;
 mod mint;
 mod pace;
 mod shard;
-mod tail;
 
 pub use clock::{Clock, machine_time};
 pub use gauges::Gauges;
 pub use inbox::{BindCommand, Inbox, Notice};
 pub use mint::ShellMint;
 pub use shard::{Shard, ShardError, ShardParts};
-pub use tail::read_tail;

@@ -5,7 +5,7 @@ use super::StartError;
 use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::{TakenUp, Unlike, needs};
-use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, StreamName, read_whole};
 use domain::session::event::SessionEvent;
 use domain::time::WallTime;
 use domain::transfer::TransferEvent;
@@ -52,7 +52,7 @@ async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<
         if !known.insert(stream.clone()) {
             continue;
         }
-        let events = whole(log, &stream).await?;
+        let events = read_whole(&**log, &stream).await?;
         wanted.extend(needs(&events));
         streams.push(events);
     }
@@ -73,19 +73,6 @@ async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Str
         ended.extend(recent);
         if !all || before < PAGE {
             return Ok(ended);
-        }
-    }
-}
-
-async fn whole(log: &Arc<dyn EventLog>, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
-    let mut events: Vec<Recorded> = vec![];
-    loop {
-        let from = events.last().map_or(Revision(0), |last| Revision(last.revision.0 + 1));
-        let page = log.read_stream(stream, from, Direction::Forwards, PAGE).await?;
-        let more = page.len() == PAGE;
-        events.extend(page);
-        if !more {
-            return Ok(events);
         }
     }
 }

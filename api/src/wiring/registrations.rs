@@ -1,9 +1,9 @@
 //! Registrations at the start of an exchange, and when the shard finds a stream elsewhere than it thought.
 
 use super::StartError;
-use adapters::exchange::{Inbox, Notice, read_tail};
-use domain::log::{EventLog, StreamName};
-use domain::registration::Aor;
+use adapters::exchange::{Inbox, Notice};
+use domain::log::{EventLog, Revision, StreamName};
+use domain::registration::{Aor, read_tail};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn restore_registrations(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
     for stream in log.open_streams().await? {
         if stream.category() == Aor::CATEGORY {
-            let events = read_tail(&**log, &stream).await?;
+            let events = read_tail(&**log, &stream, Revision(u64::MAX)).await?;
             inbox.tell(Notice::Restored(stream, events));
         }
     }
@@ -29,7 +29,7 @@ pub(super) fn reader_of(log: Arc<dyn EventLog>, inbox: Arc<Inbox>) -> Box<dyn Fn
         runtime.spawn(async move {
             // Until it is read its user cannot register: there is nothing better to do than to try again.
             loop {
-                match read_tail(&*log, &stream).await {
+                match read_tail(&*log, &stream, Revision(u64::MAX)).await {
                     Ok(events) => return inbox.tell(Notice::Restored(stream, events)),
                     Err(error) => tracing::error!(%error, %stream, "a registration's stream cannot be read"),
                 }

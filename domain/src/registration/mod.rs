@@ -17,6 +17,7 @@ mod rejection;
 mod request;
 mod state;
 mod stated;
+mod tail;
 mod targets;
 
 #[cfg(test)]
@@ -38,4 +39,5 @@ pub use rejection::Rejection;
 pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
 pub use state::{Home, Registration, Terms};
 pub use stated::STATE_EVERY;
+pub use tail::read_tail;
 pub use targets::Callee;

@@ -2,10 +2,8 @@
 
 use super::{Fault, NoBeginning, Projection, SESSIONS, Seen, Slot, fault_of, read, session_of};
 use crate::progress::Stopped;
-use domain::log::{Direction, EventLog, Position, Recorded, Revision, StreamName};
+use domain::log::{EventLog, Pages, Position, Recorded, StreamName};
 use domain::ports::Keyring;
-
-const PAGE: usize = 500;
 
 /// Folds the sessions that live now into every read model, each up to where its rows are.
 pub(super) async fn restore(log: &dyn EventLog, keyring: &dyn Keyring, slots: &mut [Slot]) -> Result<(), Fault> {
@@ -40,15 +38,14 @@ async fn fold(
     stream: &StreamName,
     before: impl Fn(&Recorded) -> bool,
 ) -> Result<(), Fault> {
-    let mut from = Revision(0);
+    let mut pages = Pages::of(log, stream);
     loop {
-        let events = log.read_stream(stream, from, Direction::Forwards, PAGE).await.map_err(fault_of)?;
+        let events = pages.next().await.map_err(fault_of)?;
         for recorded in events.iter().take_while(|event| before(event)) {
             recall_one(keyring, model, recorded).map_err(Fault::Stop)?;
         }
-        match events.last() {
-            Some(last) if events.len() == PAGE && before(last) => from = Revision(last.revision.0 + 1),
-            Some(_) | None => return Ok(()),
+        if !events.last().is_some_and(&before) {
+            return Ok(());
         }
     }
 }

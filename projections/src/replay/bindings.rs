@@ -4,13 +4,10 @@
 use crate::timelines::TimelineError;
 use domain::codec::registration::decode;
 use domain::ids::RegistrationId;
-use domain::log::{Direction, EventLog, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, EventLog, Position, ReadError, Revision, StreamName};
 use domain::ports::Keyring;
-use domain::registration::{BindingsStated, Registration, STATE_EVERY};
+use domain::registration::{Registration, read_tail};
 use domain::time::WallTime;
-
-/// Events a reading: most have a summary among them.
-const PAGE: usize = STATE_EVERY + 20;
 
 /// An address of record at an instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub async fn bindings_at(
     let stream = StreamName::new("registration", registration.uuid());
     let mut found = BindingsAt::default();
     let Some(last) = last_before(log, &stream, at).await? else { return Ok(found) };
-    for recorded in tail(log, &stream, last).await? {
+    for recorded in read_tail(log, &stream, last).await? {
         let event = decode(&recorded, keyring);
         let event = event.map_err(|source| TimelineError::Decode { at: recorded.position, source })?;
         found.state.apply(recorded.at, &event);
@@ -56,20 +53,4 @@ async fn last_before(log: &dyn EventLog, stream: &StreamName, at: WallTime) -> R
         }
     }
     Ok(low.checked_sub(1).map(Revision))
-}
-
-/// The events from the last summary on to this one, oldest first; all of them where there is none.
-async fn tail(log: &dyn EventLog, stream: &StreamName, last: Revision) -> Result<Vec<Recorded>, ReadError> {
-    let mut tail: Vec<Recorded> = Vec::new();
-    let mut from = Some(last);
-    while let Some(at) = from {
-        let mut page = log.read_stream(stream, at, Direction::Backwards, PAGE).await?;
-        let summary = page.iter().position(|event| *event.kind == *BindingsStated::KIND);
-        page.truncate(summary.map_or(page.len(), |at| at + 1));
-        let first = page.last().and_then(|event| event.revision.0.checked_sub(1));
-        from = first.filter(|_| summary.is_none()).map(Revision);
-        tail.extend(page);
-    }
-    tail.reverse();
-    Ok(tail)
 }

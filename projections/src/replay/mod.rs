@@ -20,15 +20,15 @@ use domain::codec::personal::Personal;
 use domain::codec::session::decode;
 use domain::id_map::{IdMap, IdSet};
 use domain::ids::{AccountId, LegId, SessionId};
-use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
+use domain::log::{EventLog, Pages, Recorded, StreamName};
 use domain::ports::Keyring;
 use domain::session::Session;
 use domain::session::event::{OfferChange, Parties, SessionEvent, SipMessage, Way};
 use domain::sip::wire::Message;
 use domain::time::WallTime;
 
-/// Events a reading.
-const PAGE: usize = 500;
+/// Whose a session is stands within so many of its first events.
+const FIRST_TURN: u64 = 500;
 
 /// What became of the question how a session stood.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,19 +58,18 @@ pub async fn stood(
 ) -> Result<Option<Found>, TimelineError> {
     let stream = StreamName::new("session", session.uuid());
     let mut replay = Replay::new(session);
-    let (mut account, mut begins, mut next) = (None, None, Revision(0));
+    let (mut account, mut begins, mut pages) = (None, None, Pages::of(log, &stream));
     loop {
-        let page = log.read_stream(&stream, next, Direction::Forwards, PAGE).await?;
-        let last = page.len() < PAGE;
+        let page = pages.next().await?;
+        let last = page.is_empty();
         for recorded in &page {
             let event = read(recorded, keyring)?;
-            next = Revision(recorded.revision.0 + 1);
             let begun = *begins.get_or_insert(recorded.at);
             account = account.or_else(|| Beginning::of(&event).map(|begun| begun.account));
             if recorded.at > at || replay.next_at.is_some() {
                 replay.next_at.get_or_insert(recorded.at);
                 // Whose it is may stand in an event of the same turn that is yet to come.
-                if account.is_some() || recorded.revision.0 >= PAGE as u64 {
+                if account.is_some() || recorded.revision.0 >= FIRST_TURN {
                     return Ok(Some(replay.found(account, begun)));
                 }
                 continue;

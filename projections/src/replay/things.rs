@@ -1,12 +1,9 @@
 //! How was a number, a trunk, a domain set up at an instant? Its stream is folded by the aggregate itself.
 
 use domain::decider::{Aggregate, DecodeError, StoredEvent};
-use domain::log::{Direction, EventLog, Position, ReadError, Revision, StreamName};
+use domain::log::{EventLog, Pages, Position, ReadError, StreamName};
 use domain::time::WallTime;
 use std::fmt::Display;
-
-/// Events a reading.
-const PAGE: usize = 200;
 
 /// Why the past of a thing cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +40,11 @@ pub async fn past<A: Aggregate + Clone>(
 ) -> Result<Option<Past<A>>, PastError> {
     let stream = StreamName::new(A::CATEGORY, id);
     let mut past: Option<Past<A>> = None;
-    let mut next = Revision(0);
+    let mut pages = Pages::of(log, &stream);
     loop {
-        let page = log.read_stream(&stream, next, Direction::Forwards, PAGE).await?;
-        let last = page.len() < PAGE;
+        let page = pages.next().await?;
+        let last = page.is_empty();
         for recorded in &page {
-            next = Revision(recorded.revision.0 + 1);
             let event = A::Event::decode(&recorded.kind, recorded.version, &recorded.data)
                 .map_err(|source| PastError::Decode { at: recorded.position, source })?;
             let known = past.get_or_insert_with(|| {

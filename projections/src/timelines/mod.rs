@@ -20,7 +20,7 @@ use domain::codec::DecodeError;
 use domain::codec::personal::Personal;
 use domain::codec::session::decode;
 use domain::ids::{AccountId, SessionId};
-use domain::log::{Direction, EventLog, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{EventLog, Pages, Position, ReadError, Recorded, StreamName};
 use domain::ports::Keyring;
 use domain::session::event::{Parties, SessionEvent};
 use domain::time::WallTime;
@@ -29,8 +29,6 @@ use utoipa::ToSchema;
 
 /// Events shown at most; a longer history is cut at the end and says so.
 pub const MOST_EVENTS: usize = 10_000;
-const PAGE: usize = 1_000;
-
 /// What happened, in a sentence.
 pub(crate) fn say_event(event: &SessionEvent, legs: &[LegLine]) -> String {
     match message::message_of(event) {
@@ -137,9 +135,10 @@ pub(crate) async fn history(
 ) -> Result<(Vec<(Recorded, SessionEvent)>, bool), TimelineError> {
     let stream = StreamName::new("session", session.uuid());
     let mut events: Vec<(Recorded, SessionEvent)> = Vec::new();
+    let mut pages = Pages::of(log, &stream);
     loop {
-        let page = log.read_stream(&stream, Revision(events.len() as u64), Direction::Forwards, PAGE).await?;
-        let last = page.len() < PAGE;
+        let page = pages.next().await?;
+        let last = page.is_empty();
         for recorded in page {
             if events.len() == MOST_EVENTS {
                 return Ok((events, true));

@@ -5,9 +5,9 @@ use crate::ladder::Scenario;
 use tests::world::{Chance, Course, Ended, Fate, under};
 
 /// Ways in which the log hesitates, for each scenario.
-const HESITATIONS: usize = 20;
+const HESITATIONS: usize = 50;
 /// Ways in which the log hesitates before the process dies, for each effect.
-const DEATHS: usize = 2;
+const DEATHS: usize = 3;
 
 /// Everything that a scenario must stand. Each is a test of this (see the macro `scenarios` of the ladder).
 pub(crate) fn doubt(scenario: Scenario) {

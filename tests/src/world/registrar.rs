@@ -2,7 +2,6 @@
 
 use super::seed::SeedKeys;
 use super::{ACCOUNT, Packet, World, autopsy, settings, tables};
-use adapters::exchange::read_tail;
 use domain::exchange::{
     Commanded, Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings,
 };
@@ -90,7 +89,8 @@ impl World {
     }
 
     fn restore(&mut self, stream: &StreamName) {
-        let events = autopsy::now(Box::pin(read_tail(&*self.log, stream))).unwrap();
+        let events =
+            autopsy::now(Box::pin(domain::registration::read_tail(&*self.log, stream, Revision(u64::MAX)))).unwrap();
         self.most_read = self.most_read.max(events.len());
         self.watch.restored(stream, &events, &SeedKeys);
         self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &SeedKeys).unwrap();

@@ -5,6 +5,7 @@
 //!
 //! A call whose past this build would decide otherwise is not guessed at: it is ended, with BYE or CANCEL.
 
+mod beside;
 mod expect;
 mod finish;
 mod history;
@@ -14,13 +15,12 @@ mod redraw;
 pub(super) use expect::Expectation;
 pub use history::needs;
 
+use super::Exchange;
 use super::streams::Death;
-use super::{Exchange, ExchangeSettings};
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::ids::{AccountId, LegId, SessionId, TransferId, TrunkId};
+use crate::ids::{AccountId, EventId, LegId, SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::session::Session;
 use crate::session::event::{RouteChosen, RouteRefused, SessionEvent};
 use crate::session::referred::Sender;
 use crate::session::transfer::Referral;
@@ -30,6 +30,7 @@ use crate::trunk::ReferRule;
 use history::{Histories, Story, Turn};
 use redraw::Redraw;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 /// A stream that could not be taken up as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl Exchange {
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
-        self.fire_silent(now.moment, now, &mut redraw);
+        self.fire_silent(now, &mut redraw);
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         ids.into_iter().for_each(|id| self.fire_unheard(now, &mut redraw, id));
         self.replaying = None;
@@ -109,59 +110,8 @@ impl Exchange {
         self.touched.clear();
     }
 
-    /// Another exchange of the same settings, tables and bindings, which has taken up what these streams tell, as it was
-    /// at the death: for tests.
-    ///
-    /// # Errors
-    /// What is not as it was.
-    #[doc(hidden)]
-    pub fn taken_up(
-        &self,
-        now: Now,
-        mint: &mut dyn Mint,
-        keyring: &dyn Keyring,
-        streams: &[Vec<Recorded>],
-    ) -> Result<Self, Vec<Unlike>> {
-        let mut other = Self::new(self.settings.clone(), self.tables.clone());
-        other.registrar.bindings = self.registrar.bindings.clone();
-        let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint, keys, turns);
-        other.replaying = Some(Box::default());
-        other.fire_silent(now.moment, now, &mut Redraw::new(mint.draws().clone()));
-        other.replaying = None;
-        for (id, live) in other.sessions.iter() {
-            let stream = StreamName::new("session", id.uuid());
-            let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
-            unlike.extend(why.map(|why| Unlike { stream, why: why.to_owned() }));
-        }
-        if unlike.is_empty() { Ok(other) } else { Err(unlike) }
-    }
-
-    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of the one before: for
-    /// tests.
-    #[doc(hidden)]
-    pub fn anew(&self, epoch: u32) -> Self {
-        let edge_stream = StreamName::new("edge", format_args!("{}-0-{epoch}", self.settings.node));
-        let settings = ExchangeSettings { edge_stream, ..self.settings.clone() };
-        Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
-    }
-
-    /// Everything that is known of calls, by name: for tests.
-    #[doc(hidden)]
-    pub fn shown(&self) -> std::collections::BTreeMap<String, String> {
-        let mut shown = self.endpoint.shown(|leg| self.legs.contains_key(&leg));
-        for (id, live) in self.sessions.iter() {
-            // That a path is closed is known when its counts are recorded.
-            let session = Session { paths: vec![], measures: vec![], ..live.session.clone() };
-            shown.insert(format!("session {id}"), self.endpoint.with_names(format!("{session:#?}")));
-        }
-        shown.extend(self.legs.iter().map(|(leg, id)| (format!("owner of {leg}"), id.to_string())));
-        shown.insert("steps that are due".into(), format!("{:?}", self.transfers.due));
-        shown
-    }
-
     fn play(&mut self, now: Now, redraw: &mut Redraw, turn: Turn) {
-        self.fire_silent(now.moment, now, redraw);
+        self.fire_silent(now, redraw);
         let Turn { id, story, .. } = turn;
         match story {
             Story::Session { session, events, onward, death } => {
@@ -186,9 +136,9 @@ impl Exchange {
     }
 
     /// What fires without a word: repeats, which do not leave, and what is forgotten.
-    fn fire_silent(&mut self, until: Moment, now: Now, redraw: &mut Redraw) {
+    fn fire_silent(&mut self, now: Now, redraw: &mut Redraw) {
         loop {
-            let due: Vec<_> = self.endpoint.timers().due(until).collect();
+            let due: Vec<_> = self.endpoint.timers().due(now.moment).collect();
             let keeps = self.replaying.as_ref().is_some_and(|playing| playing.keeps_answers);
             let fires =
                 |timer| self.endpoint.is_silent(timer) && !(keeps && self.endpoint.forgets_answered_stream(timer));
@@ -207,7 +157,7 @@ fn then(now: Now, at: WallTime) -> Now {
 
 impl Playing {
     /// What there was beside the message, for this turn.
-    fn prepare(&mut self, events: &[(crate::ids::EventId, SessionEvent)], onward: Option<RouteChosen>) {
+    fn prepare(&mut self, events: &[(EventId, SessionEvent)], onward: Option<RouteChosen>) {
         self.full = history::full_then(events);
         self.route = events.iter().find_map(|(_, event)| match event {
             SessionEvent::RouteChosen(chosen) => Some(Ok(chosen.clone())),
@@ -259,7 +209,7 @@ impl Playing {
 }
 
 /// A deadline that lies this far beyond an event's time may still have caused it: clocks are set by and by.
-const SLEW: std::time::Duration = std::time::Duration::from_secs(2);
+const SLEW: Duration = Duration::from_secs(2);
 
 /// The latest deadline that counts as due.
 fn about(now: Moment) -> Moment {

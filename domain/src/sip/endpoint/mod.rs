@@ -22,6 +22,7 @@ mod replay;
 mod request;
 mod response;
 mod session_timer;
+mod shown;
 mod stateless;
 mod timers;
 mod update;

@@ -13,11 +13,10 @@ impl Endpoint {
     /// Takes one due timer that is not the endpoint's to handle; those that are, are handled.
     pub fn wake(&mut self, now: Moment, mint: &mut dyn Mint) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
-            match timer {
-                Timer::Transaction(id, which) => self.transaction_timer(now, mint, id, which),
-                Timer::Leg(leg, which) => self.leg_timer(now, mint, leg, which),
-                Timer::NoteRepeats(_) => return Some(timer),
+            if matches!(timer, Timer::NoteRepeats(_)) {
+                return Some(timer);
             }
+            self.fire(now, mint, timer);
             if !self.outputs.is_empty() {
                 break;
             }
@@ -25,13 +24,17 @@ impl Endpoint {
         None
     }
 
-    pub(super) fn transaction_timer(
-        &mut self,
-        now: Moment,
-        mint: &mut dyn Mint,
-        id: TransactionId,
-        which: TransactionTimer,
-    ) {
+    /// Fires a timer of the endpoint's, whenever it is due.
+    pub fn fire(&mut self, now: Moment, mint: &mut dyn Mint, timer: Timer) {
+        self.timers.stop(timer);
+        match timer {
+            Timer::Transaction(id, which) => self.transaction_timer(now, mint, id, which),
+            Timer::Leg(leg, which) => self.leg_timer(now, mint, leg, which),
+            Timer::NoteRepeats(_) => {}
+        }
+    }
+
+    fn transaction_timer(&mut self, now: Moment, mint: &mut dyn Mint, id: TransactionId, which: TransactionTimer) {
         if let Some(client) = self.clients.get(&id) {
             return match (client.machine, which) {
                 (ClientMachine::Invite(_), TransactionTimer::Retransmit) => {
@@ -72,7 +75,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn leg_timer(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, which: LegTimer) {
+    fn leg_timer(&mut self, now: Moment, mint: &mut dyn Mint, leg: LegId, which: LegTimer) {
         match which {
             LegTimer::RepeatAnswer => self.repeat_answer(now, leg),
             LegTimer::AckMissing => {

@@ -1,18 +1,19 @@
 //! How registrations are read: from the end of their stream back to the last summary.
 
-use domain::log::{Direction, EventLog, ReadError, Recorded, Revision, StreamName};
-use domain::registration::{BindingsStated, STATE_EVERY};
+use super::{BindingsStated, STATE_EVERY};
+use crate::log::{Direction, EventLog, ReadError, Recorded, Revision, StreamName};
 
 /// Events a reading: most streams have no more since their last summary.
 const PAGE: usize = STATE_EVERY + 20;
 
-/// The events of a registration's stream from its last summary on, oldest first; all of them where it has none.
+/// The events of a registration's stream from its last summary on, up to `last` or the end before it, oldest first; all
+/// of them where it has no summary.
 ///
 /// # Errors
 /// The log cannot be read.
-pub async fn read_tail(log: &dyn EventLog, stream: &StreamName) -> Result<Vec<Recorded>, ReadError> {
+pub async fn read_tail(log: &dyn EventLog, stream: &StreamName, last: Revision) -> Result<Vec<Recorded>, ReadError> {
     let mut tail: Vec<Recorded> = Vec::new();
-    let mut from = Some(Revision(u64::MAX));
+    let mut from = Some(last);
     while let Some(at) = from {
         let mut page = log.read_stream(stream, at, Direction::Backwards, PAGE).await?;
         let summary = page.iter().position(|event| *event.kind == *BindingsStated::KIND);

@@ -1,0 +1,65 @@
+//! Exchanges beside the one that runs, and what they know as text: for tests that hold one against the other.
+
+use super::Unlike;
+use super::history::Histories;
+use super::redraw::Redraw;
+use crate::exchange::{Exchange, ExchangeSettings};
+use crate::log::{Recorded, StreamName};
+use crate::ports::{Keyring, Mint};
+use crate::session::Session;
+use crate::time::Now;
+use std::collections::BTreeMap;
+
+impl Exchange {
+    /// Another exchange of the same settings, tables and bindings, which has taken up what these streams tell, as it was
+    /// at the death: for tests.
+    ///
+    /// # Errors
+    /// What is not as it was.
+    #[doc(hidden)]
+    pub fn taken_up(
+        &self,
+        now: Now,
+        mint: &mut dyn Mint,
+        keyring: &dyn Keyring,
+        streams: &[Vec<Recorded>],
+    ) -> Result<Self, Vec<Unlike>> {
+        let mut other = Self::new(self.settings.clone(), self.tables.clone());
+        other.registrar.bindings = self.registrar.bindings.clone();
+        let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
+        other.play_all(now, mint, keys, turns);
+        // One that runs has forgotten by now what is kept until it is known whether it arrived.
+        other.replaying = Some(Box::default());
+        other.fire_silent(now, &mut Redraw::new(mint.draws().clone()));
+        other.replaying = None;
+        for (id, live) in other.sessions.iter() {
+            let stream = StreamName::new("session", id.uuid());
+            let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
+            unlike.extend(why.map(|why| Unlike { stream, why: why.to_owned() }));
+        }
+        if unlike.is_empty() { Ok(other) } else { Err(unlike) }
+    }
+
+    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of the one before: for
+    /// tests.
+    #[doc(hidden)]
+    pub fn anew(&self, epoch: u32) -> Self {
+        let edge_stream = StreamName::new("edge", format_args!("{}-0-{epoch}", self.settings.node));
+        let settings = ExchangeSettings { edge_stream, ..self.settings.clone() };
+        Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
+    }
+
+    /// Everything that is known of calls, by name: for tests.
+    #[doc(hidden)]
+    pub fn shown(&self) -> BTreeMap<String, String> {
+        let mut shown = self.endpoint.shown(|leg| self.legs.contains_key(&leg));
+        for (id, live) in self.sessions.iter() {
+            // That a path is closed is known when its counts are recorded.
+            let session = Session { paths: vec![], measures: vec![], ..live.session.clone() };
+            shown.insert(format!("session {id}"), self.endpoint.with_names(format!("{session:#?}")));
+        }
+        shown.extend(self.legs.iter().map(|(leg, id)| (format!("owner of {leg}"), id.to_string())));
+        shown.insert("steps that are due".into(), format!("{:?}", self.transfers.due));
+        shown
+    }
+}
