@@ -40,60 +40,53 @@ fn of_calls(events: Vec<Recorded>) -> Vec<Recorded> {
     events.into_iter().filter(|event| event.stream.category() != "live").collect()
 }
 
-#[tokio::test]
-async fn an_append_whose_answer_was_lost_is_found_and_not_written_twice() {
+/// What the store does with an append that lies before it when it dies.
+#[derive(Clone, Copy)]
+enum Dying {
+    Commits,
+    Loses,
+}
+
+/// A store dies over an append and comes back at its address: whether it committed or not, the append is there once, and
+/// the client says so.
+async fn a_store_dies_over_an_append(dying: Dying) {
     let log = MemoryLog::new();
     let door = open(&log).await;
     let address = door.address();
     let store = connect(&door).await;
     write(&store, first("session-1", 1)).await;
     log.hold();
-    let lost = after("session-1", 0, 3);
+    let wanted = after("session-1", 0, 3);
     let (inbox, mut outcomes) = Inbox::new();
-    store.submit(vec![lost.clone()], inbox);
+    store.submit(vec![wanted.clone()], inbox);
     soon(async {
         while log.waiting() == 0 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    // The store commits, and dies before it says so.
     door.close().await;
+    if let Dying::Loses = dying {
+        log.lose_waiting();
+    }
     log.release();
     let door = open_at(&log, address).await;
     let outcome = soon(outcomes.recv()).await.unwrap().remove(0);
     assert_eq!(outcome.result.unwrap().last(), Revision(3));
     let read = soon(store.read_stream(&stream("session-1"), Revision(1), Direction::Forwards, 10)).await.unwrap();
-    assert_eq!(recorded_ids(&read), ids([&lost]));
+    assert_eq!(recorded_ids(&read), ids([&wanted]));
+    assert_eq!(of_calls(everything(&log).await).len(), 4);
     door.close().await;
 }
 
 #[tokio::test]
+async fn an_append_whose_answer_was_lost_is_found_and_not_written_twice() {
+    a_store_dies_over_an_append(Dying::Commits).await;
+}
+
+#[tokio::test]
 async fn an_append_that_never_arrived_is_sent_again() {
-    let log = MemoryLog::new();
-    let door = open(&log).await;
-    let address = door.address();
-    let store = connect(&door).await;
-    write(&store, first("session-1", 1)).await;
-    log.hold();
-    let lost = after("session-1", 0, 3);
-    let (inbox, mut outcomes) = Inbox::new();
-    store.submit(vec![lost.clone()], inbox);
-    soon(async {
-        while log.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    door.close().await;
-    // The store dies before it commits.
-    log.lose_waiting();
-    log.release();
-    let door = open_at(&log, address).await;
-    let outcome = soon(outcomes.recv()).await.unwrap().remove(0);
-    assert_eq!(outcome.result.unwrap().last(), Revision(3));
-    assert_eq!(of_calls(everything(&log).await).len(), 4);
-    door.close().await;
+    a_store_dies_over_an_append(Dying::Loses).await;
 }
 
 #[tokio::test]
