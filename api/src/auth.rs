@@ -29,6 +29,12 @@ impl Caller {
         directory.is_within(account, self.account)
     }
 
+    /// Whether the caller may do what concerns the whole exchange: its account is below no other.
+    pub fn operates(&self, directory: &Directory) -> Result<(), ApiError> {
+        let account = directory.account(self.account).ok_or_else(ApiError::not_found)?;
+        if account.item.parent.is_none() { Ok(()) } else { Err(ApiError::forbidden()) }
+    }
+
     /// The account that a request is about: the one it names, where the caller may use it, or the caller's own.
     pub fn scope(&self, directory: &Directory, named: Option<AccountId>) -> Result<AccountId, ApiError> {
         let account = named.unwrap_or(self.account);

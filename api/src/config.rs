@@ -7,6 +7,7 @@ use domain::sip::session_timer::{LONGEST_MIN_SE, SHORTEST, SessionIntervals};
 use event_store_db::client::ConnectionString;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use projections::{PostgresUrl, SchemaPrefix};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -32,6 +33,12 @@ pub struct Config {
     pub store: Option<ConnectionString>,
     /// File with the password of the user in `store`.
     pub store_password_file: Option<PathBuf>,
+    /// A PostgreSQL database for the read models instead of files in `data`: `postgres://user@host:5432/database`.
+    pub database: Option<PostgresUrl>,
+    /// What the names of its schemas begin with there, so that several exchanges may share it.
+    pub database_schema: SchemaPrefix,
+    /// File with the password of the user in `database`.
+    pub database_password_file: Option<PathBuf>,
     /// The HTTP API.
     pub http: Http,
     /// SIP.
@@ -163,6 +170,9 @@ impl Default for Config {
             node: 1,
             store: None,
             store_password_file: None,
+            database: None,
+            database_schema: SchemaPrefix::default(),
+            database_password_file: None,
             http: Http::default(),
             sip: Sip::default(),
             media: Media::default(),
@@ -312,6 +322,9 @@ impl Config {
         self.log.door.as_ref().map_or(Ok(()), Door::check)?;
         if self.store_password_file.is_some() && self.store.is_none() {
             return wrong("store_password_file", "goes with store");
+        }
+        if self.database_password_file.is_some() && self.database.is_none() {
+            return wrong("database_password_file", "goes with database");
         }
         self.sip.algorithms()?;
         self.sip.guard.check()?;

@@ -63,6 +63,12 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
     }
 
+    /// 403: it is there, but for operators alone.
+    pub fn forbidden() -> Self {
+        let message = "this is for operators: use a key of an account that is below no other";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
     /// 422: this field's value cannot be used.
     pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
         Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message) }

@@ -7,7 +7,7 @@ use routes::events::{self, EventState};
 use routes::notary::{self, NotaryState};
 use routes::registrations::{self, RegistrationState};
 use routes::sessions::{self, SessionState};
-use routes::{messages, trunks};
+use routes::{messages, read_models, trunks};
 pub use state::{AppState, Readiness};
 use utoipa_axum::router::OpenApiRouter;
 /// Larger request bodies are refused with 413.
@@ -26,9 +26,10 @@ pub fn whole_router(
     (erasures, notary): (ErasureState, NotaryState),
 ) -> Router {
     let messages = messages::routes(sessions.clone()).merge(trunks::history_routes(sessions.clone()));
+    let models = read_models::routes(sessions.clone());
     let history = sessions::routes(sessions).merge(messages).merge(events::routes(events));
     let proofs = erasures::routes(erasures).merge(notary::routes(notary));
-    router_with(state, history.merge(registrations::routes(registrations)).merge(proofs))
+    router_with(state, history.merge(registrations::routes(registrations)).merge(proofs).merge(models))
 }
 
 fn router_with(state: AppState, more: OpenApiRouter) -> Router {
@@ -51,6 +52,7 @@ pub mod extract;
 pub mod metrics;
 pub mod openapi;
 pub mod paging;
+pub mod rebuild;
 pub mod routes;
 pub mod verify;
 pub mod wiring;

@@ -5,7 +5,7 @@ use adapters::supervisor;
 use api::audit;
 use api::config::Config;
 use api::wiring::{self, FirstAccountSettings, Running};
-use api::{demo, verify};
+use api::{demo, rebuild, verify};
 use clap::{Parser, Subcommand};
 use domain::ids::AccountId;
 use std::path::PathBuf;
@@ -84,6 +84,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Build a read model anew from the log, while calls and queries go on.
+    ///
+    /// Where the exchange runs it is asked to, as an operator: STROWGER_ACCOUNT_SID and STROWGER_AUTH_TOKEN name an account that
+    /// is below no other. Where it does not, the tables are built here and found at its next start.
+    Rebuild(rebuild::Options),
     /// Show a real call through a real exchange on this machine, with audio, and read its history back.
     Demo(demo::Options),
 }
@@ -108,6 +113,7 @@ async fn main() -> ExitCode {
         Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
         Command::Verify(options) => return verify::run(&options).await,
         Command::NotaryKey { config } => verify::print_key(config.as_deref()),
+        Command::Rebuild(options) => rebuild::run(&options).await.map_err(|error| error.to_string()),
         Command::Demo(options) => demo::run(options).await.map_err(|error| error.to_string()),
     };
     match result {

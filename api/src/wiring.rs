@@ -53,10 +53,12 @@ mod metrics;
 mod notary;
 mod registrations;
 mod tables;
+mod views;
 
 pub use error::StartError;
 pub use log::{LogServer, serve_log};
 pub use notary::key_in as notary_key_in;
+pub use views::database_of;
 
 use means::MachineMeans;
 
@@ -137,7 +139,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let erasures = erasures::start(&log, &keyring, node).await?;
-    let views = Arc::new(Views::open(&config.data.join("views.db"), Arc::clone(&log), keyring.clone()).await?);
+    let views = Arc::new(Views::open(views::database_of(config)?, Arc::clone(&log), keyring.clone()).await?);
 
     let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
     let metrics = Arc::new(parts.metrics());

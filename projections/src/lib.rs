@@ -6,24 +6,28 @@
 
 mod beginning;
 mod cursor;
+mod database;
 pub mod erasures;
 pub mod events;
 pub mod exports;
 pub mod messages;
+mod model;
 mod names;
 mod pages;
 mod progress;
 mod projector;
+mod rebuilds;
 pub mod registrations;
 pub mod replay;
 pub mod routing;
 pub mod sessions;
-mod store;
 pub mod timelines;
 pub mod uplinks;
 mod views;
 
+pub use database::{Database, NoPostgresUrl, NoSchemaPrefix, PostgresUrl, SchemaPrefix, StoreError};
+pub use model::{Model, NoSuchModel};
 pub use progress::{NotThere, Progress, Standing, Stopped};
 pub use projector::WINDOW;
-pub use store::{Store, StoreError};
+pub use rebuilds::{Ended, Rebuild, RebuildError, Stand, rebuild_alone};
 pub use views::Views;

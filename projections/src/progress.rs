@@ -1,5 +1,6 @@
 //! How far the read models are, for queries that want to be fresh and for the metric.
 
+use crate::model::Model;
 use domain::log::Position;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub struct Standing {
     /// Queries know everything up to here.
     pub position: Position,
     /// By read model: its rows hold everything up to here, and a restart reads on from it.
-    pub written: Vec<(&'static str, Position)>,
+    pub written: Vec<(Model, Position)>,
     /// Set when an event could not be taken in.
     pub stopped: Option<Stopped>,
 }
@@ -75,7 +76,7 @@ impl Progress {
     }
 
     /// Position of the rows by read model, for the metric `strowger_read_model_position{name}`.
-    pub fn positions(&self) -> Vec<(&'static str, Position)> {
+    pub fn positions(&self) -> Vec<(Model, Position)> {
         self.standing.borrow().written.clone()
     }
 

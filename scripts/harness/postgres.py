@@ -5,6 +5,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 
 from . import processes
@@ -29,14 +30,19 @@ class Postgres:
             entry = pwd.getpwnam(user)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
             self.identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        cluster = os.path.join(folder, "cluster")
-        self.run([tool("initdb"), "-D", cluster, "-U", "kamailio", "--auth=trust", "--encoding=UTF8", "--no-locale"])
-        with open(os.path.join(folder, "postgres.log"), "wb") as output:
+        self.cluster = os.path.join(folder, "cluster")
+        self.run([tool("initdb"), "-D", self.cluster, "-U", "kamailio", "--auth=trust", "--encoding=UTF8", "--no-locale"])
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Starts it (again) and waits until it answers."""
+        with open(os.path.join(self.folder, "postgres.log"), "ab") as output:
             self.process = subprocess.Popen(
-                processes.fastest([tool("postgres"), "-D", cluster, "-c", "listen_addresses=127.0.0.1", "-p", str(port),
-                                   "-k", folder], 0), cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, **self.identity)
-        ready = [tool("pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-q"]
+                processes.fastest([tool("postgres"), "-D", self.cluster, "-c", "listen_addresses=127.0.0.1", "-p",
+                                   str(self.port), "-k", self.folder], 0), cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, **self.identity)
+        ready = [tool("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         processes.wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, 30, "PostgreSQL", self.process)
         if os.geteuid() == 0:
             # An unprivileged user may not raise its own priority; new backends inherit the postmaster's.
@@ -59,6 +65,11 @@ class Postgres:
     def url(self):
         """For kamailio's db_url."""
         return f"postgres://kamailio@127.0.0.1:{self.port}/kamailio"
+
+    def die(self):
+        """Gone at once, without a checkpoint: its next start recovers."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(10)
 
     def stop(self):
         """Fast shutdown."""

@@ -207,9 +207,7 @@ def run(engine, options, folder, checks):
         code, found = verify(binary, config, None, "--key", "ab" * 32)
         checks.that(code == 1 and found["finding"]["wrong"] == "root-foreign", f"{engine}: another key: {found}")
         tamper(tools, engine, binary, config, data, checks)
-        for name in os.listdir(data):
-            if name.startswith("views.db"):
-                os.remove(os.path.join(data, name))
+        shutil.rmtree(os.path.join(data, "views"))
         stage.exchange.start()
         stage.settle()
         check_erased(stage, checks, f"{engine}, rebuilt", gone, stays)

@@ -24,6 +24,13 @@ impl FromStr for Token {
     }
 }
 
+impl Token {
+    /// The secret itself, to prove with it who one is.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(…)")

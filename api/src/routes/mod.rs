@@ -12,6 +12,7 @@ pub mod numbers;
 pub mod operations;
 mod past;
 mod query;
+pub mod read_models;
 pub mod registrations;
 pub mod sessions;
 pub mod trunks;

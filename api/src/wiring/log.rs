@@ -88,7 +88,7 @@ fn read(setting: &'static str, file: &Path) -> Result<Vec<u8>, StartError> {
 }
 
 /// A secret in a file, which may end with a line end.
-fn secret(setting: &'static str, file: &Path) -> Result<String, StartError> {
+pub(super) fn secret(setting: &'static str, file: &Path) -> Result<String, StartError> {
     let text = String::from_utf8_lossy(&read(setting, file)?).into_owned();
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

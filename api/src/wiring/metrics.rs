@@ -39,7 +39,7 @@ fn register(metrics: &Metrics, gauges: Arc<Gauges>, media: MediaOrders, views: A
         to.single(Kind::Gauge, "strowger_media_ports", "Pairs of media ports that calls hold.", ports);
         let mut positions = to.family(Kind::Counter, "strowger_read_model_position", "How far a read model is.");
         for (name, position) in views.progress().positions() {
-            positions.sample(&[("name", name)], position.0 as f64);
+            positions.sample(&[("name", name.name())], position.0 as f64);
         }
     });
 }

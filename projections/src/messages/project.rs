@@ -2,16 +2,15 @@
 
 use super::known::Known;
 use super::row::MessageRow;
+use crate::database::{Sql, Transaction, Value, id, maybe_id, maybe_number};
+use crate::erasures::{Erased, mask};
 use crate::projector::{NoBeginning, Projection, Seen};
-use crate::store::sql_position;
 use domain::codec::DecodeError;
 use domain::codec::pager::{decode, decode_clear};
-use domain::ids::{MessageId, SessionId};
+use domain::ids::{CredentialId, DomainId, MessageId, NumberId, SessionId, TrunkId};
 use domain::log::{PortFuture, Recorded};
 use domain::pager::PagerEvent;
 use domain::ports::Keyring;
-use domain::time::WallTime;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -28,10 +27,6 @@ pub(crate) struct Messages {
 }
 
 impl Projection for Messages {
-    fn name(&self) -> &'static str {
-        "messages"
-    }
-
     fn kinds(&self) -> &'static [&'static str] {
         &["MessageOffered", "MessageRouted", "MessageUnroutable", "MessageEnded"]
     }
@@ -66,22 +61,28 @@ impl Projection for Messages {
         !self.changes.is_empty()
     }
 
-    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
+    fn write<'a>(&'a self, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             let mut new = Vec::new();
             for (id, known) in &self.changes {
                 match known.row(*id) {
                     Some(row) => new.push(row),
-                    None => update(*id, known, sql).await?,
+                    None => drop(sql.run(update(*id, known)).await?),
                 }
             }
             // In the order of the table, so that neighbours are written together.
             new.sort_unstable_by_key(|row| row.offered);
             for chunk in new.chunks(CHUNK) {
-                insert(chunk).build().execute(&mut *sql).await?;
+                sql.run(insert(chunk)).await?;
             }
             Ok(())
         })
+    }
+
+    fn mask<'a>(&'a self, erased: &'a Erased, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
+        let ids = erased.targets.messages.iter().map(|id| id.bits());
+        let masked = "UPDATE messages SET sender = NULL, recipient = NULL, call_id = NULL WHERE id IN ";
+        Box::pin(mask(masked, ids.collect(), None, sql))
     }
 
     fn written(&mut self) {
@@ -89,56 +90,48 @@ impl Projection for Messages {
     }
 }
 
-fn insert(rows: &[MessageRow]) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(
-        "INSERT INTO messages (offered, position, id, account, sender, recipient, call_id, edge, trunk, user, domain, \
-         number, rule, reason, started_at, ended_at, status, target) ",
+fn insert(rows: &[MessageRow]) -> Sql {
+    let sql = Sql::new(
+        "INSERT INTO messages (offered, position, id, account, sender, recipient, call_id, edge, trunk, credential, \
+         domain, number, rule, reason, started_at, ended_at, status, target)",
     );
-    sql.push_values(rows, |mut values, row| {
-        values
-            .push_bind(sql_position(row.offered))
-            .push_bind(sql_position(row.position))
-            .push_bind(bytes(row.id.bits()))
-            .push_bind(bytes(row.account.bits()))
-            .push_bind(row.sender.clone())
-            .push_bind(row.recipient.clone())
-            .push_bind(row.call_id.clone())
-            .push_bind(row.edge.clone())
-            .push_bind(row.trunk.map(|trunk| bytes(trunk.bits())))
-            .push_bind(row.user.map(|user| bytes(user.bits())))
-            .push_bind(row.domain.map(|domain| bytes(domain.bits())))
-            .push_bind(row.number.map(|number| bytes(number.bits())))
-            .push_bind(row.rule.clone())
-            .push_bind(row.reason.clone())
-            .push_bind(row.started_at.micros())
-            .push_bind(row.ended_at.map(WallTime::micros))
-            .push_bind(row.status.map(i64::from))
-            .push_bind(row.target.map(i64::from));
-    });
-    sql
+    sql.rows(rows, values)
+}
+
+fn values(row: &MessageRow) -> [Value; 18] {
+    [
+        row.offered.into(),
+        row.position.into(),
+        id(row.id.bits()),
+        id(row.account.bits()),
+        row.sender.clone().into(),
+        row.recipient.clone().into(),
+        row.call_id.clone().into(),
+        row.edge.clone().into(),
+        maybe_id(row.trunk.map(TrunkId::bits)),
+        maybe_id(row.user.map(CredentialId::bits)),
+        maybe_id(row.domain.map(DomainId::bits)),
+        maybe_id(row.number.map(NumberId::bits)),
+        row.rule.clone().into(),
+        row.reason.clone().into(),
+        row.started_at.into(),
+        row.ended_at.into(),
+        maybe_number(row.status),
+        maybe_number(row.target),
+    ]
 }
 
 /// What came after the row was written.
-async fn update(id: MessageId, known: &Known, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+fn update(message: MessageId, known: &Known) -> Sql {
     let (routed, ended) = (known.routed.as_ref(), known.ended.as_ref());
-    sqlx::query(
-        "UPDATE messages SET position = ?, number = coalesce(?, number), rule = coalesce(?, rule), \
-         reason = coalesce(?, reason), ended_at = coalesce(?, ended_at), status = coalesce(?, status), \
-         target = coalesce(?, target) WHERE id = ?",
-    )
-    .bind(sql_position(known.position))
-    .bind(routed.and_then(|routed| routed.number).map(|number| bytes(number.bits())))
-    .bind(routed.map(|routed| routed.rule.clone()))
-    .bind(routed.map(|routed| routed.reason.clone()))
-    .bind(ended.map(|(at, _)| at.micros()))
-    .bind(ended.map(|(_, ended)| i64::from(ended.status)))
-    .bind(ended.and_then(|(_, ended)| ended.target).map(i64::from))
-    .bind(bytes(id.bits()))
-    .execute(sql)
-    .await
-    .map(|_| ())
-}
-
-fn bytes(id: u128) -> Vec<u8> {
-    id.to_be_bytes().to_vec()
+    let number = maybe_id(routed.and_then(|routed| routed.number).map(NumberId::bits));
+    let sql = Sql::new("UPDATE messages SET position = ").bind(known.position);
+    let sql = sql.push(", number = coalesce(").bind(number).push(", number)");
+    let sql = sql.push(", rule = coalesce(").bind(routed.map(|routed| routed.rule.clone())).push(", rule)");
+    let sql = sql.push(", reason = coalesce(").bind(routed.map(|routed| routed.reason.clone())).push(", reason)");
+    let sql = sql.push(", ended_at = coalesce(").bind(ended.map(|(at, _)| *at)).push(", ended_at)");
+    let status = maybe_number(ended.map(|(_, ended)| ended.status));
+    let sql = sql.push(", status = coalesce(").bind(status).push(", status)");
+    let target = maybe_number(ended.and_then(|(_, ended)| ended.target));
+    sql.push(", target = coalesce(").bind(target).push(", target) WHERE id = ").bind(id(message.bits()))
 }

@@ -2,12 +2,9 @@
 
 use super::row::{MessageRow, State};
 use crate::cursor::Cursor;
-use crate::store::{Store, StoreError, sql_position};
+use crate::database::{Row, Serving, Sql, StoreError, id};
 use domain::ids::{AccountId, CredentialId, DomainId, MessageId, NumberId, TrunkId};
-use domain::log::Position;
 use domain::time::WallTime;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
 
 /// Which MESSAGEs, newest first.
 #[derive(Debug, Clone, Default)]
@@ -49,18 +46,18 @@ pub struct Page {
 /// Asks about MESSAGEs.
 #[derive(Debug, Clone)]
 pub struct MessageReader {
-    store: Store,
+    serving: Serving,
 }
 
 impl MessageReader {
-    pub(crate) const fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) const fn new(serving: Serving) -> Self {
+        Self { serving }
     }
 
     /// Lists MESSAGEs.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = query.limit.clamp(1, ListQuery::MOST);
-        let found = select(query, limit).build().fetch_all(&self.store.reader).await?;
+        let found = self.serving.tables().await?.all(select(query, limit)).await?;
         let mut rows: Vec<MessageRow> = found.iter().map(row).collect::<Result<_, _>>()?;
         // One more than asked for tells whether there is a next page.
         let more = rows.len() > limit;
@@ -70,75 +67,60 @@ impl MessageReader {
     }
 
     /// One MESSAGE. Whether it may be seen is for the caller to know.
-    pub async fn find(&self, id: MessageId) -> Result<Option<MessageRow>, StoreError> {
-        let sql = sqlx::query("SELECT * FROM messages WHERE id = ?").bind(id.bits().to_be_bytes().to_vec());
-        let found = sql.fetch_optional(&self.store.reader).await?;
+    pub async fn find(&self, message: MessageId) -> Result<Option<MessageRow>, StoreError> {
+        let sql = Sql::new("SELECT * FROM messages WHERE id = ").bind(id(message.bits()));
+        let found = self.serving.tables().await?.one(sql).await?;
         found.as_ref().map(row).transpose()
     }
 }
 
-fn select(query: &ListQuery, limit: usize) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("SELECT * FROM messages WHERE account IN (");
-    let mut accounts = sql.separated(", ");
-    for account in &query.accounts {
-        accounts.push_bind(account.bits().to_be_bytes().to_vec());
-    }
-    sql.push(")");
+fn select(query: &ListQuery, limit: usize) -> Sql {
+    let accounts = query.accounts.iter().map(|account| id(account.bits()));
+    let mut sql = Sql::new("SELECT * FROM messages WHERE account IN ").list(accounts);
     for (column, wanted) in [("sender", &query.sender), ("recipient", &query.recipient)] {
         if let Some(wanted) = wanted {
-            sql.push(" AND ").push(column).push(" = ").push_bind(wanted.clone());
+            sql = sql.push(" AND ").push(column).push(" = ").bind(wanted.clone());
         }
     }
-    match query.state {
-        Some(State::UnderWay) => drop(sql.push(" AND status IS NULL")),
-        Some(State::Accepted) => drop(sql.push(" AND status BETWEEN 200 AND 299")),
-        Some(State::Refused) => drop(sql.push(" AND status NOT BETWEEN 200 AND 299")),
-        None => {}
-    }
+    sql = match query.state {
+        Some(State::UnderWay) => sql.push(" AND status IS NULL"),
+        Some(State::Accepted) => sql.push(" AND status BETWEEN 200 AND 299"),
+        Some(State::Refused) => sql.push(" AND status NOT BETWEEN 200 AND 299"),
+        None => sql,
+    };
     if let Some(from) = query.from {
-        sql.push(" AND started_at >= ").push_bind(from.micros());
+        sql = sql.push(" AND started_at >= ").bind(from);
     }
     if let Some(to) = query.to {
-        sql.push(" AND started_at < ").push_bind(to.micros());
+        sql = sql.push(" AND started_at < ").bind(to);
     }
     if let Some(after) = query.after {
-        sql.push(" AND (started_at, offered) < (").push_bind(after.started_at.micros());
-        sql.push(", ").push_bind(sql_position(after.offered)).push(")");
+        sql =
+            sql.push(" AND (started_at, offered) < (").bind(after.started_at).push(", ").bind(after.offered).push(")");
     }
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    sql.push(" ORDER BY started_at DESC, offered DESC LIMIT ").push_bind(wanted);
-    sql
+    sql.push(" ORDER BY started_at DESC, offered DESC LIMIT ").bind(wanted)
 }
 
-fn row(row: &SqliteRow) -> Result<MessageRow, StoreError> {
-    let position = |column| {
-        let stored: i64 = row.try_get(column)?;
-        u64::try_from(stored).map(Position).map_err(|_| StoreError::Damaged("a position"))
-    };
+fn row(row: &Row) -> Result<MessageRow, StoreError> {
     Ok(MessageRow {
-        id: MessageId::from_bits(bits(row, "id")?.ok_or(StoreError::Damaged("an id"))?),
-        account: AccountId::from_bits(bits(row, "account")?.ok_or(StoreError::Damaged("an id"))?),
-        sender: row.try_get("sender")?,
-        recipient: row.try_get("recipient")?,
-        call_id: row.try_get("call_id")?,
-        edge: row.try_get("edge")?,
-        trunk: bits(row, "trunk")?.map(TrunkId::from_bits),
-        user: bits(row, "user")?.map(CredentialId::from_bits),
-        domain: bits(row, "domain")?.map(DomainId::from_bits),
-        number: bits(row, "number")?.map(NumberId::from_bits),
-        rule: row.try_get("rule")?,
-        reason: row.try_get("reason")?,
-        started_at: WallTime::from_micros(row.try_get("started_at")?),
-        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(WallTime::from_micros),
-        status: row.try_get::<Option<u16>, _>("status")?,
-        target: row.try_get::<Option<u8>, _>("target")?,
-        offered: position("offered")?,
-        position: position("position")?,
+        id: MessageId::from_bits(row.id("id")?),
+        account: AccountId::from_bits(row.id("account")?),
+        sender: row.maybe_text("sender")?,
+        recipient: row.maybe_text("recipient")?,
+        call_id: row.maybe_text("call_id")?,
+        edge: row.text("edge")?,
+        trunk: row.maybe_id("trunk")?.map(TrunkId::from_bits),
+        user: row.maybe_id("credential")?.map(CredentialId::from_bits),
+        domain: row.maybe_id("domain")?.map(DomainId::from_bits),
+        number: row.maybe_id("number")?.map(NumberId::from_bits),
+        rule: row.maybe_text("rule")?,
+        reason: row.maybe_text("reason")?,
+        started_at: row.time("started_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        status: row.maybe_number("status")?,
+        target: row.maybe_number("target")?,
+        offered: row.position("offered")?,
+        position: row.position("position")?,
     })
-}
-
-fn bits(row: &SqliteRow, column: &str) -> Result<Option<u128>, StoreError> {
-    let Some(stored) = row.try_get::<Option<Vec<u8>>, _>(column)? else { return Ok(None) };
-    let bytes: [u8; 16] = stored.try_into().map_err(|_| StoreError::Damaged("an id"))?;
-    Ok(Some(u128::from_be_bytes(bytes)))
 }

@@ -1,21 +1,21 @@
 //! What a read model must remember of a session that was live when the process started.
 
-use super::{Fault, NoBeginning, Projection, SESSIONS, Seen, Slot, fault_of, read, session_of};
+use super::fold::{Fold, read, session_of};
+use super::{Fault, NoBeginning, Projection, SESSIONS, Seen};
 use crate::progress::Stopped;
 use domain::log::{EventLog, Pages, Position, Recorded, StreamName};
 use domain::ports::Keyring;
 
 /// Folds the sessions that live now into every read model, each up to where its rows are.
-pub(super) async fn restore(log: &dyn EventLog, keyring: &dyn Keyring, slots: &mut [Slot]) -> Result<(), Fault> {
-    let of_sessions = |slot: &&mut Slot| slot.model.category() == SESSIONS;
-    if slots.iter().all(|slot| slot.stored == Position(0)) {
+pub(super) async fn restore(all: &mut Fold) -> Result<(), Fault> {
+    if all.slots.iter().all(|slot| slot.stored == Position(0)) {
         return Ok(());
     }
-    let open = log.open_streams().await.map_err(fault_of)?;
+    let open = all.log.open_streams().await?;
     for stream in open.iter().filter(|stream| stream.category() == SESSIONS) {
-        for slot in slots.iter_mut().filter(of_sessions) {
+        for slot in all.slots.iter_mut().filter(|slot| slot.is_of_sessions()) {
             let stored = slot.stored;
-            fold(log, keyring, &mut *slot.model, stream, |event| event.position <= stored).await?;
+            fold(&*all.log, &*all.keyring, &mut *slot.model, stream, |event| event.position <= stored).await?;
         }
     }
     Ok(())
@@ -40,7 +40,7 @@ async fn fold(
 ) -> Result<(), Fault> {
     let mut pages = Pages::of(log, stream);
     loop {
-        let events = pages.next().await.map_err(fault_of)?;
+        let events = pages.next().await?;
         for recorded in events.iter().take_while(|event| before(event)) {
             recall_one(keyring, model, recorded).map_err(Fault::Stop)?;
         }

@@ -1,6 +1,8 @@
 //! Events into rows. Refreshes come often and change little, so the last one that waits stands for those before it.
 
 use super::write;
+use crate::database::Transaction;
+use crate::erasures::{Erased, mask};
 use crate::projector::{NoBeginning, Projection, Seen};
 use domain::codec::DecodeError;
 use domain::codec::registration::{decode, decode_clear};
@@ -9,7 +11,6 @@ use domain::log::{PortFuture, Position, Recorded};
 use domain::ports::Keyring;
 use domain::registration::{Device, RegistrationEvent};
 use domain::time::WallTime;
-use sqlx::SqliteConnection;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -70,10 +71,6 @@ fn same_place(one: Option<&Device>, other: Option<&Device>) -> bool {
 }
 
 impl Projection for Registrations {
-    fn name(&self) -> &'static str {
-        "registrations"
-    }
-
     fn kinds(&self) -> &'static [&'static str] {
         &["BindingAdded", "BindingRefreshed", "BindingRemoved", "BindingReachChanged"]
     }
@@ -106,7 +103,7 @@ impl Projection for Registrations {
         !self.changes.is_empty()
     }
 
-    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
+    fn write<'a>(&'a self, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             let (mut added, mut refreshed) = (Vec::new(), Vec::new());
             let (mut reached, mut removed) = (Vec::new(), Vec::new());
@@ -126,6 +123,19 @@ impl Projection for Registrations {
             write::refresh(&refreshed, sql).await?;
             write::reach(&reached, sql).await?;
             write::remove(&removed, sql).await
+        })
+    }
+
+    fn mask<'a>(&'a self, erased: &'a Erased, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            let ids: Vec<_> = erased.targets.registrations.iter().map(|id| id.bits()).collect();
+            // The address may have been registered again since.
+            let masked = "UPDATE registrations SET aor = NULL, contact = NULL, user_agent = NULL, instance = NULL, \
+                          address = NULL WHERE registration IN ";
+            mask(masked, ids.clone(), Some(("added", erased.at)), sql).await?;
+            let masked = "UPDATE registration_history SET contact = NULL, user_agent = NULL, address = NULL \
+                          WHERE registration IN ";
+            mask(masked, ids, Some(("position", erased.at)), sql).await
         })
     }
 

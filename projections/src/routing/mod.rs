@@ -3,7 +3,7 @@
 mod project;
 mod query;
 
-pub use query::{UseQuery, Used, used};
+pub use query::{RoutingReader, UseQuery, Used};
 
 pub(crate) use project::Routing;
 

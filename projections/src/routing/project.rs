@@ -2,13 +2,13 @@
 //! without one, so that refusals are seen too.
 
 use crate::beginning::Beginning;
+use crate::database::{Sql, Transaction, Value, id};
 use crate::names::name_of;
 use crate::projector::{NoBeginning, Projection, Seen};
 use domain::ids::{AccountId, LegId, NumberId, SessionId, TrunkId};
 use domain::log::PortFuture;
 use domain::session::event::SessionEvent;
 use domain::time::WallTime;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -70,10 +70,6 @@ pub(crate) struct Routing {
 }
 
 impl Projection for Routing {
-    fn name(&self) -> &'static str {
-        "routing"
-    }
-
     fn kinds(&self) -> &'static [&'static str] {
         &[
             "SessionOffered",
@@ -123,11 +119,11 @@ impl Projection for Routing {
         !self.counts.is_empty()
     }
 
-    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
+    fn write<'a>(&'a self, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             let rows: Vec<_> = self.counts.iter().collect();
             for chunk in rows.chunks(CHUNK) {
-                upsert(chunk).build().execute(&mut *sql).await?;
+                sql.run(upsert(chunk)).await?;
             }
             Ok(())
         })
@@ -229,27 +225,35 @@ fn without_target(name: String, status: u16) -> Outcome {
     Outcome { attempt: Attempt { leg: LegId::from_bits(0), target: NO_TARGET, trunk: None }, name, status }
 }
 
-fn upsert(rows: &[(&Key, &Count)]) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(
-        "INSERT INTO routing (account, hour, number, inbound, trunk, rule, target, outcome, status, attempts, last_at) ",
+fn upsert(rows: &[(&Key, &Count)]) -> Sql {
+    let sql = Sql::new(
+        "INSERT INTO routing (account, hour, number, inbound, trunk, rule, target, outcome, status, attempts, last_at)",
     );
-    sql.push_values(rows, |mut row, (key, count)| {
-        row.push_bind(key.account.bits().to_be_bytes().to_vec())
-            .push_bind(key.hour)
-            .push_bind(key.number.map_or_else(Vec::new, |number| number.bits().to_be_bytes().to_vec()))
-            .push_bind(key.inbound.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
-            .push_bind(key.trunk.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
-            .push_bind(key.rule.to_string())
-            .push_bind(key.target)
-            .push_bind(key.outcome.clone())
-            .push_bind(i64::from(key.status))
-            .push_bind(count.attempts)
-            .push_bind(count.last_at.micros());
-    });
     // Exactly once, because the checkpoint moves in the same transaction.
-    sql.push(
-        " ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts, \
-         last_at = max(last_at, excluded.last_at)",
-    );
-    sql
+    sql.rows(rows, |(key, count)| values(key, count)).push(
+        " ON CONFLICT (account, hour, number, inbound, trunk, rule, target, outcome, status) DO UPDATE \
+         SET attempts = routing.attempts + excluded.attempts, last_at = CASE WHEN excluded.last_at > routing.last_at \
+         THEN excluded.last_at ELSE routing.last_at END",
+    )
+}
+
+fn values(key: &Key, count: &Count) -> [Value; 11] {
+    [
+        id(key.account.bits()),
+        key.hour.into(),
+        part_of_key(key.number.map(NumberId::bits)),
+        part_of_key(key.inbound.map(TrunkId::bits)),
+        part_of_key(key.trunk.map(TrunkId::bits)),
+        (&*key.rule).into(),
+        i64::from(key.target).into(),
+        key.outcome.clone().into(),
+        i64::from(key.status).into(),
+        count.attempts.into(),
+        count.last_at.into(),
+    ]
+}
+
+/// Empty where there is none: parts of a key are never missing.
+fn part_of_key(bits: Option<u128>) -> Value {
+    bits.map_or_else(|| Vec::new().into(), id)
 }

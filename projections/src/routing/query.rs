@@ -1,9 +1,8 @@
 //! What is asked about routing.
 
-use crate::store::{Store, StoreError};
+use crate::database::{Row, Serving, Sql, StoreError, id};
 use domain::ids::{AccountId, NumberId, TrunkId};
 use domain::time::WallTime;
-use sqlx::{QueryBuilder, Row};
 
 const HOUR: i64 = 3_600_000_000;
 /// Different ways and outcomes in one answer.
@@ -43,49 +42,53 @@ pub struct Used {
     pub last_at: WallTime,
 }
 
-/// Counts attempts by way and outcome, most frequent first.
-pub async fn used(store: &Store, query: &UseQuery) -> Result<Vec<Used>, StoreError> {
-    let mut sql = QueryBuilder::new(
-        "SELECT rule, target, trunk, outcome, status, sum(attempts) AS attempts, max(last_at) AS last_at \
-         FROM routing WHERE account IN (",
-    );
-    let mut accounts = sql.separated(", ");
-    for account in &query.accounts {
-        accounts.push_bind(account.bits().to_be_bytes().to_vec());
-    }
-    sql.push(")");
-    if let Some(from) = query.from {
-        sql.push(" AND hour >= ").push_bind(from.micros().div_euclid(HOUR));
-    }
-    if let Some(to) = query.to {
-        sql.push(" AND hour <= ").push_bind(to.micros().div_euclid(HOUR));
-    }
-    if let Some(number) = query.number {
-        sql.push(" AND number = ").push_bind(number.bits().to_be_bytes().to_vec());
-    }
-    if let Some(trunk) = query.trunk {
-        sql.push(" AND trunk = ").push_bind(trunk.bits().to_be_bytes().to_vec());
-    }
-    sql.push(" GROUP BY rule, target, trunk, outcome, status ORDER BY attempts DESC, rule, target, outcome LIMIT ");
-    sql.push_bind(MOST);
-    let rows = sql.build().fetch_all(&store.reader).await?;
-    rows.iter().map(used_of).collect()
+/// Asks about routing.
+#[derive(Debug, Clone)]
+pub struct RoutingReader {
+    serving: Serving,
 }
 
-fn used_of(row: &sqlx::sqlite::SqliteRow) -> Result<Used, StoreError> {
-    let trunk: &[u8] = row.try_get("trunk")?;
-    let trunk = match <[u8; 16]>::try_from(trunk) {
-        Ok(bytes) => Some(TrunkId::from_bits(u128::from_be_bytes(bytes))),
-        Err(_) if trunk.is_empty() => None,
-        Err(_) => return Err(StoreError::Damaged("an id")),
-    };
+impl RoutingReader {
+    pub(crate) const fn new(serving: Serving) -> Self {
+        Self { serving }
+    }
+
+    /// Counts attempts by way and outcome, most frequent first.
+    pub async fn used(&self, query: &UseQuery) -> Result<Vec<Used>, StoreError> {
+        self.serving.tables().await?.all(select(query)).await?.iter().map(used_of).collect()
+    }
+}
+
+fn select(query: &UseQuery) -> Sql {
+    let sql = Sql::new(
+        "SELECT rule, target, trunk, outcome, status, CAST(sum(attempts) AS BIGINT) AS used, max(last_at) AS last_at \
+         FROM routing WHERE account IN ",
+    );
+    let mut sql = sql.list(query.accounts.iter().map(|account| id(account.bits())));
+    if let Some(from) = query.from {
+        sql = sql.push(" AND hour >= ").bind(from.micros().div_euclid(HOUR));
+    }
+    if let Some(to) = query.to {
+        sql = sql.push(" AND hour <= ").bind(to.micros().div_euclid(HOUR));
+    }
+    if let Some(number) = query.number {
+        sql = sql.push(" AND number = ").bind(id(number.bits()));
+    }
+    if let Some(trunk) = query.trunk {
+        sql = sql.push(" AND trunk = ").bind(id(trunk.bits()));
+    }
+    sql.push(" GROUP BY rule, target, trunk, outcome, status ORDER BY used DESC, rule, target, outcome LIMIT ")
+        .bind(MOST)
+}
+
+fn used_of(row: &Row) -> Result<Used, StoreError> {
     Ok(Used {
-        rule: row.try_get("rule")?,
-        target: u8::try_from(row.try_get::<i64, _>("target")?).ok(),
-        trunk,
-        outcome: row.try_get("outcome")?,
-        status: row.try_get("status")?,
-        attempts: u64::try_from(row.try_get::<i64, _>("attempts")?).map_err(|_| StoreError::Damaged("a count"))?,
-        last_at: WallTime::from_micros(row.try_get("last_at")?),
+        rule: row.text("rule")?,
+        target: u8::try_from(row.number::<i64>("target")?).ok(),
+        trunk: row.maybe_id("trunk")?.map(TrunkId::from_bits),
+        outcome: row.text("outcome")?,
+        status: row.number("status")?,
+        attempts: row.number("used")?,
+        last_at: row.time("last_at")?,
     })
 }

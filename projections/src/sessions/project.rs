@@ -3,15 +3,15 @@
 use super::memory::Memory;
 use super::row::{SessionRow, State};
 use crate::beginning::Beginning;
+use crate::database::{Sql, Transaction, Value, id, maybe_id, maybe_number};
+use crate::erasures::{Erased, mask};
 use crate::names::name_of;
 use crate::projector::{NoBeginning, Projection, Seen};
-use crate::store::sql_position;
 use domain::codec::personal::Personal;
-use domain::ids::SessionId;
+use domain::ids::{CredentialId, NumberId, SessionId, TrunkId};
 use domain::log::PortFuture;
 use domain::session::event::{Parties, SessionEvent};
 use domain::time::WallTime;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,16 @@ const CHUNK: usize = 64;
 /// The read model `sessions`.
 pub(crate) struct Sessions {
     memory: Arc<Memory>,
+    /// Where queries look, as long as that is another memory.
+    shown: Arc<Memory>,
     /// Ended, not written yet.
     ended: Vec<SessionId>,
 }
 
 impl Sessions {
-    pub(crate) const fn new(memory: Arc<Memory>) -> Self {
-        Self { memory, ended: Vec::new() }
+    /// Sessions that live are put in `shown` once queries are answered from it.
+    pub(crate) fn new(shown: Arc<Memory>) -> Self {
+        Self { memory: Arc::default(), shown, ended: Vec::new() }
     }
 
     /// What is to be written, in the order of the table, so that neighbours are written together.
@@ -43,10 +46,6 @@ impl Sessions {
 }
 
 impl Projection for Sessions {
-    fn name(&self) -> &'static str {
-        "sessions"
-    }
-
     fn kinds(&self) -> &'static [&'static str] {
         &[
             "SessionOffered",
@@ -85,13 +84,19 @@ impl Projection for Sessions {
         !self.ended.is_empty()
     }
 
-    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
+    fn write<'a>(&'a self, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             for chunk in self.rows().chunks(CHUNK) {
-                upsert(chunk).build().execute(&mut *sql).await?;
+                sql.run(upsert(chunk)).await?;
             }
             Ok(())
         })
+    }
+
+    fn mask<'a>(&'a self, erased: &'a Erased, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
+        let ids = erased.targets.sessions.iter().map(|id| id.bits());
+        let masked = "UPDATE sessions SET caller = NULL, called = NULL, call_id = NULL WHERE id IN ";
+        Box::pin(mask(masked, ids.collect(), None, sql))
     }
 
     fn written(&mut self) {
@@ -99,6 +104,11 @@ impl Projection for Sessions {
         for id in self.ended.drain(..) {
             memory.remove(&id);
         }
+    }
+
+    fn serve(&mut self) {
+        *self.shown.write() = std::mem::take(&mut *self.memory.write());
+        self.memory = Arc::clone(&self.shown);
     }
 }
 
@@ -199,38 +209,39 @@ fn evolve(row: &mut SessionRow, at: WallTime, event: &SessionEvent) {
     }
 }
 
-fn upsert(rows: &[SessionRow]) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(
-        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, user, number, rule, \
-         started_at, ringing_at, answered_at, ended_at, end_cause, final_status, mode) ",
+fn upsert(rows: &[SessionRow]) -> Sql {
+    let sql = Sql::new(
+        "INSERT INTO sessions (offered, position, id, account, caller, called, call_id, trunk, credential, number, rule, \
+         started_at, ringing_at, answered_at, ended_at, end_cause, final_status, mode)",
     );
-    sql.push_values(rows, |mut values, row| {
-        values
-            .push_bind(sql_position(row.offered))
-            .push_bind(sql_position(row.position))
-            .push_bind(row.id.bits().to_be_bytes().to_vec())
-            .push_bind(row.account.bits().to_be_bytes().to_vec())
-            .push_bind(row.caller.clone())
-            .push_bind(row.called.clone())
-            .push_bind(row.call_id.clone())
-            .push_bind(row.trunk.map_or_else(Vec::new, |trunk| trunk.bits().to_be_bytes().to_vec()))
-            .push_bind(row.user.map(|user| user.bits().to_be_bytes().to_vec()))
-            .push_bind(row.number.map(|number| number.bits().to_be_bytes().to_vec()))
-            .push_bind(row.rule.clone())
-            .push_bind(row.started_at.micros())
-            .push_bind(row.ringing_at.map(WallTime::micros))
-            .push_bind(row.answered_at.map(WallTime::micros))
-            .push_bind(row.ended_at.map(WallTime::micros))
-            .push_bind(row.end_cause.clone())
-            .push_bind(row.final_status.map(i64::from))
-            .push_bind(row.mode.clone());
-    });
     // Only an event after the end changes a row; what is indexed never changes.
-    sql.push(
+    sql.rows(rows, values).push(
         " ON CONFLICT (offered) DO UPDATE SET position = excluded.position, number = excluded.number, \
          rule = excluded.rule, ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, \
          ended_at = excluded.ended_at, end_cause = excluded.end_cause, final_status = excluded.final_status, \
          mode = excluded.mode WHERE excluded.position > sessions.position",
-    );
-    sql
+    )
+}
+
+fn values(row: &SessionRow) -> [Value; 18] {
+    [
+        row.offered.into(),
+        row.position.into(),
+        id(row.id.bits()),
+        id(row.account.bits()),
+        row.caller.clone().into(),
+        row.called.clone().into(),
+        row.call_id.clone().into(),
+        maybe_id(row.trunk.map(TrunkId::bits)),
+        maybe_id(row.user.map(CredentialId::bits)),
+        maybe_id(row.number.map(NumberId::bits)),
+        row.rule.clone().into(),
+        row.started_at.into(),
+        row.ringing_at.into(),
+        row.answered_at.into(),
+        row.ended_at.into(),
+        row.end_cause.clone().into(),
+        maybe_number(row.final_status),
+        row.mode.clone().into(),
+    ]
 }

@@ -3,12 +3,9 @@
 use super::memory::Memory;
 use super::row::{SessionRow, State};
 use crate::cursor::Cursor;
-use crate::store::{Store, StoreError};
+use crate::database::{Row, Serving, Sql, StoreError, Tables, id};
 use domain::ids::{AccountId, CredentialId, NumberId, SessionId, TrunkId};
-use domain::log::Position;
 use domain::time::WallTime;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
 use std::sync::Arc;
 
 /// Which sessions, newest first.
@@ -51,23 +48,24 @@ pub struct Page {
 /// Asks about sessions.
 #[derive(Debug, Clone)]
 pub struct SessionReader {
-    store: Store,
+    serving: Serving,
     memory: Arc<Memory>,
 }
 
 impl SessionReader {
-    pub(crate) const fn new(store: Store, memory: Arc<Memory>) -> Self {
-        Self { store, memory }
+    pub(crate) const fn new(serving: Serving, memory: Arc<Memory>) -> Self {
+        Self { serving, memory }
     }
 
     /// Lists sessions.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = query.limit.clamp(1, ListQuery::MOST);
+        let tables = self.serving.tables().await?;
         // Memory first: what is taken out of it meanwhile is in the rows already, so nothing falls in between.
         let mut rows: Vec<_> = self.memory.read().values().filter(|row| query.admits(row)).cloned().collect();
         if query.state.is_none_or(|state| state == State::Ended) {
             // One more than asked for tells whether there is a next page.
-            rows.extend(written(&self.store, query, limit as i64 + 1).await?);
+            rows.extend(written(&tables, query, limit as i64 + 1).await?);
         }
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.cursor(), row.position)));
         rows.dedup_by_key(|row| row.offered);
@@ -78,14 +76,13 @@ impl SessionReader {
     }
 
     /// One session. Whether it may be seen is for the caller to know.
-    pub async fn find(&self, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
-        let live = self.memory.read().get(&id).cloned();
+    pub async fn find(&self, session: SessionId) -> Result<Option<SessionRow>, StoreError> {
+        let tables = self.serving.tables().await?;
+        let live = self.memory.read().get(&session).cloned();
         if live.is_some() {
             return Ok(live);
         }
-        let mut sql = QueryBuilder::new("SELECT * FROM sessions WHERE id = ");
-        sql.push_bind(id.bits().to_be_bytes().to_vec());
-        let found = sql.build().fetch_optional(&self.store.reader).await?;
+        let found = tables.one(Sql::new("SELECT * FROM sessions WHERE id = ").bind(id(session.bits()))).await?;
         found.as_ref().map(row).transpose()
     }
 }
@@ -104,91 +101,62 @@ impl ListQuery {
     }
 }
 
-async fn written(store: &Store, query: &ListQuery, wanted: i64) -> Result<Vec<SessionRow>, StoreError> {
-    let mut sql = QueryBuilder::new("");
-    match &query.number {
-        None => select(&mut sql, query, None, wanted),
+async fn written(tables: &Tables, query: &ListQuery, wanted: i64) -> Result<Vec<SessionRow>, StoreError> {
+    let sql = match &query.number {
+        None => select(Sql::new(""), query, None, wanted),
         Some(number) => {
             // Two index walks that stop early, where OR would sort everything the number ever did.
-            sql.push("SELECT * FROM (");
-            select(&mut sql, query, Some(("caller", number)), wanted);
-            sql.push(") UNION SELECT * FROM (");
-            select(&mut sql, query, Some(("called", number)), wanted);
-            sql.push(") ORDER BY started_at DESC, offered DESC LIMIT ");
-            sql.push_bind(wanted);
+            let callers = select(Sql::new("SELECT * FROM ("), query, Some(("caller", number)), wanted);
+            let called = callers.push(") AS callers UNION SELECT * FROM (");
+            let both = select(called, query, Some(("called", number)), wanted).push(") AS called");
+            both.push(" ORDER BY started_at DESC, offered DESC LIMIT ").bind(wanted)
         }
-    }
-    let found = sql.build().fetch_all(&store.reader).await?;
-    found.iter().map(row).collect()
+    };
+    tables.all(sql).await?.iter().map(row).collect()
 }
 
-fn select(sql: &mut QueryBuilder<Sqlite>, query: &ListQuery, party: Option<(&str, &String)>, wanted: i64) {
-    sql.push("SELECT * FROM sessions WHERE account IN (");
-    let mut accounts = sql.separated(", ");
-    for account in &query.accounts {
-        accounts.push_bind(account.bits().to_be_bytes().to_vec());
-    }
-    sql.push(")");
+fn select(sql: Sql, query: &ListQuery, party: Option<(&str, &String)>, wanted: i64) -> Sql {
+    let accounts = query.accounts.iter().map(|account| id(account.bits()));
+    let mut sql = sql.push("SELECT * FROM sessions WHERE account IN ").list(accounts);
     if let Some((column, number)) = party {
-        sql.push(" AND ").push(column).push(" = ").push_bind(number.clone());
+        sql = sql.push(" AND ").push(column).push(" = ").bind(number.clone());
     }
     if let Some(call_id) = &query.call_id {
-        sql.push(" AND call_id = ").push_bind(call_id.clone());
+        sql = sql.push(" AND call_id = ").bind(call_id.clone());
     }
     if let Some(from) = query.from {
-        sql.push(" AND started_at >= ").push_bind(from.micros());
+        sql = sql.push(" AND started_at >= ").bind(from);
     }
     if let Some(to) = query.to {
-        sql.push(" AND started_at < ").push_bind(to.micros());
+        sql = sql.push(" AND started_at < ").bind(to);
     }
     if let Some(after) = query.after {
-        sql.push(" AND (started_at, offered) < (").push_bind(after.started_at.micros());
-        sql.push(", ").push_bind(crate::store::sql_position(after.offered)).push(")");
+        sql =
+            sql.push(" AND (started_at, offered) < (").bind(after.started_at).push(", ").bind(after.offered).push(")");
     }
-    sql.push(" ORDER BY started_at DESC, offered DESC LIMIT ").push_bind(wanted);
+    sql.push(" ORDER BY started_at DESC, offered DESC LIMIT ").bind(wanted)
 }
 
-fn row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
-    let time = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(WallTime::from_micros));
-    let position = |column| {
-        let stored: i64 = row.try_get(column)?;
-        u64::try_from(stored).map(Position).map_err(|_| StoreError::Damaged("a position"))
-    };
+fn row(row: &Row) -> Result<SessionRow, StoreError> {
     Ok(SessionRow {
-        id: SessionId::from_bits(bits(row, "id")?),
-        account: AccountId::from_bits(bits(row, "account")?),
-        caller: row.try_get("caller")?,
-        called: row.try_get("called")?,
-        call_id: row.try_get("call_id")?,
-        // An empty one stands for none: the column was there before users called.
-        trunk: match row.try_get::<Vec<u8>, _>("trunk")?.is_empty() {
-            true => None,
-            false => Some(TrunkId::from_bits(bits(row, "trunk")?)),
-        },
-        user: match row.try_get::<Option<Vec<u8>>, _>("user")? {
-            Some(_) => Some(CredentialId::from_bits(bits(row, "user")?)),
-            None => None,
-        },
-        number: match row.try_get::<Option<Vec<u8>>, _>("number")? {
-            Some(_) => Some(NumberId::from_bits(bits(row, "number")?)),
-            None => None,
-        },
-        rule: row.try_get("rule")?,
+        id: SessionId::from_bits(row.id("id")?),
+        account: AccountId::from_bits(row.id("account")?),
+        caller: row.maybe_text("caller")?,
+        called: row.maybe_text("called")?,
+        call_id: row.maybe_text("call_id")?,
+        trunk: row.maybe_id("trunk")?.map(TrunkId::from_bits),
+        user: row.maybe_id("credential")?.map(CredentialId::from_bits),
+        number: row.maybe_id("number")?.map(NumberId::from_bits),
+        rule: row.maybe_text("rule")?,
         state: State::Ended,
-        started_at: WallTime::from_micros(row.try_get("started_at")?),
-        ringing_at: time("ringing_at")?,
-        answered_at: time("answered_at")?,
-        ended_at: time("ended_at")?,
-        end_cause: row.try_get("end_cause")?,
-        final_status: row.try_get::<Option<u16>, _>("final_status")?,
-        mode: row.try_get("mode")?,
-        offered: position("offered")?,
-        position: position("position")?,
+        started_at: row.time("started_at")?,
+        ringing_at: row.maybe_time("ringing_at")?,
+        answered_at: row.maybe_time("answered_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        end_cause: row.maybe_text("end_cause")?,
+        final_status: row.maybe_number("final_status")?,
+        mode: row.maybe_text("mode")?,
+        offered: row.position("offered")?,
+        position: row.position("position")?,
     })
-}
-
-fn bits(row: &SqliteRow, column: &str) -> Result<u128, StoreError> {
-    let stored: &[u8] = row.try_get(column)?;
-    let bytes: [u8; 16] = stored.try_into().map_err(|_| StoreError::Damaged("an id"))?;
-    Ok(u128::from_be_bytes(bytes))
 }

@@ -1,16 +1,14 @@
 //! Events into rows, in the order of the log. They are few: a trunk that is well has none but refreshes.
 
 use super::row::{Happening, HistoryRow, Told};
+use crate::database::{Sql, Transaction, id, maybe_number};
 use crate::projector::{NoBeginning, Projection, Seen};
-use crate::store::sql_position;
 use domain::codec::DecodeError;
 use domain::codec::uplink::decode_clear;
 use domain::ids::{SessionId, UplinkId};
 use domain::log::{PortFuture, Recorded};
 use domain::ports::Keyring;
-use domain::time::WallTime;
 use domain::uplink::{UplinkBegun, UplinkEvent};
-use sqlx::SqliteConnection;
 use std::time::Duration;
 
 /// Time between two writes.
@@ -29,10 +27,6 @@ enum Change {
 }
 
 impl Projection for Uplinks {
-    fn name(&self) -> &'static str {
-        "uplinks"
-    }
-
     fn kinds(&self) -> &'static [&'static str] {
         &[
             "UplinkBegun",
@@ -80,13 +74,14 @@ impl Projection for Uplinks {
         !self.changes.is_empty()
     }
 
-    fn write<'a>(&'a self, sql: &'a mut SqliteConnection) -> PortFuture<'a, Result<(), sqlx::Error>> {
+    fn write<'a>(&'a self, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             for change in &self.changes {
-                match change {
-                    Change::Begun(uplink, begun) => begin(*uplink, begun, &mut *sql).await?,
-                    Change::Happened(row) => happen(row, &mut *sql).await?,
-                }
+                let statement = match change {
+                    Change::Begun(uplink, begun) => begin(*uplink, begun),
+                    Change::Happened(row) => happen(row),
+                };
+                sql.run(statement).await?;
             }
             Ok(())
         })
@@ -97,43 +92,24 @@ impl Projection for Uplinks {
     }
 }
 
-async fn begin(uplink: UplinkId, begun: &UplinkBegun, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO uplinks (id, trunk, account) VALUES (?, ?, ?)")
-        .bind(bytes(uplink.bits()))
-        .bind(bytes(begun.trunk.bits()))
-        .bind(bytes(begun.account.bits()))
-        .execute(sql)
-        .await
-        .map(|_| ())
+fn begin(uplink: UplinkId, begun: &UplinkBegun) -> Sql {
+    Sql::new("INSERT INTO uplinks (id, trunk, account)").rows(&[(uplink, begun)], |(uplink, begun)| {
+        [id(uplink.bits()), id(begun.trunk.bits()), id(begun.account.bits())]
+    })
 }
-
-const HAPPENED: &str = "INSERT INTO trunk_history (position, trunk, uplink, at, what, reason, status, expires, until, again) \
-     SELECT ?, trunk, id, ?, ?, ?, ?, ?, ?, ? FROM uplinks WHERE id = ?";
 
 /// A refresh is worth telling where it ends what a refusal began.
-const REFRESHED: &str = "INSERT INTO trunk_history (position, trunk, uplink, at, what, reason, status, expires, until, again) \
-     SELECT ?, trunk, id, ?, ?, ?, ?, ?, ?, ? FROM uplinks WHERE id = ? AND (SELECT what FROM trunk_history \
-     WHERE uplink = uplinks.id AND what IN ('registered', 'refreshed', 'refused', 'lost') \
-     ORDER BY position DESC LIMIT 1) = 'refused'";
+const AFTER_REFUSAL: &str = " AND (SELECT what FROM trunk_history WHERE uplink = uplinks.id \
+     AND what IN ('registered', 'refreshed', 'refused', 'lost') ORDER BY position DESC LIMIT 1) = 'refused'";
 
-async fn happen(row: &HistoryRow, sql: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+fn happen(row: &HistoryRow) -> Sql {
     let HistoryRow { position, uplink, at, told } = row;
-    let statement = if told.what == Happening::Refreshed { REFRESHED } else { HAPPENED };
-    sqlx::query(statement)
-        .bind(sql_position(*position))
-        .bind(at.micros())
-        .bind(told.what.name())
-        .bind(told.reason.clone())
-        .bind(told.status.map(i64::from))
-        .bind(told.expires.map(i64::from))
-        .bind(told.until.map(WallTime::micros))
-        .bind(told.again.map(WallTime::micros))
-        .bind(bytes(uplink.bits()))
-        .execute(sql)
-        .await
-        .map(|_| ())
-}
-
-fn bytes(id: u128) -> Vec<u8> {
-    id.to_be_bytes().to_vec()
+    let sql = Sql::new(
+        "INSERT INTO trunk_history (position, at, what, reason, status, expires, until, again, trunk, uplink) SELECT ",
+    );
+    let sql = sql.bind(*position).push(", ").bind(*at).push(", ").bind(told.what.name());
+    let sql = sql.push(", ").bind(told.reason.clone()).push(", ").bind(maybe_number(told.status));
+    let sql = sql.push(", ").bind(maybe_number(told.expires)).push(", ").bind(told.until);
+    let sql = sql.push(", ").bind(told.again).push(", trunk, id FROM uplinks WHERE id = ").bind(id(uplink.bits()));
+    sql.push(if told.what == Happening::Refreshed { AFTER_REFUSAL } else { "" })
 }

@@ -1,12 +1,9 @@
 //! What is asked about trunks.
 
 use super::row::{Happening, HistoryRow, Told};
-use crate::store::{Store, StoreError, sql_position};
+use crate::database::{Row, Serving, Sql, StoreError, id};
 use domain::ids::{AccountId, TrunkId, UplinkId};
 use domain::log::Position;
-use domain::time::WallTime;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
 
 /// What happened to a trunk, the newest first.
 #[derive(Debug, Clone)]
@@ -36,33 +33,32 @@ pub struct HistoryPage {
 /// Asks how trunks stood.
 #[derive(Debug, Clone)]
 pub struct UplinkReader {
-    store: Store,
+    serving: Serving,
 }
 
 impl UplinkReader {
-    pub(crate) const fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) const fn new(serving: Serving) -> Self {
+        Self { serving }
     }
 
     /// Whose a trunk is or was; `None` where the exchange never did anything there of its own accord.
     pub async fn owner(&self, trunk: TrunkId) -> Result<Option<AccountId>, StoreError> {
-        let sql = sqlx::query("SELECT account FROM uplinks WHERE trunk = ? LIMIT 1").bind(bytes(trunk));
-        let found = sql.fetch_optional(&self.store.reader).await?;
-        found.map(|row| bits(&row, "account").map(AccountId::from_bits)).transpose()
+        let sql = Sql::new("SELECT account FROM uplinks WHERE trunk = ").bind(id(trunk.bits())).push(" LIMIT 1");
+        let found = self.serving.tables().await?.one(sql).await?;
+        found.map(|row| row.id("account").map(AccountId::from_bits)).transpose()
     }
 
     /// What happened to a trunk. Whether it may be seen is for the caller to know.
     pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
         let limit = query.limit.clamp(1, HistoryQuery::MOST);
-        let mut sql = QueryBuilder::new("SELECT * FROM trunk_history WHERE trunk = ");
-        sql.push_bind(bytes(query.trunk));
+        let mut sql = Sql::new("SELECT * FROM trunk_history WHERE trunk = ").bind(id(query.trunk.bits()));
         if let Some(after) = query.after {
-            sql.push(" AND position < ").push_bind(sql_position(after));
+            sql = sql.push(" AND position < ").bind(after);
         }
         // One more than asked for tells whether there is a next page.
         let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        sql.push(" ORDER BY position DESC LIMIT ").push_bind(wanted);
-        let found = sql.build().fetch_all(&self.store.reader).await?;
+        let sql = sql.push(" ORDER BY position DESC LIMIT ").bind(wanted);
+        let found = self.serving.tables().await?.all(sql).await?;
         let mut rows: Vec<HistoryRow> = found.iter().map(row).collect::<Result<_, _>>()?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -71,30 +67,18 @@ impl UplinkReader {
     }
 }
 
-fn row(row: &SqliteRow) -> Result<HistoryRow, StoreError> {
-    let time = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(WallTime::from_micros));
-    let position: i64 = row.try_get("position")?;
-    let what: String = row.try_get("what")?;
+fn row(row: &Row) -> Result<HistoryRow, StoreError> {
     Ok(HistoryRow {
-        position: u64::try_from(position).map(Position).map_err(|_| StoreError::Damaged("a position"))?,
-        uplink: UplinkId::from_bits(bits(row, "uplink")?),
-        at: WallTime::from_micros(row.try_get("at")?),
+        position: row.position("position")?,
+        uplink: UplinkId::from_bits(row.id("uplink")?),
+        at: row.time("at")?,
         told: Told {
-            what: Happening::of(&what).ok_or(StoreError::Damaged("a word for what happened"))?,
-            reason: row.try_get("reason")?,
-            status: row.try_get::<Option<u16>, _>("status")?,
-            expires: row.try_get::<Option<u32>, _>("expires")?,
-            until: time("until")?,
-            again: time("again")?,
+            what: Happening::of(&row.text("what")?).ok_or(StoreError::Damaged("a word for what happened"))?,
+            reason: row.maybe_text("reason")?,
+            status: row.maybe_number("status")?,
+            expires: row.maybe_number("expires")?,
+            until: row.maybe_time("until")?,
+            again: row.maybe_time("again")?,
         },
     })
-}
-
-fn bytes(trunk: TrunkId) -> Vec<u8> {
-    trunk.bits().to_be_bytes().to_vec()
-}
-
-fn bits(row: &SqliteRow, column: &str) -> Result<u128, StoreError> {
-    let stored: Vec<u8> = row.try_get(column)?;
-    stored.try_into().map(u128::from_be_bytes).map_err(|_| StoreError::Damaged("an id"))
 }

@@ -9,8 +9,8 @@ use domain::log::{
     Append, Direction, Draft, EventHash, EventLog, Expected, Filter, Life, Position, Recorded, Revision, StreamName,
 };
 use domain::time::WallTime;
-use projections::Views;
 use projections::timelines::timeline;
+use projections::{Database, Views};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -115,7 +115,8 @@ async fn told(golden: &Golden) -> String {
     let folder = Folder::new();
     let shared: Arc<dyn EventLog> = Arc::new(log.clone());
     let window = Duration::from_millis(5);
-    let views = Views::open_with_window(&folder.file("views"), shared, keys.clone(), window).await.unwrap();
+    let views =
+        Views::open_with_window(Database::files(&folder.file("data")), shared, keys.clone(), window).await.unwrap();
     views.progress().wait_for_rows(log.head(), PATIENCE).await.unwrap();
     let row = views.sessions().find(golden.session).await.unwrap().unwrap();
     let told = timeline(&log, &*keys, golden.session, true).await.unwrap().unwrap();

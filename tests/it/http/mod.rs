@@ -12,6 +12,7 @@ mod keys;
 mod messages;
 mod numbers;
 mod operations;
+mod read_models;
 mod tenancy;
 mod trunks;
 
@@ -31,8 +32,8 @@ use domain::ids::{AccountId, EventId};
 use domain::log::{EventLog, PortFuture, Position};
 use domain::routing::Provisioned;
 use domain::time::WallTime;
-use projections::Views;
 use projections::events::EventFeed;
+use projections::{Database, Views};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -137,7 +138,9 @@ impl World {
         let folder = Folder::new();
         let log: Arc<dyn EventLog> = Arc::new(log.clone());
         let window = Duration::from_millis(5);
-        let views = Views::open_with_window(&folder.file("views"), log.clone(), keys.clone(), window).await.unwrap();
+        let views = Views::open_with_window(Database::files(&folder.file("data")), log.clone(), keys.clone(), window)
+            .await
+            .unwrap();
         let feed = Arc::new(EventFeed::new(log.clone(), keys.clone()));
         let views = Arc::new(views);
         let registrations =

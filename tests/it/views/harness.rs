@@ -1,8 +1,8 @@
 //! A log in memory, read models in a folder of their own.
 
 use adapters::event_log::memory::MemoryLog;
-use domain::log::EventLog;
-use projections::Views;
+use domain::log::{EventLog, Position};
+use projections::{Database, SchemaPrefix, Views};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,16 +50,49 @@ impl World {
         Arc::new(self.log.clone())
     }
 
-    /// Read models in the file `name`, rows as fresh as the log.
+    /// Read models in the folder `name`, rows as fresh as the log.
     pub async fn views(&self, name: &str) -> Views {
         let views = self.views_behind(name).await;
         views.progress().wait_for_rows(self.log.head(), PATIENCE).await.unwrap();
         views
     }
 
-    /// Read models in the file `name`, wherever they are.
+    pub fn log_head(&self) -> Position {
+        self.log.head()
+    }
+
+    pub fn files(&self, name: &str) -> Database {
+        Database::files(&self.folder.file(name))
+    }
+
+    /// As `views`, in files whatever the environment says.
+    pub async fn views_in_files(&self, name: &str) -> Views {
+        let window = Duration::from_millis(5);
+        let views = Views::open_with_window(self.files(name), self.log(), self.keys.clone(), window).await.unwrap();
+        views.progress().wait_for_rows(self.log.head(), PATIENCE).await.unwrap();
+        views
+    }
+
+    /// PostgreSQL where the environment names one.
+    pub fn database(&self, name: &str) -> Database {
+        let Ok(url) = std::env::var("STROWGER_TEST_POSTGRES") else { return self.files(name) };
+        let folder = self.folder.file(name).display().to_string();
+        let prefix =
+            format!("t{:x}", folder.bytes().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
+        Database::postgres(&url.parse().unwrap(), &SchemaPrefix::try_from(prefix).unwrap())
+    }
+
+    /// Read models in the folder `name`, wherever they are.
     pub async fn views_behind(&self, name: &str) -> Views {
         let window = Duration::from_millis(5);
-        Views::open_with_window(&self.folder.file(name), self.log(), self.keys.clone(), window).await.unwrap()
+        let views = Views::open_with_window(self.database(name), self.log(), self.keys.clone(), window).await.unwrap();
+        // A database elsewhere is opened in the background.
+        let open = async {
+            while views.stands().await.iter().any(|stand| stand.generation.is_none()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, open).await.unwrap();
+        views
     }
 }

@@ -7,6 +7,7 @@ mod http;
 mod instants;
 mod messages;
 mod projector;
+mod rebuild;
 mod registrations;
 mod registrations_http;
 mod routing;

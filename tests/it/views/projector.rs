@@ -7,9 +7,9 @@ use domain::log::{
     Revision, StreamName,
 };
 use domain::time::WallTime;
-use projections::routing::{UseQuery, Used, used};
+use projections::routing::{UseQuery, Used};
 use projections::sessions::{ListQuery, SessionRow};
-use projections::{NotThere, Views};
+use projections::{Model, NotThere, Views};
 use std::sync::Arc;
 use std::time::Duration;
 use tests::calls::{ACCOUNT, CallScript, basic, failover, hold, record, record_together, refused};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 async fn everything(views: &Views) -> (Vec<SessionRow>, Vec<Used>) {
     let query = ListQuery { accounts: vec![ACCOUNT], limit: 200, ..ListQuery::default() };
     let uses = UseQuery { accounts: vec![ACCOUNT], ..UseQuery::default() };
-    (views.sessions().list(&query).await.unwrap().rows, used(views.store(), &uses).await.unwrap())
+    (views.sessions().list(&query).await.unwrap().rows, views.routing().used(&uses).await.unwrap())
 }
 
 fn mixed() -> Vec<CallScript> {
@@ -138,10 +138,7 @@ async fn the_checkpoint_moves_when_nothing_matches_and_waiters_see_it() {
     let views = world.views("a").await;
     world.log.submit(vec![append(StreamName::new("account", "x"), "AccountOpened", "{}")], Arc::new(Ignore));
     views.progress().wait_for_rows(Position(1), PATIENCE).await.unwrap();
-    assert_eq!(
-        views.progress().positions(),
-        ["sessions", "routing", "registrations", "messages", "uplinks", "erasures"].map(|name| (name, Position(1)))
-    );
+    assert_eq!(views.progress().positions(), Model::ALL.map(|model| (model, Position(1))));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::harness::World;
 use domain::ids::{NumberId, TrunkId};
-use projections::routing::{UseQuery, used};
+use projections::routing::UseQuery;
 use tests::calls::{
     ACCOUNT, CARRIER_A, CARRIER_B, CallScript, NUMBER, STRANGER, basic, failover, record_together, refused,
 };
@@ -13,7 +13,7 @@ fn of_number(number: NumberId) -> UseQuery {
 
 async fn ways(world: &World, query: &UseQuery) -> Vec<(Option<u8>, Option<TrunkId>, String, u16, u64)> {
     let views = world.views("a").await;
-    let found = used(views.store(), query).await.unwrap();
+    let found = views.routing().used(query).await.unwrap();
     found.into_iter().map(|used| (used.target, used.trunk, used.outcome, used.status, used.attempts)).collect()
 }
 

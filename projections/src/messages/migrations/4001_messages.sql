@@ -10,7 +10,7 @@ CREATE TABLE messages (
     call_id      TEXT,
     edge         TEXT NOT NULL,
     trunk        BLOB,
-    user         BLOB,
+    credential   BLOB,
     domain       BLOB,
     number       BLOB,
     rule         TEXT,

@@ -1,12 +1,14 @@
 -- One row a binding, from the event that added it until long after it ended. `added` is that event's position: rows lie
--- in the order of the log.
+-- in the order of the log. It is of a user's, in a domain, or of a trunk that registered. How it is reached: by the `flow` that it
+-- registered by, or by its `contact` since that flow is gone.
 CREATE TABLE registrations (
     added        INTEGER PRIMARY KEY,
     position     INTEGER NOT NULL,
     binding      BLOB NOT NULL UNIQUE,
     registration BLOB NOT NULL,
     account      BLOB NOT NULL,
-    domain       BLOB NOT NULL,
+    domain       BLOB,
+    trunk        BLOB,
     aor          TEXT,
     contact      TEXT,
     user_agent   TEXT,
@@ -16,6 +18,7 @@ CREATE TABLE registrations (
     transport    TEXT,
     address      TEXT,
     api          INTEGER NOT NULL,
+    reach        TEXT NOT NULL,
     since        INTEGER NOT NULL,
     refreshed_at INTEGER NOT NULL,
     refreshes    INTEGER NOT NULL,

@@ -1,5 +1,3 @@
-CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
-
 -- What attempts took and how they went, counted by hour. An empty blob stands for "none" so that the key is whole.
 CREATE TABLE routing (
     account  BLOB NOT NULL,

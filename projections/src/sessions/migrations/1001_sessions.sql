@@ -1,7 +1,5 @@
-CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
-
 -- One row a session that ended. `offered` is the log position of its SessionOffered: rows lie in the order of the log, and an
--- update finds its row without an index.
+-- update finds its row without an index. It came from a trunk, or from a user with a `credential`.
 CREATE TABLE sessions (
     offered      INTEGER PRIMARY KEY,
     position     INTEGER NOT NULL,
@@ -10,7 +8,8 @@ CREATE TABLE sessions (
     caller       TEXT,
     called       TEXT,
     call_id      TEXT,
-    trunk        BLOB NOT NULL,
+    trunk        BLOB,
+    credential   BLOB,
     number       BLOB,
     rule         TEXT,
     started_at   INTEGER NOT NULL,

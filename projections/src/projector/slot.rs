@@ -1,0 +1,79 @@
+//! A read model's place in a projector: the model, its tables, and how far they are.
+
+use super::{Projection, SESSIONS};
+use crate::database::{StoreError, Tables, WriteError};
+use crate::erasures::Erased;
+use crate::model::Model;
+use domain::codec::DecodeError;
+use domain::erasure::ErasureEvent;
+use domain::log::{Position, Recorded};
+use domain::ports::Keyring;
+use tokio::time::Instant;
+
+pub(crate) struct Slot {
+    pub name: Model,
+    pub model: Box<dyn Projection>,
+    pub tables: Tables,
+    /// What its rows hold already.
+    pub stored: Position,
+    /// Who was erased since.
+    erased: Vec<Erased>,
+    wrote: Instant,
+}
+
+impl Slot {
+    /// A read model whose rows are where its tables say.
+    pub(crate) async fn open(name: Model, model: Box<dyn Projection>, tables: Tables) -> Result<Self, StoreError> {
+        let stored = tables.position().await?;
+        Ok(Self { name, model, tables, stored, erased: Vec::new(), wrote: Instant::now() })
+    }
+
+    /// Categories of streams that it is told of.
+    pub(super) fn categories(&self) -> [&'static str; 2] {
+        [self.model.category(), ErasureEvent::CATEGORY]
+    }
+
+    pub(super) fn is_of_sessions(&self) -> bool {
+        self.model.category() == SESSIONS
+    }
+
+    /// Whether it is to take in this event of its category.
+    pub(super) fn wants(&self, recorded: &Recorded) -> bool {
+        recorded.position > self.stored
+            && self.model.category() == recorded.stream.category()
+            && self.model.kinds().contains(&&*recorded.kind)
+    }
+
+    /// Takes in an event of no session.
+    pub(super) fn take(&mut self, recorded: &Recorded, keyring: &dyn Keyring) -> Result<(), DecodeError> {
+        if recorded.stream.category() == ErasureEvent::CATEGORY && recorded.position > self.stored {
+            if let ErasureEvent::SubjectErased(erased) = ErasureEvent::decode(recorded)? {
+                self.erased.push(Erased { at: recorded.position, targets: erased.targets });
+            }
+            return Ok(());
+        }
+        if self.wants(recorded) { self.model.take(recorded, keyring) } else { Ok(()) }
+    }
+
+    /// When it is to be written next, if anything came after `seen`.
+    pub(super) fn due(&self, seen: Position) -> Option<Instant> {
+        (self.stored < seen).then(|| self.wrote + self.model.cadence())
+    }
+
+    /// Writes rows and checkpoint, in one transaction.
+    pub(super) async fn write(&mut self, seen: Position) -> Result<(), WriteError> {
+        let mut sql = self.tables.begin().await?;
+        if self.model.pending() {
+            self.model.write(&mut sql).await?;
+        }
+        for erased in &self.erased {
+            self.model.mask(erased, &mut sql).await?;
+        }
+        self.tables.commit(sql, self.stored, seen).await?;
+        self.model.written();
+        self.erased.clear();
+        self.stored = seen;
+        self.wrote = Instant::now();
+        Ok(())
+    }
+}

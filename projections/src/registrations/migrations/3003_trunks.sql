@@ -1,2 +1,0 @@
--- The trunk that registered; its `domain` is zeros then.
-ALTER TABLE registrations ADD COLUMN trunk BLOB;
