@@ -64,13 +64,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Tell a session's history event by event with its state after each, or its state at an instant.
+    /// Tell a session's history event by event with its state after each, its state at an instant, or whether this build would
+    /// decide it as it was decided.
     ///
-    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    /// Reads the log and the keys, also while the exchange runs, and changes nothing.
     Replay(audit::ReplayOptions),
     /// Write a session to a file: a capture, JSON lines, its ladder, a scenario for SIPp.
     ///
-    /// Reads the data folder, also while the exchange runs, and changes nothing in it.
+    /// Reads the log and the keys, also while the exchange runs, and changes nothing.
     Export(audit::ExportOptions),
     /// Prove that nothing in the log was altered, removed or put in, also beside a running exchange.
     ///
@@ -109,6 +110,7 @@ async fn main() -> ExitCode {
         }
         Command::LogServer { config } => serve_log(config).await,
         Command::CheckConfig { config } => check_config(config),
+        Command::Replay(options) if options.decides() => return decide_again(options).await,
         Command::Replay(options) => audit::replay(options).await.map_err(|error| error.to_string()),
         Command::Export(options) => audit::export(options).await.map_err(|error| error.to_string()),
         Command::Verify(options) => return verify::run(&options).await,
@@ -127,6 +129,17 @@ async fn main() -> ExitCode {
 
 /// How long calls and carriers have to take note of our end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+async fn decide_again(options: audit::ReplayOptions) -> ExitCode {
+    match audit::decide_again(options).await {
+        Ok(Some(alike)) => ExitCode::from(u8::from(!alike)),
+        Ok(None) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("strowger: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 fn check_config(file: Option<PathBuf>) -> Result<(), String> {
     let config = Config::load(file.as_deref()).map_err(|error| error.to_string())?;

@@ -4,7 +4,6 @@ use crate::audit::AuditError;
 use crate::config::{Config, ConfigError};
 use crate::routes::read_models::{ReadModels, Rebuilding};
 use crate::wiring::{self, StartError};
-use adapters::event_log::reading::open_for_reading;
 use adapters::keyring::{KeyringReader, Master};
 use adapters::provisioning::Token;
 use clap::Args;
@@ -128,7 +127,7 @@ async fn read(answer: reqwest::Response) -> Result<ReadModels, RebuildFailed> {
 
 async fn alone(options: &Options, config: &Config) -> Result<f64, RebuildFailed> {
     let database = wiring::database_of(config)?;
-    let log = open_for_reading(&config.data).map_err(AuditError::from)?;
+    let log = wiring::open_for_reading(config).await.map_err(AuditError::from)?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = KeyringReader::open(&config.data.join("keyring.db"), &master).map_err(AuditError::from)?;
     let name = options.name;

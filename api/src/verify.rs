@@ -1,9 +1,8 @@
 //! `strowger verify`: proves a log, or names the first thing that is wrong with it.
 
 use crate::config::Config;
-use crate::wiring;
-use adapters::event_log::reading::{self, open_for_reading};
-use adapters::event_log::segment;
+use crate::wiring::{self, ReadingError, open_for_reading};
+use adapters::event_log::{reading, segment};
 use adapters::notary::{Plan, Progress, Report, read_key, verify};
 use clap::Args;
 use domain::log::Position;
@@ -81,7 +80,7 @@ async fn prove(options: &Options) -> Result<Outcome, String> {
     nodes.extend(options.node.iter().filter(|node| **node != config.node));
     let plan = Plan { from: Position(options.from.max(1)), to: options.to.map(Position), nodes, trusted, exported };
     let began = Instant::now();
-    let log = match open_for_reading(&config.data) {
+    let log = match open_for_reading(&config).await {
         Ok(log) => log,
         Err(error) => return found_at_once(error, began),
     };
@@ -113,16 +112,22 @@ fn exports(options: &Options, config: &Config) -> Result<(Vec<String>, Vec<Strin
 }
 
 /// A log that does not even open is either damaged, which is found, or not there.
-fn found_at_once(error: reading::OpenError, began: Instant) -> Result<Outcome, String> {
+fn found_at_once(error: ReadingError, began: Instant) -> Result<Outcome, String> {
     let what = error.to_string();
     match error {
-        reading::OpenError::Segments(segment::OpenError::Damaged { .. } | segment::OpenError::Shorter { .. }) => {
+        ReadingError::Folder(reading::OpenError::Segments(
+            segment::OpenError::Damaged { .. } | segment::OpenError::Shorter { .. },
+        )) => {
             let finding = Some(Finding::at(Wrong::Unreadable, Position(0), what));
             let (from, to) = (Position(0), Position(0));
             let report = Report { finding, events: 0, roots: 0, exported: 0, from, to, unproved: None };
             Ok(Outcome::of(report, Vec::new(), began.elapsed()))
         }
-        reading::OpenError::None(_) | reading::OpenError::Segments(_) | reading::OpenError::Sqlite(_) => Err(what),
+        ReadingError::Folder(
+            reading::OpenError::None(_) | reading::OpenError::Segments(_) | reading::OpenError::Sqlite(_),
+        )
+        | ReadingError::Password(_)
+        | ReadingError::Store(_) => Err(what),
     }
 }
 

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod again;
 mod calls;
 mod erasures;
 mod error;
@@ -55,8 +56,9 @@ mod registrations;
 mod tables;
 mod views;
 
+pub use again::{Past, PastError};
 pub use error::StartError;
-pub use log::{LogServer, serve_log};
+pub use log::{LogServer, ReadingError, open_for_reading, serve_log};
 pub use notary::key_in as notary_key_in;
 pub use views::database_of;
 
@@ -136,6 +138,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
     calls::take_up(&log, &keyring, &inbox, since).await?;
+    calls::end_cut_off(&log, &inbox).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     let erasures = erasures::start(&log, &keyring, node).await?;

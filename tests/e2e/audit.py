@@ -3,7 +3,8 @@
 
 Each call is made by SIPp and exported. tshark must show every message of the log, in both dialogs, without a fault; the hash
 chain of the JSON lines is proved here; the scenario for SIPp must run, and the call that it makes must look like the first. The
-state at instants between events is asked of the API and of `strowger replay`, which must agree.
+state at instants between events is asked of the API and of `strowger replay`, which must agree. `strowger replay --decide` must
+decide each call as it was decided, and find a build that is set otherwise.
 """
 
 import argparse
@@ -92,6 +93,10 @@ class Stage:
         self.number = api.number(NUMBER, f"sip:pbx@127.0.0.1:{self.callee}")
         api.number(BY_TCP, f"sip:pbx@127.0.0.1:{self.callee};transport=tcp")
         api.wait_caught_up()
+
+    def lines_at_rest(self, session):
+        """The session's events, by the command."""
+        return self.strowger("export", session, "--format", "jsonl").splitlines()
 
     def call(self, case, scenario=None):
         """Makes a call, by the case's own scenario or an exported one. Returns its session, and what is wrong."""
@@ -273,6 +278,41 @@ def replayed(stage, session, lines):
     return wrong
 
 
+def decide(stage, *arguments, expires=None):
+    """Exit code and object of `strowger replay --decide`, as this build would decide, or one that asks for other session timers."""
+    settings = {"STROWGER_SIP__SESSION_EXPIRES_S": str(expires)} if expires else {}
+    ran = subprocess.run([stage.binary, "replay", *arguments, "--decide", "--json", "--config", stage.exchange.config], check=False,
+                         capture_output=True, text=True, timeout=60, env=dict(os.environ, STROWGER_LOG="off", **settings))
+    return ran.returncode, json.loads(ran.stdout) if ran.stdout else {"error": ran.stderr}
+
+
+def decided(stage, sessions):
+    """Every call is decided alike, by itself and among all; a build that is set otherwise is found out."""
+    wrong, events = [], 0
+    for session in sessions:
+        code, told = decide(stage, session)
+        if code != 0 or not told["alike"] or told["events"] != len(stage.lines_at_rest(session)) or told["rewritten"]:
+            wrong.append(f"{session}: exit code {code}, {told}")
+        events += told.get("events", 0)
+    code, told = decide(stage)
+    if code != 0 or told["sessions"] < len(sessions) or told["events"] < events or told["unplayable"]:
+        wrong.append(f"all: exit code {code}, {told}")
+    code, told = decide(stage, "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z")
+    if (code, told.get("sessions")) != (0, 0):
+        wrong.append(f"of another time: exit code {code}, {told}")
+    code, told = decide(stage, sessions[0], expires=600)
+    first = told["different"][0]["first"] if code == 1 else {}
+    if first.get("this_build", {}).get("event") != "SessionTimerSet" or "200 to INVITE" not in first["input"]:
+        wrong.append(f"another build: exit code {code}, {told}")
+    text = stage.strowger("replay", sessions[0], "--decide").decode()
+    if not re.search(r"^same decisions: \d+ events, \d+ turns", text):
+        wrong.append(text)
+    code, told = decide(stage, f"CA{0:032x}")
+    if code != 2 or "no session" not in told.get("error", ""):
+        wrong.append(f"no such session: exit code {code}, {told}")
+    return wrong
+
+
 def same_export(stage, session, wanted):
     """What the command writes is what the API gave."""
     wrong = []
@@ -349,8 +389,10 @@ def main():
         statistics = " ".join(tshark(exports["pcap"], "-q", "-z", "sip,stat"))
         judge("sip,stat of tshark", [] if "INVITE" in statistics and "BYE" in statistics else [statistics])
         judge("where a number led before", past_numbers(stage))
+        judge("all calls are decided alike, beside it", decided(stage, sessions))
         judge("the exchange ends", [] if stage.exchange.stop() else ["it did not end after SIGTERM"])
         judge("replay and export after its end", replayed(stage, session, lines) + same_export(stage, session, exports))
+        judge("all calls are decided alike, after its end", decided(stage, sessions))
     finally:
         stage.exchange.stop()
         if options.keep or failed:

@@ -2,7 +2,7 @@
 """A log that was tampered with: SIPp calls run through the exchange, then its data folder is changed behind its back.
 
 On both engines: `strowger verify` proves the log beside the running exchange and after it, also after an erasure; an altered
-byte, a deleted row and a cut log are each found and named.
+byte, a deleted row and a cut log are each found and named. And where the log is another process's, behind its door.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import load  # noqa: E402
+from harness import log_server, processes  # noqa: E402
 
 BLOCK = 4096
 FRAME = b"SWF\x01"
@@ -104,7 +105,9 @@ class Sqlite:
         """A row in the middle: position, count, events."""
         with sqlite3.connect(os.path.join(data, "log.db")) as database:
             head, = database.execute("SELECT max(position) FROM log").fetchone()
-            find = "SELECT position, count, events FROM log WHERE position <= ? ORDER BY position DESC LIMIT 1"
+            # A list of live streams is its client's alone: no notary covers it.
+            find = ("SELECT position, count, events FROM log JOIN streams ON id = stream "
+                    "WHERE position <= ? AND name NOT LIKE 'live-%' ORDER BY position DESC LIMIT 1")
             return database.execute(find, [head // 2]).fetchone()
 
     def alter(self, data):
@@ -216,6 +219,58 @@ def run(engine, options, folder, checks):
     checks.that(verify(binary, config)[0] == 0, f"{engine}: the second start goes on with the roots of the first")
 
 
+def run_store(options, folder, checks):
+    """The log is another process's: its file is changed while that does not run, and read through its door."""
+    server = log_server.LogServer(os.path.join(folder, "log"), processes.free_port(18800), options.binary)
+    servers = [server]
+    settings = f'{server.settings}[notary]\nevents = 100\nevery_s = 1\n'
+    try:
+        stage = load.Load(folder, options.binary, settings=settings, media=options.media)
+        binary, config = stage.exchange.binary, stage.exchange.config
+        try:
+            failed, _ = stage.run(options.calls, 40, 300)
+            checks.that(failed == 0, f"store: {failed} calls failed")
+            stage.settle()
+            code, found = verify(binary, config)
+            checks.that(code == 0 and found["proved"] and found["roots"] > 0, f"store: beside the exchange: {found}")
+            session = stage.exchange.request("GET", "/v1/sessions?limit=1")["items"][0]["id"]
+        finally:
+            stopped = stage.exchange.stop()
+        checks.that(stopped, "store: the exchange ends by itself")
+        code, found = verify(binary, config)
+        checks.that(code == 0 and found["unproved"] and found["unproved"][0] == found["unproved"][1], f"store: after its end: {found}")
+        print(f"store: {found['events']} events, {found['roots']} roots, {found['events_per_second']} events/s")
+        head = found["to"]
+        told = [subprocess.run([binary, *command, "--config", config], capture_output=True, text=True, timeout=60, check=False)
+                for command in (["replay", session], ["replay", session, "--decide"], ["export", session, "--format", "jsonl"])]
+        checks.that([one.returncode for one in told] == [0, 0, 0], f"store: {[one.stderr for one in told]}")
+        checks.that("INVITE" in told[0].stdout and "same decisions" in told[1].stdout and '"SessionEnded"' in told[2].stdout,
+                    f"store: {[one.stdout[:400] for one in told]}")
+        checks.that(verify(binary, config)[1]["to"] == head, "store: readers have written nothing")
+        server.stop()
+        code, found = verify(binary, config)
+        checks.that(code == 2 and "cannot be used" in found["error"], f"store: while it is away: {found}")
+        tools, data = Sqlite(), os.path.join(server.folder, "data")
+        wanted = {"alter": {"altered"}, "remove": {"missing"}, "cut": {"truncated"}}
+        for way, kinds in wanted.items():
+            copy = os.path.join(folder, f"log-{way}")
+            shutil.copytree(data, os.path.join(copy, "data"))
+            places = getattr(tools, way)(os.path.join(copy, "data"))
+            servers.append(log_server.LogServer(copy, server.port, options.binary))
+            code, found = verify(binary, config)
+            servers[-1].stop()
+            finding = found.get("finding") or {}
+            print(f"store, {way}: exit {code}, {finding.get('wrong')} at {finding.get('position')}, "
+                  f"{finding.get('stream')} revision {finding.get('revision')}: {finding.get('what')}")
+            checks.that(code == 1 and finding.get("wrong") in kinds, f"store, {way}: {found}")
+            # What is missing at the end is named by the first position that nothing of ours has, before notes of live streams.
+            first = places.start - 3 if way == "cut" else places.start
+            checks.that(finding.get("position") in range(first, places.stop), f"store, {way}: {finding.get('position')} is not in {places}")
+    finally:
+        for one in servers:
+            one.stop()
+
+
 def main():
     """Runs both engines."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -229,6 +284,8 @@ def main():
         for engine in ("segments", "sqlite"):
             os.makedirs(os.path.join(folder, engine))
             run(engine, options, os.path.join(folder, engine), checks)
+        os.makedirs(os.path.join(folder, "store"))
+        run_store(options, os.path.join(folder, "store"), checks)
     finally:
         if options.keep:
             print(folder)

@@ -30,6 +30,8 @@ pub enum Notice {
     Restored(StreamName, Vec<Recorded>),
     /// Streams of calls that are to be taken up, whole; what came of it is told.
     TakeUp(Vec<Vec<Recorded>>, oneshot::Sender<TakenUp>),
+    /// Streams of uplinks that the start before left open, by their last events.
+    EndCutOff(Vec<Recorded>),
     /// Configuration, registrations and calls are all told: serve. Before, no socket is read: what comes waits there.
     Serve,
     /// A command of the API on a user's bindings.

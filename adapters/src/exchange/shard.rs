@@ -324,6 +324,7 @@ impl Worker {
                     // Who asked may have gone.
                     let _ = reply.send(exchange.take_up(now, mint, &**keyring, &streams));
                 }
+                Notice::EndCutOff(lasts) => exchange.end_cut_off(now, mint, &lasts),
                 Notice::Serve => {
                     exchange.serve(now, mint);
                     *serving = true;

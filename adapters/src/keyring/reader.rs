@@ -23,6 +23,11 @@ impl KeyringReader {
         let vault = Mutex::new(Vault::open_for_reading(path, master)?);
         Ok(Self { vault, cache: Mutex::new(Cache::new(REMEMBERED)) })
     }
+
+    /// See [`super::Keyring::derived`].
+    pub fn derived(&self, purpose: &str) -> SealKey {
+        super::lock(&self.vault).derived(purpose)
+    }
 }
 
 impl domain::ports::Keyring for KeyringReader {

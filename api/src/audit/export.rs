@@ -43,7 +43,7 @@ enum Format {
 /// # Errors
 /// [`AuditError`].
 pub async fn export(options: ExportOptions) -> Result<(), AuditError> {
-    let records = Records::open(options.config.as_deref())?;
+    let records = Records::open(options.config.as_deref()).await?;
     let found = exports::survey(&*records.log, &*records.keyring, options.session).await?;
     let survey = found.ok_or_else(|| records.no_session(options.session))?;
     let mut output = open(&options)?;

@@ -1,19 +1,20 @@
-//! What an auditor asks at the command line: `strowger replay` and `strowger export`. They read the data folder that the
-//! configuration names, also while the exchange runs, and change nothing in it.
+//! What an auditor asks at the command line: `strowger replay` and `strowger export`. They read the log and the keys that the
+//! configuration names, also while the exchange runs, and change nothing in them.
 
+mod decide;
+mod differs;
 mod export;
 mod replay;
 mod text;
 
 pub use export::{ExportOptions, export};
-pub use replay::{ReplayOptions, replay};
+pub use replay::{ReplayOptions, decide_again, replay};
 
 use crate::config::{Config, ConfigError};
-use adapters::event_log::reading::{self, open_for_reading};
+use crate::wiring::{PastError, ReadingError, open_for_reading};
 use adapters::keyring::{KeyringError, KeyringReader, Master};
 use domain::ids::SessionId;
 use domain::log::EventLog;
-use domain::ports::Keyring;
 use projections::exports::NoScenario;
 use projections::replay::Before;
 use projections::timelines::TimelineError;
@@ -29,7 +30,7 @@ pub enum AuditError {
     Config(#[from] ConfigError),
     /// The log.
     #[error(transparent)]
-    Log(#[from] reading::OpenError),
+    Log(#[from] ReadingError),
     /// The keys.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -37,13 +38,19 @@ pub enum AuditError {
     #[error(transparent)]
     History(#[from] TimelineError),
     /// There is no such stream.
-    #[error("the log in {} has no session {session}", .folder.display())]
+    #[error("the log in {place} has no session {session}")]
     NoSession {
         /// Which was asked for.
         session: SessionId,
-        /// The data folder.
-        folder: PathBuf,
+        /// The data folder, or the store.
+        place: String,
     },
+    /// The past cannot be decided again.
+    #[error(transparent)]
+    Past(#[from] PastError),
+    /// Neither a session nor a time was named.
+    #[error("name a session, or a time: --decide --from TIME --to TIME")]
+    NothingAsked,
     /// Nothing had happened yet.
     #[error("nothing of the session had happened yet: its first event is of {}", .0.begins)]
     Before(Before),
@@ -66,24 +73,28 @@ pub enum AuditError {
     Write(#[from] io::Error),
 }
 
-/// The log and the keys of a data folder.
+/// The log of a configuration, and the keys of its data folder.
 struct Records {
-    folder: PathBuf,
+    config: Config,
     log: Arc<dyn EventLog>,
-    keyring: Arc<dyn Keyring>,
+    keyring: Arc<KeyringReader>,
 }
 
 impl Records {
-    fn open(config: Option<&Path>) -> Result<Self, AuditError> {
-        let folder = Config::load(config)?.data;
-        let log = open_for_reading(&folder)?;
-        let master = Master::File(folder.join("keyring.key"));
-        let keyring = Arc::new(KeyringReader::open(&folder.join("keyring.db"), &master)?);
-        Ok(Self { folder, log, keyring })
+    async fn open(config: Option<&Path>) -> Result<Self, AuditError> {
+        let config = Config::load(config)?;
+        let log = open_for_reading(&config).await?;
+        let master = Master::File(config.data.join("keyring.key"));
+        let keyring = Arc::new(KeyringReader::open(&config.data.join("keyring.db"), &master)?);
+        Ok(Self { config, log, keyring })
     }
 
     fn no_session(&self, session: SessionId) -> AuditError {
-        AuditError::NoSession { session, folder: self.folder.clone() }
+        let place = match &self.config.store {
+            Some(store) => store.to_string(),
+            None => self.config.data.display().to_string(),
+        };
+        AuditError::NoSession { session, place }
     }
 }
 

@@ -1,6 +1,7 @@
-//! `strowger replay`: a session's history event by event with its state after each, or its state at an instant.
+//! `strowger replay`: a session's history event by event with its state after each, its state at an instant, or whether this
+//! build decides it as it was decided.
 
-use super::{AuditError, Records, text, until_closed};
+use super::{AuditError, Records, decide, text, until_closed};
 use domain::ids::SessionId;
 use domain::time::WallTime;
 use projections::replay::{SessionAt, Story, stood, story};
@@ -13,14 +14,27 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReplayOptions {
     /// The session's id: CA and 32 hex digits.
-    session: SessionId,
+    #[arg(required_unless_present = "decide", conflicts_with_all = ["from", "to"])]
+    session: Option<SessionId>,
     /// Show its state at this time (RFC 3339) alone.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "step")]
     at: Option<WallTime>,
     /// Show the whole state after each event, and wait for Enter in between where this is a terminal.
     #[arg(long)]
     step: bool,
-    /// Print JSON: a line for each event with the state after it, or the one state.
+    /// Give what came in to this build, and name the first decision that it takes otherwise than is recorded.
+    ///
+    /// Accounts, trunks and domains are as they were when the session began, the configuration as it is now. Exit code 0:
+    /// everything is decided alike. 1: something is not. 2: it could not be found out.
+    #[arg(long, conflicts_with_all = ["at", "step"])]
+    decide: bool,
+    /// With --decide and without a session: all sessions that began at this time (RFC 3339) or later.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "decide")]
+    from: Option<WallTime>,
+    /// With --decide and without a session: all sessions that began before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "decide")]
+    to: Option<WallTime>,
+    /// Print JSON: a line for each event with the state after it, or the one state; with --decide one object.
     #[arg(long)]
     json: bool,
     /// The exchange's configuration file (TOML), which names its data folder.
@@ -39,21 +53,41 @@ struct Step<'a> {
     state: SessionAt,
 }
 
+impl ReplayOptions {
+    /// Whether it is to be decided again.
+    pub const fn decides(&self) -> bool {
+        self.decide
+    }
+}
+
+/// Decides one session or many again; whether all are decided alike. `None`: it cannot be told of any.
+///
+/// # Errors
+/// [`AuditError`].
+pub async fn decide_again(options: ReplayOptions) -> Result<Option<bool>, AuditError> {
+    let records = Records::open(options.config.as_deref()).await?;
+    match options.session {
+        Some(session) => decide::one(records, session, options.json).await,
+        None => decide::range(records, (options.from, options.to), options.json).await,
+    }
+}
+
 /// Replays a session.
 ///
 /// # Errors
 /// [`AuditError`].
 pub async fn replay(options: ReplayOptions) -> Result<(), AuditError> {
-    let records = Records::open(options.config.as_deref())?;
+    let records = Records::open(options.config.as_deref()).await?;
+    let session = options.session.ok_or(AuditError::NothingAsked)?;
     let mut out = io::stdout().lock();
     if let Some(at) = options.at {
-        let found = stood(&*records.log, &*records.keyring, options.session, at).await?;
-        let stood = found.ok_or_else(|| records.no_session(options.session))?.stood.map_err(AuditError::Before)?;
+        let found = stood(&*records.log, &*records.keyring, session, at).await?;
+        let stood = found.ok_or_else(|| records.no_session(session))?.stood.map_err(AuditError::Before)?;
         let shown = if options.json { json(&stood)? } else { text::whole(&stood) };
         return until_closed(out.write_all(shown.as_bytes()).map_err(AuditError::Write));
     }
-    let found = story(&*records.log, &*records.keyring, options.session).await?;
-    let story = found.ok_or_else(|| records.no_session(options.session))?;
+    let found = story(&*records.log, &*records.keyring, session).await?;
+    let story = found.ok_or_else(|| records.no_session(session))?;
     until_closed(if options.json { lines(&story, &mut out) } else { tell(&story, options.step, &mut out) })
 }
 

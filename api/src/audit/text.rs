@@ -116,7 +116,7 @@ fn media(stream: &StreamAt) -> String {
 }
 
 /// Without control characters: what a peer wrote must not steer a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 

@@ -1,14 +1,16 @@
 //! Calls at the start of an exchange: what the log has of those that run, and of those that ended a moment ago and may still
-//! be asked about.
+//! be asked about; MESSAGEs outside calls alike. What nothing takes up is ended.
 
 use super::StartError;
 use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::{TakenUp, Unlike, needs};
-use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, StreamName, read_whole};
+use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName, read_whole};
+use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
 use domain::time::WallTime;
 use domain::transfer::TransferEvent;
+use domain::uplink::UplinkEvent;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,20 +33,21 @@ pub(super) async fn take_up(
     let (reply, taken) = oneshot::channel();
     inbox.tell(Notice::TakeUp(streams, reply));
     // A shard that has stopped takes nothing up.
-    let TakenUp { sessions, accounts, unlike } = taken.await.unwrap_or_default();
+    let TakenUp { sessions, messages, accounts, unlike } = taken.await.unwrap_or_default();
     for (account, calls) in accounts {
         keyring.expect_calls(account, calls)?;
     }
-    tracing::info!(calls = sessions, "calls were taken up from the log");
+    tracing::info!(calls = sessions, messages, "calls were taken up from the log");
     for Unlike { stream, why } in unlike {
-        tracing::error!(%stream, why, "a call cannot be taken up as it was: what is known of it is ended");
+        tracing::error!(%stream, why, "a call or MESSAGE cannot be taken up as it was: what is known of it is ended");
     }
     Ok(())
 }
 
 /// The streams of calls that run, and of those that ended after `since`; with all that these need.
 async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<Recorded>>, StartError> {
-    let of_calls = |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY);
+    let of_calls =
+        |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY | PagerEvent::CATEGORY);
     let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();
     wanted.extend(ended_since(log, since).await?);
     let (mut known, mut streams) = (BTreeSet::new(), vec![]);
@@ -59,8 +62,23 @@ async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<
     Ok(streams)
 }
 
+/// Uplinks of the starts before are over: each start begins its own.
+pub(super) async fn end_cut_off(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
+    let mut lasts = vec![];
+    for stream in log.open_streams().await? {
+        if stream.category() == UplinkEvent::CATEGORY {
+            lasts.extend(log.read_stream(&stream, Revision(u64::MAX), Direction::Backwards, 1).await?);
+        }
+    }
+    if !lasts.is_empty() {
+        inbox.tell(Notice::EndCutOff(lasts));
+    }
+    Ok(())
+}
+
 async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<StreamName>, ReadError> {
-    let filter = Filter { categories: vec!["session".into()], kinds: vec![SessionEvent::ENDED.into()] };
+    let categories = vec!["session".into(), PagerEvent::CATEGORY.into()];
+    let filter = Filter { categories, kinds: vec![SessionEvent::ENDED.into(), PagerEvent::ENDED.into()] };
     let (mut from, mut ended) = (Position(u64::MAX), vec![]);
     loop {
         let page = log.read_all(from, Direction::Backwards, &filter, PAGE).await?;

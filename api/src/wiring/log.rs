@@ -2,11 +2,11 @@
 
 use super::{StartError, make_private_folder};
 use crate::config::{Config, LogEngine};
-use adapters::event_log::Written;
 use adapters::event_log::segment::{self, SegmentLog};
 use adapters::event_log::sqlite::{self, SqliteLog};
+use adapters::event_log::{Written, reading};
 use domain::log::{EventLog, Position};
-use event_store_db::client::StoreLog;
+use event_store_db::client::{ConnectionString, StoreError, StoreLog};
 use event_store_db::door::{Credentials, Door, DoorSettings, Identity, Limits};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -29,13 +29,40 @@ pub(super) async fn open(config: &Config) -> Result<Opened, StartError> {
             return Err(StartError::LogBesideStore { found: found.display().to_string() });
         }
     }
-    let store = match &config.store_password_file {
-        Some(file) => store.clone().with_password(&secret("store_password_file", file)?),
-        None => store.clone(),
-    };
-    let log = StoreLog::connect(store, config.node).await?;
+    let log = StoreLog::connect(with_password(config, store)?, config.node).await?;
     let is_new = log.is_new_node();
     Ok(Opened { log: Arc::new(log), written: None, is_new })
+}
+
+fn with_password(config: &Config, store: &ConnectionString) -> Result<ConnectionString, StartError> {
+    Ok(match &config.store_password_file {
+        Some(file) => store.clone().with_password(&secret("store_password_file", file)?),
+        None => store.clone(),
+    })
+}
+
+/// Why a log could not be opened for reading.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// It is in the data folder.
+    #[error(transparent)]
+    Folder(#[from] reading::OpenError),
+    /// It is in an event store, whose password cannot be read.
+    #[error(transparent)]
+    Password(#[from] Box<StartError>),
+    /// It is in an event store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The log that the configuration names, as it is now, also beside the exchange that writes it. Nothing is changed.
+///
+/// # Errors
+/// [`ReadingError`].
+pub async fn open_for_reading(config: &Config) -> Result<Arc<dyn EventLog>, ReadingError> {
+    let Some(store) = &config.store else { return Ok(reading::open_for_reading(&config.data)?) };
+    let store = with_password(config, store).map_err(Box::new)?;
+    Ok(Arc::new(StoreLog::open_for_reading(store, config.node).await?))
 }
 
 fn open_here(config: &Config) -> Result<Opened, StartError> {

@@ -5,6 +5,7 @@ use super::held::Effect;
 use super::limits::Counted;
 use super::outbox::Outbox;
 use super::replay::Expectation;
+use crate::address::Flow;
 use crate::codec::{Desk, personal::Personal, seal::KeyRef, seal::SealKey, session::encode};
 use crate::id_map::IdMap;
 use crate::ids::{EventId, LegId, SessionId};
@@ -31,6 +32,20 @@ impl Exchange {
         Live { expects, ..Live::new(id, self.settings.node, key) }
     }
 
+    /// Requests to whoever is registered at the flow that a leg began by go there. In a past that is played they go as they
+    /// went, whoever is registered now.
+    pub(super) fn keep_registered_flow(&mut self, leg: LegId, flow: Flow) {
+        let registered = !self.registrar.bindings.on_flow(&flow).is_empty();
+        let keeps = match self.replaying.as_ref().and_then(|playing| playing.way_to(leg)) {
+            None => registered,
+            Some(way) if way != flow => false,
+            Some(_) => registered || self.endpoint.dialog(leg).is_some_and(|dialog| dialog.flow != flow),
+        };
+        if keeps {
+            self.endpoint.keep_flow(leg, flow);
+        }
+    }
+
     pub(super) fn forget_leg(&mut self, leg: LegId) {
         let Some(id) = self.legs.remove(&leg) else { return self.forget_leg_of_none(leg) };
         if let Some(live) = self.sessions.get_mut(&id) {
@@ -47,6 +62,9 @@ impl Exchange {
             self.uncount(&over);
             self.live_sessions = self.live_sessions.saturating_sub(usize::from(!over.session.ended));
             self.endpoint.timers().stop(Timer::NoteRepeats(id));
+            if let Some(playing) = &mut self.replaying {
+                playing.forget(*over);
+            }
         }
     }
 }

@@ -50,10 +50,12 @@ impl Exchange {
             appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
         }
         for id in std::mem::take(&mut self.messages.touched) {
-            appends.extend(self.messages.outbox(id).and_then(super::Outbox::take));
+            let outbox = self.messages.outbox(id).or_else(|| self.cut_off.message(id));
+            appends.extend(outbox.and_then(super::Outbox::take));
         }
         for id in std::mem::take(&mut self.uplinks.touched) {
-            appends.extend(self.uplinks.outbox(id).and_then(super::Outbox::take));
+            let outbox = self.uplinks.outbox(id).or_else(|| self.cut_off.uplink(id));
+            appends.extend(outbox.and_then(super::Outbox::take));
         }
         appends.extend(self.edge_outbox.take());
         // What has become durable since may expire before anything that is waited for.
@@ -118,14 +120,15 @@ impl Exchange {
             Writer::Session(id) => self.sessions.get_mut(&id).map(|live| &mut live.outbox),
             Writer::Registration(id) => self.registrar.outbox(id),
             Writer::Transfer(id) => self.transfers.outbox(id),
-            Writer::Uplink(id) => self.uplinks.outbox(id),
-            Writer::Message(id) => self.messages.outbox(id),
+            Writer::Uplink(id) => self.uplinks.outbox(id).or_else(|| self.cut_off.uplink(id)),
+            Writer::Message(id) => self.messages.outbox(id).or_else(|| self.cut_off.message(id)),
         };
         let Some(outbox) = outbox else { return Ok(()) };
         match outbox.landed(result) {
             Landed::Effects(effects) => {
                 self.stage.log_answers();
                 self.release(effects);
+                self.cut_off.tidy();
                 match writer {
                     Writer::Edge => {}
                     Writer::Session(id) => {
@@ -150,6 +153,7 @@ impl Exchange {
                 Ok(())
             }
             Landed::Frozen(error) => {
+                self.cut_off.tidy();
                 match writer {
                     Writer::Edge => self.frozen += 1,
                     Writer::Transfer(id) => {

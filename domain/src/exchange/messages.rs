@@ -1,9 +1,11 @@
 //! MESSAGEs outside any call: taken in from who may call, carried to where a call would go, answered with what came back.
 //! Which targets are asked, and what the sender hears, is decided in `pager/relay.rs`. [A5]
 
+use super::cut_off::FATE_UNKNOWN;
 use super::held::Effect;
 use super::live::masked;
 use super::outbox::Outbox;
+use super::replay::Recounted;
 use super::{Exchange, route};
 use crate::address::Flow;
 use crate::codec::Desk;
@@ -60,15 +62,17 @@ pub(super) struct Live {
     max_forwards: u8,
     /// Legs that the endpoint remembers.
     legs: u32,
-    ended: bool,
+    pub(super) ended: bool,
+    /// While its past is played: what it is to say.
+    pub(super) expects: Option<Box<Recounted>>,
 }
 
 /// A MESSAGE of somebody who may send it.
-struct Judged {
-    offered: MessageOffered,
-    from: Box<str>,
-    route: Result<RouteChosen, RouteRefused>,
-    key: (KeyRef, SealKey),
+pub(super) struct Judged {
+    pub(super) offered: MessageOffered,
+    pub(super) from: Box<str>,
+    pub(super) route: Result<RouteChosen, RouteRefused>,
+    pub(super) key: (KeyRef, SealKey),
 }
 
 impl Messages {
@@ -97,7 +101,9 @@ impl Messages {
         let Outgoing { event, leg, flow, bytes, method, status, cseq } = outgoing;
         let wire = Personal::Known(Wire { flow, bytes: masked(&bytes) });
         live.write_as(desk, event, at, &PagerEvent::MessageSent(SipMessage { leg, method, status, cseq, wire }));
-        live.outbox.hold(Effect::Transmit { flow, bytes });
+        if live.expects.is_none() {
+            live.outbox.hold(Effect::Transmit { flow, bytes });
+        }
         self.touched.push(id);
     }
 
@@ -124,8 +130,17 @@ impl Messages {
 
 impl Live {
     fn write_as(&mut self, desk: &mut Desk, id: EventId, at: WallTime, event: &PagerEvent) {
+        if let Some(expects) = &mut self.expects {
+            return expects.meet(id, event);
+        }
         let encoded = encode(desk, event, id, self.key.0, &self.key.1);
         self.outbox.record(desk, id, at, self.cause, encoded);
+    }
+
+    /// Everything but how it is written: for tests.
+    pub(super) fn shown(&self) -> String {
+        let Self { transaction, relay, from, max_forwards, legs, ended, .. } = self;
+        format!("{transaction:?} {relay:#?} {from} {max_forwards} {legs} {ended}")
     }
 
     fn record(&mut self, desk: &mut Desk, mint: &mut dyn Mint, at: WallTime, event: &PagerEvent) {
@@ -145,13 +160,28 @@ impl Exchange {
                 return self.endpoint.answer_statelessly_with(flow, &request, status, &headers);
             }
         };
+        if !self.take_message(now, mint, flow, &request, judged) {
+            self.endpoint.answer_statelessly(flow, &request, 400);
+        }
+    }
+
+    /// A MESSAGE that may go: its stream. `false` where it cannot be answered.
+    pub(super) fn take_message(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        flow: Flow,
+        request: &Message,
+        judged: Judged,
+    ) -> bool {
         let Judged { offered, from, route, key } = judged;
         let leg = offered.leg;
         let Ok(transaction) = self.endpoint.accept_request(mint, leg, flow, request.clone()) else {
-            return self.endpoint.answer_statelessly(flow, &request, 400);
+            return false;
         };
         let targets = route.as_ref().ok().and_then(|chosen| chosen.targets.known().cloned()).unwrap_or_default();
         let id = MessageId::from_bits(mint.wide_bits());
+        let expects = self.replaying.as_mut().and_then(|playing| playing.begins_message(id));
         let mut relay = Relay::new(targets);
         let (routed, next) = match route {
             Ok(chosen) => (PagerEvent::MessageRouted(chosen), relay.begin()),
@@ -167,11 +197,12 @@ impl Exchange {
             transaction,
             relay,
             from,
-            headers: passed(&request),
-            body: body_of(&request),
+            headers: passed(request),
+            body: body_of(request),
             max_forwards: request.max_forwards().ok().flatten().unwrap_or(70).saturating_sub(1),
             legs: 1,
             ended: false,
+            expects,
         };
         self.messages.live.insert(id, Box::new(live));
         self.messages.legs.insert(leg, (id, None));
@@ -184,6 +215,16 @@ impl Exchange {
             live.record(&mut self.desk, mint, now.wall, &routed);
         }
         self.message_goes_on(now, mint, id, next, None);
+        true
+    }
+
+    /// What became of a MESSAGE nobody can tell: its sender is told so.
+    pub(super) fn give_message_up(&mut self, now: Now, mint: &mut dyn Mint, id: MessageId) {
+        if let Some(live) = self.messages.live.get_mut(&id).filter(|live| !live.ended) {
+            live.cause = None;
+            self.message_goes_on(now, mint, id, Next::Tell(FATE_UNKNOWN), None);
+            self.settle(now, mint);
+        }
     }
 
     /// Who speaks, for whom, and whither; or the stateless answer of who may not.

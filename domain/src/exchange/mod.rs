@@ -8,6 +8,7 @@ mod about;
 mod addresses;
 mod bindings;
 mod caller;
+mod cut_off;
 mod edge;
 mod guard;
 mod guarded;
@@ -42,7 +43,7 @@ pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
-pub use replay::{TakenUp, Unlike, needs};
+pub use replay::{Again, Difference, Input, TakenUp, Unlike, Verdict, needs};
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
@@ -87,6 +88,7 @@ pub struct Exchange {
     /// What calls met at trunks in the turn at hand.
     met: Vec<(UplinkId, Heard)>,
     messages: messages::Messages,
+    cut_off: cut_off::CutOff,
     legs: IdMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -126,6 +128,7 @@ impl Exchange {
             registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
+            cut_off: cut_off::CutOff::default(),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             guard: Guard::new(settings.guard.clone()),
             counts: limits::Counts::default(),
@@ -309,7 +312,7 @@ impl Exchange {
             stateless_total: self.edge.total(),
             frozen: self.frozen,
             transfers: self.transfers.len(),
-            uplinks: self.uplinks.live.len(),
+            uplinks: self.uplinks.live.len() + self.cut_off.len(),
             messages: self.messages.live.len(),
             registered: self.standing_counts()[0],
             down: self.standing_counts()[1],

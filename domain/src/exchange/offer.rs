@@ -112,9 +112,7 @@ impl Exchange {
         if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
             return false;
         }
-        if !self.registrar.bindings.on_flow(&flow).is_empty() {
-            self.endpoint.keep_flow(leg, flow);
-        }
+        self.keep_registered_flow(leg, flow);
         if let Some(login) = call.trunk.and_then(|trunk| self.login_of(trunk)) {
             self.endpoint.give_login(leg, login);
         }

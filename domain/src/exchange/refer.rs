@@ -58,7 +58,7 @@ impl Exchange {
             Some(moved) if found.state == DialogState::Confirmed && !replaces.early_only => {
                 Joins::Ours(Joined { transfer, session: found.session, replaced: found.leg, moved })
             }
-            Some(_) | None => Joins::Never(480, "the other call is not answered, or over"),
+            Some(_) | None => Joins::Never(480, NOT_ANSWERED),
         }
     }
 
@@ -75,7 +75,8 @@ impl Exchange {
         let uri = target.as_ref().ok().and_then(ReferTo::uri);
         let flow = self.endpoint.dialog(leg).map(|dialog| dialog.flow);
         let routed = uri.as_ref().zip(flow).map(|(uri, flow)| self.route_referred(now, session.account, flow, uri));
-        let to_devices = routed.as_ref().is_some_and(|(route, _)| rings_devices(route));
+        let then = self.replaying.as_ref().and_then(|playing| playing.route());
+        let to_devices = then.or(routed.as_ref().map(|(route, _)| route)).is_some_and(rings_devices);
         let dialled = uri.as_ref().map(shown).unwrap_or_default().into();
         let named = target.as_ref().ok().and_then(|target| target.replaces.as_deref());
         let joins = named.map_or(Joins::Nothing, |named| self.joins(session, transfer, named));
@@ -157,6 +158,9 @@ impl Exchange {
         NameAddr::parse(&address).map_or_else(|_| format!("<sip:{domain}>").into(), |from| identity_of(&from, &domain))
     }
 }
+
+/// Why a call is not joined with one that rings or is over.
+pub(super) const NOT_ANSWERED: &str = "the other call is not answered, or over";
 
 /// Whether a route leads to registered devices alone: they call back by their own domain.
 pub(super) fn rings_devices(route: &Result<RouteChosen, RouteRefused>) -> bool {

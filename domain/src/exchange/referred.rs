@@ -61,9 +61,7 @@ impl Exchange {
         let Ok(transaction) = self.endpoint.accept_refer(mint, leg, flow, request.clone()) else {
             return false;
         };
-        if !self.registrar.bindings.on_flow(&flow).is_empty() {
-            self.endpoint.keep_flow(leg, flow);
-        }
+        self.keep_registered_flow(leg, flow);
         if let Some(login) = asker.trunk.and_then(|trunk| self.login_of(trunk)) {
             self.endpoint.give_login(leg, login);
         }
@@ -179,7 +177,8 @@ impl Exchange {
         let target = ReferTo::of(request);
         let uri = target.as_ref().ok().and_then(ReferTo::uri);
         let routed = uri.as_ref().map(|uri| self.route_referred(now, asker.account, flow, uri));
-        let to_devices = routed.as_ref().is_some_and(|(route, _)| refer::rings_devices(route));
+        let then = self.replaying.as_ref().and_then(|playing| playing.leads_to_devices());
+        let to_devices = then.unwrap_or(routed.as_ref().is_some_and(|(route, _)| refer::rings_devices(route)));
         let named = target.as_ref().ok().and_then(|target| target.replaces.as_deref());
         let joins = named.map_or(Joins::Nothing, |named| match Replaces::parse(named) {
             Err(_) => Joins::Never(400, "what is to be replaced cannot be read"),

@@ -113,9 +113,7 @@ impl Exchange {
         if self.endpoint.accept(now.moment, mint, leg, flow, request.clone()).is_err() {
             return self.endpoint.answer_statelessly(flow, request, 400);
         }
-        if !self.registrar.bindings.on_flow(&flow).is_empty() {
-            self.endpoint.keep_flow(leg, flow);
-        }
+        self.keep_registered_flow(leg, flow);
         self.legs.insert(leg, id);
         let received = self.endpoint.poll();
         let Some((_, live)) = live_of(&self.legs, &mut self.sessions, leg) else { return };

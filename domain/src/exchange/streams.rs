@@ -55,7 +55,10 @@ impl Exchange {
             self.connection_lost(now, mint, id, (flow, death));
         }
         mint.begin_turn();
-        self.endpoint.flow_failed(now.moment, mint, flow, &others);
+        match death {
+            Some(death) => self.endpoint.flow_ended_with_us(mint, flow, &others, &death.last),
+            None => self.endpoint.flow_failed(now.moment, mint, flow, &others),
+        }
         self.settle(now, mint);
     }
 

@@ -26,6 +26,8 @@ pub enum PagerEvent {
 impl PagerEvent {
     /// The category of the streams.
     pub const CATEGORY: &'static str = "message";
+    /// The type of the last decision: only what targets say late comes after it.
+    pub const ENDED: &'static str = "MessageEnded";
 }
 
 /// See [`PagerEvent::MessageOffered`].

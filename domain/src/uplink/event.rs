@@ -115,6 +115,9 @@ pub enum UplinkEndCause {
     Changed,
     /// The exchange takes no more calls.
     Drained,
+    /// The process ended, and nothing was said to the registrar: the next start tells. What was in force then may have
+    /// been for a while.
+    ProcessEnded,
 }
 
 /// See [`UplinkEvent::UplinkEnded`].

@@ -134,6 +134,7 @@ const fn ended_by(cause: UplinkEndCause) -> &'static str {
         UplinkEndCause::Removed => "the trunk was removed or switched off, or its account closed",
         UplinkEndCause::Changed => "its settings changed",
         UplinkEndCause::Drained => "the exchange was drained",
+        UplinkEndCause::ProcessEnded => "the process ended before it was over",
     }
 }
 

@@ -194,3 +194,24 @@ async fn the_live_list_is_stated_anew_so_that_reading_it_costs_by_live_streams()
     }
     door.close().await;
 }
+
+#[tokio::test]
+async fn who_reads_alone_sees_everything_and_writes_nothing() {
+    let log = MemoryLog::new();
+    let door = open(&log).await;
+    let store = connect(&door).await;
+    write(&store, first("session-1", 2)).await;
+    write(&store, closing(first("session-2", 1))).await;
+    let before = everything(&log).await;
+    let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
+    let reader = StoreLog::open_for_reading(url.parse().unwrap(), NODE).await.unwrap();
+    assert_eq!(everything(&reader).await, of_calls(before.clone()));
+    assert_eq!(Some(reader.head()), of_calls(before.clone()).last().map(|event| event.position));
+    assert_eq!(open_streams(&reader).await, ["session-1"]);
+    let (inbox, mut outcomes) = Inbox::new();
+    reader.submit(vec![after("session-1", 1, 1)], inbox);
+    let refused = soon(outcomes.recv()).await.unwrap().remove(0).result;
+    assert!(matches!(refused, Err(AppendError::Invalid(_))), "{refused:?}");
+    assert_eq!(everything(&log).await, before);
+    door.close().await;
+}

@@ -246,7 +246,60 @@ fn what_may_go_no_further_or_is_too_long_is_refused_at_once() {
     assert_eq!(over(world).messages(), [""; 0]);
 }
 
+fn one_that_a_death_meets_on_its_way_is_said_once_and_answered() {
+    let mut world = World::with_users();
+    let (mut alice, mut bob) = (alice(&mut world), bob(&mut world, "198.51.100.60:41000"));
+    says(&mut world, &mut alice, &format!("sip:bob@{A}"));
+    let message = bob.expect(&mut world, "MESSAGE");
+    world.dies();
+    let again = bob.expect(&mut world, "MESSAGE");
+    assert_eq!(again.bytes(), message.bytes(), "the same request, which bob absorbs");
+    bob.respond(&mut world, &message, 200, None);
+    alice.expect(&mut world, "200 (2 MESSAGE)");
+    let world = over(world);
+    assert_eq!(world.messages()[3..], ["sent", "heard 200", "ended 200", "sent 200"]);
+}
+
+fn who_sends_one_again_after_a_death_gets_the_answer_and_nobody_hears_it_twice() {
+    let mut world = World::with_users();
+    let (mut alice, mut bob) = (alice(&mut world), bob(&mut world, "198.51.100.60:41000"));
+    alice.text(&mut world, &format!("alice@{A}"), &format!("sip:bob@{A}"), ("", HELLO));
+    let challenge = alice.expect(&mut world, "407");
+    let said = alice.text_proven(&mut world, &challenge, ("alice", PASSWORD), HELLO);
+    let message = bob.expect(&mut world, "MESSAGE");
+    bob.respond(&mut world, &message, 200, None);
+    let answer = alice.expect(&mut world, "200 (2 MESSAGE)");
+    pass(&mut world, 5_000);
+    world.dies();
+    // It was the last that was decided: nobody knows whether it left.
+    assert_eq!(alice.expect(&mut world, "200 (2 MESSAGE)").bytes(), answer.bytes());
+    world.send_to(PUBLIC.parse().unwrap(), alice.from(), said);
+    assert_eq!(alice.expect(&mut world, "200 (2 MESSAGE)").bytes(), answer.bytes());
+    bob.expect_silence(&mut world);
+    assert_eq!(ended(&over(world)).len(), 1);
+}
+
+fn whom_nobody_answers_hears_so_also_over_deaths() {
+    let mut world = World::with_users();
+    let (mut alice, mut bob) = (alice(&mut world), bob(&mut world, "198.51.100.60:41000"));
+    says(&mut world, &mut alice, &format!("sip:bob@{A}"));
+    bob.expect(&mut world, "MESSAGE");
+    pass(&mut world, 10_000);
+    world.dies();
+    pass(&mut world, 10_000);
+    world.dies();
+    pass(&mut world, 11_900);
+    alice.expect_silence(&mut world);
+    pass(&mut world, 200);
+    alice.expect(&mut world, "504");
+    bob.ignore_all(&mut world);
+    assert_eq!(ended(&over(world)), [MessageEnded { status: 504, target: None }]);
+}
+
 super::scenarios![
+    one_that_a_death_meets_on_its_way_is_said_once_and_answered,
+    who_sends_one_again_after_a_death_gets_the_answer_and_nobody_hears_it_twice,
+    whom_nobody_answers_hears_so_also_over_deaths,
     a_user_says_something_to_another_and_hears_the_answer,
     every_device_gets_it_and_the_first_yes_counts,
     what_comes_after_the_first_yes_changes_nothing,

@@ -3,7 +3,7 @@
 use super::{answer, comes, gets_bye, hang_up, lines, pass, refused};
 use domain::sip::digest::Credentials;
 use domain::sip::wire::{HeaderName, Message};
-use domain::uplink::{RegistrationState, UplinkEvent};
+use domain::uplink::{RegistrationState, UplinkEndCause, UplinkEvent};
 use serde_json::{Value, json};
 use tests::world::{NUMBER, OUT, OUT_LOGIN, PBX, Phone, World, login};
 
@@ -239,7 +239,7 @@ fn an_exchange_that_takes_no_more_calls_leaves_its_registrars() {
         UplinkEvent::UplinkEnded(ended) => Some(ended.cause),
         _ => None,
     });
-    assert_eq!(ended, Some(domain::uplink::UplinkEndCause::Drained));
+    assert_eq!(ended, Some(UplinkEndCause::Drained));
 }
 
 fn a_trunk_that_is_switched_off_is_not_registered_at() {
@@ -323,7 +323,13 @@ fn a_start_registers_anew() {
     let last = carrier.expect(&mut world, "REGISTER");
     carrier.respond(&mut world, &last, 200, None);
     world.assert_nothing_left();
-    assert_eq!(world.uplinks(), ["begun", "registered", "begun", "registered", "unregistered"]);
+    assert_eq!(world.uplinks(), ["begun", "registered", "ended", "begun", "registered", "unregistered"]);
+    let causes = world.uplink_events().into_iter().filter_map(|event| match event {
+        UplinkEvent::UplinkEnded(ended) => Some(ended.cause),
+        _ => None,
+    });
+    assert_eq!(causes.collect::<Vec<_>>(), [UplinkEndCause::ProcessEnded, UplinkEndCause::Removed]);
+    assert_eq!(world.open_uplinks(), 0);
 }
 
 super::scenarios![

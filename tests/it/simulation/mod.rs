@@ -1,7 +1,9 @@
 //! The ladder's scenarios again, under doubts: the process dies at any effect, the log hesitates, promises are broken.
 
+mod again;
 mod automaton;
 mod away;
+mod cut_off;
 mod death;
 mod freeze;
 mod freeze_transfer;

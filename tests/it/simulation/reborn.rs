@@ -53,6 +53,7 @@ const NOTICED: &[(&str, &[&str])] = &[
             "a_call_rings_is_answered_and_ends",
             "a_callee_that_never_says_anything_gets_seven_invites_with_doubling_gaps",
             "a_challenged_invite_goes_again_with_credentials",
+            "a_user_says_something_to_another_and_hears_the_answer",
             "who_asks_is_rung_first_then_whom_it_named",
         ],
     ),

@@ -1,5 +1,6 @@
 //! A world with virtual time: the exchange's own loop, a log in memory, a carrier and PBX phones. Nothing waits.
 
+mod again;
 mod autopsy;
 mod doubt;
 mod joined;
@@ -452,6 +453,9 @@ impl World {
         assert!(self.paths.is_empty(), "media paths remain\n{}", self.ladder);
         self.watch.assert_sessions_ended();
         self.examine();
+        if self.fate.replays || self.fate.reborn_after.is_some() {
+            self.assert_decided_alike();
+        }
         self.ended = true;
     }
 

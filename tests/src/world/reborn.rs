@@ -3,12 +3,14 @@
 use super::autopsy::everything;
 use super::seed::SeedKeys;
 use super::surroundings::{received, without_credentials};
-use super::{Packet, World, doubt};
+use super::{Packet, World, autopsy, doubt};
 use bytes::Bytes;
 use domain::exchange::needs;
-use domain::log::{Recorded, StreamName};
+use domain::log::{EventLog, Recorded, StreamName};
+use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::{Message, Method};
+use domain::uplink::UplinkEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +20,7 @@ impl World {
     /// nobody but calls had something on its way.
     pub(super) fn can_be_reborn(&self) -> bool {
         let census = self.exchange.census();
-        self.by_tcp.is_empty() && [census.uplinks, census.messages, census.flows] == [0; 3]
+        self.by_tcp.is_empty() && [census.uplinks, census.flows] == [0; 2]
     }
 
     /// The process dies now, and begins anew: phones hear again whatever they are told again.
@@ -50,8 +52,17 @@ impl World {
         self.exchange = self.exchange.anew(self.epoch);
         self.watch.reborn(&everything(&self.log), &SeedKeys);
         self.restore_open();
+        let lasts = self.cut_off();
+        self.exchange.end_cut_off(self.now, &mut self.mint, &lasts);
         let taken = self.exchange.take_up(self.now, &mut self.mint, &SeedKeys, &histories);
         assert_eq!(taken.unlike, [], "{}", self.ladder);
+    }
+
+    /// The last events of uplinks that are open.
+    pub(super) fn cut_off(&self) -> Vec<Recorded> {
+        let open = autopsy::now(self.log.open_streams()).unwrap();
+        let uplinks = open.iter().filter(|stream| stream.category() == UplinkEvent::CATEGORY);
+        uplinks.filter_map(|stream| self.stream_of(stream).pop()).collect()
     }
 
     /// Whether a phone has these bytes already, and has them again because the process came back.
@@ -76,24 +87,25 @@ impl World {
         everything(&self.log).iter().any(|event| received(event, &SeedKeys).is_some_and(|wire| wire.bytes == bytes))
     }
 
-    /// The streams of sessions that the exchange knows, as the log has them, with all others that these need.
+    /// The streams of sessions and MESSAGEs that the exchange knows, as the log has them, with all others that these need.
     pub(super) fn histories(&self) -> Vec<Vec<Recorded>> {
         let known = self.exchange.sessions().map(|(session, _)| StreamName::new("session", session.id.uuid()));
-        self.with_needed(known.collect())
+        self.with_needed(known.chain(self.exchange.message_streams()).collect())
     }
 
-    /// The streams that a start takes up: of sessions that have not ended, or did within 64·T1.
+    /// The streams that a start takes up: of sessions and MESSAGEs that have not ended, or did within 64·T1.
     fn recent_histories(&self) -> Vec<Vec<Recorded>> {
         let since = self.now.wall - Duration::from_secs(34);
-        let of_sessions = |event: &Recorded| event.stream.category() == "session";
-        let all: Vec<Recorded> = everything(&self.log).into_iter().filter(of_sessions).collect();
-        let ended = |event: &&Recorded| *event.kind == *SessionEvent::ENDED && event.at < since;
+        let taken_up = |event: &Recorded| matches!(event.stream.category(), "session" | PagerEvent::CATEGORY);
+        let all: Vec<Recorded> = everything(&self.log).into_iter().filter(taken_up).collect();
+        let ends = |event: &Recorded| [SessionEvent::ENDED, PagerEvent::ENDED].contains(&&*event.kind);
+        let ended = |event: &&Recorded| ends(event) && event.at < since;
         let gone: BTreeSet<&StreamName> = all.iter().filter(ended).map(|event| &event.stream).collect();
         let wanted: BTreeSet<&StreamName> = all.iter().map(|event| &event.stream).collect();
         self.with_needed(wanted.difference(&gone).map(|stream| (*stream).clone()).collect())
     }
 
-    fn with_needed(&self, mut wanted: Vec<StreamName>) -> Vec<Vec<Recorded>> {
+    pub(super) fn with_needed(&self, mut wanted: Vec<StreamName>) -> Vec<Vec<Recorded>> {
         let mut all: BTreeMap<StreamName, Vec<Recorded>> = BTreeMap::new();
         for event in everything(&self.log) {
             all.entry(event.stream.clone()).or_default().push(event);

@@ -45,6 +45,8 @@ impl World {
         self.begin_again();
         if restores {
             self.restore_open();
+            let lasts = self.cut_off();
+            self.exchange.end_cut_off(self.now, &mut self.mint, &lasts);
         }
         self.serve();
     }

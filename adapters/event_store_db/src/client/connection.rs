@@ -1,6 +1,7 @@
 //! The connection to the store, made again whenever the client crate gave it up.
 
 use super::settings::ConnectionString;
+use domain::log::Position;
 use kurrentdb::{
     BatchAppendClient, BatchAppendOptions, Client, Credentials, Error, ReadAllOptions, ReadStream, ReadStreamOptions,
     SubscribeToAllOptions, Subscription,
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// An answer that takes longer than this does not come.
 pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How [`domain::log::ReadError::Damaged`] begins.
+const DAMAGED: &str = "the log is damaged at position ";
 
 /// See the module.
 pub struct Connection {
@@ -27,6 +31,8 @@ pub enum Trouble {
     Away(String),
     /// It can, and refuses for good.
     Refused(String),
+    /// What is stored there is not what was written.
+    Damaged(Position, String),
     /// There is no such stream.
     NotFound,
 }
@@ -35,6 +41,7 @@ impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Away(why) | Self::Refused(why) => f.write_str(why),
+            Self::Damaged(at, what) => write!(f, "{DAMAGED}{at}: {what}"),
             Self::NotFound => f.write_str("there is no such stream"),
         }
     }
@@ -49,9 +56,17 @@ impl From<Error> for Trouble {
             Error::Grpc { code: tonic::Code::InvalidArgument | tonic::Code::PermissionDenied, message } => {
                 Self::Refused(message.clone())
             }
+            Error::ServerError(text) if text.contains(DAMAGED) => damaged(text),
             _ => Self::Away(format!("the store is away: {error}")),
         }
     }
+}
+
+/// What the door of a log says that meets damage: the crate leaves nothing of its status but the text.
+fn damaged(text: &str) -> Trouble {
+    let (_, told) = text.split_once(DAMAGED).unwrap_or_default();
+    let (at, what) = told.split_once(": ").unwrap_or_default();
+    Trouble::Damaged(Position(at.parse().unwrap_or_default()), what.trim_end_matches(['"', ',', ' ']).to_owned())
 }
 
 impl Connection {
@@ -164,5 +179,20 @@ impl Reading<'_> {
         let next = self.connection.ask(self.inner.next()).await?;
         // There are no links of ours: the event is the one that stands there.
         Ok(next.and_then(|resolved| resolved.link.or(resolved.event)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::log::ReadError;
+
+    #[test]
+    fn damage_that_a_door_tells_of_is_damage_with_its_place() {
+        let met = ReadError::Damaged { position: Position(42), what: "a row cannot be read".into() };
+        let status = tonic::Status::data_loss(met.to_string());
+        let trouble = Trouble::from(Error::ServerError(status.to_string()));
+        assert!(matches!(&trouble, Trouble::Damaged(Position(42), what) if what.starts_with("a row cannot be read")));
+        assert!(matches!(Trouble::from(Error::ServerError("gone".into())), Trouble::Away(_)));
     }
 }

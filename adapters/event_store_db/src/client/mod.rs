@@ -44,7 +44,9 @@ pub enum StoreError {
 /// A log in an EventStoreDB, or behind the door of another log.
 pub struct StoreLog {
     shared: Arc<Shared>,
-    submissions: mpsc::UnboundedSender<Submission>,
+    /// None where it was opened for reading.
+    submissions: Option<mpsc::UnboundedSender<Submission>>,
+    node: u16,
     new_node: bool,
 }
 
@@ -59,6 +61,11 @@ struct Shared {
 }
 
 impl Shared {
+    const fn new(connection: Connection, head: Position, live: Live) -> Self {
+        let (head, waiting) = (AtomicU64::new(head.0), AtomicUsize::new(0));
+        Self { connection, head, live: Mutex::new(live), waiting }
+    }
+
     fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,25 +89,33 @@ impl StoreLog {
     pub async fn connect(at: ConnectionString, node: u16) -> Result<Self, StoreError> {
         let connection = Connection::new(at);
         let opened = read::open(&connection, node).await;
-        let read::Opened { live, head, new_node } = opened.map_err(|trouble| StoreError::Unreachable {
-            at: connection.address().to_string(),
-            why: trouble.to_string(),
-        })?;
-        let shared = Arc::new(Shared {
-            connection,
-            head: AtomicU64::new(head.0),
-            live: Mutex::new(live),
-            waiting: AtomicUsize::new(0),
-        });
+        let read::Opened { live, head, new_node } = opened.map_err(|trouble| unreachable(&connection, &trouble))?;
+        let shared = Arc::new(Shared::new(connection, head, live));
         let (submissions, receiver) = mpsc::unbounded_channel();
         tokio::spawn(writer::Writer::new(Arc::clone(&shared)).work(receiver));
-        Ok(Self { shared, submissions, new_node })
+        Ok(Self { shared, submissions: Some(submissions), node, new_node })
+    }
+
+    /// Connects to read alone, also beside the exchange that writes: nothing is written, appends are refused as invalid,
+    /// and the head is where it is now. Streams that are live are those of this node.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_for_reading(at: ConnectionString, node: u16) -> Result<Self, StoreError> {
+        let connection = Connection::new(at);
+        let head = read::newest(&connection).await.map_err(|trouble| unreachable(&connection, &trouble))?;
+        let shared = Arc::new(Shared::new(connection, head, Live::new(node)));
+        Ok(Self { shared, submissions: None, node, new_node: false })
     }
 
     /// Whether this node had never written to the store when we connected.
     pub const fn is_new_node(&self) -> bool {
         self.new_node
     }
+}
+
+fn unreachable(connection: &Connection, trouble: &Trouble) -> StoreError {
+    StoreError::Unreachable { at: connection.address().to_string(), why: trouble.to_string() }
 }
 
 /// Answers all appends with the same error.
@@ -111,12 +126,15 @@ fn refuse(appends: Vec<Append>, reply: &dyn Committed, error: impl Fn() -> Appen
 
 impl EventLog for StoreLog {
     fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
+        let Some(submissions) = &self.submissions else {
+            return refuse(appends, &*reply, || AppendError::Invalid("the store was opened for reading".into()));
+        };
         let count = appends.len();
         if self.shared.waiting.fetch_add(count, Ordering::Relaxed) + count > MOST_WAITING {
             self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
             return refuse(appends, &*reply, || AppendError::Unavailable("too many appends wait for the store".into()));
         }
-        if let Err(mpsc::error::SendError(submission)) = self.submissions.send(Submission { appends, reply }) {
+        if let Err(mpsc::error::SendError(submission)) = submissions.send(Submission { appends, reply }) {
             let closed = || AppendError::Unavailable("the store's client has ended".into());
             refuse(submission.appends, &*submission.reply, closed);
         }
@@ -147,6 +165,10 @@ impl EventLog for StoreLog {
     }
 
     fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {
+        if self.submissions.is_none() {
+            let opened = read::open(&self.shared.connection, self.node);
+            return Box::pin(async { opened.await.map(|opened| opened.live.streams()).map_err(unreadable) });
+        }
         let streams = self.shared.live().streams();
         Box::pin(std::future::ready(Ok(streams)))
     }
@@ -157,6 +179,9 @@ impl EventLog for StoreLog {
 }
 
 /// The store could not be read.
-fn unreadable(trouble: &Trouble) -> ReadError {
-    ReadError::Unavailable(trouble.to_string())
+fn unreadable(trouble: Trouble) -> ReadError {
+    match trouble {
+        Trouble::Damaged(position, what) => ReadError::Damaged { position, what },
+        Trouble::Away(_) | Trouble::Refused(_) | Trouble::NotFound => ReadError::Unavailable(trouble.to_string()),
+    }
 }

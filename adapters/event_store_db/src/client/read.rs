@@ -40,9 +40,13 @@ pub async fn open(connection: &Connection, node: u16) -> Result<Opened, Trouble>
         }
     }
     drop(checks);
+    Ok(Opened { live, head: newest(connection).await?, new_node: events.is_empty() })
+}
+
+/// Where the newest event of ours stands.
+pub async fn newest(connection: &Connection) -> Result<Position, Trouble> {
     let newest = all_of(connection, Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
-    let head = newest.first().map_or(Position(0), |event| event.position);
-    Ok(Opened { live, head, new_node: events.is_empty() })
+    Ok(newest.first().map_or(Position(0), |event| event.position))
 }
 
 /// Whether a stream that is listed as live is, by its last event.
@@ -91,7 +95,7 @@ pub async fn stream(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<Recorded>, ReadError> {
-    stream_of(connection, name, from.0, direction, limit).await.map_err(|trouble| unreadable(&trouble))
+    stream_of(connection, name, from.0, direction, limit).await.map_err(unreadable)
 }
 
 /// As [`stream`]. An event that is not ours in a stream of ours ends it: whoever needs what follows notices by its hash.
@@ -123,7 +127,10 @@ pub async fn stream_of(
         match reading.next().await {
             Ok(Some(event)) => match recorded(&event) {
                 Some(event) => found.push(event),
-                None => return Err(Trouble::Refused(format!("{name} holds an event that no exchange wrote"))),
+                None => {
+                    let what = format!("{name} holds an event that no exchange wrote");
+                    return Err(Trouble::Damaged(position_of(&event), what));
+                }
             },
             Ok(None) | Err(Trouble::NotFound) => return Ok(found),
             Err(trouble) => return Err(trouble),
@@ -139,7 +146,7 @@ pub async fn all(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<Recorded>, ReadError> {
-    all_of(connection, from, direction, filter, limit).await.map_err(|trouble| unreadable(&trouble))
+    all_of(connection, from, direction, filter, limit).await.map_err(unreadable)
 }
 
 async fn all_of(

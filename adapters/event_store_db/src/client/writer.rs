@@ -244,7 +244,7 @@ impl Writer {
                 if self.entries.get(number).is_some_and(|entry| matches!(entry.stage, Stage::Sent(..))) {
                     let doubt = match Trouble::from(error.clone()) {
                         Trouble::Refused(why) => Doubt::Refused(why),
-                        Trouble::Away(_) | Trouble::NotFound => Doubt::Unanswered,
+                        Trouble::Away(_) | Trouble::Damaged(..) | Trouble::NotFound => Doubt::Unanswered,
                     };
                     self.entries.set(number, Stage::Doubtful(doubt));
                 }

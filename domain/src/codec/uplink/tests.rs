@@ -76,6 +76,7 @@ fn every_event_is_stored_in_its_golden_form() {
         (UplinkEndCause::Removed, "removed"),
         (UplinkEndCause::Changed, "changed"),
         (UplinkEndCause::Drained, "drained"),
+        (UplinkEndCause::ProcessEnded, "process-ended"),
     ] {
         assert_eq!(stored(&ended(cause, false)), format!(r#"UplinkEnded {{"cause":"{name}"}}"#));
     }

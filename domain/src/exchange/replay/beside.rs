@@ -5,6 +5,7 @@ use super::history::Histories;
 use super::redraw::Redraw;
 use crate::exchange::{Exchange, ExchangeSettings};
 use crate::log::{Recorded, StreamName};
+use crate::pager::PagerEvent;
 use crate::ports::{Keyring, Mint};
 use crate::session::Session;
 use crate::time::Now;
@@ -26,8 +27,8 @@ impl Exchange {
     ) -> Result<Self, Vec<Unlike>> {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
-        let Histories { turns, keys, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint, keys, turns);
+        let Histories { turns, keys, ways, mut unlike, .. } = Histories::read(streams, keyring);
+        other.play_all(now, mint.draws().clone(), (keys, ways), turns);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());
         other.fire_silent(now, &mut Redraw::new(mint.draws().clone()));
@@ -36,6 +37,11 @@ impl Exchange {
             let stream = StreamName::new("session", id.uuid());
             let why = live.expects.as_ref().and_then(|expectation| expectation.unlike());
             unlike.extend(why.map(|why| Unlike { stream, why: why.to_owned() }));
+        }
+        for (id, live) in other.messages.live.iter() {
+            let stream = StreamName::new(PagerEvent::CATEGORY, id.uuid());
+            let why = live.expects.as_ref().and_then(|recounted| recounted.unlike.clone());
+            unlike.extend(why.map(|why| Unlike { stream, why }));
         }
         if unlike.is_empty() { Ok(other) } else { Err(unlike) }
     }
@@ -49,10 +55,20 @@ impl Exchange {
         Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
     }
 
-    /// Everything that is known of calls, by name: for tests.
+    /// The streams of MESSAGEs that are in memory: for tests.
+    #[doc(hidden)]
+    pub fn message_streams(&self) -> impl Iterator<Item = StreamName> + '_ {
+        self.messages.live.keys().map(|id| StreamName::new(PagerEvent::CATEGORY, id.uuid()))
+    }
+
+    /// Everything that is known of calls and MESSAGEs, by name: for tests.
     #[doc(hidden)]
     pub fn shown(&self) -> BTreeMap<String, String> {
-        let mut shown = self.endpoint.shown(|leg| self.legs.contains_key(&leg));
+        let known = |leg| self.legs.contains_key(&leg) || self.messages.legs.contains_key(&leg);
+        let mut shown = self.endpoint.shown(known);
+        for (id, live) in self.messages.live.iter() {
+            shown.insert(format!("message {id}"), self.endpoint.with_names(live.shown()));
+        }
         for (id, live) in self.sessions.iter() {
             // That a path is closed is known when its counts are recorded.
             let session = Session { paths: vec![], measures: vec![], ..live.session.clone() };

@@ -6,7 +6,7 @@ use crate::address::Flow;
 use crate::exchange::outbox::Outbox;
 use crate::exchange::streams::Death;
 use crate::exchange::{Effect, Exchange};
-use crate::ids::SessionId;
+use crate::ids::{MessageId, SessionId};
 use crate::media::{MediaOrder, MediaReport, PathId, Side, SideStatistics};
 use crate::ports::Mint;
 use crate::session::Session;
@@ -21,7 +21,7 @@ impl Exchange {
         &mut self,
         now: Now,
         mint: &mut dyn Mint,
-        lasts: BTreeMap<SessionId, Last>,
+        (lasts, messages): (BTreeMap<SessionId, Last>, BTreeMap<MessageId, Last>),
         death: &Death,
     ) -> Vec<Unlike> {
         let (mut unlike, mut ends, mut closed) = (vec![], vec![], vec![]);
@@ -49,6 +49,7 @@ impl Exchange {
             closed.extend(closing);
             self.touched.push(id);
         }
+        let lost = self.restore_messages(now, mint, messages, &mut unlike);
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
         self.endpoint.forget_answered_streams(now.moment, |_| true, &death.last);
@@ -60,8 +61,47 @@ impl Exchange {
             mint.begin_turn();
             self.release_session(now, mint, id);
         }
+        for id in lost {
+            mint.begin_turn();
+            self.give_message_up(now, mint, id);
+        }
         closed.iter().for_each(|report| self.report(now, mint, report));
         unlike
+    }
+}
+
+impl Exchange {
+    /// MESSAGEs write again; those of which nobody can tell what becomes are to be given up.
+    fn restore_messages(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        lasts: BTreeMap<MessageId, Last>,
+        unlike: &mut Vec<Unlike>,
+    ) -> Vec<MessageId> {
+        let mut lost = vec![];
+        for (id, last) in lasts {
+            let Some(live) = self.messages.live.get_mut(&id) else {
+                if !last.ended {
+                    self.end_lost_message(now, mint, id, &last.recorded);
+                    unlike.push(Unlike { stream: last.recorded.stream, why: "it could not begin again".into() });
+                }
+                continue;
+            };
+            live.outbox = Outbox::restored(&last.recorded, self.settings.node);
+            live.outbox.knows(last.newest);
+            if live.ended {
+                live.outbox.close();
+            }
+            if let Some(why) = live.expects.take().and_then(|recounted| recounted.unlike) {
+                unlike.push(Unlike { stream: last.recorded.stream, why });
+                // What is recorded of its end counts.
+                live.ended |= last.ended;
+                lost.push(id);
+            }
+            self.messages.touched.push(id);
+        }
+        lost
     }
 }
 

@@ -1,12 +1,14 @@
 //! Streams as turns, in the order in which the log has them.
 
-use super::Unlike;
+use super::messages::Events as MessageEvents;
+use super::{Keys, Unlike, Ways};
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::codec::{key_named_in, session, transfer};
+use crate::codec::{key_named_in, pager, session, transfer};
 use crate::draws::TurnId;
 use crate::exchange::streams::Death;
-use crate::ids::{EventId, SessionId, TransferId, TrunkId};
+use crate::ids::{EventId, MessageId, SessionId, TransferId, TrunkId};
 use crate::log::{Position, Recorded, StreamName};
+use crate::pager::PagerEvent;
 use crate::ports::Keyring;
 use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent};
 use crate::time::WallTime;
@@ -37,6 +39,8 @@ pub(super) enum Story {
         /// The death that it tells of.
         death: Option<Death>,
     },
+    /// That of a MESSAGE outside calls; the first comes with its key.
+    Message { message: MessageId, events: MessageEvents, key: Option<(KeyRef, SealKey)> },
     /// A transfer's: it says one thing at a time.
     Transfer { transfer: TransferId, event: TransferEvent, recorded: Box<Recorded> },
 }
@@ -49,11 +53,21 @@ pub(super) struct Last {
     pub(super) ended: bool,
 }
 
+impl Last {
+    fn of(first: &Recorded, stream: &[Recorded], end: &str) -> Self {
+        let newest = stream.iter().map(|recorded| recorded.id).max().unwrap_or(first.id);
+        let ended = stream.iter().any(|recorded| *recorded.kind == *end);
+        Self { recorded: stream.last().unwrap_or(first).clone(), newest, ended }
+    }
+}
+
 /// All that is to be played.
 pub(super) struct Histories {
     pub(super) turns: Vec<Turn>,
-    pub(super) keys: HashMap<SessionId, (KeyRef, SealKey)>,
+    pub(super) keys: Keys,
+    pub(super) ways: Ways,
     pub(super) lasts: BTreeMap<SessionId, Last>,
+    pub(super) messages: BTreeMap<MessageId, Last>,
     /// How it ended.
     pub(super) death: Death,
     pub(super) unlike: Vec<Unlike>,
@@ -61,8 +75,9 @@ pub(super) struct Histories {
 
 impl Histories {
     pub(super) fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
-        let (turns, keys, lasts) = (vec![], HashMap::new(), BTreeMap::new());
-        let mut all = Self { turns, keys, lasts, death: death(streams), unlike: vec![] };
+        let (turns, keys, ways, lasts) = (vec![], HashMap::new(), HashMap::new(), BTreeMap::new());
+        let mut all =
+            Self { turns, keys, ways, lasts, messages: BTreeMap::new(), death: death(streams), unlike: vec![] };
         for stream in streams {
             let Some(first) = stream.first() else { continue };
             if let Err(why) = all.add(first, stream, keyring) {
@@ -77,9 +92,38 @@ impl Histories {
         let id = Uuid::parse_str(first.stream.id()).map_err(|_| "its name names nothing of ours".to_owned())?;
         match first.stream.category() {
             "session" => self.add_session(SessionId::from_bits(id.as_u128()), first, stream, keyring),
+            PagerEvent::CATEGORY => self.add_message(MessageId::from_bits(id.as_u128()), first, stream, keyring),
             TransferEvent::CATEGORY => self.add_transfer(TransferId::from_bits(id.as_u128()), stream),
             _ => Err("it is no call's".into()),
         }
+    }
+
+    fn add_message(
+        &mut self,
+        message: MessageId,
+        first: &Recorded,
+        stream: &[Recorded],
+        keyring: &dyn Keyring,
+    ) -> Result<(), String> {
+        self.messages.insert(message, Last::of(first, stream, PagerEvent::ENDED));
+        let reference = key_named_in(&first.data).ok_or("its first event has no sealed part")?;
+        let mut key = Some((reference, keyring.key(reference).ok_or("its key was erased")?));
+        let mut turns: Vec<Turn> = vec![];
+        for recorded in stream {
+            let event = pager::decode(recorded, keyring).map_err(|error| error.to_string())?;
+            let id = TurnId::of(recorded.id);
+            match turns.last_mut() {
+                Some(Turn { id: last, story: Story::Message { events, .. }, .. }) if *last == id => {
+                    events.push((recorded.id, event));
+                }
+                Some(_) | None => {
+                    let story = Story::Message { message, events: vec![(recorded.id, event)], key: key.take() };
+                    turns.push(Turn { position: recorded.position, at: recorded.at, id, story });
+                }
+            }
+        }
+        self.turns.append(&mut turns);
+        Ok(())
     }
 
     fn add_session(
@@ -97,6 +141,7 @@ impl Histories {
             if matches!(event, SessionEvent::SipMessageRepeated(_)) {
                 continue;
             }
+            self.note_way(&event);
             let id = TurnId::of(recorded.id);
             match turns.last_mut() {
                 Some(Turn { id: last, story: Story::Session { events, .. }, .. }) if *last == id => {
@@ -112,11 +157,18 @@ impl Histories {
         tell_onward(&mut turns);
         self.turns.append(&mut turns);
         self.keys.insert(session, (reference, key));
-        let newest = stream.iter().map(|recorded| recorded.id).max().unwrap_or(first.id);
-        let ended = stream.iter().any(|recorded| *recorded.kind == *SessionEvent::ENDED);
-        let recorded = stream.last().unwrap_or(first).clone();
-        self.lasts.insert(session, Last { recorded, newest, ended });
+        self.lasts.insert(session, Last::of(first, stream, SessionEvent::ENDED));
         Ok(())
+    }
+
+    /// The first request of ours to a leg tells by which way it is reached.
+    fn note_way(&mut self, event: &SessionEvent) {
+        let SessionEvent::SipMessageCommitted(sent) = event else { return };
+        if sent.status.is_none()
+            && let Some(wire) = sent.wire.known()
+        {
+            self.ways.entry(sent.leg).or_insert(wire.flow);
+        }
     }
 
     fn add_transfer(&mut self, id: TransferId, stream: &[Recorded]) -> Result<(), String> {
@@ -137,7 +189,7 @@ fn tell_onward(turns: &mut [Turn]) {
             SessionEvent::RouteChosen(chosen) if chosen.asked_by.is_some() => Some(chosen.clone()),
             _ => None,
         }),
-        Story::Transfer { .. } => None,
+        Story::Message { .. } | Story::Transfer { .. } => None,
     });
     if let Some(Turn { story: Story::Session { onward, .. }, .. }) = turns.first_mut() {
         *onward = later;

@@ -1,7 +1,7 @@
 //! From what is recorded of a turn to what it began with.
 
 use super::redraw::Redraw;
-use super::{Expectation, about};
+use super::{Expectation, Input, about};
 use crate::exchange::offer::Call;
 use crate::exchange::outbox::Outbox;
 use crate::exchange::{Exchange, refer};
@@ -48,15 +48,20 @@ impl Exchange {
             self.fire_unheard(now, mint, id);
         }
         match first {
-            SessionEvent::SipMessageReceived(message) => self.hear_again(now, mint, id, &message, expected),
+            SessionEvent::SipMessageReceived(message) => {
+                self.gives(id, Input::Message);
+                self.hear_again(now, mint, id, &message, expected);
+            }
             SessionEvent::ConnectionLost(lost) => match lost.flow.known().copied() {
                 Some(flow) => {
+                    self.gives(id, Input::Connection);
                     let death = self.replaying.as_mut().and_then(|playing| playing.death.take());
                     self.connection_lost(now, mint, id, (flow, death.as_ref()));
                 }
                 None => self.differ(id, "what it says is erased"),
             },
             SessionEvent::MediaLatched(_) | SessionEvent::MediaFellSilent(_) | SessionEvent::MediaHeard(_) => {
+                self.gives(id, Input::Media);
                 self.report_again(now, mint, id, &first);
             }
             other => self.play_spontaneous(now, mint, id, &other),
@@ -64,8 +69,16 @@ impl Exchange {
         self.turn_played(id);
     }
 
+    /// What a session that is played is to say, also when it is over and forgotten.
     pub(super) fn expectation(&mut self, id: SessionId) -> Option<&mut Expectation> {
-        self.sessions.get_mut(&id)?.expects.as_deref_mut()
+        match self.sessions.get_mut(&id) {
+            Some(live) => live.expects.as_deref_mut(),
+            None => self.replaying.as_mut()?.over.get_mut(&id).map(|over| &mut **over),
+        }
+    }
+
+    fn gives(&mut self, id: SessionId, input: Input) {
+        self.expectation(id).into_iter().for_each(|expectation| expectation.given(input));
     }
 
     fn differ(&mut self, id: SessionId, why: &str) {
@@ -118,6 +131,7 @@ impl Exchange {
     fn expect_new(&mut self, events: Option<Events>) {
         let mut expectation = Expectation::default();
         expectation.begin(events.unwrap_or_default());
+        expectation.given(Input::Message);
         if let Some(playing) = &mut self.replaying {
             playing.begins = Some(Box::new(expectation));
         }
@@ -182,6 +196,7 @@ impl Exchange {
             if let MediaReport::Closed { path, .. } = &report {
                 self.expectation(id).into_iter().for_each(|expectation| drop(expectation.paths.remove(path)));
             }
+            self.gives(id, Input::Media);
             self.report(now, mint, &report);
         }
     }
@@ -193,16 +208,22 @@ impl Exchange {
         }
         if let Some(at) = self.transfers.due.iter().position(|(_, step)| begins_with(*step, first)) {
             let (transfer, step) = self.transfers.due.remove(at);
+            self.gives(id, Input::Step(step));
             self.step(now, mint, transfer, step);
             self.settle(now, mint);
             if self.has_spoken(id) {
                 return;
             }
         }
-        let drains = matches!(first, SessionEvent::LegReleased(released) if released.cause == ReleaseCause::Operator);
+        let drains = is_released(first, ReleaseCause::Operator);
+        let may_drain = is_released(first, ReleaseCause::Refused)
+            || self.expectation(id).is_some_and(|expectation| {
+                expectation.to_come().iter().any(|(_, event)| is_released(event, ReleaseCause::Operator))
+            });
         for until in [now.moment, about(now.moment)] {
             while !drains && let Some((_, timer)) = self.loud_timer(id, until) {
                 mint.again();
+                self.gives(id, Input::Timer(timer, self.endpoint.leg_of_timer(timer)));
                 self.endpoint.fire(now.moment, mint, timer);
                 self.settle(now, mint);
                 if self.has_spoken(id) {
@@ -210,8 +231,11 @@ impl Exchange {
                 }
             }
         }
-        mint.again();
-        self.release_session(now, mint, id);
+        if may_drain {
+            mint.again();
+            self.gives(id, Input::Release);
+            self.release_session(now, mint, id);
+        }
     }
 
     /// Timers of a session that are due fire before anything else that happens to it. Where events tell of it they have
@@ -219,6 +243,7 @@ impl Exchange {
     pub(super) fn fire_unheard(&mut self, now: Now, mint: &mut Redraw, id: SessionId) {
         while let Some((at, timer)) = self.loud_timer(id, now.moment) {
             mint.again();
+            self.gives(id, Input::Timer(timer, self.endpoint.leg_of_timer(timer)));
             self.endpoint.fire(at, mint, timer);
             self.settle(Now { moment: at, ..now }, mint);
         }
@@ -252,13 +277,16 @@ impl Exchange {
             TransferEvent::TransferEnded(_) => matches!(step, TransferStep::End(_)),
         };
         let due = self.transfers.due.iter().position(|(of, step)| *of == id && wanted(step));
-        let Some(at) = due else { return };
+        let Some(at) = due else { return self.transfer_differs(id, recorded) };
         let (_, step) = self.transfers.due.remove(at);
         let ends = matches!(event, TransferEvent::TransferEnded(_));
         if let Some(playing) = &mut self.replaying {
             playing.transfer = Some((id, event));
         }
         self.step(now, mint, id, step);
+        if self.replaying.as_mut().is_some_and(|playing| playing.transfer.take().is_some()) {
+            self.transfer_differs(id, recorded);
+        }
         self.settle(now, mint);
         if let Some(outbox) = self.transfers.outbox(id) {
             *outbox = Outbox::restored(recorded, self.settings.node);
@@ -267,6 +295,12 @@ impl Exchange {
             }
         }
         self.settle_unheard(now, mint, id);
+    }
+
+    fn transfer_differs(&mut self, id: TransferId, recorded: &Recorded) {
+        if let Some(playing) = &mut self.replaying {
+            playing.transfers_unlike.entry(id).or_insert(recorded.id);
+        }
     }
 
     /// A session that has nothing to get back says nothing where a transfer ends: no turn of its own tells of it.
@@ -311,6 +345,10 @@ const fn is_spontaneous(first: &SessionEvent) -> bool {
             | SessionEvent::MediaFellSilent(_)
             | SessionEvent::MediaHeard(_)
     )
+}
+
+fn is_released(event: &SessionEvent, cause: ReleaseCause) -> bool {
+    matches!(event, SessionEvent::LegReleased(released) if released.cause == cause)
 }
 
 /// The step of a transfer that a session's turn begins with.

@@ -5,25 +5,34 @@
 //!
 //! A call whose past this build would decide otherwise is not guessed at: it is ended, with BYE or CANCEL.
 
+mod again;
 mod beside;
 mod expect;
 mod finish;
 mod history;
 mod input;
+mod messages;
 mod redraw;
 
+pub use again::{Again, Difference, Verdict};
 pub(super) use expect::Expectation;
+pub use expect::Input;
 pub use history::needs;
+pub(super) use messages::Recounted;
 
 use super::Exchange;
+use super::live::Live;
+use super::refer::{NOT_ANSWERED, rings_devices};
 use super::streams::Death;
+use crate::address::Flow;
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::ids::{AccountId, EventId, LegId, SessionId, TransferId, TrunkId};
+use crate::draws::Draws;
+use crate::ids::{AccountId, EventId, LegId, MessageId, SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
 use crate::session::event::{RouteChosen, RouteRefused, SessionEvent};
 use crate::session::referred::Sender;
-use crate::session::transfer::Referral;
+use crate::session::transfer::{Joins, Referral};
 use crate::time::{Moment, Now, WallTime};
 use crate::transfer::TransferEvent;
 use crate::trunk::ReferRule;
@@ -46,6 +55,8 @@ pub struct Unlike {
 pub struct TakenUp {
     /// How many sessions run on.
     pub sessions: usize,
+    /// How many MESSAGEs go on.
+    pub messages: usize,
     /// How many were played of each account, those included that had ended.
     pub accounts: BTreeMap<AccountId, usize>,
     /// Those that could not be taken up: calls among them that are known well enough are ended.
@@ -54,6 +65,9 @@ pub struct TakenUp {
 
 /// Keys of the sessions that are played.
 type Keys = HashMap<SessionId, (KeyRef, SealKey)>;
+
+/// See [`Playing::ways`].
+type Ways = HashMap<LegId, Flow>;
 
 /// What the turn at hand was given then, in place of what tables and counts say now.
 #[derive(Debug, Default)]
@@ -69,16 +83,26 @@ pub(super) struct Playing {
     route: Option<Result<RouteChosen, RouteRefused>>,
     /// That a REFER was refused in this turn, and why.
     refused: Option<(u16, Box<str>)>,
+    /// That a call was not joined with another in this turn, which rang or was over, and may be forgotten.
+    not_joined: bool,
     /// Where whoever a REFER named is routed later.
     onward: Option<RouteChosen>,
     /// What a session that begins in this turn is to say.
     begins: Option<Box<Expectation>>,
     /// What a transfer is to say in this turn.
     transfer: Option<(TransferId, TransferEvent)>,
+    /// What a MESSAGE that begins in this turn is to say.
+    message: Option<(MessageId, Box<Recounted>)>,
+    /// Transfers that said something else, and what was recorded.
+    transfers_unlike: BTreeMap<TransferId, EventId>,
+    /// By what flow the first request of ours went to a leg, whose own INVITE or REFER may have come by another.
+    ways: HashMap<LegId, Flow>,
+    /// What sessions were to say that are over and forgotten.
+    over: BTreeMap<SessionId, Box<Expectation>>,
 }
 
 impl Exchange {
-    /// Takes up sessions and transfers from their streams, whole and oldest event first; see [`needs`] for which belong
+    /// Takes up sessions, transfers and MESSAGEs outside calls from their streams, whole and oldest event first; see [`needs`] for which belong
     /// together. Tables and bindings are to be there before, and [`Exchange::serve`] comes after. What leaves now is to be
     /// had by [`Exchange::appends`] and [`Exchange::effects`], as after any input.
     pub fn take_up(
@@ -88,26 +112,28 @@ impl Exchange {
         keyring: &dyn Keyring,
         streams: &[Vec<Recorded>],
     ) -> TakenUp {
-        let Histories { turns, keys, lasts, death, mut unlike } = Histories::read(streams, keyring);
-        self.play_all(now, mint, keys, turns);
-        unlike.extend(self.finish(now, mint, lasts, &death));
+        let Histories { turns, keys, ways, lasts, messages, death, mut unlike } = Histories::read(streams, keyring);
+        self.play_all(now, mint.draws().clone(), (keys, ways), turns);
+        unlike.extend(self.finish(now, mint, (lasts, messages), &death));
         let mut accounts = BTreeMap::new();
         self.sessions.values().for_each(|live| *accounts.entry(live.session.account).or_default() += 1);
-        TakenUp { sessions: self.live_sessions, accounts, unlike }
+        let messages = self.messages.live.values().filter(|live| !live.ended).count();
+        TakenUp { sessions: self.live_sessions, messages, accounts, unlike }
     }
 
-    fn play_all(&mut self, now: Now, mint: &mut dyn Mint, keys: Keys, turns: Vec<Turn>) {
-        let mut redraw = Redraw::new(mint.draws().clone());
-        self.replaying = Some(Box::new(Playing { keys, keeps_answers: true, ..Playing::default() }));
+    /// Plays everything; what is left over is what there was beside it, and what is known of sessions that are forgotten.
+    fn play_all(&mut self, now: Now, draws: Draws, (keys, ways): (Keys, Ways), turns: Vec<Turn>) -> Playing {
+        let mut redraw = Redraw::new(draws);
+        self.replaying = Some(Box::new(Playing { keys, ways, keeps_answers: true, ..Playing::default() }));
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
         self.fire_silent(now, &mut redraw);
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         ids.into_iter().for_each(|id| self.fire_unheard(now, &mut redraw, id));
-        self.replaying = None;
         self.effects.clear();
         self.touched.clear();
+        self.replaying.take().map(|playing| *playing).unwrap_or_default()
     }
 
     fn play(&mut self, now: Now, redraw: &mut Redraw, turn: Turn) {
@@ -127,6 +153,10 @@ impl Exchange {
                     }
                 }
                 self.play_session(now, redraw, session, events, onward);
+            }
+            Story::Message { message, events, key } => {
+                redraw.begin(id, None, &[]);
+                self.play_message(now, redraw, message, events, key);
             }
             Story::Transfer { transfer, event, recorded } => {
                 redraw.begin(id, None, &[]);
@@ -168,7 +198,22 @@ impl Playing {
             SessionEvent::TransferRefused(refused) => Some((refused.status, refused.reason.clone())),
             _ => None,
         });
+        let not_answered = |(_, event): &(EventId, SessionEvent)| match event {
+            SessionEvent::TransferFailed(failed) => &*failed.reason == NOT_ANSWERED,
+            _ => false,
+        };
+        self.not_joined = events.iter().any(not_answered);
         self.onward = onward;
+    }
+
+    /// Where the call, or whoever a REFER named, was routed in this turn.
+    pub(super) const fn route(&self) -> Option<&Result<RouteChosen, RouteRefused>> {
+        self.route.as_ref()
+    }
+
+    /// Whether whoever a REFER outside any dialog named is called at devices, where that is known.
+    pub(super) fn leads_to_devices(&self) -> Option<bool> {
+        self.onward.clone().map(|onward| rings_devices(&Ok(onward)))
     }
 
     pub(super) fn full(&self) -> Vec<TrunkId> {
@@ -183,6 +228,9 @@ impl Playing {
         if let Some(then) = self.route.clone() {
             referral.route = Some(then);
         }
+        if self.not_joined {
+            referral.joins = Joins::Never(480, NOT_ANSWERED);
+        }
     }
 
     /// The same of a REFER outside any dialog: its sender, and then whom it named.
@@ -193,6 +241,17 @@ impl Playing {
         }
     }
 
+    /// By what flow the first request of ours went to a leg, where one did.
+    pub(super) fn way_to(&self, leg: LegId) -> Option<Flow> {
+        self.ways.get(&leg).copied()
+    }
+
+    /// A session that is played is over, and forgotten.
+    pub(super) fn forget(&mut self, over: Live) {
+        let id = over.session.id;
+        self.over.extend(over.expects.map(|expectation| (id, expectation)));
+    }
+
     /// Whether a session of this id is played.
     pub(super) fn knows(&self, id: SessionId) -> bool {
         self.keys.contains_key(&id)
@@ -200,6 +259,12 @@ impl Playing {
 
     pub(super) fn begins(&mut self) -> Option<Box<Expectation>> {
         self.begins.take()
+    }
+
+    /// What a MESSAGE that begins is to say: nothing matches where it is another one.
+    pub(super) fn begins_message(&mut self, id: MessageId) -> Option<Box<Recounted>> {
+        let (known, recounted) = self.message.take()?;
+        Some(if known == id { recounted } else { Box::default() })
     }
 
     /// Whether a transfer says what it said then.
