@@ -537,6 +537,9 @@ fn tables() -> Tables {
     tables
 }
 
+/// How long messages may wait before new calls are refused for it.
+const MAY_WAIT: Duration = Duration::from_millis(120);
+
 /// What the exchange of this start is set to.
 fn settings(epoch: u32) -> ExchangeSettings {
     let listener = |address: &str, role, transport| {
@@ -565,5 +568,6 @@ fn settings(epoch: u32) -> ExchangeSettings {
             listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
         ],
         guard: GuardSettings::default(),
+        may_wait: Some(MAY_WAIT),
     }
 }
