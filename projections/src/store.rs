@@ -12,13 +12,28 @@ use std::time::Duration;
 pub enum StoreError {
     /// SQLite said no.
     #[error("read models: {0}")]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
+    /// The file is no database any more.
+    #[error("views.db is damaged: stop, delete it, start again; all of it is made again from the log")]
+    Unreadable,
     /// The file was made by another build. It holds nothing that the log does not.
     #[error("tables of the read models cannot be brought up to date ({0}): stop, delete the file, start again")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// A row holds what this build never writes.
     #[error("a row of the read models is damaged: {0}")]
     Damaged(&'static str),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_damage(&error) { Self::Unreadable } else { Self::Sql(error) }
+    }
+}
+
+/// Whether SQLite says that the file is damaged (`SQLITE_CORRUPT`, also extended) or none of its own (`SQLITE_NOTADB`).
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 /// Connections to the file: one that writes, at most two that read.

@@ -17,6 +17,8 @@ pub(super) struct Stage {
     draining: bool,
     /// Since when the log has taken nothing.
     hesitates_since: Option<Moment>,
+    /// Since when there was no key for a call.
+    keyless_since: Option<Moment>,
 }
 
 impl Stage {
@@ -38,6 +40,16 @@ impl Stage {
     /// Whether the log is away, so that nothing new is begun: what runs waits for it.
     pub(super) fn waits_for_log(self, now: Moment) -> bool {
         self.hesitates_since.is_some_and(|since| now.since(since) >= AWAY_AFTER)
+    }
+
+    /// There is no key for a call. Whether that is so for long: it is waited for as the log is.
+    pub(super) fn lacks_keys(&mut self, now: Moment) -> bool {
+        now.since(*self.keyless_since.get_or_insert(now)) >= AWAY_AFTER
+    }
+
+    /// There was a key for a call.
+    pub(super) const fn has_keys(&mut self) {
+        self.keyless_since = None;
     }
 
     /// The log did not take something.

@@ -2,9 +2,11 @@
 
 mod automaton;
 mod away;
+mod clock;
 mod death;
 mod freeze;
 mod freeze_transfer;
+mod overload;
 mod reborn;
 mod register;
 mod sabotage;

@@ -2,6 +2,7 @@
 
 mod autopsy;
 mod doubt;
+mod faults;
 mod joined;
 mod messages;
 mod phone;
