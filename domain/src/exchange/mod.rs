@@ -168,7 +168,7 @@ impl Exchange {
         self.fire_due(now, mint);
         mint.begin_turn();
         match Message::scan(datagram) {
-            Ok(message) if !self.hears(now, flow, &message) || self.sheds(flow, &message) => {}
+            Ok(message) if !self.hears(now, flow, &message) || self.sheds(now, flow, &message) => {}
             Ok(message) => self.receive_message(now, mint, flow, message),
             Err(unreadable) => match unreadable.answerable() {
                 Some(request) if !self.hears(now, flow, request) => {}

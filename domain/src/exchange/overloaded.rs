@@ -4,9 +4,9 @@
 use super::overload::{NewWork, Overloaded, Waits};
 use super::{EdgeRole, Exchange};
 use crate::address::Flow;
-use crate::sip::endpoint::SessionHeaders;
+use crate::sip::endpoint::{SessionHeaders, Stateless, is_stateless_tag};
 use crate::sip::wire::{HeaderName, Host, Message, Method};
-use crate::time::Moment;
+use crate::time::{Moment, Now};
 
 /// Whose calls are never refused for load: those to emergency services (RFC 5031).
 const EMERGENCY: &str = "urn:service:sos";
@@ -35,11 +35,12 @@ impl Exchange {
 
     /// Refuses a request that would begin something new, where there is too much of that: with 503 and without keeping
     /// anything. Most of what an overloaded exchange does is this, so it comes before all other checks.
-    pub(super) fn sheds(&mut self, flow: Flow, request: &Message) -> bool {
+    pub(super) fn sheds(&mut self, now: Now, flow: Flow, request: &Message) -> bool {
         if !self.overload.is_on() {
             return false;
         }
         let work = match request.method() {
+            Some(Method::Ack) => return self.ends_here(now, flow, request),
             Some(Method::Invite | Method::Refer) => NewWork::Call,
             Some(Method::Register | Method::Message) => NewWork::Other,
             Some(_) | None => return false,
@@ -50,6 +51,15 @@ impl Exchange {
         }
         self.turn_away(flow, request);
         true
+    }
+
+    /// The ACK to a stateless answer, of which there are as many as refusals: counted, and that is all.
+    fn ends_here(&mut self, now: Now, flow: Flow, ack: &Message) -> bool {
+        let ends = ack.to().is_ok_and(|to| to.tag().is_some_and(is_stateless_tag));
+        if ends {
+            self.count(now, flow, Stateless::StrayAck);
+        }
+        ends
     }
 
     /// Repeats of what was taken, calls that take the place of one that stands, and calls for help.
