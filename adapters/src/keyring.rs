@@ -77,18 +77,27 @@ pub enum KeyringError {
     /// Its last change was cut off, and a reader may not undo it.
     #[error("{} was cut off in the middle of a change: start the exchange once, which undoes it", .0.display())]
     Unfinished(PathBuf),
-    /// A wrapped key does not open although the master key is right.
-    #[error("the keyring is damaged: restore it from a backup")]
+    /// It is no database any more, or a wrapped key does not open although the master key is right.
+    #[error("keyring.db is damaged: restore it from a backup; what is sealed with keys that are lost stays sealed")]
     Damaged,
     /// SQLite failed.
     #[error("the keyring failed: {0}")]
-    Store(#[from] rusqlite::Error),
+    Store(rusqlite::Error),
     /// The machine gives no random bytes.
     #[error("the machine gives no randomness: check /dev/urandom")]
     NoRandomness,
     /// The background thread could not be started.
     #[error("the keyring's thread cannot be started: {0}")]
     Thread(io::Error),
+}
+
+impl From<rusqlite::Error> for KeyringError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+            Some(_) | None => Self::Store(error),
+        }
+    }
 }
 
 /// The keyring of one node. Dropping it erases the keys that nobody took.

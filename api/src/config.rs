@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 mod door;
 mod guard;
 mod notary;
+mod overload;
 
 pub use door::Door;
 pub use guard::Guard;
@@ -70,6 +71,9 @@ pub struct Sip {
     /// Least milliseconds between two readings of the sockets, 0 to 100: what arrives meanwhile shares one turn and one
     /// commit. Higher saves processor time and costs latency. After a rest the first message is read at once.
     pub gather_ms: u64,
+    /// Milliseconds that messages may wait beyond `gather_ms` before new calls are refused with 503 for it: 20 to 400, or 0 to
+    /// refuse nobody for load.
+    pub may_wait_ms: u64,
     /// Seconds within which a call is refreshed on each leg, or over (RFC 4028): 90 to 86400, or 0 for no timers but those
     /// that peers ask for.
     pub session_expires_s: u32,
@@ -206,6 +210,7 @@ impl Default for Sip {
             domain: None,
             t1_ms: 500,
             gather_ms: 20,
+            may_wait_ms: 100,
             session_expires_s,
             min_se_s,
             digest,
@@ -315,6 +320,7 @@ impl Config {
         if self.sip.gather_ms > 100 {
             return wrong("sip.gather_ms", "must be 0 to 100");
         }
+        self.sip.check_may_wait()?;
         self.sip.intervals()?;
         if !(1..=1_024).contains(&self.log.segment_mib) {
             return wrong("log.segment_mib", "must be 1 to 1024");
@@ -471,6 +477,8 @@ mod tests {
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),
             ("[sip]\ngather_ms = 1000", "sip.gather_ms"),
+            ("[sip]\nmay_wait_ms = 19", "sip.may_wait_ms"),
+            ("[sip]\nmay_wait_ms = 401", "sip.may_wait_ms"),
             ("[sip]\nsession_expires_s = 89", "sip.session_expires_s"),
             ("[sip]\nsession_expires_s = 86401", "sip.session_expires_s"),
             ("[sip]\nmin_se_s = 89", "sip.min_se_s"),

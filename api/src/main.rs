@@ -152,8 +152,14 @@ async fn serve(file: Option<PathBuf>, first: FirstAccountSettings, drain: Durati
     let running = wiring::start(&config, first).await.map_err(|error| error.to_string())?;
     greet(&running);
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let patience = tokio::select! {
+        _ = terminate.recv() => drain,
+        _ = tokio::signal::ctrl_c() => Duration::ZERO,
+    };
+    // Who asks again does not want to wait: the calls that still run are ended now.
     tokio::select! {
-        _ = terminate.recv() => drain_calls(&running, drain).await,
+        () = drain_calls(&running, patience) => {}
+        _ = terminate.recv() => drain_calls(&running, Duration::ZERO).await,
         _ = tokio::signal::ctrl_c() => drain_calls(&running, Duration::ZERO).await,
     }
     running.stop().await;
@@ -190,6 +196,11 @@ fn greet(running: &Running) {
 
 /// New calls are refused, and carriers are told that we are gone; running calls may end by themselves, then are ended.
 async fn drain_calls(running: &Running, patience: Duration) {
+    tracing::info!(
+        calls = running.live_sessions(),
+        seconds = patience.as_secs(),
+        "asked to end: new calls get 503, calls that run may end by themselves for so long; ask again to end them now"
+    );
     running.drain();
     wait_while(patience, || running.live_sessions() > 0).await;
     if running.live_sessions() > 0 {

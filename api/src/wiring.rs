@@ -128,6 +128,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         keyring: keyring.clone(),
         reread: registrations::reader_of(Arc::clone(&log), Arc::clone(&inbox)),
         gather: Duration::from_millis(config.sip.gather_ms),
+        may_wait: config.sip.may_wait(),
     })?;
     registrations::restore_registrations(&log, &inbox).await?;
 
@@ -341,6 +342,7 @@ fn exchange_settings(
         ping: Some(Duration::from_secs(config.sip.registrar.ping_s)).filter(|every| !every.is_zero()),
         listeners: sip.to_vec(),
         guard: config.sip.guard.settings(),
+        may_wait: config.sip.may_wait(),
     })
 }
 

@@ -114,6 +114,7 @@ impl Bench {
                 transport: domain::address::Transport::Udp,
             }],
             guard: domain::exchange::GuardSettings::default(),
+            may_wait: None,
         };
         let now = Now { wall: WallTime::from_micros(1_800_000_000_000_000), moment: Moment::from_micros(1_000_000) };
         let mut mint = Counting { draws: Draws::new([7; 32], 1, 1, 0), port: 20_000 };

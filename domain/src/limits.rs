@@ -18,9 +18,12 @@ pub type MaxCallsPerSecond = Limit<10_000>;
 /// Bindings at a time: 1 to 10,000,000.
 pub type MaxRegistrations = Limit<10_000_000>;
 
+/// Seconds after which somebody may come again: 1 to 3,600.
+pub type ComesAgain = Limit<3_600>;
+
 /// A limit outside its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected 1 to {0}, or null for no limit")]
+#[error("expected 1 to {0}, or null for none")]
 pub struct MalformedLimit(u32);
 
 impl<const MOST: u32> Limit<MOST> {

@@ -43,7 +43,7 @@ class Exchange:
     """A running `strowger serve` with a data folder of its own."""
 
     def __init__(self, folder, sip_port, http_port, media="20000-29999", public_port=None, settings="", binary=None, wrap=(),
-                 supervised=False):
+                 supervised=False, arguments=()):
         self.folder, self.sip_port, self.http_port = folder, sip_port, http_port
         os.makedirs(folder, exist_ok=True)
         self.data = os.path.join(folder, "data")
@@ -57,7 +57,7 @@ class Exchange:
             file.write(f'data = "{self.data}"\n{settings}\n{guard}[http]\nlisten = "127.0.0.1:{http_port}"\n'
                        f'{listeners}'
                        f'[media]\naddress = "127.0.0.1"\nports = "{media}"\n')
-        self.wrap, self.binary, self.supervised = list(wrap), binary or default_binary(), supervised
+        self.wrap, self.binary, self.supervised, self.arguments = list(wrap), binary or default_binary(), supervised, arguments
         self.process = None
         self.start()
 
@@ -65,7 +65,7 @@ class Exchange:
         """Starts it (again) and waits until it is ready."""
         environment = dict(os.environ, STROWGER_ACCOUNT_SID=ACCOUNT, STROWGER_AUTH_TOKEN=SECRET)
         with open(os.path.join(self.folder, "strowger.log"), "ab") as output:
-            command = [*self.wrap, self.binary, "serve", "--config", self.config]
+            command = [*self.wrap, self.binary, "serve", "--config", self.config, *self.arguments]
             if not self.supervised:
                 command.append("--no-supervisor")
             self.process = subprocess.Popen(processes.fastest(command, -10), env=environment, stdin=subprocess.DEVNULL,

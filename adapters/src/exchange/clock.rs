@@ -39,6 +39,12 @@ impl Clock {
     }
 }
 
+/// How long ago something happened that the kernel stamped so, since 1970 by the machine's clock. Whoever sets that clock
+/// makes this wrong once, so it is to be bounded by what moments tell.
+pub(super) fn since_stamped(stamp: Duration) -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(stamp)
+}
+
 /// The machine's wall clock as it is, for whoever is not on the call path.
 pub fn machine_time() -> WallTime {
     WallTime::from_micros(machine())

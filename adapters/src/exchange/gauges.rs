@@ -1,7 +1,7 @@
 //! What a shard tells of itself.
 
 use crate::sip_socket::tcp::TcpPump;
-use domain::exchange::{Census, GuardFigures};
+use domain::exchange::{Census, GuardFigures, Overloaded};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Figures that a shard publishes after every turn.
@@ -17,6 +17,10 @@ pub struct Gauges {
     pub(super) dropped: AtomicU64,
     pub(super) bans: AtomicU64,
     pub(super) frozen: AtomicU64,
+    pub(super) overloaded: AtomicU64,
+    pub(super) shed: AtomicU64,
+    pub(super) shed_share: AtomicU64,
+    pub(super) waits: AtomicU64,
     pub(super) registered: AtomicU64,
     pub(super) down: AtomicU64,
     pub(super) received: AtomicU64,
@@ -29,7 +33,7 @@ pub struct Gauges {
 
 impl Gauges {
     /// The figures with their metric names, and what they are.
-    pub fn read(&self) -> [(&'static str, &'static str, u64); 18] {
+    pub fn read(&self) -> [(&'static str, &'static str, u64); 22] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
             ("strowger_live_sessions", "Sessions that have not ended.", get(&self.live_sessions)),
@@ -54,6 +58,10 @@ impl Gauges {
                 "Streams that another writer took, or whose state is unknown.",
                 get(&self.frozen),
             ),
+            ("strowger_overloaded", "1 while new calls may be refused for load.", get(&self.overloaded)),
+            ("strowger_shed_requests_total", "Requests refused with 503 for load.", get(&self.shed)),
+            ("strowger_shed_calls_per_thousand", "Of a thousand new calls so many are refused now.", get(&self.shed_share)),
+            ("strowger_wait_milliseconds", "How long messages or the log waited lately.", get(&self.waits)),
             ("strowger_trunks_registered", "Trunks that we are registered at.", get(&self.registered)),
             ("strowger_trunks_down", "Trunks that calls go around.", get(&self.down)),
             ("strowger_sip_received_total", "SIP datagrams received.", get(&self.received)),
@@ -93,6 +101,13 @@ impl Gauges {
         self.guarded.store(figures.sources as u64, Ordering::Relaxed);
         self.dropped.store(figures.dropped, Ordering::Relaxed);
         self.bans.store(figures.bans, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish_overload(&self, stands: Overloaded) {
+        self.overloaded.store(u64::from(stands.since.is_some()), Ordering::Relaxed);
+        self.shed.store(stands.refused, Ordering::Relaxed);
+        self.shed_share.store(stands.refused_of_thousand.into(), Ordering::Relaxed);
+        self.waits.store(u64::try_from(stands.wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn publish(&self, census: Census) {

@@ -8,6 +8,7 @@ mod inbox;
 mod mint;
 mod pace;
 mod shard;
+mod waits;
 
 pub use clock::{Clock, machine_time};
 pub use gauges::Gauges;

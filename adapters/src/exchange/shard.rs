@@ -6,9 +6,10 @@ use super::gauges::Gauges;
 use super::inbox::{Inbox, Notice};
 use super::mint::ShellMint;
 use super::pace::{Pace, Turn};
+use super::waits::Stopwatch;
 use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
-use crate::sip_socket::udp::{UdpListener, UdpPump};
+use crate::sip_socket::udp::{Received, UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Effect, Exchange};
 use domain::log::{Committed, EventLog, StreamName};
@@ -68,6 +69,8 @@ pub struct ShardParts {
     /// Least time between two readings of the sockets. What arrives meanwhile shares a wake-up, a turn and a commit;
     /// the first message after a rest is read at once. Zero reads whenever something is there.
     pub gather: Duration,
+    /// How long messages may wait before new calls are refused, for what is said of it.
+    pub may_wait: Option<Duration>,
 }
 
 /// A running shard.
@@ -132,6 +135,8 @@ struct Worker {
     /// Everything is loaded: sockets are read.
     serving: bool,
     pace: Pace,
+    waits: Stopwatch,
+    may_wait: Duration,
     clock: Clock,
     reply: Arc<dyn Committed>,
     outgoing: Vec<Vec<(SocketAddr, bytes::Bytes)>>,
@@ -139,8 +144,8 @@ struct Worker {
 
 impl Worker {
     fn new(parts: ShardParts, [everything, inbox_alone]: [Epoll; 2], gauges: Arc<Gauges>) -> io::Result<Self> {
-        let ShardParts { exchange, listeners, tcp, tcp_settings, mint, log, media, inbox, keyring, reread, gather } =
-            parts;
+        let ShardParts { exchange, listeners, tcp, tcp_settings, mint, log, media, inbox, .. } = parts;
+        let (keyring, reread) = (parts.keyring, parts.reread);
         let pumps: Vec<UdpPump> = listeners.into_iter().map(UdpListener::pump).collect();
         for (index, pump) in pumps.iter().enumerate() {
             everything.add(pump.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
@@ -171,7 +176,9 @@ impl Worker {
             reread,
             waiting: Waiting::default(),
             serving: false,
-            pace: Pace::new(gather),
+            pace: Pace::new(parts.gather),
+            waits: Stopwatch::default(),
+            may_wait: parts.may_wait.unwrap_or_default(),
             clock,
             reply,
             outgoing,
@@ -183,12 +190,7 @@ impl Worker {
         loop {
             let now = self.clock.now().moment;
             let turn = self.pace.next(now);
-            let (epoll, until) = match turn {
-                Turn::Rest(until) => (&self.inbox_alone, Some(until)),
-                Turn::Work if !self.serving => (&self.inbox_alone, None),
-                Turn::Work => (&self.everything, self.next_deadline()),
-            };
-            let ready = match epoll.wait(&mut events, until.map_or(EpollTimeout::NONE, |at| millis_until(at, now))) {
+            let ready = match self.wait(turn, now, &mut events) {
                 Ok(ready) => ready,
                 Err(nix::errno::Errno::EINTR) => 0,
                 Err(error) => return tracing::error!(%error, "the SIP thread cannot wait for its sockets: stopping"),
@@ -197,9 +199,30 @@ impl Worker {
             let Some(mut worked) = self.serve(&events[..ready]) else { return };
             if turn == Turn::Work && self.serving {
                 worked |= self.serve_timers(began);
+                // What was left is behind already.
+                if !self.waits.has_left() {
+                    self.pace.over(turn, began.moment, worked);
+                }
+                self.judge_waits(began.moment);
             }
-            self.pace.over(turn, began.moment, worked);
             self.carry_out();
+        }
+    }
+
+    /// Waits until something is ready, or due.
+    fn wait(&mut self, turn: Turn, now: Moment, events: &mut [EpollEvent]) -> nix::Result<usize> {
+        let until = |at: Option<Moment>| at.map_or(EpollTimeout::NONE, |at| millis_until(at, now));
+        match turn {
+            Turn::Rest(at) => self.inbox_alone.wait(events, until(Some(at))),
+            Turn::Work if !self.serving => self.inbox_alone.wait(events, EpollTimeout::NONE),
+            Turn::Work => match self.everything.wait(events, EpollTimeout::ZERO)? {
+                0 => {
+                    // Only so is it known that there was nothing: a thread that is woken late looks as one that waited.
+                    self.waits.rests(now);
+                    self.everything.wait(events, until(self.next_deadline()))
+                }
+                ready => Ok(ready),
+            },
         }
     }
 
@@ -238,24 +261,39 @@ impl Worker {
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        self.tcp.iter().map(TcpPump::next_deadline).chain([self.exchange.next_wake()]).flatten().min()
+        let own = [self.exchange.next_wake(), self.exchange.next_wait()];
+        self.tcp.iter().map(TcpPump::next_deadline).chain(own).flatten().min()
+    }
+
+    /// Tells the exchange what waited in a turn, and the operator what it makes of that.
+    fn judge_waits(&mut self, began: Moment) {
+        let now = self.clock.now().moment;
+        let waits = self.waits.turned(began, now);
+        self.exchange.waited(now, waits);
+        self.waits.tell(now, self.exchange.overloaded(), self.may_wait);
     }
 
     fn read_socket(&mut self, index: usize) {
         let now = self.clock.now();
-        let Self { exchange, pumps, mint, .. } = self;
+        let Self { exchange, pumps, mint, waits, .. } = self;
         let Some(listener) = pumps.get_mut(index) else { return };
         let local = listener.address();
-        for _ in 0..BATCHES_A_TURN {
+        for batch in 1..=BATCHES_A_TURN {
             let received = listener.receive(|remote, datagram| {
                 let flow = Flow { transport: Transport::Udp, local, remote };
                 exchange.receive(now, mint, flow, datagram);
             });
             match received {
-                Ok(count) => {
+                Ok(Received { count, first_came }) => {
                     self.gauges.received.fetch_add(count as u64, Ordering::Relaxed);
+                    if count > 0 {
+                        waits.read(self.clock.now().moment, first_came);
+                    }
                     if count < UdpPump::batch() {
                         break;
+                    }
+                    if batch == BATCHES_A_TURN {
+                        waits.left_some();
                     }
                 }
                 Err(error) => {
@@ -268,8 +306,9 @@ impl Worker {
 
     fn serve_tcp(&mut self, index: usize) {
         let now = self.clock.now();
-        let Self { exchange, tcp, mint, gauges, .. } = self;
+        let Self { exchange, tcp, mint, gauges, waits, .. } = self;
         let Some(pump) = tcp.get_mut(index) else { return };
+        waits.read_unstamped(now.moment);
         if let Err(error) = pump.turn(now.moment, |flow, input| take(exchange, mint, gauges, now, flow, input)) {
             tracing::error!(%error, listener = %pump.address(), "connections cannot be watched");
         }
@@ -295,10 +334,11 @@ impl Worker {
     /// `false` when the thread is to stop.
     fn read_inbox(&mut self) -> bool {
         let now = self.clock.now();
-        let Self { exchange, mint, inbox, keyring, waiting, serving, .. } = self;
+        let Self { exchange, mint, inbox, keyring, waiting, serving, waits, .. } = self;
         for notice in inbox.take() {
             match notice {
                 Notice::Outcomes(outcomes) => {
+                    waits.answered(outcomes.len());
                     for outcome in outcomes {
                         waiting.answer(&outcome);
                         if let Err(error) = exchange.landed(outcome) {
@@ -376,10 +416,12 @@ impl Worker {
         let appends = self.exchange.appends(now, &mut self.mint);
         if !appends.is_empty() {
             self.gauges.appends.fetch_add(appends.len() as u64, Ordering::Relaxed);
+            self.waits.submitted(now.moment, appends.len());
             self.log.submit(appends, Arc::clone(&self.reply));
         }
         self.gauges.publish(self.exchange.census());
         self.gauges.publish_guard(self.exchange.guard_figures());
+        self.gauges.publish_overload(self.exchange.overloaded());
         self.gauges.publish_tcp(&self.tcp);
     }
 }

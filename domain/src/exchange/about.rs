@@ -30,6 +30,8 @@ pub struct ExchangeSettings {
     pub listeners: Vec<Listener>,
     /// How much strangers are answered.
     pub guard: GuardSettings,
+    /// How long messages may wait before new calls are refused for it; without it none ever is.
+    pub may_wait: Option<std::time::Duration>,
 }
 
 /// How much there is of everything. After the last call all but the totals go back to zero.

@@ -20,6 +20,8 @@ mod log;
 mod messages;
 mod offer;
 mod outbox;
+mod overload;
+mod overloaded;
 mod pings;
 mod refer;
 mod referred;
@@ -43,6 +45,7 @@ pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
 pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
+pub use overload::{NewWork, Overload, Overloaded, Waits};
 pub use replay::{Again, Difference, Input, TakenUp, Unlike, Verdict, needs};
 pub use route::Listener;
 
@@ -98,6 +101,7 @@ pub struct Exchange {
     resubmit: Vec<Append>,
     resubmit_at: Option<Moment>,
     guard: Guard,
+    overload: Overload,
     counts: limits::Counts,
     edge: EdgeCounters,
     edge_outbox: Outbox,
@@ -131,6 +135,7 @@ impl Exchange {
             cut_off: cut_off::CutOff::default(),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             guard: Guard::new(settings.guard.clone()),
+            overload: Overload::new(settings.may_wait),
             counts: limits::Counts::default(),
             pings: pings::Pings::new(settings.ping),
             met: Vec::new(),
@@ -166,8 +171,8 @@ impl Exchange {
         self.fire_due(now, mint);
         mint.begin_turn();
         match Message::scan(datagram) {
-            Ok(message) if self.hears(now, flow, &message) => self.receive_message(now, mint, flow, message),
-            Ok(_) => {}
+            Ok(message) if !self.hears(now, flow, &message) || self.sheds(now, flow, &message) => {}
+            Ok(message) => self.receive_message(now, mint, flow, message),
             Err(unreadable) => match unreadable.answerable() {
                 Some(request) if !self.hears(now, flow, request) => {}
                 Some(request) => self.endpoint.answer_statelessly(flow, request, unreadable.status()),

@@ -62,12 +62,14 @@ impl Exchange {
         }
         self.admit_call(now.moment, &mut routed);
         let Some(key) = mint.seal_key(routed.account) else {
-            // By datagram it comes again in a moment, and then there is one: a copy of it may be behind it already.
-            if flow.transport.is_reliable() {
-                self.endpoint.answer_statelessly(flow, &request, 503);
+            // By datagram it comes again in a moment, and then there is one, unless their disk is full: a copy of it may be
+            // behind it already.
+            if self.stage.lacks_keys(now.moment) || flow.transport.is_reliable() {
+                self.turn_away(flow, &request);
             }
             return;
         };
+        self.stage.has_keys();
         let of_user = identified.domain.as_ref().map(|(id, _)| *id);
         let own = identified.domain.filter(|_| routed.to_devices).map(|(_, name)| name);
         let identity = self.identity_of(flow, &request, own);

@@ -2,15 +2,9 @@
 //! while the log is away.
 
 use super::Exchange;
-use crate::address::{EdgeRole, Flow};
 use crate::ports::Mint;
-use crate::sip::endpoint::SessionHeaders;
-use crate::sip::wire::{HeaderName, Message};
 use crate::time::{Moment, Now};
 use std::time::Duration;
-
-/// Seconds after which who came too early may come again.
-const RETRY_AFTER: &str = "5";
 
 /// A log that has taken nothing for so long is away: what it would have to take more of is refused. A shorter pause is
 /// waited for by everybody, as a caller's INVITE is by its own first repeat.
@@ -23,6 +17,8 @@ pub(super) struct Stage {
     draining: bool,
     /// Since when the log has taken nothing.
     hesitates_since: Option<Moment>,
+    /// Since when there was no key for a call.
+    keyless_since: Option<Moment>,
 }
 
 impl Stage {
@@ -44,6 +40,16 @@ impl Stage {
     /// Whether the log is away, so that nothing new is begun: what runs waits for it.
     pub(super) fn waits_for_log(self, now: Moment) -> bool {
         self.hesitates_since.is_some_and(|since| now.since(since) >= AWAY_AFTER)
+    }
+
+    /// There is no key for a call. Whether that is so for long: it is waited for as the log is.
+    pub(super) fn lacks_keys(&mut self, now: Moment) -> bool {
+        now.since(*self.keyless_since.get_or_insert(now)) >= AWAY_AFTER
+    }
+
+    /// There was a key for a call.
+    pub(super) const fn has_keys(&mut self) {
+        self.keyless_since = None;
     }
 
     /// The log did not take something.
@@ -75,17 +81,5 @@ impl Exchange {
     pub const fn drain(&mut self) {
         self.stage.draining = true;
         self.uplinks.look();
-    }
-
-    /// 503 for now. Toward carriers without Retry-After: one that obeys it would send nobody's calls for so long. [E5]
-    pub(super) fn turn_away(&mut self, flow: Flow, request: &Message) {
-        let name = HeaderName::RetryAfter.canonical().unwrap_or_default();
-        let later = || vec![(name.into(), RETRY_AFTER.into())];
-        let soon = !self.stage.loaded || self.stage.hesitates_since.is_some();
-        let headers = match (self.role_of(flow), soon) {
-            (EdgeRole::Public, true) => later(),
-            (EdgeRole::Public, false) | (EdgeRole::Carrier, _) => vec![],
-        };
-        self.endpoint.answer_statelessly_with(flow, request, 503, &SessionHeaders(headers));
     }
 }

@@ -4,7 +4,7 @@ use super::login::{by_address, is_by_address};
 use super::{HealthRule, Prefix, ReferRule, TrunkAddress, TrunkHealth, TrunkLogin, TrunkRegister};
 use crate::account::Name;
 use crate::credential::{AuthRule, Username};
-use crate::limits::{CallLimits, MaxCalls, MaxCallsPerSecond};
+use crate::limits::{CallLimits, ComesAgain, MaxCalls, MaxCallsPerSecond};
 use crate::media::MediaSource;
 use crate::number::SipTarget;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,10 @@ pub struct TrunkSettings {
     /// Calls that begin within any second, in both directions together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls_per_second: Option<MaxCallsPerSecond>,
+    /// Retry-After of what is refused with 503 for load. None by default: who obeys it sends nobody's calls for so long
+    /// (RFC 3261 §21.5.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<ComesAgain>,
     /// When it counts as down.
     #[serde(default, skip_serializing_if = "TrunkHealth::is_default")]
     pub health: TrunkHealth,
@@ -127,6 +131,8 @@ pub struct TrunkPatch {
     pub max_calls: Option<Option<MaxCalls>>,
     /// See [`TrunkSettings::max_calls_per_second`]; `Some(None)` takes it away.
     pub max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
+    /// See [`TrunkSettings::retry_after`]; `Some(None)` takes it away.
+    pub retry_after: Option<Option<ComesAgain>>,
     /// See [`TrunkHealth::rule`].
     pub health: Option<HealthRule>,
     /// See [`TrunkHealth::interval`].
@@ -156,6 +162,7 @@ impl TrunkPatch {
             refer: self.refer.unwrap_or(old.refer),
             max_calls: self.max_calls.unwrap_or(old.max_calls),
             max_calls_per_second: self.max_calls_per_second.unwrap_or(old.max_calls_per_second),
+            retry_after: self.retry_after.unwrap_or(old.retry_after),
             health: TrunkHealth {
                 rule: self.health.unwrap_or(old.health.rule),
                 interval: self.health_interval.unwrap_or(old.health.interval),

@@ -19,7 +19,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
         "name": "Carrier", "kind": "carrier", "addresses": ["127.0.0.1:5080", "192.0.2.0/24"],
         "destination": "sip:127.0.0.1:5090", "prefixes": ["+1"], "priority": 1,
         "media_source": "latch", "ring_timeout": 30, "enabled": true, "large_requests": "tcp",
-        "refer": "internal", "max_calls": 30, "max_calls_per_second": 5, "health": "options", "health_interval": 60,
+        "refer": "internal", "max_calls": 30, "max_calls_per_second": 5, "retry_after": 7, "health": "options", "health_interval": 60,
         "health_failures": 2,
     });
     let added = world.post("/v1/trunks", whole.clone()).await.created();
@@ -37,6 +37,8 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
     assert_eq!(now, (&json!(2), &Value::Null, &json!(false), &json!(["+1"])));
     let changed = world.patch(&path, json!({"max_calls": null})).await.ok();
     assert_eq!((&changed["max_calls"], &changed["max_calls_per_second"]), (&Value::Null, &json!(5)));
+    assert_eq!(changed["retry_after"], json!(7));
+    assert_eq!(world.patch(&path, json!({"retry_after": null})).await.ok()["retry_after"], Value::Null);
 
     world.delete(&path).await.with(204);
     world.get(&path).await.not_found();
@@ -46,7 +48,7 @@ async fn a_trunk_is_added_shown_changed_and_removed() {
 async fn what_a_new_trunk_does_not_say_has_its_default() {
     let world = World::new().await;
     let added = world.post("/v1/trunks", trunk(json!({}))).await.created();
-    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse", "max_calls": null, "max_calls_per_second": null, "health": "off", "health_interval": 30, "health_failures": 3, "registration": null, "reach": null});
+    let defaults = json!({"destination": null, "prefixes": [], "priority": 0, "media_source": "sdp", "ring_timeout": 60, "enabled": true, "auth": "address", "username": null, "register": null, "large_requests": "udp", "refer": "refuse", "max_calls": null, "max_calls_per_second": null, "retry_after": null, "health": "off", "health_interval": 30, "health_failures": 3, "registration": null, "reach": null});
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&added[field], value, "{field}");
     }
@@ -102,6 +104,8 @@ async fn bad_values_are_told_with_their_field() {
         (json!({"max_calls": 1_000_001}), "max_calls"),
         (json!({"max_calls_per_second": 10_001}), "max_calls_per_second"),
         (json!({"max_calls_per_second": "5"}), "max_calls_per_second"),
+        (json!({"retry_after": 0}), "retry_after"),
+        (json!({"retry_after": 3_601}), "retry_after"),
         (json!({"auth": "none"}), "auth"),
         (json!({"auth": "digest"}), "username"),
         (json!({"username": "acme"}), "password"),

@@ -3,10 +3,12 @@
 mod again;
 mod automaton;
 mod away;
+mod clock;
 mod cut_off;
 mod death;
 mod freeze;
 mod freeze_transfer;
+mod overload;
 mod reborn;
 mod register;
 mod sabotage;

@@ -3,6 +3,7 @@
 mod again;
 mod autopsy;
 mod doubt;
+mod faults;
 mod joined;
 mod messages;
 mod phone;
@@ -541,6 +542,9 @@ fn tables() -> Tables {
     tables
 }
 
+/// How long messages may wait before new calls are refused for it.
+const MAY_WAIT: Duration = Duration::from_millis(120);
+
 /// What the exchange of this start is set to.
 fn settings(epoch: u32) -> ExchangeSettings {
     let listener = |address: &str, role, transport| {
@@ -569,5 +573,6 @@ fn settings(epoch: u32) -> ExchangeSettings {
             listener(PUBLIC, EdgeRole::Public, Transport::Tcp),
         ],
         guard: GuardSettings::default(),
+        may_wait: Some(MAY_WAIT),
     }
 }

@@ -20,6 +20,8 @@ use std::net::IpAddr;
 pub struct SeedMint {
     seed: u64,
     draws: Draws,
+    /// There are no keys for now.
+    pub(super) keyless: bool,
     keys: u64,
     /// The port range.
     pub ports: SeedPorts,
@@ -57,7 +59,7 @@ impl SeedMint {
     /// A mint of this seed.
     pub fn new(seed: u64) -> Self {
         let ports = SeedPorts::default();
-        Self { seed, draws: draws(seed, 1), keys: 0, ports }
+        Self { seed, draws: draws(seed, 1), keys: 0, keyless: false, ports }
     }
 }
 
@@ -67,6 +69,9 @@ impl Mint for SeedMint {
     }
 
     fn seal_key(&mut self, _account: AccountId) -> Option<(KeyRef, SealKey)> {
+        if self.keyless {
+            return None;
+        }
         self.keys += 1;
         Some((KeyRef(self.keys), key(KeyRef(self.keys))))
     }

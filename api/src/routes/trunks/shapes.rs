@@ -6,7 +6,7 @@ use adapters::provisioning::{Listed, Unavailable};
 use domain::account::Name;
 use domain::credential::{AuthRule, Password, Username};
 use domain::ids::{AccountId, TrunkId};
-use domain::limits::{MaxCalls, MaxCallsPerSecond};
+use domain::limits::{ComesAgain, MaxCalls, MaxCallsPerSecond};
 use domain::media::MediaSource;
 use domain::number::SipTarget;
 use domain::trunk::{
@@ -87,6 +87,11 @@ pub struct NewTrunk {
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     max_calls_per_second: Option<MaxCallsPerSecond>,
+    /// Seconds of the `Retry-After` that its requests get when they are refused with 503 for load, or while we start: 1 to
+    /// 3600. Without it there is none: who obeys it sends no calls at all for so long.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 3_600)]
+    retry_after: Option<ComesAgain>,
     /// What tells whether calls to it have a chance: `off` nothing, `failures` what calls meet there (no answer, 503),
     /// `options` also OPTIONS every so often. Others are tried instead of one that is down.
     #[serde(default)]
@@ -177,6 +182,7 @@ impl NewTrunk {
             refer: self.refer,
             max_calls: self.max_calls,
             max_calls_per_second: self.max_calls_per_second,
+            retry_after: self.retry_after,
             health: TrunkHealth { rule: self.health, interval: self.health_interval, failures: self.health_failures },
             login: login.map(Box::new),
             register: self.register.map(|register| Box::new(register.into())),
@@ -228,6 +234,10 @@ pub struct TrunkChanges {
     #[serde(default, deserialize_with = "null_is_a_value")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     max_calls_per_second: Option<Option<MaxCallsPerSecond>>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 3_600)]
+    retry_after: Option<Option<ComesAgain>>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     auth: Option<AuthRule>,
@@ -284,6 +294,7 @@ impl TrunkChanges {
             refer: self.refer,
             max_calls: self.max_calls,
             max_calls_per_second: self.max_calls_per_second,
+            retry_after: self.retry_after,
             login,
             register: self.register.map(|register| register.map(TrunkRegister::from)),
             health: self.health,
@@ -331,6 +342,8 @@ pub struct Trunk {
     max_calls: Option<MaxCalls>,
     #[schema(value_type = Option<u32>)]
     max_calls_per_second: Option<MaxCallsPerSecond>,
+    #[schema(value_type = Option<u32>)]
+    retry_after: Option<ComesAgain>,
     #[schema(value_type = String)]
     health: HealthRule,
     health_interval: u16,
@@ -417,6 +430,7 @@ impl From<Listed<ActiveTrunk>> for Trunk {
             refer: settings.refer,
             max_calls: settings.max_calls,
             max_calls_per_second: settings.max_calls_per_second,
+            retry_after: settings.retry_after,
             username: settings.login.map(|login| login.username),
             register: settings.register.map(|register| (*register).into()),
             health: settings.health.rule,

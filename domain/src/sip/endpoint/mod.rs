@@ -35,7 +35,7 @@ pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
-pub use stateless::{Dropped, Stateless};
+pub use stateless::{Dropped, Stateless, is_stateless_tag};
 
 use super::dialog::{Dialog, DialogState, Sent};
 use super::session_timer::{SessionIntervals, Terms};

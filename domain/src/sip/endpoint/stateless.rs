@@ -46,6 +46,14 @@ pub enum Dropped {
     Scanner,
 }
 
+/// Bytes of the tag of a stateless answer, two digits each: a leg's has fewer.
+const TAG_BYTES: usize = 10;
+
+/// Whether a tag is as long as those of stateless answers are: it is no leg's.
+pub const fn is_stateless_tag(tag: &str) -> bool {
+    tag.len() == 2 * TAG_BYTES
+}
+
 impl Endpoint {
     /// Answers a request without keeping anything. A repeat gets the same bytes again.
     pub fn answer_statelessly(&mut self, flow: Flow, request: &Message, status: u16) {
@@ -96,8 +104,8 @@ impl Endpoint {
             }
         }
         let digest = hasher.finalize();
-        let mut tag = String::with_capacity(20);
-        hex::push(&mut tag, &digest[..10]);
+        let mut tag = String::with_capacity(2 * TAG_BYTES);
+        hex::push(&mut tag, &digest[..TAG_BYTES]);
         tag
     }
 }
