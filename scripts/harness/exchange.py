@@ -18,7 +18,9 @@ METRIC = re.compile(r'^([a-zA-Z_:][\w:]*)(\{[^}]*\})?\s+([^\s]+)')
 
 
 def default_binary():
-    """Where cargo puts the release binary."""
+    """The program that the environment names, or where cargo puts the release binary."""
+    if os.environ.get("STROWGER_BINARY"):
+        return os.path.abspath(os.environ["STROWGER_BINARY"])
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(REPOSITORY, "target"))
     return os.path.join(target, "release", "strowger")
 

@@ -320,7 +320,7 @@ def damaged_files(folder, options, report):
     os.unlink(os.path.join(data, "views", "routing-1.db"))
     stage.exchange.start()
     stage.exchange.wait_caught_up(15)
-    rows = stage.exchange.request("GET", "/v1/sessions?state=ended")["sessions"]
+    rows = stage.exchange.request("GET", "/v1/sessions?state=ended")["items"]
     report(len(rows) == 1, f"a damaged index, rows that are damaged and rows that are gone are made again ({len(rows)} session)")
     stage.exchange.stop()
 

@@ -39,7 +39,7 @@ def ended(stage):
     after = ""
     while True:
         page = stage.exchange.request("GET", path + after)
-        found.update((row["id"], row) for row in page["sessions"])
+        found.update((row["id"], row) for row in page["items"])
         if not page.get("next"):
             return found
         after = f"&after={page['next']}"

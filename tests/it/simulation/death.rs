@@ -4,10 +4,21 @@ use super::course_of;
 use crate::ladder::Scenario;
 use tests::world::{Chance, Course, Ended, Fate, under};
 
-/// Ways in which the log hesitates, for each scenario.
-const HESITATIONS: usize = 50;
-/// Ways in which the log hesitates before the process dies, for each effect.
-const DEATHS: usize = 3;
+/// How much a scenario is put in doubt.
+struct Doubts {
+    /// Ways in which the log hesitates, for each scenario.
+    hesitations: usize,
+    /// Ways in which the log hesitates before the process dies, for each effect.
+    deaths: usize,
+}
+
+/// Whole runs draw their own hesitations besides (`whole`), so that every run of the tests needs fewer of each scenario.
+fn doubts() -> Doubts {
+    match std::env::var_os("STROWGER_LONG_TESTS") {
+        Some(_) => Doubts { hesitations: 50, deaths: 3 },
+        None => Doubts { hesitations: 10, deaths: 1 },
+    }
+}
 
 /// Everything that a scenario must stand. Each is a test of this (see the macro `scenarios` of the ladder).
 pub(crate) fn doubt(scenario: Scenario) {
@@ -41,7 +52,7 @@ fn between_any_two_appends_of_a_transfer_the_log_says_how_far_it_was((name, scen
 
 fn a_log_that_hesitates_changes_nothing((name, scenario): Scenario) {
     let mut seeds = Chance::new(7);
-    for _ in 0..HESITATIONS {
+    for _ in 0..doubts().hesitations {
         let seed = seeds.draw();
         let ended = under(Fate { hesitates: Some(seed), ..Fate::default() }, scenario);
         assert!(matches!(ended, Ended::Well(_)), "{name} with seed {seed}: {ended:?}");
@@ -52,8 +63,8 @@ fn a_process_that_dies_while_the_log_hesitates_has_said_nothing_that_is_not_stor
     (name, scenario): Scenario,
     effects: usize,
 ) {
-    let mut seeds = Chance::new(99);
-    for dies_after in (1..=effects).flat_map(|effect| [effect; DEATHS]) {
+    let (mut seeds, deaths) = (Chance::new(99), doubts().deaths);
+    for dies_after in (1..=effects).flat_map(|effect| std::iter::repeat_n(effect, deaths)) {
         let seed = seeds.draw();
         let fate = Fate { hesitates: Some(seed), dies_after: Some(dies_after), ..Fate::default() };
         let ended = under(fate, scenario);
