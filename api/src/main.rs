@@ -97,7 +97,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let said = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where stderr is a file on a disk that is full, to complain of that there would end the thread that speaks.
+    said.log_internal_errors(false).init();
     let result = match Arguments::parse().command {
         Command::Serve { no_supervisor: false, .. } => match supervisor::supervise().await {
             Ok(code) => return code,

@@ -109,6 +109,6 @@ mod tests {
             assert_eq!(MaxCallsPerSecond::try_from(limit).is_ok(), fits, "{limit}");
         }
         let said = MaxCalls::try_from(0).unwrap_err().to_string();
-        assert_eq!(said, "expected 1 to 1000000, or null for no limit");
+        assert_eq!(said, "expected 1 to 1000000, or null for none");
     }
 }

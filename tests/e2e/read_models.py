@@ -170,7 +170,7 @@ def main():
                 stage.exchange.stop()
     finally:
         database.stop()
-        if report.failed:
+        if report.failed or not report.passed:
             print(f"traces: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ use super::pace::{Pace, Turn};
 use super::waits::Stopwatch;
 use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
-use crate::sip_socket::udp::{Received, UdpListener, UdpPump};
+use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
 use domain::exchange::{Effect, Exchange};
 use domain::log::{Committed, EventLog, StreamName};
@@ -26,6 +26,9 @@ use std::time::Duration;
 
 /// Batches read from one socket before others get their turn.
 const BATCHES_A_TURN: usize = 8;
+
+/// Nor is anything more read from it after this long: what was read waits for the end of the turn.
+const LONGEST_READING: Duration = Duration::from_millis(20);
 
 /// Token of the inbox; sockets have their index.
 const INBOX: u64 = u64::MAX;
@@ -275,25 +278,27 @@ impl Worker {
 
     fn read_socket(&mut self, index: usize) {
         let now = self.clock.now();
-        let Self { exchange, pumps, mint, waits, .. } = self;
+        let Self { exchange, pumps, mint, waits, clock, .. } = self;
         let Some(listener) = pumps.get_mut(index) else { return };
         let local = listener.address();
         for batch in 1..=BATCHES_A_TURN {
-            let received = listener.receive(|remote, datagram| {
+            let at = clock.now().moment;
+            let received = listener.receive(|remote, datagram, stamp| {
+                if let Some(stamp) = stamp {
+                    exchange.waits(waits.read(at, stamp));
+                }
                 let flow = Flow { transport: Transport::Udp, local, remote };
                 exchange.receive(now, mint, flow, datagram);
             });
             match received {
-                Ok(Received { count, first_came }) => {
+                Ok(count) => {
                     self.gauges.received.fetch_add(count as u64, Ordering::Relaxed);
-                    if count > 0 {
-                        waits.read(self.clock.now().moment, first_came);
-                    }
                     if count < UdpPump::batch() {
                         break;
                     }
-                    if batch == BATCHES_A_TURN {
+                    if batch == BATCHES_A_TURN || clock.now().moment.since(now.moment) >= LONGEST_READING {
                         waits.left_some();
+                        break;
                     }
                 }
                 Err(error) => {
@@ -308,7 +313,7 @@ impl Worker {
         let now = self.clock.now();
         let Self { exchange, tcp, mint, gauges, waits, .. } = self;
         let Some(pump) = tcp.get_mut(index) else { return };
-        waits.read_unstamped(now.moment);
+        exchange.waits(waits.read_unstamped(now.moment));
         if let Err(error) = pump.turn(now.moment, |flow, input| take(exchange, mint, gauges, now, flow, input)) {
             tracing::error!(%error, listener = %pump.address(), "connections cannot be watched");
         }
@@ -338,7 +343,7 @@ impl Worker {
         for notice in inbox.take() {
             match notice {
                 Notice::Outcomes(outcomes) => {
-                    waits.answered(outcomes.len());
+                    waits.answered(now.moment, &outcomes);
                     for outcome in outcomes {
                         waiting.answer(&outcome);
                         if let Err(error) = exchange.landed(outcome) {

@@ -2,9 +2,13 @@
 
 use super::clock::since_stamped;
 use domain::exchange::{Overloaded, Waits};
+use domain::log::{AppendError, Outcome};
 use domain::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+/// A log that has refused nothing for so long is there again.
+const SURELY: Duration = Duration::from_secs(1);
 
 /// Measures the turns of the SIP thread.
 #[derive(Debug, Default)]
@@ -21,22 +25,32 @@ pub(super) struct Stopwatch {
     left: bool,
     /// When appends were submitted that are not answered yet, and how many.
     in_flight: VecDeque<(Moment, usize)>,
+    /// Since when the log refuses appends, and when it last did.
+    refused: Option<(Moment, Moment)>,
     /// What was told of overload last.
     told: Option<Moment>,
 }
 
 impl Stopwatch {
-    /// Datagrams were read, the first of which the kernel stamped so.
-    pub fn read(&mut self, now: Moment, stamp: Option<Duration>) {
+    /// Datagrams were read, the first of which the kernel stamped so; how long it waited.
+    pub fn read(&mut self, now: Moment, stamp: Duration) -> Waits {
         let most = now.since(self.behind_since.unwrap_or(self.looked));
-        self.longest = self.longest.max(stamp.map(since_stamped).unwrap_or_default().min(most));
+        self.took(now, since_stamped(stamp).min(most))
     }
 
-    /// Connections were read, which the kernel does not stamp: what they brought may have come right after the last look.
-    pub fn read_unstamped(&mut self, now: Moment) {
-        if !self.rested {
-            self.longest = self.longest.max(now.since(self.looked));
-        }
+    /// Connections are read, which the kernel does not stamp: what they bring may have come right after the last look.
+    pub fn read_unstamped(&mut self, now: Moment) -> Waits {
+        self.took(now, if self.rested { Duration::ZERO } else { now.since(self.looked) })
+    }
+
+    fn took(&mut self, now: Moment, wait: Duration) -> Waits {
+        self.longest = self.longest.max(wait);
+        Waits { sockets: wait, log: self.log(now) }
+    }
+
+    /// How long the oldest append has waited for its answer.
+    fn log(&self, now: Moment) -> Duration {
+        self.in_flight.front().map_or(Duration::ZERO, |(at, _)| now.since(*at))
     }
 
     /// A socket was not read to its end.
@@ -60,8 +74,30 @@ impl Stopwatch {
         self.in_flight.push_back((now, appends));
     }
 
+    /// The log answered. Says where it does not take appends for want of a disk or a store, and where it does again.
+    pub fn answered(&mut self, now: Moment, outcomes: &[Outcome]) {
+        self.took_back(outcomes.len());
+        let refusal = outcomes.iter().find_map(|outcome| match &outcome.result {
+            Err(AppendError::Unavailable(why)) => Some(why),
+            Ok(_) | Err(_) => None,
+        });
+        match (refusal, self.refused) {
+            (Some(why), before) => {
+                if before.is_none() {
+                    tracing::error!(%why, "the log takes nothing: calls that run wait for it, new ones get 503");
+                }
+                self.refused = Some((before.map_or(now, |(since, _)| since), now));
+            }
+            (None, Some((since, last))) if now.since(last) >= SURELY => {
+                tracing::info!(lasted_ms = millis(now.since(since)), "the log takes appends again: calls go on");
+                self.refused = None;
+            }
+            (None, _) => {}
+        }
+    }
+
     /// So many appends were answered: the oldest, for a log answers in its order.
-    pub fn answered(&mut self, mut appends: usize) {
+    fn took_back(&mut self, mut appends: usize) {
         while appends > 0
             && let Some((_, left)) = self.in_flight.front_mut()
         {
@@ -75,8 +111,7 @@ impl Stopwatch {
 
     /// A turn that looked at the sockets is over; what waited in it.
     pub fn turned(&mut self, began: Moment, now: Moment) -> Waits {
-        let log = self.in_flight.front().map_or(Duration::ZERO, |(at, _)| now.since(*at));
-        let waits = Waits { sockets: std::mem::take(&mut self.longest), log };
+        let waits = Waits { sockets: std::mem::take(&mut self.longest), log: self.log(now) };
         self.behind_since = if std::mem::take(&mut self.left) { self.behind_since.or(Some(self.looked)) } else { None };
         (self.looked, self.rested) = (began, false);
         waits
@@ -115,8 +150,8 @@ mod tests {
         Moment::from_micros(millis * 1_000)
     }
 
-    fn came_before(span: Duration) -> Option<Duration> {
-        Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - span)
+    fn came_before(span: Duration) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - span
     }
 
     #[test]
@@ -164,9 +199,9 @@ mod tests {
         watch.submitted(at(10), 2);
         watch.submitted(at(20), 3);
         assert_eq!(watch.turned(at(30), at(30)).log, Duration::from_millis(20));
-        watch.answered(3);
+        watch.took_back(3);
         assert_eq!(watch.turned(at(50), at(50)).log, Duration::from_millis(30));
-        watch.answered(2);
+        watch.took_back(2);
         assert_eq!(watch.turned(at(60), at(60)).log, Duration::ZERO);
     }
 }

@@ -94,6 +94,21 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_ends_before_it_reads_anything_is_no_fault_of_the_way_to_it() {
+        let (ours, theirs) = pair().unwrap();
+        let (shelf, serves) = (Mutex::default(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let parent = scope.spawn(|| lend_and_collect(&ours, &shelf, &serves));
+            // Until something is there that it will not have read.
+            let mut ready = [nix::poll::PollFd::new(theirs.as_fd(), nix::poll::PollFlags::POLLIN)];
+            nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE).unwrap();
+            drop(theirs);
+            parent.join().unwrap().unwrap();
+        });
+        assert!(!serves.load(Ordering::Relaxed));
+    }
+
+    #[test]
     fn what_arrives_between_two_workers_is_there_for_the_second() {
         let shelf = Arc::default();
         let mut address = None;

@@ -17,6 +17,14 @@ pub struct Shelf(HashMap<String, Vec<OwnedFd>>);
 /// # Errors
 /// The way to the worker is broken. What is held is held on.
 pub fn lend_and_collect(worker: &OwnedFd, shelf: &Mutex<Shelf>, serves: &AtomicBool) -> io::Result<()> {
+    match talk(worker, shelf, serves) {
+        // It has ended before it read what was lent to it, and has said why.
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn talk(worker: &OwnedFd, shelf: &Mutex<Shelf>, serves: &AtomicBool) -> io::Result<()> {
     let held = || shelf.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, sockets) in &held().0 {
         let sockets: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();

@@ -89,47 +89,36 @@ impl UdpListener {
     }
 }
 
-/// What one [`UdpPump::receive`] brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Received {
-    /// Datagrams.
-    pub count: usize,
-    /// When the first came, since 1970.
-    pub first_came: Option<Duration>,
-}
-
 impl UdpPump {
     /// The address that peers know.
     pub const fn address(&self) -> SocketAddr {
         self.advertised
     }
 
-    /// Receives what is there, at most one batch. Fewer than [`UdpPump::batch`] means that nothing is left. Tells of the
-    /// first, which is the oldest, when it came: time since 1970 by the machine's clock.
-    pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, Bytes)) -> io::Result<Received> {
+    /// Receives what is there, at most one batch; how many. Fewer than [`UdpPump::batch`] means that nothing is left. Tells of
+    /// the first, which is the oldest, when it came: time since 1970 by the machine's clock.
+    pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, Bytes, Option<Duration>)) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let received =
             recvmmsg(self.socket.as_raw_fd(), &mut self.receiving, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
         let messages = match received {
             Ok(messages) => messages,
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => return Ok(Received::default()),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => return Ok(0),
             // An ICMP error of an earlier send: that peer is not there. Its transaction will time out.
-            Err(nix::errno::Errno::ECONNREFUSED) => return Ok(Received::default()),
+            Err(nix::errno::Errno::ECONNREFUSED) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
-        let mut received = Received::default();
+        let mut count = 0;
         for message in messages {
-            if received.count == 0 {
-                received.first_came = came(&message);
-            }
-            received.count += 1;
+            let first_came = if count == 0 { came(&message) } else { None };
+            count += 1;
             let source = message.address.as_ref().and_then(socket_address);
             if let (Some(source), Some(bytes)) = (source, message.iovs().next()) {
-                each(source, Bytes::copy_from_slice(bytes));
+                each(source, Bytes::copy_from_slice(bytes), first_came);
             }
         }
-        Ok(received)
+        Ok(count)
     }
 
     /// How many datagrams one [`UdpPump::receive`] takes at most.

@@ -1,12 +1,13 @@
 //! Overload: how long messages wait before they are heard, and what share of new work is refused for it. [E5]
 //!
-//! The shell measures, this decides; nothing here reads a clock. The wait that counts is the *least* of an interval, as in
-//! CoDel (RFC 8289 §4.2): a burst that is worked off within the interval is none of overload's business. Once it is above
-//! the target, the share of new calls that are taken follows the load, which the growth of the wait tells: a wait that
-//! grows by two seconds a second means three times as much work as can be done, so a third of it is taken.
+//! The shell measures, this decides; nothing here reads a clock. Whether there is overload is told by the *least* wait of an
+//! interval, as in CoDel (RFC 8289 §4.2): a burst that is worked off within the interval is none of overload's business.
+//! Then new calls are taken by share, which a controller (PI, as in RFC 8033) holds where the wait is at its target: the
+//! base follows slowly what the machine can do, and how long the message at hand has waited counts at once. So the
+//! share never stays too small: where nothing waits all is taken.
 //!
-//! New calls are refused first, all but one in a hundred of them if need be; REGISTERs and MESSAGEs outside of dialogs only
-//! where that is not enough. What belongs to a dialog or transaction is always heard.
+//! New calls are refused first; REGISTERs and MESSAGEs outside of dialogs only where refusing all calls is not enough. What
+//! belongs to a dialog or transaction is always heard.
 
 use crate::time::Moment;
 use std::time::Duration;
@@ -14,14 +15,8 @@ use std::time::Duration;
 /// The wait is judged so often.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A wait that is off the target is to be back on it after this long, in seconds.
-const BACK_WITHIN: f64 = 0.5;
-
-/// What one interval changes a share by at most: to three tenths, and by a fifth.
-const STEEPEST: (f64, f64) = (0.3, 1.2);
-
-/// The least share: who is refused for ever could not tell that it is over.
-const LEAST: f64 = 0.01;
+/// By how much of itself the base changes in a second, where nothing waits; as much the other way at twice the target.
+const FOLLOWS: f64 = 0.5;
 
 /// A log that answers an append within this time is no reason to refuse anything, however slow its disk is: with it the
 /// 100 Trying leaves long before the caller repeats itself (T1, 500 ms).
@@ -80,9 +75,11 @@ pub struct Overload {
     told: Moment,
     /// The wait of the last interval.
     wait: Duration,
-    /// The shares that are taken, `LEAST` to 1.
-    calls: f64,
-    others: f64,
+    /// How long waited what is at hand.
+    now: Duration,
+    /// The share of calls that is taken where the wait is at its target, 0 to 1. Below it says how much of the rest is
+    /// not taken either, down to -1.
+    base: f64,
     /// Since when all is taken and the wait is short.
     calm_since: Option<Moment>,
     refused: u64,
@@ -97,17 +94,22 @@ impl Overload {
             interval: None,
             told: Moment::from_micros(0),
             wait: Duration::ZERO,
-            calls: 1.0,
-            others: 1.0,
+            now: Duration::ZERO,
+            base: 1.0,
             calm_since: None,
             refused: 0,
         }
     }
 
+    /// How long waited what is heard next.
+    pub fn waits(&mut self, waits: Waits) {
+        self.now = waits.judged();
+    }
+
     /// How long things waited in a turn that is over. To be told of every turn that looked at the sockets.
     pub fn waited(&mut self, now: Moment, waits: Waits) {
         let wait = waits.judged();
-        self.told = now;
+        (self.now, self.told) = (wait, now);
         let (began, least, turns) = self.interval.unwrap_or((now, wait, 0));
         let (least, turns, lasted) = (wait.min(least), turns + 1, now.since(began));
         self.interval = Some((began, least, turns));
@@ -120,29 +122,18 @@ impl Overload {
 
     fn judge(&mut self, now: Moment, wait: Duration, lasted: Duration) {
         let Some(target) = self.target else { return };
-        let before = std::mem::replace(&mut self.wait, wait);
+        self.wait = wait;
         if self.since.is_none() && wait <= target {
             return;
         }
         self.since.get_or_insert(now);
-        let growth = (wait.as_secs_f64() - before.as_secs_f64()) / lasted.as_secs_f64();
-        let load = (1.0 + growth).max(0.1);
-        let wanted = (1.0 + (target.as_secs_f64() - wait.as_secs_f64()) / BACK_WITHIN).max(0.1);
-        // Half of the way: what was taken or refused before has yet to show.
-        self.change_by((wanted / load).sqrt());
+        let change = FOLLOWS * lasted.as_secs_f64() * room(target, wait);
+        self.base = (self.base + change).clamp(-1.0, 1.0);
         self.end_if_calm(now, wait <= target / 2);
     }
 
-    /// Calls are the first to be refused and the last to be taken again.
-    fn change_by(&mut self, factor: f64) {
-        let factor = factor.clamp(STEEPEST.0, STEEPEST.1);
-        let first = if factor < 1.0 { self.calls > LEAST } else { self.others >= 1.0 };
-        let share = if first { &mut self.calls } else { &mut self.others };
-        *share = (*share * factor).clamp(LEAST, 1.0);
-    }
-
     fn end_if_calm(&mut self, now: Moment, short: bool) {
-        if !short || self.calls < 1.0 {
+        if !short || self.base < 1.0 {
             self.calm_since = None;
             return;
         }
@@ -151,6 +142,16 @@ impl Overload {
             self.since = None;
             self.calm_since = None;
         }
+    }
+
+    /// The share of new work that is taken now, 0 to 1.
+    fn share(&self, work: NewWork) -> f64 {
+        let (Some(target), true) = (self.target, self.is_on()) else { return 1.0 };
+        let share = match work {
+            NewWork::Call => self.base + room(target, self.now),
+            NewWork::Other => self.base + 1.0,
+        };
+        share.clamp(0.0, 1.0)
     }
 
     /// When it wants to be told at the latest, so that what is over ends also where nothing comes any more.
@@ -166,27 +167,28 @@ impl Overload {
     /// Whether new work is refused. `lot` is spread evenly over all of 64 bits and the same for the copies of one request:
     /// a copy is not taken where the first was refused, unless the share has grown in between.
     pub fn refuses(&mut self, work: NewWork, lot: u64) -> bool {
-        let share = match work {
-            NewWork::Call => self.calls,
-            NewWork::Other => self.others,
-        };
+        let share = self.share(work);
         // The upper 32 bits are enough, and exact in floating point.
         let drawn = f64::from(u32::try_from(lot >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-        let refuses = self.is_on() && share < 1.0 && drawn >= share;
+        let refuses = share < 1.0 && drawn >= share;
         self.refused += u64::from(refuses);
         refuses
     }
 
     /// How it stands.
     pub fn stands(&self) -> Overloaded {
-        let taken = if self.is_on() { self.calls } else { 1.0 };
         Overloaded {
             since: self.since,
-            refused_of_thousand: 1_000 - thousandths(taken),
+            refused_of_thousand: 1_000 - thousandths(self.share(NewWork::Call)),
             refused: self.refused,
             wait: self.wait,
         }
     }
+}
+
+/// How far the wait is from its target, in targets: 1 where nothing waits, -1 and less from twice the target on.
+fn room(target: Duration, wait: Duration) -> f64 {
+    1.0 - wait.as_secs_f64() / target.as_secs_f64()
 }
 
 /// A share of 0 to 1 in thousandths, rounded down.

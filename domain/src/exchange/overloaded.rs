@@ -18,6 +18,11 @@ const USERS_WAIT: u64 = 5;
 const AND_UP_TO: u64 = 5;
 
 impl Exchange {
+    /// How long waited what is heard next.
+    pub fn waits(&mut self, waits: Waits) {
+        self.overload.waits(waits);
+    }
+
     /// How long things waited in a turn of the shell that looked at the sockets; see [`super::Overload`].
     pub fn waited(&mut self, now: Moment, waits: Waits) {
         self.overload.waited(now, waits);

@@ -1,7 +1,7 @@
 //! Overload: what is new gets 503 and leaves nothing; what runs goes on. [E5]
 
 use crate::ladder::{answered, body, hang_up, refused, ringing};
-use domain::sip::wire::HeaderName;
+use domain::sip::wire::{HeaderName, Message};
 use serde_json::json;
 use std::time::Duration;
 use tests::world::{CARRIER, DEVICES, Device, NUMBER, PUBLIC, Phone, World};
@@ -14,6 +14,13 @@ fn calls(world: &mut World, line: u16) -> Phone {
     caller
 }
 
+/// Another call of the carrier, which gets 503.
+#[track_caller]
+fn is_refused(world: &mut World, line: u16) -> Message {
+    let mut caller = calls(world, line);
+    refused(world, &mut caller, "503")
+}
+
 #[test]
 fn new_calls_are_refused_without_a_trace_and_calls_that_run_go_on() {
     let mut world = World::default();
@@ -21,7 +28,7 @@ fn new_calls_are_refused_without_a_trace_and_calls_that_run_go_on() {
     world.overload();
     let streams = world.streams().len();
     for line in 2..7 {
-        let refusal = refused(&mut world, &mut calls(&mut world, line), "503");
+        let refusal = is_refused(&mut world, line);
         assert_eq!(refusal.header(HeaderName::RetryAfter), None, "a carrier that obeys it would send nobody's calls");
     }
     assert_eq!((world.streams().len(), world.exchange.census().live_sessions), (streams, 1));
@@ -71,7 +78,7 @@ fn a_trunk_is_told_when_to_come_again_where_it_is_set_to() {
     let settings = json!({ "name": "carrier", "kind": "carrier", "addresses": [CARRIER], "retry_after": 7 });
     world.set_trunk(1, settings);
     world.overload();
-    let refusal = refused(&mut world, &mut calls(&mut world, 2), "503");
+    let refusal = is_refused(&mut world, 2);
     assert_eq!(refusal.header(HeaderName::RetryAfter), Some("7"));
     world.relieve();
     world.assert_nothing_left();
@@ -106,8 +113,9 @@ fn calls_for_help_and_calls_that_take_a_place_are_heard() {
     let offer = helped.sdp("sendrecv");
     helped.call(&mut world, NUMBER, Some(&offer));
     refused(&mut world, &mut helped, "503");
-    // Nothing routes them yet; that is another answer.
     helped.call_as(&mut world, "+14155550100@198.51.100.1", "urn:service:sos.fire", Some(&offer));
+    // Nothing routes them yet: that is told by the call itself.
+    helped.expect(&mut world, "100");
     refused(&mut world, &mut helped, "404");
     let mut replacing = Phone::on_line(CARRIER.parse().unwrap(), 3);
     replacing.call_with(&mut world, NUMBER, Some(&offer), "Max-Forwards: 70\r\nReplaces: nothing;to-tag=a;from-tag=b\r\n");
@@ -143,7 +151,7 @@ fn devices_register_while_calls_are_refused() {
     let mut world = World::default();
     let mut device = Device::of("alice", DEVICES[0]);
     world.overload();
-    refused(&mut world, &mut calls(&mut world, 2), "503");
+    is_refused(&mut world, 2);
     let wanted = device.for_seconds(600);
     device.register(&mut world, &wanted, 200);
     world.relieve();
