@@ -4,10 +4,13 @@ use super::{files, write_if_asked};
 use crate::ladder::{answered, hang_up};
 use crate::views::{Folder, PATIENCE};
 use adapters::event_log::memory::MemoryLog;
+use domain::exchange::Verdict;
 use domain::ids::{EventId, SessionId};
 use domain::log::{
     Append, Direction, Draft, EventHash, EventLog, Expected, Filter, Life, Position, Recorded, Revision, StreamName,
+    read_whole,
 };
+use domain::ports::Mint;
 use domain::time::WallTime;
 use projections::timelines::timeline;
 use projections::{Database, Views};
@@ -144,4 +147,21 @@ async fn the_basic_call_of_this_build_is_stored_as_its_golden_file_would_be() {
     let golden = Golden::parse(&recorded_now().await);
     golden.check_chain();
     assert!(told(&golden).await.contains("completed (200)"));
+}
+
+#[tokio::test]
+async fn every_stored_session_is_decided_as_it_was() {
+    let mut decider = World::decider_of_another_build(|_| {});
+    let (mut mint, keys) = (SeedMint::new(1), SeedMint::new(1));
+    for (name, lines) in files("sessions") {
+        let golden = Golden::parse(&lines);
+        let log = MemoryLog::new();
+        golden.appends.iter().for_each(|append| submit(&log, vec![append.clone()]));
+        let stream = read_whole(&log, &StreamName::new("session", golden.session.uuid())).await.unwrap();
+        let again = decider.decide_again(mint.draws(), &keys, &[stream]).remove(0);
+        assert!(
+            matches!(again.verdict, Verdict::Alike),
+            "{name}: this build decides a call otherwise than it was decided, and would end it at a start: {again:#?}"
+        );
+    }
 }

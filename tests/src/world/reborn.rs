@@ -17,7 +17,7 @@ use std::time::Duration;
 
 impl World {
     /// Whether a death now is one that its phones could overlook: what they said by datagrams they would say again, and
-    /// nobody but calls had something on its way.
+    /// no uplink had something on its way, which begins anew.
     pub(super) fn can_be_reborn(&self) -> bool {
         let census = self.exchange.census();
         self.by_tcp.is_empty() && [census.uplinks, census.flows] == [0; 2]
