@@ -60,7 +60,11 @@ impl Gauges {
             ),
             ("strowger_overloaded", "1 while new calls may be refused for load.", get(&self.overloaded)),
             ("strowger_shed_requests_total", "Requests refused with 503 for load.", get(&self.shed)),
-            ("strowger_shed_calls_per_thousand", "Of a thousand new calls so many are refused now.", get(&self.shed_share)),
+            (
+                "strowger_shed_calls_per_thousand",
+                "Of a thousand new calls so many are refused now.",
+                get(&self.shed_share),
+            ),
             ("strowger_wait_milliseconds", "How long messages or the log waited lately.", get(&self.waits)),
             ("strowger_trunks_registered", "Trunks that we are registered at.", get(&self.registered)),
             ("strowger_trunks_down", "Trunks that calls go around.", get(&self.down)),

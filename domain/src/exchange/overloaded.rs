@@ -104,7 +104,9 @@ impl Exchange {
 /// branch. Who chose its branch so that it is taken would gain one call.
 fn lot(request: &Message) -> u64 {
     let via = request.header(HeaderName::Via).unwrap_or_default();
-    let hash = via.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = via
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let stirred = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (stirred ^ (stirred >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53)
 }

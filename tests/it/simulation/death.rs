@@ -12,7 +12,7 @@ struct Doubts {
     deaths: usize,
 }
 
-/// Whole runs draw their own hesitations besides (`whole`), so that every run of the tests needs fewer of each scenario.
+/// Every run of the tests takes some; all of them take an hour, and are for the night.
 fn doubts() -> Doubts {
     match std::env::var_os("STROWGER_LONG_TESTS") {
         Some(_) => Doubts { hesitations: 50, deaths: 3 },

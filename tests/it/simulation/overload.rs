@@ -118,7 +118,12 @@ fn calls_for_help_and_calls_that_take_a_place_are_heard() {
     helped.expect(&mut world, "100");
     refused(&mut world, &mut helped, "404");
     let mut replacing = Phone::on_line(CARRIER.parse().unwrap(), 3);
-    replacing.call_with(&mut world, NUMBER, Some(&offer), "Max-Forwards: 70\r\nReplaces: nothing;to-tag=a;from-tag=b\r\n");
+    replacing.call_with(
+        &mut world,
+        NUMBER,
+        Some(&offer),
+        "Max-Forwards: 70\r\nReplaces: nothing;to-tag=a;from-tag=b\r\n",
+    );
     refused(&mut world, &mut replacing, "481");
     hang_up(&mut world, &mut caller, &mut callee);
     world.relieve();

@@ -64,7 +64,8 @@ impl Machine {
             self.longest = self.longest.max(self.behind);
             self.now += 0.02;
             let wait = Duration::from_secs_f64(self.behind);
-            self.overload.waited(Moment::default() + Duration::from_secs_f64(self.now), Waits { sockets: wait, log: wait });
+            self.overload
+                .waited(Moment::default() + Duration::from_secs_f64(self.now), Waits { sockets: wait, log: wait });
         }
         self.done / seconds
     }
