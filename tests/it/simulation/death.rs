@@ -12,7 +12,7 @@ struct Doubts {
     deaths: usize,
 }
 
-/// Every run of the tests takes some; all of them take an hour, and are for the night.
+/// Every run of the tests takes some; `STROWGER_LONG_TESTS` asks for all.
 fn doubts() -> Doubts {
     match std::env::var_os("STROWGER_LONG_TESTS") {
         Some(_) => Doubts { hesitations: 50, deaths: 3 },
