@@ -35,11 +35,13 @@ impl Exchange {
     /// Requests to whoever is registered at the flow that a leg began by go there. In a past that is played they go as they
     /// went, whoever is registered now.
     pub(super) fn keep_registered_flow(&mut self, leg: LegId, flow: Flow) {
-        let registered = !self.registrar.bindings.on_flow(&flow).is_empty();
+        // Where it listens is where it calls from: nothing is to be kept.
+        if self.endpoint.dialog(leg).is_none_or(|dialog| dialog.flow == flow) {
+            return;
+        }
         let keeps = match self.replaying.as_ref().and_then(|playing| playing.way_to(leg)) {
-            None => registered,
-            Some(way) if way != flow => false,
-            Some(_) => registered || self.endpoint.dialog(leg).is_some_and(|dialog| dialog.flow != flow),
+            None => !self.registrar.bindings.on_flow(&flow).is_empty(),
+            Some(way) => way == flow,
         };
         if keeps {
             self.endpoint.keep_flow(leg, flow);

@@ -6,6 +6,7 @@
 
 mod about;
 mod addresses;
+mod answered;
 mod bindings;
 mod caller;
 mod cut_off;

@@ -7,6 +7,7 @@
 
 use super::Exchange;
 use super::addresses::{Live, Pending, Unread};
+use super::answered::Answered;
 use super::bindings::wake_by;
 use super::held::Effect;
 use crate::address::{EdgeRole, Flow};
@@ -50,6 +51,8 @@ pub(super) struct Registrar {
     /// The registration that a REGISTER belongs to, by the leg that its transaction is known by.
     pub(super) asked: IdMap<LegId, (RegistrationId, TransactionId)>,
     pub(super) touched: Vec<RegistrationId>,
+    /// What the start before answered.
+    pub(super) answered: Answered,
 }
 
 /// Whether a request may go on, and as whom.
@@ -98,6 +101,7 @@ impl Registrar {
             lost: BTreeSet::new(),
             asked: IdMap::default(),
             touched: Vec::new(),
+            answered: Answered::default(),
         }
     }
 
@@ -184,6 +188,9 @@ impl Exchange {
         }
         if !self.stage.is_loaded() || self.stage.waits_for_log(now.moment) {
             return self.turn_away(flow, &request);
+        }
+        if self.answers_again(now, flow, &request) {
+            return;
         }
         let read = match RegisterRequest::read(&request, flow) {
             Ok(read) => read,

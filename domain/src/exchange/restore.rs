@@ -107,6 +107,11 @@ impl Exchange {
         }
         let restored = match events {
             Ok(events) => {
+                if !self.stage.is_loaded() {
+                    let lasts = self.settings.endpoint.timers.timeout();
+                    let stream: Vec<_> = recorded.iter().zip(&events).collect();
+                    self.registrar.answered.remember(now, lasts, &stream);
+                }
                 self.registrar.restore((id, stream), (recorded, &events), unread.as_ref());
                 Ok(())
             }

@@ -22,6 +22,43 @@ pub(super) enum Act {
     HangUp,
     Cancel,
     Change,
+    /// A MESSAGE outside any call.
+    Text,
+    /// Any other request within the call, with further header lines.
+    Say(&'static str, String),
+}
+
+/// Whom a phone calls, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Errand {
+    /// A number, or as a user a URI.
+    pub(super) to: &'static str,
+    /// `user@domain`, and what logs in there.
+    pub(super) user: Option<(&'static str, (&'static str, &'static str))>,
+}
+
+/// How a phone keeps the protocol's promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manners {
+    /// All of them.
+    Good,
+    /// It never acknowledges a 2xx.
+    NeverAcknowledges,
+    /// It answers no request within a call.
+    NeverAnswers,
+    /// Once it rang or called, nobody hears of it any more.
+    Vanishes,
+}
+
+/// How far its call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing was agreed.
+    SetUp,
+    /// Both sides know that the call is answered.
+    Up,
+    /// It was hung up, by whomever.
+    Over,
 }
 
 /// A message that goes again until something stops it.
@@ -38,14 +75,27 @@ pub(super) struct Automaton {
     pub(super) phone: Phone,
     chance: Chance,
     repeats: Vec<Repeat>,
+    /// Nothing that it says is lost.
+    pub(super) by_connection: bool,
     answers: HashMap<String, Bytes>,
     acks: HashMap<u32, Bytes>,
     /// The newest reliable provisional response that it acknowledged.
     rseq: u32,
+    /// The newest of its MESSAGEs that was challenged.
+    challenged: u32,
     wants_cancel: bool,
     proceeding: bool,
     answered: bool,
     over: bool,
+    pub(super) stage: Stage,
+    /// It hung up in a call that both sides knew to be answered.
+    ends_a_call: bool,
+    /// It was hung up on, and heard of it.
+    heard_bye: bool,
+    /// It hung up, and heard that there is no such call.
+    pub(super) hung_up_on_nobody: bool,
+    pub(super) manners: Manners,
+    pub(super) errand: Errand,
     /// For how many milliseconds it talks at least.
     talks: u64,
     /// What it will do, and in how many milliseconds from when it was decided.
@@ -67,13 +117,21 @@ impl Automaton {
             chance,
             talks,
             repeats: Vec::new(),
+            by_connection: false,
             answers: HashMap::new(),
             acks: HashMap::new(),
             rseq: 0,
+            challenged: 0,
             wants_cancel: false,
             proceeding: false,
             answered: false,
             over: false,
+            stage: Stage::SetUp,
+            ends_a_call: false,
+            heard_bye: false,
+            hung_up_on_nobody: false,
+            manners: Manners::Good,
+            errand: Errand { to: NUMBER, user: None },
             plans: Vec::new(),
         }
     }
@@ -89,15 +147,26 @@ impl Automaton {
         for repeat in self.repeats.iter_mut().filter(|repeat| repeat.next <= now) {
             send(world, repeat.packet.clone());
             repeat.interval = (repeat.interval * 2).min(T2);
-            repeat.next = now + repeat.interval;
+            let once = self.by_connection && is_request(&repeat.key);
+            repeat.next = if once { repeat.until } else { now + repeat.interval };
         }
     }
 
-    /// The last message sent goes again until this key stops it.
+    /// The last message sent goes again until this key stops it. By a connection only answers to INVITEs do, which may
+    /// be lost beyond it.
     fn repeat_last(&mut self, world: &World, key: String) {
         let now = world.now().moment;
         let packet = world.network.as_ref().unwrap().last().unwrap().clone();
-        self.repeats.push(Repeat { key, packet, next: now + T1, interval: T1, until: now + 64 * T1 });
+        let until = now + 64 * T1;
+        let next = if self.by_connection && is_request(&key) { until } else { now + T1 };
+        self.repeats.push(Repeat { key, packet, next, interval: T1, until });
+    }
+
+    /// It has another connection: what nobody answered goes again by that.
+    pub(super) fn reconnected(&mut self, now: Moment) {
+        for repeat in &mut self.repeats {
+            (repeat.packet.from, repeat.next) = (self.phone.from(), now);
+        }
     }
 
     fn stop(&mut self, key: &str) {
@@ -114,7 +183,7 @@ impl Automaton {
     fn ask(&mut self, world: &mut World, what: impl FnOnce(&mut Phone, &mut World)) {
         self.leaves_refreshes(true);
         what(&mut self.phone, world);
-        let bytes = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        let bytes = last_sent(world);
         let cseq = Message::scan(bytes).unwrap();
         let cseq = cseq.cseq().unwrap();
         self.repeat_last(world, format!("{} {}", cseq.number, cseq.method));
@@ -126,12 +195,32 @@ impl Automaton {
             Act::Call => {
                 let says = ["", "Supported: 100rel\r\n", "Require: 100rel\r\n"][self.chance.below(3) as usize];
                 let headers = format!("Max-Forwards: 70\r\n{says}");
-                self.ask(world, |phone, world| phone.call_with(world, NUMBER, Some(&sdp), &headers));
+                let Errand { to, user } = self.errand;
+                match user {
+                    None => self.ask(world, |phone, world| phone.call_with(world, to, Some(&sdp), &headers)),
+                    Some((user, _)) => self.ask(world, |phone, world| phone.call_as(world, user, to, Some(&sdp))),
+                }
             }
+            Act::Text => {
+                let Errand { to, user } = self.errand;
+                let user = user.map_or("nobody", |(user, _)| user);
+                self.ask(world, |phone, world| phone.text(world, user, to, ("", "hello")));
+            }
+            _ if self.has_vanished() => {}
             Act::Cancel if self.over || self.answered => {}
             Act::Cancel if self.proceeding => self.ask(world, |phone, world| phone.cancel(world)),
             Act::Cancel => self.wants_cancel = true,
-            Act::HangUp => self.ask(world, |phone, world| drop(phone.say(world, "BYE"))),
+            Act::HangUp if self.stage == Stage::Over => {}
+            Act::HangUp => {
+                self.ends_a_call = self.stage == Stage::Up;
+                self.stage = Stage::Over;
+                self.ask(world, |phone, world| drop(phone.say(world, "BYE")));
+            }
+            Act::Say(method, headers) if self.stage == Stage::Up => {
+                self.ask(world, |phone, world| drop(phone.say_with(world, method, &headers, "")));
+            }
+            Act::Change if self.stage == Stage::Over => {}
+            Act::Say(..) => {}
             Act::Change => self.ask(world, |phone, world| phone.reinvite(world, Some(&sdp))),
             Act::Answer(request, status) => self.answer(world, &request, status),
         }
@@ -150,17 +239,26 @@ impl Automaton {
         self.leaves_refreshes(false);
         let sdp = self.phone.sdp("sendrecv");
         self.phone.respond(world, request, status, (status == 200).then_some(&sdp));
-        let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        let last = last_sent(world);
         self.answers.insert(format!("final {key}"), last.clone());
         self.answers.insert(key, last);
         self.repeat_last(world, format!("final {}", request.cseq().unwrap().number));
-        if status == 200 && self.chance.percent(50) {
-            self.plans.push((self.talks + self.chance.below(20_000), Act::HangUp));
+        if status == 200 {
+            // Who called mostly hangs up before; a call that was transferred may have nobody left who called.
+            let waits = if self.chance.percent(50) { 60_000 } else { 0 };
+            self.plans.push((self.talks + waits + self.chance.below(20_000), Act::HangUp));
         }
+    }
+
+    const fn has_vanished(&self) -> bool {
+        matches!(self.manners, Manners::Vanishes) && (self.proceeding || self.answered)
     }
 
     /// A message came.
     pub(super) fn hear(&mut self, world: &mut World, bytes: Bytes) {
+        if self.has_vanished() {
+            return self.repeats.clear();
+        }
         let message = Message::scan(bytes).unwrap();
         match message.status() {
             Some(status) => self.hear_response(world, &message, status),
@@ -172,22 +270,27 @@ impl Automaton {
         let (number, method) = (request.cseq().unwrap().number, request.cseq().unwrap().method.to_owned());
         let key = server_key(request);
         if method == "ACK" {
+            self.answered_to(number);
             return self.stop(&format!("final {number}"));
         }
+        let first = request.to().unwrap().tag().is_none();
+        if self.manners == Manners::NeverAnswers && !first {
+            return;
+        }
         if let Some(answer) = self.answers.get(&key) {
-            let packet = Packet { local: self.phone.exchange, from: self.phone.address, bytes: answer.clone() };
+            let packet = Packet { local: self.phone.exchange, from: self.phone.from(), bytes: answer.clone() };
             return send(world, packet);
         }
-        let first = request.to().unwrap().tag().is_none();
         self.phone.hear(request);
         self.leaves_refreshes(false);
         match method.as_str() {
             "INVITE" if first => {
                 self.ring(world, request);
+                self.proceeding = true;
                 let status = [200, 200, 200, 486, 503][self.chance.below(5) as usize];
                 self.plans.push((self.chance.below(25_000), Act::Answer(request.clone(), status)));
             }
-            "INVITE" => return self.answer(world, request, 200),
+            "INVITE" if self.stage != Stage::Over => return self.answer(world, request, 200),
             "CANCEL" => {
                 self.phone.respond(world, request, 200, None);
                 self.plans.push((0, Act::Answer(invite_of(request), 487)));
@@ -196,10 +299,26 @@ impl Automaton {
                 self.stop(PROVISIONAL);
                 self.phone.respond(world, request, 200, None);
             }
+            "BYE" => {
+                self.heard_bye = true;
+                self.stage = Stage::Over;
+                self.phone.respond(world, request, 200, None);
+            }
+            "INVITE" | "UPDATE" if self.stage == Stage::Over => self.phone.respond(world, request, 481, None),
             _ => self.phone.respond(world, request, 200, None),
         }
-        let last = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        let last = last_sent(world);
         self.answers.insert(key, last);
+    }
+
+    /// An ACK came: of a 2xx it says that both sides know of the call.
+    fn answered_to(&mut self, number: u32) {
+        let accepted = self.answers.iter().any(|(key, answer)| {
+            key.starts_with("final ") && answer.starts_with(b"SIP/2.0 2") && cseq_of(answer) == number
+        });
+        if accepted && self.stage == Stage::SetUp {
+            self.stage = Stage::Up;
+        }
     }
 
     /// 180, or early media, reliably now and then.
@@ -218,6 +337,10 @@ impl Automaton {
     fn hear_response(&mut self, world: &mut World, response: &Message, status: u16) {
         let (number, method) = (response.cseq().unwrap().number, response.cseq().unwrap().method.to_owned());
         self.stop(&format!("{number} {method}"));
+        self.hung_up_on_nobody |= method == "BYE" && status == 481 && self.ends_a_call && !self.heard_bye;
+        if method == "MESSAGE" && status == 407 {
+            return self.texts_again(world, response);
+        }
         if method != "INVITE" {
             return;
         }
@@ -237,23 +360,51 @@ impl Automaton {
                 }
             }
             200..=299 => self.hear_answer(world, response, number),
-            _ => {
-                self.over = true;
-                self.phone.ack_refusal(world, response);
+            _ => self.hear_refusal(world, response, status),
+        }
+    }
+
+    /// A MESSAGE was challenged.
+    fn texts_again(&mut self, world: &mut World, challenge: &Message) {
+        let number = challenge.cseq().unwrap().number;
+        if let (Some((_, login)), true) = (self.errand.user, self.challenged < number && number < 4) {
+            self.challenged = number;
+            self.ask(world, |phone, world| drop(phone.text_proven(world, challenge, login, "hello")));
+        }
+    }
+
+    /// A refusal, or a challenge that it knows an answer to. One comes again until it is acknowledged.
+    fn hear_refusal(&mut self, world: &mut World, response: &Message, status: u16) {
+        let number = response.cseq().unwrap().number;
+        if let Some(ack) = self.acks.get(&number) {
+            let packet = Packet { local: self.phone.exchange, from: self.phone.from(), bytes: ack.clone() };
+            return send(world, packet);
+        }
+        self.phone.ack_refusal(world, response);
+        self.acks.insert(number, last_sent(world));
+        match self.errand.user {
+            Some((_, login)) if status == 407 && self.stage == Stage::SetUp && self.acks.len() < 4 => {
+                let sdp = self.phone.sdp("sendrecv");
+                self.ask(world, |phone, world| phone.prove(world, response, login, Some(&sdp)));
             }
+            _ => self.over |= self.stage == Stage::SetUp,
         }
     }
 
     fn hear_answer(&mut self, world: &mut World, response: &Message, number: u32) {
         self.phone.hear(response);
+        if self.manners == Manners::NeverAcknowledges {
+            return;
+        }
         if let Some(ack) = self.acks.get(&number) {
-            let packet = Packet { local: self.phone.exchange, from: self.phone.address, bytes: ack.clone() };
+            let packet = Packet { local: self.phone.exchange, from: self.phone.from(), bytes: ack.clone() };
             return send(world, packet);
         }
         self.phone.ack(world, None);
-        let ack = world.network.as_ref().unwrap().last().unwrap().bytes.clone();
+        let ack = last_sent(world);
         self.acks.insert(number, ack);
         if !std::mem::replace(&mut self.answered, true) {
+            self.stage = Stage::Up;
             if self.chance.percent(50) {
                 self.plans.push((500 + self.chance.below(2_000), Act::Change));
             }
@@ -268,8 +419,20 @@ fn invite_of(cancel: &Message) -> Message {
     Message::scan(Bytes::from(text.replace("CANCEL", "INVITE"))).unwrap()
 }
 
+fn is_request(key: &str) -> bool {
+    !key.starts_with("final") && key != PROVISIONAL
+}
+
+fn cseq_of(bytes: &Bytes) -> u32 {
+    Message::scan(bytes.clone()).unwrap().cseq().unwrap().number
+}
+
 fn server_key(request: &Message) -> String {
     format!("{} {}", request.top_via().unwrap().branch().unwrap(), request.cseq().unwrap().method)
+}
+
+fn last_sent(world: &World) -> Bytes {
+    world.network.as_ref().unwrap().last().unwrap().bytes.clone()
 }
 
 fn send(world: &mut World, Packet { local, from, bytes }: Packet) {

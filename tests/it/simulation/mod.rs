@@ -3,6 +3,7 @@
 mod again;
 mod automaton;
 mod away;
+mod away_process;
 mod clock;
 mod cut_off;
 mod death;
@@ -13,6 +14,7 @@ mod reborn;
 mod register;
 mod sabotage;
 mod storm;
+mod whole;
 
 pub(crate) use death::doubt;
 pub(crate) use reborn::{reborn, taken_up};

@@ -6,6 +6,7 @@ mod doubt;
 mod faults;
 mod joined;
 mod messages;
+mod mortal;
 mod phone;
 mod reborn;
 mod registering;
@@ -140,6 +141,7 @@ pub struct World {
     epoch: u32,
     /// Whether it was seen that nothing is left.
     ended: bool,
+    mortal: mortal::Mortal,
     /// Where set, what phones send goes here instead of to the exchange: a network takes it from there.
     pub network: Option<Vec<Packet>>,
 }
@@ -224,6 +226,7 @@ impl World {
             ping: None,
             epoch: 1,
             ended: false,
+            mortal: mortal::Mortal::default(),
             network: None,
         };
         world.serve();
@@ -288,6 +291,9 @@ impl World {
 
     /// A datagram reaches the exchange.
     pub fn deliver(&mut self, packet: Packet) {
+        if self.keeps(&packet) {
+            return;
+        }
         self.received.push(packet.clone());
         self.answered = false;
         self.deliver_again(packet);
@@ -330,6 +336,9 @@ impl World {
         let _ =
             writeln!(self.ladder, "        | {} disconnects", self.names.get(&remote).copied().unwrap_or("somebody"));
         self.lost_wake = None;
+        if self.is_dead() {
+            return;
+        }
         let flow = Flow { transport: Transport::Tcp, local, remote };
         self.exchange.flow_failed(self.now, &mut self.mint, flow);
         self.settle();
@@ -367,6 +376,9 @@ impl World {
     pub fn pass(&mut self, span: Duration) {
         let end = self.now.moment + span;
         while let Some(at) = self.exchange.next_wake().filter(|at| *at <= end && self.lost_wake != Some(*at)) {
+            if self.is_dead() {
+                break;
+            }
             self.jump(at.max(self.now.moment));
             if self.loses_wake(at) {
                 continue;
@@ -399,6 +411,9 @@ impl World {
 
     /// Media reports something.
     pub fn report(&mut self, report: &MediaReport) {
+        if self.is_dead() {
+            return;
+        }
         self.exchange.report(self.now, &mut self.mint, report);
         self.settle();
     }

@@ -112,6 +112,11 @@ impl Phone {
         world.disconnect(self.exchange, from);
     }
 
+    /// The Call-ID of its call; empty before there is one.
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
     /// Where its messages come from.
     pub fn from(&self) -> SocketAddr {
         self.connection.unwrap_or(self.address)

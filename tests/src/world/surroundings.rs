@@ -29,7 +29,7 @@ impl World {
     pub fn settle(&mut self) {
         // What the log refused is submitted again a little later; for a scenario no time passes meanwhile.
         let mut ahead = Duration::ZERO;
-        loop {
+        while !self.is_dead() {
             let effects = self.exchange.effects();
             let now = Now { moment: self.now.moment + ahead, ..self.now };
             let appends = self.exchange.appends(now, &mut self.mint);
@@ -53,6 +53,9 @@ impl World {
             }
             for effect in effects {
                 self.carry_out(effect);
+                if self.is_dead() {
+                    return;
+                }
                 if doubt::is_reborn() && self.can_be_reborn() {
                     return self.reborn();
                 }
@@ -223,6 +226,7 @@ impl World {
             Effect::Bind(_) | Effect::Proceed(..) | Effect::Stand(_) => panic!("the exchange does that by itself"),
             Effect::Media(MediaOrder::Return { ports }) => self.mint.ports.give_back(ports),
         }
+        self.age();
         if doubt::count_effect() {
             self.die();
         }

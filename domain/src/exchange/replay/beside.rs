@@ -4,6 +4,7 @@ use super::Unlike;
 use super::history::Histories;
 use super::redraw::Redraw;
 use crate::exchange::{Exchange, ExchangeSettings};
+use crate::ids::SessionId;
 use crate::log::{Recorded, StreamName};
 use crate::pager::PagerEvent;
 use crate::ports::{Keyring, Mint};
@@ -31,7 +32,11 @@ impl Exchange {
         other.play_all(now, mint.draws().clone(), (keys, ways), turns);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());
-        other.fire_silent(now, &mut Redraw::new(mint.draws().clone()));
+        let mut redraw = Redraw::new(mint.draws().clone());
+        other.fire_silent(now, &mut redraw);
+        // And what is due has fired there, without a word: a start fires it when it serves.
+        let ids: Vec<SessionId> = other.sessions.keys().copied().collect();
+        ids.into_iter().for_each(|id| other.fire_unheard(now, &mut redraw, id));
         other.replaying = None;
         for (id, live) in other.sessions.iter() {
             let stream = StreamName::new("session", id.uuid());

@@ -7,7 +7,7 @@ use crate::codec::{key_named_in, pager, session, transfer};
 use crate::draws::TurnId;
 use crate::exchange::streams::Death;
 use crate::ids::{EventId, MessageId, SessionId, TransferId, TrunkId};
-use crate::log::{Position, Recorded, StreamName};
+use crate::log::{Recorded, StreamName};
 use crate::pager::PagerEvent;
 use crate::ports::Keyring;
 use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent};
@@ -22,7 +22,9 @@ const MAY_NOT_HAVE_LEFT: Duration = Duration::from_secs(2);
 
 /// One input and what followed from it.
 pub(super) struct Turn {
-    pub(super) position: Position,
+    /// Its first event: ids say in which order things happened, positions in which order appends were stored, and one that
+    /// waits for the log is overtaken by what came later.
+    pub(super) first: EventId,
     pub(super) at: WallTime,
     pub(super) id: TurnId,
     pub(super) story: Story,
@@ -84,7 +86,7 @@ impl Histories {
                 all.unlike.push(Unlike { stream: first.stream.clone(), why });
             }
         }
-        all.turns.sort_by_key(|turn| turn.position);
+        all.turns.sort_by_key(|turn| turn.first);
         all
     }
 
@@ -118,7 +120,7 @@ impl Histories {
                 }
                 Some(_) | None => {
                     let story = Story::Message { message, events: vec![(recorded.id, event)], key: key.take() };
-                    turns.push(Turn { position: recorded.position, at: recorded.at, id, story });
+                    turns.push(Turn { first: recorded.id, at: recorded.at, id, story });
                 }
             }
         }
@@ -150,7 +152,7 @@ impl Histories {
                 Some(_) | None => {
                     let death = death_told(&event, recorded, stream);
                     let story = Story::Session { session, events: vec![(recorded.id, event)], onward: None, death };
-                    turns.push(Turn { position: recorded.position, at: recorded.at, id, story });
+                    turns.push(Turn { first: recorded.id, at: recorded.at, id, story });
                 }
             }
         }
@@ -175,8 +177,8 @@ impl Histories {
         for recorded in stream {
             let event = transfer::decode(recorded).map_err(|error| error.to_string())?;
             let story = Story::Transfer { transfer: id, event, recorded: Box::new(recorded.clone()) };
-            let (position, at) = (recorded.position, recorded.at);
-            self.turns.push(Turn { position, at, id: TurnId::of(recorded.id), story });
+            let (first, at) = (recorded.id, recorded.at);
+            self.turns.push(Turn { first, at, id: TurnId::of(first), story });
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Exchange {
             None => {}
         }
         self.close_measured(now, mint, id, measures);
-        if !is_spontaneous(&first) {
+        if !is_spontaneous(&first) && !is_of_a_start(&first) {
             self.fire_unheard(now, mint, id);
         }
         match first {
@@ -345,6 +345,11 @@ const fn is_spontaneous(first: &SessionEvent) -> bool {
             | SessionEvent::MediaFellSilent(_)
             | SessionEvent::MediaHeard(_)
     )
+}
+
+/// Connections are lost at a start before anything fires that fell due while nobody was there.
+const fn is_of_a_start(first: &SessionEvent) -> bool {
+    matches!(first, SessionEvent::ConnectionLost(lost) if lost.with_us_after.is_some())
 }
 
 fn is_released(event: &SessionEvent, cause: ReleaseCause) -> bool {

@@ -129,8 +129,6 @@ impl Exchange {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
         self.fire_silent(now, &mut redraw);
-        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.fire_unheard(now, &mut redraw, id));
         self.effects.clear();
         self.touched.clear();
         self.replaying.take().map(|playing| *playing).unwrap_or_default()

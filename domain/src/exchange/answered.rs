@@ -1,0 +1,72 @@
+//! REGISTERs that the start before this one answered. Transactions of registrars are not taken up from the log: while
+//! somebody may still repeat a REGISTER (RFC 3261 §17.2.2, Timer J), it is answered again from its stream, in the same words.
+
+use super::Exchange;
+use super::held::Effect;
+use crate::address::Flow;
+use crate::log::Recorded;
+use crate::registration::RegistrationEvent;
+use crate::session::event::Wire;
+use crate::sip::endpoint::Stateless;
+use crate::sip::wire::Message;
+use crate::time::{Moment, Now};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// Answers by what came, without what proves who sent it. Who has these bytes may have the answer: it goes to where
+    /// it went before.
+    by_request: HashMap<Bytes, Wire>,
+    /// When nobody repeats any of them any more.
+    until: Option<Moment>,
+}
+
+impl Answered {
+    /// Remembers what a stream says was answered no longer ago than `lasts`.
+    pub(super) fn remember(&mut self, now: Now, lasts: Duration, stream: &[(&Recorded, &RegistrationEvent)]) {
+        let recent = stream.iter().filter(|(recorded, _)| now.wall.since(recorded.at) < lasts);
+        let mut came = None;
+        for (_, event) in recent {
+            match event {
+                RegistrationEvent::RegisterReceived(received) => came = received.wire.known(),
+                RegistrationEvent::RegisterAnswered(answered) => {
+                    if let Some((came, answer)) = came.take().zip(answered.wire.known()) {
+                        self.by_request.insert(came.bytes.clone(), answer.clone());
+                        self.until = Some(now.moment + lasts);
+                    }
+                }
+                RegistrationEvent::BindingAdded(_)
+                | RegistrationEvent::BindingRefreshed(_)
+                | RegistrationEvent::BindingRemoved(_)
+                | RegistrationEvent::BindingReachChanged(_)
+                | RegistrationEvent::BindingsStated(_) => {}
+            }
+        }
+    }
+
+    /// What this REGISTER was answered then.
+    fn answer_to(&mut self, now: Moment, request: &Message) -> Option<Wire> {
+        if self.until? <= now {
+            *self = Self::default();
+            return None;
+        }
+        self.by_request.get(&request.without_credentials()).cloned()
+    }
+}
+
+impl Exchange {
+    /// Whether this REGISTER was answered before this start began; then it is answered again.
+    pub(super) fn answers_again(&mut self, now: Now, flow: Flow, request: &Message) -> bool {
+        let Some(Wire { flow: way, bytes }) = self.registrar.answered.answer_to(now.moment, request) else {
+            return false;
+        };
+        self.endpoint.drop_silently(flow, Stateless::RegisterRepeat);
+        // By a connection it would go to one that is gone.
+        let flow = if way.transport.is_reliable() { flow } else { way };
+        self.effects.push(Effect::Transmit { flow, bytes });
+        true
+    }
+}

@@ -1,0 +1,109 @@
+//! What is to happen in a run, as its seed draws it.
+
+use super::super::automaton::Errand;
+use super::operator::Command;
+use super::station::{By, Station};
+use super::weather::Weather;
+use tests::world::{
+    CARRIER, CARRIER_TCP, Chance, DEVICES, EXCHANGE, NUMBER, NUMBER_TCP, OUT, PBX, PBX_TCP, PUBLIC, USERS, World,
+};
+
+/// Within so many milliseconds everything begins that is planned.
+const BEGINS_WITHIN: u64 = 60_000;
+
+/// Calls: from which station, and what for.
+const CALLS: [(usize, Errand); 8] = [
+    (0, Errand { to: NUMBER, user: None }),
+    (0, Errand { to: NUMBER_TCP, user: None }),
+    (1, Errand { to: NUMBER, user: None }),
+    (1, Errand { to: NUMBER_TCP, user: None }),
+    (2, Errand { to: "+12025550199", user: None }),
+    (6, Errand { to: "sip:bob@pbx.example", user: Some(("alice@pbx.example", ("alice", "alice-secret"))) }),
+    (7, Errand { to: "sip:alice@pbx.example", user: Some(("bob@pbx.example", ("bob", "bob-secret"))) }),
+    (7, Errand { to: "sip:nobody@pbx.example", user: Some(("bob@pbx.example", ("bob", "bob-wrong"))) }),
+];
+
+/// Everything that may happen of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// A station calls.
+    Call(usize, Errand),
+    /// The phone of the newest call of a station gives it up.
+    GivesUp(usize),
+    /// It changes.
+    Weather(Weather),
+    /// The process dies, after so many more effects, and is away for so many milliseconds.
+    Dies(usize, u64),
+    /// The process dies when the log has committed and nobody knows yet.
+    DiesUntold(u64),
+    /// Somebody asks the API.
+    Operator(Command),
+    /// A station's connection breaks.
+    Breaks(usize),
+    /// Somebody in a call says something.
+    Says,
+    /// Who has two calls asks that their other parties be joined.
+    Joins,
+    /// A user says something to the other outside any call.
+    Text(usize),
+    /// What is not SIP comes from somewhere.
+    Garbage(usize),
+}
+
+/// All stations: two carriers, two PBXs, two carriers for calls out, two devices.
+pub(super) fn stations(world: &mut World, chance: &mut Chance) -> Vec<Station> {
+    [
+        ((CARRIER, EXCHANGE), By::Udp),
+        ((CARRIER_TCP, EXCHANGE), By::Opened(41_000)),
+        ((PBX, PUBLIC), By::Udp),
+        ((PBX_TCP, EXCHANGE), By::Accepted),
+        ((OUT[0], PUBLIC), By::Udp),
+        ((OUT[1], PUBLIC), By::Udp),
+        ((DEVICES[0], PUBLIC), By::Udp),
+        ((DEVICES[1], PUBLIC), By::Udp),
+    ]
+    .map(|(addresses, by)| Station::new(world, addresses, by, chance.draw()))
+    .into()
+}
+
+/// The stations of [`USERS`].
+pub(super) fn registrants() -> impl Iterator<Item = (usize, &'static str, &'static str)> {
+    (6..).zip(USERS).zip(DEVICES).map(|((station, user), address)| (station, user, address))
+}
+
+/// What happens when, in milliseconds from the beginning.
+pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
+    let mut all = vec![(0, Event::Weather(Weather::draw(chance)))];
+    let mut some = |chance: &mut Chance, most: u64, event: &dyn Fn(&mut Chance) -> Event| {
+        for _ in 0..chance.below(most + 1) {
+            let at = chance.below(BEGINS_WITHIN);
+            all.push((at, event(chance)));
+        }
+    };
+    some(chance, 4, &|chance| Event::Weather(Weather::draw(chance)));
+    some(chance, 10, &|chance| {
+        let (station, errand) = CALLS[chance.below(CALLS.len() as u64) as usize];
+        Event::Call(station, errand)
+    });
+    some(chance, 2, &|chance| Event::GivesUp(chance.below(3) as usize));
+    some(chance, 3, &|chance| Event::Dies(chance.below(8) as usize, away(chance)));
+    some(chance, 1, &|chance| Event::DiesUntold(away(chance)));
+    some(chance, 2, &|chance| Event::Operator(Command::draw(chance)));
+    some(chance, 2, &|chance| Event::Breaks([1, 3][chance.below(2) as usize]));
+    some(chance, 16, &|_| Event::Says);
+    some(chance, 6, &|_| Event::Joins);
+    some(chance, 3, &|chance| Event::Text(chance.below(2) as usize));
+    some(chance, 3, &|chance| Event::Garbage(chance.below(8) as usize));
+    // A log that stays away keeps everybody for ever.
+    all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
+    all
+}
+
+/// For how many milliseconds there is no process: mostly a moment, now and then longer than a transaction lasts.
+const fn away(chance: &mut Chance) -> u64 {
+    match chance.below(10) {
+        0..=5 => chance.below(300),
+        6..=8 => chance.below(5_000),
+        _ => chance.below(50_000),
+    }
+}
