@@ -38,7 +38,7 @@ mod trunk_health;
 mod trunk_register;
 mod uplinks;
 
-pub use about::{Census, ExchangeSettings};
+pub use about::{Census, ExchangeSettings, addresses_key};
 pub use bindings::{Commanded, Decided};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
 pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
@@ -129,7 +129,7 @@ impl Exchange {
         let asks = ChallengerSettings::new(secret(b"nonces"), settings.epoch);
         let challenger = Challenger::new(ChallengerSettings { algorithms: settings.algorithms.clone(), ..asks });
         Self {
-            registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
+            registrar: Registrar::new(settings.addresses_key(), settings.node, challenger),
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
             cut_off: cut_off::CutOff::default(),
