@@ -25,6 +25,11 @@ impl Place {
         self.position + self.count as u64 - 1
     }
 
+    /// Where its record ends in its segment.
+    pub const fn end(&self) -> u32 {
+        self.offset.saturating_add(self.size)
+    }
+
     /// Revision of its last event.
     pub const fn last_revision(&self) -> u64 {
         self.revision + self.count as u64 - 1
