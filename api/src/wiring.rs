@@ -24,7 +24,7 @@ use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::StreamName;
+use domain::log::{ReadError, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::Tables;
@@ -130,7 +130,9 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         gather: Duration::from_millis(config.sip.gather_ms),
         may_wait: config.sip.may_wait(),
     })?;
-    registrations::restore_registrations(&log, &inbox).await?;
+    let bindings = registrations::restore_registrations(Arc::clone(&log), Arc::clone(&keyring), Arc::clone(&inbox));
+    // Beside what is provisioned: neither asks for the other.
+    let bindings = tokio::spawn(bindings);
 
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
@@ -138,6 +140,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
+    bindings.await.unwrap_or_else(|_| Err(ReadError::Unavailable("reading the bindings failed".into())))?;
     calls::take_up(&log, &keyring, &inbox, since).await?;
     calls::end_cut_off(&log, &inbox).await?;
     // Everything that requests are judged by has been told.

@@ -1,24 +1,40 @@
 //! Registrations at the start of an exchange, and when the shard finds a stream elsewhere than it thought.
 
-use super::StartError;
 use adapters::exchange::{Inbox, Notice};
-use domain::log::{EventLog, Revision, StreamName};
-use domain::registration::{Aor, read_tail};
+use adapters::keyring::Keyring;
+use domain::log::{EventLog, ReadError, Revision, StreamName};
+use domain::registration::{Aor, Restored, TAIL, read_tail, since_stated};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A registration's stream that could not be read is read again after this long.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Bindings live longer than the process: every address's stream that is open is taken up again.
-pub(super) async fn restore_registrations(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
-    for stream in log.open_streams().await? {
-        if stream.category() == Aor::CATEGORY {
-            let events = read_tail(&**log, &stream, Revision(u64::MAX)).await?;
-            inbox.tell(Notice::Restored(stream, events));
+/// Bindings live longer than the process: every address's stream that is open is taken up again. What they say is read
+/// here, so that the shard has but to keep it.
+pub(super) async fn restore_registrations(
+    log: Arc<dyn EventLog>,
+    keyring: Arc<Keyring>,
+    inbox: Arc<Inbox>,
+) -> Result<(), ReadError> {
+    let mut streams = log.open_streams().await?;
+    streams.retain(|stream| stream.category() == Aor::CATEGORY);
+    let mut reading = log.read_together(streams, TAIL);
+    loop {
+        let together = reading.next().await?;
+        if together.is_empty() {
+            return Ok(());
         }
+        let mut bindings = Vec::with_capacity(together.len());
+        for (stream, page) in together {
+            let events = match since_stated(page) {
+                Some(events) => events,
+                None => read_tail(&*log, &stream, Revision(u64::MAX)).await?,
+            };
+            bindings.push((stream, Restored::read(&events, &*keyring)));
+        }
+        inbox.tell(Notice::Bindings(bindings));
     }
-    Ok(())
 }
 
 /// Reads a registration's stream for the shard, when that does not know it or finds it elsewhere than it thought.
