@@ -24,7 +24,7 @@ use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::{ReadError, StreamName};
+use domain::log::StreamName;
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::Tables;
@@ -140,7 +140,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
     let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    bindings.await.unwrap_or_else(|_| Err(ReadError::Unavailable("reading the bindings failed".into())))?;
+    registrations::finished(bindings.await)?;
     calls::take_up(&log, &keyring, &inbox, since).await?;
     calls::end_cut_off(&log, &inbox).await?;
     // Everything that requests are judged by has been told.

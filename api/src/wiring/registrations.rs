@@ -2,11 +2,14 @@
 
 use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
-use domain::log::{EventLog, ReadError, Revision, StreamName};
+use domain::log::{EventLog, ReadError, Revision, StreamName, Together};
 use domain::registration::{Aor, Restored, TAIL, read_tail, since_stated};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
 
+/// Pages of registrations that are opened at a time.
+const AT_ONCE: usize = 4;
 /// A registration's stream that could not be read is read again after this long.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
@@ -20,21 +23,45 @@ pub(super) async fn restore_registrations(
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| stream.category() == Aor::CATEGORY);
     let mut reading = log.read_together(streams, TAIL);
+    let mut opening = JoinSet::new();
     loop {
         let together = reading.next().await?;
         if together.is_empty() {
-            return Ok(());
+            break;
         }
-        let mut bindings = Vec::with_capacity(together.len());
-        for (stream, page) in together {
-            let events = match since_stated(page) {
-                Some(events) => events,
-                None => read_tail(&*log, &stream, Revision(u64::MAX)).await?,
-            };
-            bindings.push((stream, Restored::read(&events, &*keyring)));
+        // Opening what is sealed costs most of all: every processor has its part of it.
+        opening.spawn(take_in(together, Arc::clone(&log), Arc::clone(&keyring), Arc::clone(&inbox)));
+        while opening.len() > AT_ONCE {
+            opening.join_next().await.map_or(Ok(()), finished)?;
         }
-        inbox.tell(Notice::Bindings(bindings));
     }
+    while let Some(opened) = opening.join_next().await {
+        finished(opened)?;
+    }
+    Ok(())
+}
+
+async fn take_in(
+    together: Together,
+    log: Arc<dyn EventLog>,
+    keyring: Arc<Keyring>,
+    inbox: Arc<Inbox>,
+) -> Result<(), ReadError> {
+    let mut bindings = Vec::with_capacity(together.len());
+    for (stream, page) in together {
+        let events = match since_stated(page) {
+            Some(events) => events,
+            None => read_tail(&*log, &stream, Revision(u64::MAX)).await?,
+        };
+        bindings.push((stream, Restored::read(&events, &*keyring)));
+    }
+    inbox.tell(Notice::Bindings(bindings));
+    Ok(())
+}
+
+/// What became of a task; one that panicked read nothing.
+pub(super) fn finished(task: Result<Result<(), ReadError>, JoinError>) -> Result<(), ReadError> {
+    task.unwrap_or_else(|_| Err(ReadError::Unavailable("reading bindings was broken off".into())))
 }
 
 /// Reads a registration's stream for the shard, when that does not know it or finds it elsewhere than it thought.
