@@ -221,7 +221,7 @@ fn look_up(cache: &Mutex<Cache<KeyRef, SealKey>>, vault: &Mutex<Vault>, referenc
         return Some(key.clone());
     }
     // The vault stays locked until the cache knows, or what is erased meanwhile could come back.
-    let vault = lock(vault);
+    let mut vault = lock(vault);
     match vault.key(reference) {
         Ok(key) => {
             let key = key?;

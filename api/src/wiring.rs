@@ -9,7 +9,7 @@ use crate::routes::sessions::SessionState;
 use crate::{AppState, Readiness};
 use adapters::entropy::Entropy;
 use adapters::erasure::Erasures;
-use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint, machine_time};
+use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint};
 use adapters::holder::Holder;
 use adapters::keyring::{Keyring, Master};
 use adapters::media::{MediaPlane, MediaSettings};
@@ -130,15 +130,15 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         gather: Duration::from_millis(config.sip.gather_ms),
         may_wait: config.sip.may_wait(),
     })?;
-    registrations::restore_registrations(&log, &inbox).await?;
-
+    // Beside what is provisioned: neither asks for the other.
+    let bindings = registrations::restoring(&log, &keyring, &inbox);
     let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
     let names = Names::start(Arc::clone(&inbox));
     let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
     let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
     let first_account = make_first_account(&provisioning, &first).await?;
-    let since = machine_time() - calls::remembered(Duration::from_millis(config.sip.t1_ms));
-    calls::take_up(&log, &keyring, &inbox, since).await?;
+    registrations::finished(bindings.await)?;
+    calls::take_up(&log, &keyring, &inbox, calls::remembered_since(config)).await?;
     calls::end_cut_off(&log, &inbox).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);

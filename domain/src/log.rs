@@ -4,9 +4,12 @@
 
 mod name;
 mod pages;
+mod together;
 
 pub use name::{CATEGORIES, Kind, StreamName};
 pub use pages::{Pages, read_whole};
+use together::OneByOne;
+pub use together::{Part, ReadTogether, Together};
 
 use crate::hex;
 use crate::ids::EventId;
@@ -403,6 +406,11 @@ pub trait EventLog: Send + Sync {
         direction: Direction,
         limit: usize,
     ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>>;
+
+    /// Reads this part of each of many streams.
+    fn read_together(&self, streams: Vec<StreamName>, part: Part) -> Box<dyn ReadTogether + '_> {
+        Box::new(OneByOne::new(self, streams, part))
+    }
 
     /// Events of the whole log after (forwards) or before (backwards) a position, exclusive, at most `limit`.
     fn read_all<'a>(

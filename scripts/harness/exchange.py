@@ -44,6 +44,9 @@ def used_bytes(path):
 class Exchange:
     """A running `strowger serve` with a data folder of its own."""
 
+    # How long it may take to start, seconds.
+    patience_s = 20
+
     def __init__(self, folder, sip_port, http_port, media="20000-29999", public_port=None, settings="", binary=None, wrap=(),
                  supervised=False, arguments=()):
         self.folder, self.sip_port, self.http_port = folder, sip_port, http_port
@@ -74,7 +77,7 @@ class Exchange:
                 command.append("--no-supervisor")
             self.process = subprocess.Popen(processes.fastest(command, -10), env=environment, stdin=subprocess.DEVNULL,
                                             stdout=output, stderr=subprocess.STDOUT)
-        processes.wait_until(self.ready, 20, f"the exchange (its output: {self.folder}/strowger.log)", self.process)
+        processes.wait_until(self.ready, self.patience_s, f"the exchange (its output: {self.folder}/strowger.log)", self.process)
 
     def ready(self):
         """Whether /readyz answers 200."""

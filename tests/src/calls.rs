@@ -6,7 +6,7 @@ mod script;
 mod sip;
 mod transfer;
 
-pub use recorder::{Keys, interleaved, record, record_together, submit};
+pub use recorder::{Keys, interleaved, record, record_together, sealed, submit};
 pub use referred::referred;
 pub use script::{CallScript, basic, failover, hold, refused};
 pub use transfer::transfer;

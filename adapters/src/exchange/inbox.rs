@@ -1,10 +1,11 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
+use domain::codec::DecodeError;
 use domain::exchange::TakenUp;
 use domain::ids::{AccountId, TrunkId};
 use domain::log::{Committed, Outcome, PortFuture, Recorded, StreamName};
 use domain::media::MediaReport;
-use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand};
+use domain::registration::{Aor, CommandRejection, Done, Registrar, RegistrarAway, RegistrationCommand, Restored};
 use domain::routing::{HostKey, Provisioned};
 use domain::uplink::{Standing, Standings};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -26,6 +27,8 @@ pub enum Notice {
     Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
+    /// What streams of registrations say of bindings, at the start.
+    Bindings(Vec<(StreamName, Result<Restored, DecodeError>)>),
     /// A registration's stream from its last summary on, oldest first.
     Restored(StreamName, Vec<Recorded>),
     /// Streams of calls that are to be taken up, whole; what came of it is told.

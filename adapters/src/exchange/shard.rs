@@ -359,6 +359,13 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
+                Notice::Bindings(all) => {
+                    for (stream, restored) in all {
+                        if let Err(error) = exchange.restore_bindings(now, &stream, restored) {
+                            tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
+                        }
+                    }
+                }
                 Notice::Restored(stream, events) => {
                     if let Err(error) = exchange.restore_registration(now, mint, (&stream, &events), &**keyring) {
                         tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");

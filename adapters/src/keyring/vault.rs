@@ -47,8 +47,11 @@ pub(super) struct Vault {
     connection: Connection,
     master: Wrapper,
     accounts: HashMap<AccountId, Account>,
+    /// The row that was asked for last: whoever reads one key of it often reads the next one too. A reader has none, for
+    /// somebody else may erase keys in it.
+    opened: Option<Row>,
     /// Nobody else writes; a reader has none.
-    _lock: Option<Flock<File>>,
+    lock: Option<Flock<File>>,
 }
 
 impl Vault {
@@ -69,7 +72,7 @@ impl Vault {
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
         connection.execute_batch(SECRETS)?;
-        Ok(Self { connection, master, accounts: HashMap::new(), _lock: Some(lock) })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: None, lock: Some(lock) })
     }
 
     /// Opens the keyring at `path` for reading alone, also while another process has it.
@@ -83,7 +86,7 @@ impl Vault {
             FORMAT => prove(&connection, &master, path)?,
             found => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
-        Ok(Self { connection, master, accounts: HashMap::new(), _lock: None })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: None, lock: None })
     }
 
     /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
@@ -139,14 +142,19 @@ impl Vault {
     }
 
     /// The key behind a reference; `None` where it was erased or never was.
-    pub fn key(&self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
-        let row = self.row_of(reference)?;
-        let key = row.and_then(|row| row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok()));
+    pub fn key(&mut self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
+        let row = match self.opened.take().filter(|row| row.holds(reference)) {
+            Some(row) => Some(row),
+            None => self.row_of(reference)?,
+        };
+        let key = row.as_ref().and_then(|row| row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok()));
+        self.opened = row.filter(|_| self.lock.is_some());
         Ok(key.filter(|key| *key != ERASED).map(SealKey::from_bytes))
     }
 
     /// Erases keys, all or none. When this returns they are not in the file any more.
     pub fn erase(&mut self, references: &[KeyRef]) -> Result<(), KeyringError> {
+        self.opened = None;
         let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
         for reference in references {
             let known = rows.range_mut(..=reference.0).next_back().filter(|(_, row)| row.holds(*reference));

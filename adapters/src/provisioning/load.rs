@@ -4,7 +4,7 @@ use super::TablesSink;
 use super::directory::Directory;
 use super::inner::Recall;
 use domain::decider::DecodeError;
-use domain::log::{Direction, EventHash, EventLog, ReadError, Revision, StreamName};
+use domain::log::{Direction, EventHash, EventLog, Part, ReadError, Recorded, Revision, StreamName};
 use domain::routing::{Provisioned, ProvisioningEvent};
 
 /// Events read at a time.
@@ -38,12 +38,26 @@ pub enum LoadError {
 
 pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Directory, LoadError> {
     let directory = Directory::default();
-    for stream in log.open_streams().await? {
-        if ProvisioningEvent::CATEGORIES.contains(&stream.category()) {
+    let mut streams = log.open_streams().await?;
+    streams.retain(|stream| ProvisioningEvent::CATEGORIES.contains(&stream.category()));
+    let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
+    let mut reading = log.read_together(streams, whole);
+    loop {
+        let together = reading.next().await?;
+        if together.is_empty() {
+            return Ok(directory);
+        }
+        let (mut recalls, mut longer) = (vec![], vec![]);
+        for (stream, page) in together {
+            let full = page.len() == PAGE;
+            recalls.extend(recall(&stream, page, EventHash::NONE)?);
+            longer.extend(full.then_some(stream));
+        }
+        apply(sink, &directory, &recalls).await;
+        for stream in longer {
             catch_up(log, sink, &directory, &stream).await?;
         }
     }
-    Ok(directory)
 }
 
 /// Reads what a stream holds beyond the directory's knowledge of it, and applies that.
@@ -55,31 +69,41 @@ pub(super) async fn catch_up(
 ) -> Result<Vec<Recall>, LoadError> {
     let mut all = vec![];
     loop {
-        let (next, mut previous) = match directory.end_of(stream) {
+        let (next, previous) = match directory.end_of(stream) {
             Some((last, hash)) => (Revision(last.0 + 1), hash),
             None => (Revision(0), EventHash::NONE),
         };
         let page = log.read_stream(stream, next, Direction::Forwards, PAGE).await?;
         let full = page.len() == PAGE;
-        let mut recalls = Vec::with_capacity(page.len());
-        for recorded in page {
-            let revision = recorded.revision;
-            if recorded.previous != previous {
-                return Err(LoadError::BrokenChain { stream: stream.clone(), revision });
-            }
-            previous = recorded.hash();
-            let decoded = Provisioned::read(&recorded);
-            let event = decoded.map_err(|source| LoadError::Decode { stream: stream.clone(), revision, source })?;
-            recalls.extend(event.map(|event| Recall { event, id: recorded.id, hash: previous }));
-        }
+        let mut recalls = recall(stream, page, previous)?;
         if recalls.is_empty() {
             return Ok(all);
         }
-        sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect()).await;
-        directory.apply(&recalls);
+        apply(sink, directory, &recalls).await;
         all.append(&mut recalls);
         if !full {
             return Ok(all);
         }
     }
+}
+
+/// The events of a stream after the one with the hash `previous`.
+fn recall(stream: &StreamName, page: Vec<Recorded>, mut previous: EventHash) -> Result<Vec<Recall>, LoadError> {
+    let mut recalls = Vec::with_capacity(page.len());
+    for recorded in page {
+        let revision = recorded.revision;
+        if recorded.previous != previous {
+            return Err(LoadError::BrokenChain { stream: stream.clone(), revision });
+        }
+        previous = recorded.hash();
+        let decoded = Provisioned::read(&recorded);
+        let event = decoded.map_err(|source| LoadError::Decode { stream: stream.clone(), revision, source })?;
+        recalls.extend(event.map(|event| Recall { event, id: recorded.id, hash: previous }));
+    }
+    Ok(recalls)
+}
+
+async fn apply(sink: &dyn TablesSink, directory: &Directory, recalls: &[Recall]) {
+    sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect()).await;
+    directory.apply(recalls);
 }

@@ -97,6 +97,8 @@ async fn keep_fresh(mut news: mpsc::UnboundedReceiver<News>, inbox: Arc<Inbox>) 
                 None => return,
                 Some(News::Own(name, true)) => drop(own.insert(name)),
                 Some(News::Own(name, false)) => drop(own.remove(&name)),
+                // As many numbers as there are may point at one host.
+                Some(News::Wanted(name)) if known.contains(&name) => {}
                 Some(News::Wanted(name)) => {
                     look_up(&name, &own, &inbox).await;
                     if known.len() < MOST {

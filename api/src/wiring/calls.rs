@@ -2,10 +2,11 @@
 //! be asked about; MESSAGEs outside calls alike. What nothing takes up is ended.
 
 use super::StartError;
-use adapters::exchange::{Inbox, Notice};
+use crate::config::Config;
+use adapters::exchange::{Inbox, Notice, machine_time};
 use adapters::keyring::Keyring;
 use domain::exchange::{TakenUp, Unlike, needs};
-use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision, StreamName, read_whole};
+use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, read_whole};
 use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
 use domain::time::WallTime;
@@ -18,6 +19,10 @@ use tokio::sync::oneshot;
 
 /// Events of a reading.
 const PAGE: usize = 1_000;
+/// How far back the first look for what happened lately goes, positions; each one goes twice as far as the one before.
+const FIRST_STEP: u64 = 4_096;
+/// Events that a look judges by.
+const LOOK: usize = 16;
 
 /// Calls that ran when the process before ended run on.
 pub(super) async fn take_up(
@@ -51,13 +56,21 @@ async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<
     let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();
     wanted.extend(ended_since(log, since).await?);
     let (mut known, mut streams) = (BTreeSet::new(), vec![]);
-    while let Some(stream) = wanted.pop() {
-        if !known.insert(stream.clone()) {
-            continue;
+    let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
+    while !wanted.is_empty() {
+        wanted.retain(|stream| known.insert(stream.clone()));
+        let mut reading = log.read_together(std::mem::take(&mut wanted), whole);
+        loop {
+            let together = reading.next().await?;
+            if together.is_empty() {
+                break;
+            }
+            for (stream, events) in together {
+                let events = if events.len() < PAGE { events } else { read_whole(&**log, &stream).await? };
+                wanted.extend(needs(&events));
+                streams.push(events);
+            }
         }
-        let events = read_whole(&**log, &stream).await?;
-        wanted.extend(needs(&events));
-        streams.push(events);
     }
     Ok(streams)
 }
@@ -79,23 +92,39 @@ pub(super) async fn end_cut_off(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Resul
 async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<StreamName>, ReadError> {
     let categories = vec!["session".into(), PagerEvent::CATEGORY.into()];
     let filter = Filter { categories, kinds: vec![SessionEvent::ENDED.into(), PagerEvent::ENDED.into()] };
-    let (mut from, mut ended) = (Position(u64::MAX), vec![]);
+    let (mut from, mut ended) = (before(log, since).await?, vec![]);
     loop {
-        let page = log.read_all(from, Direction::Backwards, &filter, PAGE).await?;
+        let page = log.read_all(from, Direction::Forwards, &filter, PAGE).await?;
         let Some(last) = page.last() else { return Ok(ended) };
         from = last.position;
-        let before = page.len();
-        let recent: Vec<StreamName> =
-            page.iter().take_while(|event| event.at >= since).map(|event| event.stream.clone()).collect();
-        let all = recent.len() == before;
-        ended.extend(recent);
-        if !all || before < PAGE {
+        let full = page.len() == PAGE;
+        ended.extend(page.into_iter().filter(|event| event.at >= since).map(|event| event.stream));
+        if !full {
             return Ok(ended);
         }
     }
 }
 
-/// How long after its end a call may still be asked about: 64·T1, and a little for the clocks.
-pub(super) const fn remembered(t1: Duration) -> Duration {
-    t1.saturating_mul(64).saturating_add(Duration::from_secs(2))
+/// A position before everything that happened since then, though not long before. A look for ends of calls from the end
+/// backwards would go through the whole log where no call ended for long.
+async fn before(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Position, ReadError> {
+    let mut back = FIRST_STEP;
+    loop {
+        let Some(at) = log.head().0.checked_sub(back) else { return Ok(Position(0)) };
+        // A store may know no position but those of events.
+        let Ok(events) = log.read_all(Position(at), Direction::Forwards, &Filter::default(), LOOK).await else {
+            return Ok(Position(0));
+        };
+        // Times rise in the log but for what was tried again, so one event alone says too little.
+        if !events.is_empty() && events.iter().all(|event| event.at < since) {
+            return Ok(Position(at));
+        }
+        back *= 2;
+    }
+}
+
+/// Calls that ended since then may still be asked about: for 64·T1, and a little for the clocks.
+pub(super) fn remembered_since(config: &Config) -> WallTime {
+    let t1 = Duration::from_millis(config.sip.t1_ms);
+    machine_time() - t1.saturating_mul(64).saturating_add(Duration::from_secs(2))
 }

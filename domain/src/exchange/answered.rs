@@ -1,18 +1,16 @@
-//! REGISTERs that the start before this one answered. Transactions of registrars are not taken up from the log: while
-//! somebody may still repeat a REGISTER (RFC 3261 §17.2.2, Timer J), it is answered again from its stream, in the same words.
+//! REGISTERs that the start before this one answered in its last moments: the answer may not have left. Transactions of
+//! registrars are not taken up from the log; while somebody may still repeat himself (RFC 3261 §17.2.2, Timer J), he is answered
+//! again from his stream, in the same words. Whoever was answered before that has a nonce of another start, and is asked anew.
 
 use super::Exchange;
 use super::held::Effect;
 use crate::address::Flow;
-use crate::log::Recorded;
-use crate::registration::RegistrationEvent;
 use crate::session::event::Wire;
 use crate::sip::endpoint::Stateless;
 use crate::sip::wire::Message;
 use crate::time::{Moment, Now};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -25,25 +23,11 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Remembers what a stream says was answered no longer ago than `lasts`.
-    pub(super) fn remember(&mut self, now: Now, lasts: Duration, stream: &[(&Recorded, &RegistrationEvent)]) {
-        let recent = stream.iter().filter(|(recorded, _)| now.wall.since(recorded.at) < lasts);
-        let mut came = None;
-        for (_, event) in recent {
-            match event {
-                RegistrationEvent::RegisterReceived(received) => came = received.wire.known(),
-                RegistrationEvent::RegisterAnswered(answered) => {
-                    if let Some((came, answer)) = came.take().zip(answered.wire.known()) {
-                        self.by_request.insert(came.bytes.clone(), answer.clone());
-                        self.until = Some(now.moment + lasts);
-                    }
-                }
-                RegistrationEvent::BindingAdded(_)
-                | RegistrationEvent::BindingRefreshed(_)
-                | RegistrationEvent::BindingRemoved(_)
-                | RegistrationEvent::BindingReachChanged(_)
-                | RegistrationEvent::BindingsStated(_) => {}
-            }
+    /// Remembers what was answered, until then.
+    pub(super) fn remember(&mut self, until: Moment, answers: Vec<(Bytes, Wire)>) {
+        if !answers.is_empty() {
+            self.by_request.extend(answers);
+            self.until = Some(until);
         }
     }
 

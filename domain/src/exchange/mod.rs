@@ -39,7 +39,7 @@ mod trunk_health;
 mod trunk_register;
 mod uplinks;
 
-pub use about::{Census, ExchangeSettings};
+pub use about::{Census, ExchangeSettings, addresses_key};
 pub use bindings::{Commanded, Decided};
 pub use edge::{EdgeCount, EdgeCounters, EdgeSource, EdgeSummarised};
 pub use guard::{Allowance, Guard, GuardFigures, GuardSettings};
@@ -47,7 +47,7 @@ pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
 pub use overload::{NewWork, Overload, Overloaded, Waits};
-pub use replay::{Again, Difference, Input, TakenUp, Unlike, Verdict, needs};
+pub use replay::{Again, Difference, Input, MAY_NOT_HAVE_LEFT, TakenUp, Unlike, Verdict, needs};
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};
@@ -130,7 +130,7 @@ impl Exchange {
         let asks = ChallengerSettings::new(secret(b"nonces"), settings.epoch);
         let challenger = Challenger::new(ChallengerSettings { algorithms: settings.algorithms.clone(), ..asks });
         Self {
-            registrar: Registrar::new(secret(b"addresses"), settings.node, challenger),
+            registrar: Registrar::new(settings.addresses_key(), settings.node, challenger),
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
             cut_off: cut_off::CutOff::default(),

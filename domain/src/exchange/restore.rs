@@ -10,7 +10,7 @@ use crate::codec::registration::decode;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{Aor, BindingsStated, Home, RegisterRequest, Registration, RegistrationEvent};
+use crate::registration::{Aor, Home, RegisterRequest, RegistrationEvent, Restored};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -52,30 +52,66 @@ impl Registrar {
 
     /// Takes up an address's stream as the log has it. Where it does not say whose it is, because it has nothing but
     /// refusals or its keys were erased, it is for those alone who asked for it.
-    fn restore(
-        &mut self,
-        (id, stream): (RegistrationId, &StreamName),
-        (recorded, events): (&[Recorded], &[RegistrationEvent]),
-        unread: Option<&Unread>,
-    ) {
-        let mut registration = Registration::default();
-        recorded.iter().zip(events).for_each(|(recorded, event)| registration.apply(recorded.at, event));
-        let aor = events.iter().rev().find_map(RegistrationEvent::aor).cloned();
+    fn restore(&mut self, (id, stream): (RegistrationId, &StreamName), restored: Restored, unread: Option<&Unread>) {
         let asked = || unread.map(|unread| (unread.aor.clone(), unread.account));
-        let Some(whose) = aor.zip(registration.account()).or_else(asked) else { return };
-        let outbox = match recorded.last() {
+        let Some(whose) = restored.whose().or_else(asked) else { return };
+        let Restored { registration, last, since_stated, .. } = restored;
+        let outbox = match &last {
             Some(last) => Outbox::restored(last, self.node),
             None => Outbox::new(stream.clone(), id.uuid(), self.node),
         };
-        let stated = recorded.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
-        let since = recorded.len() - usize::from(stated);
         self.bindings.put(&whose.0, registration.clone());
-        self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since)));
+        self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since_stated)));
         self.touched.push(id);
+    }
+
+    /// The same, or, where the stream could not be understood, whoever asks for it is refused.
+    fn restore_or_refuse(
+        &mut self,
+        (id, stream): (RegistrationId, &StreamName),
+        restored: Result<Restored, DecodeError>,
+        unread: Option<&Unread>,
+    ) -> Result<(), DecodeError> {
+        match restored {
+            Ok(restored) => {
+                self.restore((id, stream), restored, unread);
+                Ok(())
+            }
+            Err(error) => {
+                self.unread.insert(id, None);
+                Err(error)
+            }
+        }
     }
 }
 
 impl Exchange {
+    /// Takes up the bindings of an address that were read at the start, before anybody is served: nobody waits for them.
+    ///
+    /// # Errors
+    /// They could not be read: REGISTERs of that user are refused.
+    pub fn restore_bindings(
+        &mut self,
+        now: Now,
+        stream: &StreamName,
+        mut restored: Result<Restored, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let Some(id) = registration_of(stream).filter(|id| self.may_restore(*id)) else { return Ok(()) };
+        if let Ok(restored) = &mut restored {
+            let until = now.moment + self.settings.endpoint.timers.timeout();
+            self.registrar.answered.remember(until, std::mem::take(&mut restored.answered));
+        }
+        let restored = self.registrar.restore_or_refuse((id, stream), restored, None);
+        self.wake_for_expiry(now);
+        restored
+    }
+
+    /// Whether what the log has of an address is news.
+    fn may_restore(&self, id: RegistrationId) -> bool {
+        let asked = matches!(self.registrar.unread.get(&id), Some(Some(_)));
+        !self.registrar.live.contains_key(&id) && (asked || !self.stage.is_loaded())
+    }
+
     /// Takes up the bindings of an address as the log has them: all events of its stream, or those from a
     /// [`BindingsStated`] on, oldest first. REGISTERs that waited for that are taken in. What was not asked for
     /// ([`Exchange::take_unread`]) is taken up before [`Exchange::serve`] alone: later it may be older than what is known.
@@ -89,10 +125,8 @@ impl Exchange {
         (stream, recorded): (&StreamName, &[Recorded]),
         keyring: &dyn Keyring,
     ) -> Result<(), DecodeError> {
-        let Ok(id) = Uuid::parse_str(stream.id()) else { return Ok(()) };
-        let id = RegistrationId::from_bits(id.as_u128());
-        let asked = matches!(self.registrar.unread.get(&id), Some(Some(_)));
-        if self.registrar.live.contains_key(&id) || !asked && self.stage.is_loaded() {
+        let Some(id) = registration_of(stream) else { return Ok(()) };
+        if !self.may_restore(id) {
             return Ok(());
         }
         let mut unread = self.registrar.unread.remove(&id).flatten();
@@ -105,21 +139,9 @@ impl Exchange {
                 self.settle(now, mint);
             }
         }
-        let restored = match events {
-            Ok(events) => {
-                if !self.stage.is_loaded() {
-                    let lasts = self.settings.endpoint.timers.timeout();
-                    let stream: Vec<_> = recorded.iter().zip(&events).collect();
-                    self.registrar.answered.remember(now, lasts, &stream);
-                }
-                self.registrar.restore((id, stream), (recorded, &events), unread.as_ref());
-                Ok(())
-            }
-            Err(error) => {
-                self.registrar.unread.insert(id, None);
-                Err(error)
-            }
-        };
+        // What waits is answered below; nobody else repeats himself to a start that serves already.
+        let restored = Restored::read(recorded, keyring, None);
+        let restored = self.registrar.restore_or_refuse((id, stream), restored, unread.as_ref());
         for Pending { flow, request, answer, .. } in unread.map(|unread| unread.pending).unwrap_or_default() {
             if let Some(Wire { flow, bytes }) = answer {
                 self.effects.push(Effect::Transmit { flow, bytes });
@@ -136,6 +158,11 @@ impl Exchange {
         self.wake_for_expiry(now);
         restored
     }
+}
+
+/// Whose stream it is.
+fn registration_of(stream: &StreamName) -> Option<RegistrationId> {
+    Uuid::parse_str(stream.id()).ok().map(|id| RegistrationId::from_bits(id.as_u128()))
 }
 
 /// An append of which nobody knew whether it was durable may be so after all: a REGISTER of it is not taken in again, it

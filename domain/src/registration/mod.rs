@@ -15,6 +15,7 @@ mod event;
 mod gruu;
 mod rejection;
 mod request;
+mod restored;
 mod state;
 mod stated;
 mod tail;
@@ -37,7 +38,8 @@ pub use event::{
 pub use gruu::{instance_of_gruu, public_gruu};
 pub use rejection::Rejection;
 pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
+pub use restored::Restored;
 pub use state::{Home, Registration, Terms};
 pub use stated::STATE_EVERY;
-pub use tail::read_tail;
+pub use tail::{TAIL, read_tail, since_stated};
 pub use targets::Callee;

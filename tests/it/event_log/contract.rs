@@ -47,6 +47,7 @@ pub async fn all(make: impl Fn() -> Box<dyn Home>) {
         reads::hashes_survive_and_chain,
         reads::a_stream_is_read_both_ways_within_bounds_and_limits,
         reads::a_missing_stream_reads_as_empty,
+        reads::many_streams_are_read_together_as_each_alone,
         reads::the_whole_log_is_read_both_ways_within_bounds_and_limits,
         reads::filters_choose_by_category_and_type,
         follows::a_follower_catches_up_then_is_live,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::ids::EventId;
 use domain::log::{
     Append, AppendError, Committed, Draft, Durable, EventHash, EventLog, Expected, Follow, Followed, Life, Outcome,
-    Recorded, Revision, StreamName,
+    Part, Recorded, Revision, StreamName, Together,
 };
 use domain::time::WallTime;
 use std::future::Future;
@@ -183,5 +183,17 @@ pub async fn until_caught_up(follow: &mut dyn Follow) -> Vec<Recorded> {
                 return all;
             }
         }
+    }
+}
+
+/// A part of each of many streams, read together.
+pub async fn together(log: &dyn EventLog, streams: &[StreamName], part: Part) -> Together {
+    let (mut reading, mut all) = (log.read_together(streams.to_vec(), part), vec![]);
+    loop {
+        let mut some = soon(reading.next()).await.unwrap();
+        if some.is_empty() {
+            return all;
+        }
+        all.append(&mut some);
     }
 }

@@ -1,9 +1,9 @@
 //! The segment log beside the memory log: the same random appends, the same answers, also after the process died.
 
-use super::given::{Folder, after, closing, first, soon, stream, submit};
+use super::given::{Folder, after, closing, first, soon, stream, submit, together};
 use adapters::event_log::memory::MemoryLog;
 use adapters::event_log::segment::{SegmentLog, Settings};
-use domain::log::{Append, Direction, EventLog, Filter, Position, Revision};
+use domain::log::{Append, Direction, EventLog, Filter, Part, Position, Revision};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -58,6 +58,16 @@ async fn same(model: &MemoryLog, log: &SegmentLog) {
             let read = soon(log.read_stream(&name, Revision(from), direction, 9)).await;
             assert_eq!(read, soon(model.read_stream(&name, Revision(from), direction, 9)).await);
         }
+    }
+    let names: Vec<_> = [99].into_iter().chain(0..12).map(|index| stream(&format!("session-{index}"))).collect();
+    for (from, direction, limit) in [
+        (0, Direction::Forwards, 9),
+        (7, Direction::Forwards, 2),
+        (u64::MAX, Direction::Backwards, 5),
+        (7, Direction::Backwards, 9),
+    ] {
+        let part = Part { from: Revision(from), direction, limit };
+        assert_eq!(together(log, &names, part).await, together(model, &names, part).await);
     }
     assert_eq!(soon(log.open_streams()).await, soon(model.open_streams()).await);
 }

@@ -82,6 +82,17 @@ pub fn submit(log: &dyn EventLog, appends: Vec<Append>) {
 }
 
 fn appends(script: &CallScript) -> Vec<(i64, Append)> {
+    let ids = script.turns().into_iter().flatten().map(|step| step.id(script.session));
+    sealed(script, (Keys::KEY, &Keys::secret()), ids)
+}
+
+/// The appends of a call with their times in microseconds, sealed by this key and with these ids.
+pub fn sealed(
+    script: &CallScript,
+    (key, secret): (KeyRef, &SealKey),
+    ids: impl IntoIterator<Item = EventId>,
+) -> Vec<(i64, Append)> {
+    let (mut ids, mut desk) = (ids.into_iter(), Desk::default());
     let mut done: Vec<(i64, Append)> = Vec::new();
     let mut previous = EventHash::NONE;
     let mut revision = 0;
@@ -100,8 +111,8 @@ fn appends(script: &CallScript) -> Vec<(i64, Append)> {
             events: Vec::new(),
         };
         for step in turn {
-            let id = step.id(script.session);
-            let encoded = encode(&mut Desk::default(), &step.event, id, Keys::KEY, &Keys::secret());
+            let id = ids.next().expect("an id for each event");
+            let encoded = encode(&mut desk, &step.event, id, key, secret);
             append.events.push(Draft {
                 id,
                 kind: encoded.kind.into(),

@@ -92,6 +92,23 @@ impl CallScript {
         self.ringing_out().answered(1).hung_up(1)
     }
 
+    /// The same with a hold and a resume by the caller, and a silence meanwhile.
+    pub fn completed_with_a_hold(self) -> Self {
+        let script = self.ringing_out().answered(1).held(1, "sendonly", OfferChange::Hold, 2);
+        let leg = script.callee_leg(1);
+        script
+            .after(4_000_000)
+            .event(SessionEvent::MediaFellSilent(MediaFellSilent {
+                leg,
+                stream: 0,
+                lasted_ms: 4_000,
+                rtcp_alive: true,
+            }))
+            .held(1, "sendrecv", OfferChange::Resume, 3)
+            .event(SessionEvent::MediaHeard(MediaHeard { leg, stream: 0 }))
+            .hung_up(1)
+    }
+
     /// The caller's leg.
     pub fn caller_leg(&self) -> LegId {
         self.callee_leg(0)
@@ -320,14 +337,7 @@ pub fn failover(number: u16) -> CallScript {
 
 /// As [`basic`], with a hold and a resume by the caller and a silence meanwhile.
 pub fn hold(number: u16) -> CallScript {
-    let script = CallScript::new(number).ringing_out().answered(1).held(1, "sendonly", OfferChange::Hold, 2);
-    let leg = script.callee_leg(1);
-    script
-        .after(4_000_000)
-        .event(SessionEvent::MediaFellSilent(MediaFellSilent { leg, stream: 0, lasted_ms: 4_000, rtcp_alive: true }))
-        .held(1, "sendrecv", OfferChange::Resume, 3)
-        .event(SessionEvent::MediaHeard(MediaHeard { leg, stream: 0 }))
-        .hung_up(1)
+    CallScript::new(number).completed_with_a_hold()
 }
 
 /// No way leads to the called number.

@@ -25,7 +25,7 @@ impl World {
 
     /// An exchange of this configuration that decides the past again.
     pub fn decider(&self) -> Exchange {
-        self.exchange.anew(u32::MAX)
+        self.exchange.anew(u32::MAX, true)
     }
 
     /// One of another build: it is set otherwise than the one that runs.

@@ -12,10 +12,19 @@ const KEPT: usize = 200;
 #[derive(Default)]
 pub(super) struct Mortal {
     dead: bool,
+    /// It died once, and phones notice.
+    was_killed: bool,
     /// It dies when so many more effects have left.
     left: Option<usize>,
     /// What came by datagram meanwhile: the parent holds the sockets.
     kept: Vec<Packet>,
+}
+
+impl Mortal {
+    /// Whether a process died that was told to.
+    pub(super) const fn was_killed(&self) -> bool {
+        self.was_killed
+    }
 }
 
 impl World {
@@ -27,7 +36,7 @@ impl World {
     /// The process dies now. What the log has not committed is lost, and so is every connection.
     pub fn kill(&mut self) {
         let _ = writeln!(self.ladder, "        | dies");
-        self.mortal.dead = true;
+        (self.mortal.dead, self.mortal.was_killed) = (true, true);
         self.mortal.left = None;
         self.log.lose_waiting();
     }

@@ -50,7 +50,7 @@ impl World {
         self.unread.clear();
         self.frozen.clear();
         let histories = self.recent_histories();
-        self.exchange = self.exchange.anew(self.epoch);
+        self.exchange = self.exchange.anew(self.epoch, !self.mortal.was_killed());
         self.watch.reborn(&everything(&self.log), &SeedKeys);
         self.restore_open();
         let lasts = self.cut_off();

@@ -4,9 +4,10 @@ use super::seed::SeedKeys;
 use super::{ACCOUNT, Packet, World, autopsy, settings, tables};
 use domain::exchange::{
     Commanded, Decided, EdgeCount, EdgeSource, EdgeSummarised, Exchange, ExchangeSettings, GuardSettings,
+    MAY_NOT_HAVE_LEFT,
 };
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
-use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent};
+use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent, Restored};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -69,7 +70,14 @@ impl World {
     /// The open streams of registrations are taken up.
     pub fn restore_open(&mut self) {
         let open = autopsy::now(self.log.open_streams()).unwrap();
-        open.iter().filter(|stream| stream.category() == Aor::CATEGORY).for_each(|stream| self.restore(stream));
+        let newest = autopsy::everything(&self.log).last().map(|event| event.at - MAY_NOT_HAVE_LEFT);
+        for stream in open.iter().filter(|stream| stream.category() == Aor::CATEGORY) {
+            let events = self.tail_of(stream);
+            self.watch.restored(stream, &events, &SeedKeys);
+            let restored = Restored::read(&events, &SeedKeys, newest);
+            self.exchange.restore_bindings(self.now, stream, restored).unwrap();
+        }
+        self.watch.check_bindings(&self.exchange);
     }
 
     /// Whether streams whose place the exchange does not know are read: where not, they wait until they are.
@@ -91,12 +99,18 @@ impl World {
     }
 
     fn restore(&mut self, stream: &StreamName) {
-        let events =
-            autopsy::now(Box::pin(domain::registration::read_tail(&*self.log, stream, Revision(u64::MAX)))).unwrap();
-        self.most_read = self.most_read.max(events.len());
+        let events = self.tail_of(stream);
         self.watch.restored(stream, &events, &SeedKeys);
         self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &SeedKeys).unwrap();
         self.watch.check_bindings(&self.exchange);
+    }
+
+    /// A stream from its last summary on.
+    fn tail_of(&mut self, stream: &StreamName) -> Vec<Recorded> {
+        let tail = Box::pin(domain::registration::read_tail(&*self.log, stream, Revision(u64::MAX)));
+        let events = autopsy::now(tail).unwrap();
+        self.most_read = self.most_read.max(events.len());
+        events
     }
 
     /// A stream as the log has it.

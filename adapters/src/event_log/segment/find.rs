@@ -4,8 +4,9 @@ use super::super::collect::damaged;
 use super::Shared;
 use super::index::{IndexError, hash_of};
 use super::places::Place;
-use domain::log::{Position, ReadError, StreamName};
+use domain::log::{Direction, Part, Position, ReadError, StreamName};
 use rusqlite::{Connection, ErrorCode};
+use std::collections::HashSet;
 
 impl From<IndexError> for ReadError {
     fn from(error: IndexError) -> Self {
@@ -64,6 +65,55 @@ pub(super) fn all(
         return Ok(own);
     }
     Err(IndexError::Damaged("appends of a stream are missing in it").into())
+}
+
+/// The appends of many streams, each in order, durable ones alone; those that lie wholly before what `part` asks for may
+/// be missing.
+pub(super) fn together(
+    shared: &Shared,
+    index: &Connection,
+    streams: &[StreamName],
+    part: Part,
+) -> Result<Vec<Vec<Place>>, ReadError> {
+    let head = shared.tail.head().0;
+    // In this order: what moves into the index meanwhile is seen twice, not never.
+    let mut found: Vec<Vec<Place>> = streams.iter().map(|stream| shared.unindexed.places(stream)).collect();
+    found.iter_mut().for_each(|places| places.retain(|place| place.last() <= head));
+    let mut wanted: Vec<(u64, usize)> =
+        streams.iter().enumerate().map(|(mark, stream)| (hash_of(stream.as_str()), mark)).collect();
+    wanted.retain(|(_, mark)| !found.get(*mark).is_some_and(|places| reach(places, part)));
+    wanted.sort_unstable();
+    let missed = shared.runs.search_together(index, wanted, |mark, places| {
+        let Some(known) = found.get_mut(mark) else { return true };
+        known.extend_from_slice(places);
+        reach(known, part)
+    })?;
+    let missed: HashSet<usize> = missed.into_iter().collect();
+    for (mark, (stream, places)) in streams.iter().zip(&mut found).enumerate() {
+        places.sort_unstable();
+        places.dedup_by_key(|place| place.position);
+        // As in `all`: another stream's name may have the same hash.
+        if missed.contains(&mark) || !follow_each_other(places, first_of(places, part)) {
+            *places = all(shared, index, stream, 0)?;
+            places.retain(|place| place.last() <= head);
+        }
+    }
+    Ok(found)
+}
+
+/// The first revision of a part that is wanted of a stream whose newest appends these are.
+fn first_of(places: &[Place], part: Part) -> u64 {
+    let newest = places.iter().map(Place::last_revision).max().unwrap_or(0);
+    match part.direction {
+        Direction::Forwards => part.from.0,
+        Direction::Backwards => newest.min(part.from.0).saturating_sub(part.limit.saturating_sub(1) as u64),
+    }
+}
+
+/// Whether what is wanted of a stream is in these appends, the newest of it.
+fn reach(places: &[Place], part: Part) -> bool {
+    let first = first_of(places, part);
+    places.iter().any(|place| place.revision <= first)
 }
 
 /// Places of the stream, and of others with the same hash, in the order of the log: all, or enough of them to begin

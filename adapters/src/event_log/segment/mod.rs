@@ -15,6 +15,7 @@ mod recover;
 mod scan;
 mod segments;
 mod space;
+mod together;
 mod writer;
 
 use super::follow::{Follower, Source};
@@ -23,8 +24,8 @@ use super::tail::{Page, Tail};
 use super::{Written, answer, lock};
 use crate::fatal::{self, OnFatal};
 use domain::log::{
-    Append, Committed, Direction, EventLog, Filter, Follow, PortFuture, Position, ReadError, Recorded, Revision,
-    StreamName,
+    Append, Committed, Direction, EventLog, Filter, Follow, Part, PortFuture, Position, ReadError, ReadTogether,
+    Recorded, Revision, StreamName,
 };
 pub use error::OpenError;
 use index::{IndexThread, Runs};
@@ -38,6 +39,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use together::Streams;
 use writer::Writer;
 
 /// Size of a log's first segment; each is twice as large as the one before, up to [`Settings::segment_bytes`].
@@ -233,6 +235,10 @@ impl EventLog for SegmentLog {
     ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
         let stream = stream.clone();
         Box::pin(self.reading.readers.clone().run(move |reader| reader.stream(&stream, from, direction, limit)))
+    }
+
+    fn read_together(&self, streams: Vec<StreamName>, part: Part) -> Box<dyn ReadTogether + '_> {
+        Box::new(Streams::new(Arc::clone(&self.reading.readers), streams, part))
     }
 
     fn read_all<'a>(

@@ -25,11 +25,19 @@ impl Place {
         self.position + self.count as u64 - 1
     }
 
+    /// Where its record ends in its segment.
+    pub const fn end(&self) -> u32 {
+        self.offset.saturating_add(self.size)
+    }
+
     /// Revision of its last event.
     pub const fn last_revision(&self) -> u64 {
         self.revision + self.count as u64 - 1
     }
 }
+
+/// A place, and a mark of whose it is.
+pub(super) type Marked = (Place, usize);
 
 /// Places of appends, by stream, in the order of the log.
 pub(super) type ByStream = HashMap<StreamName, Vec<Place>>;

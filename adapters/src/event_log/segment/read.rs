@@ -4,9 +4,10 @@ use super::super::collect::{self, Collect, damaged};
 use super::super::tail::Page;
 use super::super::{Kinds, lock};
 use super::frame::Record;
+use super::places::{Marked, Place};
 use super::segments::{FrameAt, Frames};
 use super::{Shared, find, index};
-use domain::log::{Direction, Filter, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, Together};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -98,13 +99,52 @@ impl Reader<'_> {
             }
             let bytes = self.shared.segments.record(place)?;
             let record = self.shared.segments.open(place, &bytes)?;
-            if record.stream != stream.as_str() {
-                let what = "an append of another stream stands where the index says that it is";
-                return Err(damaged(Position(place.position), what));
-            }
+            is_of(&record, stream, place)?;
             collect.events(&at(&record, stream.clone()), record.row, &|_, _| true, &inside)?;
         }
         Ok(collect.page.events)
+    }
+
+    /// Where the appends of many streams stand, as far as a part of each needs them.
+    pub fn places(&mut self, streams: &[StreamName], part: Part) -> Result<Vec<Vec<Place>>, ReadError> {
+        find::together(self.shared, self.index, streams, part)
+    }
+
+    /// A part of each of these streams, whose appends stand there. What lies close together is read at once.
+    pub fn together(&mut self, streams: Vec<(StreamName, Vec<Place>)>, part: Part) -> Result<Together, ReadError> {
+        let places = streams.iter().enumerate();
+        let mut places: Vec<Marked> =
+            places.flat_map(|(mark, (_, places))| places.iter().map(move |place| (*place, mark))).collect();
+        places.sort_unstable();
+        let mut found: Together = streams.into_iter().map(|(stream, _)| (stream, vec![])).collect();
+        let inside = |event: &Recorded| match part.direction {
+            Direction::Forwards => event.revision >= part.from,
+            Direction::Backwards => event.revision <= part.from,
+        };
+        let (limit, direction) = (usize::MAX, Direction::Forwards);
+        let mut collect = Collect { page: Page::default(), limit, direction, kinds: self.kinds };
+        let mut rest = places.as_slice();
+        while !rest.is_empty() {
+            let (near, bytes) = self.shared.segments.stretch(rest)?;
+            let start = near.first().map_or(0, |(place, _)| place.offset);
+            for (place, mark) in near {
+                let from = (place.offset - start) as usize;
+                let record = bytes.get(from..from + place.size as usize).unwrap_or_default();
+                let record = self.shared.segments.open(*place, record)?;
+                let Some((stream, events)) = found.get_mut(*mark) else { continue };
+                is_of(&record, stream, *place)?;
+                collect.events(&at(&record, stream.clone()), record.row, &|_, _| true, &inside)?;
+                events.append(&mut collect.page.events);
+            }
+            rest = rest.get(near.len().max(1)..).unwrap_or_default();
+        }
+        for (_, events) in &mut found {
+            if part.direction == Direction::Backwards {
+                events.reverse();
+            }
+            events.truncate(part.limit);
+        }
+        Ok(found)
     }
 
     /// [`domain::log::EventLog::read_all`].
@@ -223,6 +263,15 @@ fn records<'b>(seed: u32, frames: &Frames, frame: FrameAt, bytes: &'b [u8]) -> R
         rest = &rest[size..];
     }
     Ok(found)
+}
+
+/// What stands where the index says must be the stream's.
+fn is_of(record: &Record<'_>, stream: &StreamName, place: Place) -> Result<(), ReadError> {
+    if record.stream == stream.as_str() {
+        return Ok(());
+    }
+    let what = "an append of another stream stands where the index says that it is";
+    Err(damaged(Position(place.position), what))
 }
 
 /// Adds what is wanted of a record.

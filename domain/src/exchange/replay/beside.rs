@@ -51,12 +51,13 @@ impl Exchange {
         if unlike.is_empty() { Ok(other) } else { Err(unlike) }
     }
 
-    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of the one before: for
-    /// tests.
+    /// An exchange of the next start, which knows nothing but the configuration, and takes nonces of its own, or of the one
+    /// before: for tests.
     #[doc(hidden)]
-    pub fn anew(&self, epoch: u32) -> Self {
-        let edge_stream = StreamName::new("edge", format_args!("{}-0-{epoch}", self.settings.node));
-        let settings = ExchangeSettings { edge_stream, ..self.settings.clone() };
+    pub fn anew(&self, start: u32, takes_old_nonces: bool) -> Self {
+        let edge_stream = StreamName::new("edge", format_args!("{}-0-{start}", self.settings.node));
+        let epoch = if takes_old_nonces { self.settings.epoch } else { start };
+        let settings = ExchangeSettings { epoch, edge_stream, ..self.settings.clone() };
         Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
     }
 

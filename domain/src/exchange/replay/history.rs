@@ -18,7 +18,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// What was decided in the last moments before a death may not have left.
-const MAY_NOT_HAVE_LEFT: Duration = Duration::from_secs(2);
+pub const MAY_NOT_HAVE_LEFT: Duration = Duration::from_secs(2);
 
 /// One input and what followed from it.
 pub(super) struct Turn {

@@ -17,7 +17,7 @@ mod redraw;
 pub use again::{Again, Difference, Verdict};
 pub(super) use expect::Expectation;
 pub use expect::Input;
-pub use history::needs;
+pub use history::{MAY_NOT_HAVE_LEFT, needs};
 pub(super) use messages::Recounted;
 
 use super::Exchange;

@@ -1,9 +1,9 @@
 //! Rules of reading.
 
-use super::super::given::{after, append, first, fresh, one, recorded_ids, soon, stream, write};
+use super::super::given::{after, append, first, fresh, one, recorded_ids, soon, stream, together, write};
 use super::Home;
 use domain::log::Direction::{Backwards, Forwards};
-use domain::log::{Append, EventHash, EventLog, Expected, Filter, Kind, Position, Recorded, Revision};
+use domain::log::{Append, EventHash, EventLog, Expected, Filter, Kind, Part, Position, Recorded, Revision};
 
 async fn read_stream(log: &dyn EventLog, from: u64, direction: domain::log::Direction, limit: usize) -> Vec<u64> {
     let name = stream("session-1");
@@ -191,4 +191,24 @@ pub async fn filters_choose_by_category_and_type(home: &mut dyn Home) {
         let read = soon(log.read_all(Position(u64::MAX), Backwards, &filter, 100)).await.unwrap();
         assert_eq!(recorded_ids(&read), expected, "{filter:?}");
     }
+}
+
+pub async fn many_streams_are_read_together_as_each_alone(home: &mut dyn Home) {
+    let log = home.open().await;
+    for round in 0..3 {
+        for name in ["session-1", "session-2", "number-1"] {
+            let append = if round == 0 { first(name, 2) } else { after(name, round * 2 - 1, 2) };
+            let _ = one(&*log, append).await;
+        }
+    }
+    let names = ["session-2", "session-9", "number-1", "session-1"].map(stream);
+    for (from, direction, limit) in [(0, Forwards, 9), (3, Forwards, 2), (u64::MAX, Backwards, 3), (2, Backwards, 9)] {
+        let part = Part { from: Revision(from), direction, limit };
+        let all = together(&*log, &names, part).await;
+        assert_eq!(all.iter().map(|(name, _)| name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+        for (name, events) in all {
+            assert_eq!(Ok(events), soon(log.read_stream(&name, Revision(from), direction, limit)).await, "{name}");
+        }
+    }
+    assert_eq!(together(&*log, &[], Part { from: Revision(0), direction: Forwards, limit: 1 }).await, []);
 }

@@ -398,6 +398,36 @@ impl Runs {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Places of many streams, given by their hashes in order and a mark of each, newest run first: a bucket is read once,
+    /// whoever is in it. `enough` hears a stream's places in a run, and says whether older ones are of no interest. Streams
+    /// are given back whose bucket was merged into another meanwhile: they are to be searched one by one.
+    pub fn search_together(
+        &self,
+        connection: &Connection,
+        mut wanted: Vec<(u64, usize)>,
+        mut enough: impl FnMut(usize, &[Place]) -> bool,
+    ) -> Result<Vec<usize>, IndexError> {
+        let mut missed = Vec::new();
+        for run in self.snapshot().iter().rev() {
+            let mut left = Vec::with_capacity(wanted.len());
+            for group in wanted.chunk_by(|(a, _), (b, _)| run.bucket(*a) == run.bucket(*b)) {
+                let Some((hash, _)) = group.iter().find(|(hash, _)| run.may_hold(*hash)) else {
+                    left.extend_from_slice(group);
+                    continue;
+                };
+                let is_wanted = |hash| group.binary_search_by_key(&hash, |(hash, _)| *hash).is_ok();
+                let Some(entries) = get(connection, run, run.bucket(*hash), self.seed, is_wanted)? else {
+                    missed.extend(group.iter().map(|(_, mark)| *mark));
+                    continue;
+                };
+                let places = |hash| entries.iter().filter(move |(entry, _)| *entry == hash).map(|(_, places)| places);
+                left.extend(group.iter().filter(|(hash, mark)| !places(*hash).any(|places| enough(*mark, places))));
+            }
+            wanted = left;
+        }
+        Ok(missed)
+    }
+
     /// Places of streams with this hash, newest run first, until `enough` says so of a run's places.
     pub fn search<E: From<IndexError>>(
         &self,
