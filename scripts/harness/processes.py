@@ -128,6 +128,14 @@ def free_port(start, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):
     raise RuntimeError(f"no free port on 127.0.0.1 from {start} on")
 
 
+def free_block(start, size):
+    """The first of so many ports in a row that nobody has."""
+    for first in range(start, start + 100 * size, size):
+        if all(free_port(port) == port for port in range(first, first + size)):
+            return first
+    raise RuntimeError(f"no {size} free ports on 127.0.0.1 from {start} on")
+
+
 def filesystem_of(folder):
     """Type of the file system that holds the folder, e.g. ext4."""
     best, kind = "", "unknown"

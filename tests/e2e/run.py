@@ -7,6 +7,7 @@ back-to-back user agent owes (wire.py), and then no session, leg, timer or trans
 
 import argparse
 import os
+import queue
 import re
 import shutil
 import sys
@@ -35,6 +36,8 @@ SETTINGS = f'[sip]\nt1_ms = {T1_MS}\ndigest = ["MD5"]\n'
 SHORT_TIMERS = "session_expires_s = 90\n"
 # Ports of a stage.
 BLOCK = 200
+# Exchanges that ordinary cases run on: they mostly wait.
+LANES = 3
 GAUGES = ("live_sessions", "sessions_in_memory", "legs", "timers", "transactions")
 ANSWERED, ANSWERED_BY_TCP, NOBODY = "+15550000001", "+15550000002", "+15550009999"
 FAILING_OVER, SILENT_OVER, RINGING_LONG = "+17770000001", "+17880000001", "+17990000001"
@@ -424,6 +427,15 @@ class Judge:
             for line in wrong:
                 print(line if line.startswith("    ") else f"       {line}", flush=True)
 
+    def run_those_left(self, stage, cases):
+        """One case after the other, as long as there are any."""
+        while True:
+            try:
+                case = cases.get_nowait()
+            except queue.Empty:
+                return
+            self.run(stage, case)
+
     def stop(self, stage):
         """Ends an exchange."""
         if not stage.exchange.stop():
@@ -431,31 +443,26 @@ class Judge:
             print("FAILED the exchange did not end after SIGTERM")
 
 
-def free_block(start):
-    """The first of as many ports as a stage needs that nobody has."""
-    for first in range(start, start + 100 * BLOCK, BLOCK):
-        if all(processes.free_port(port) == port for port in range(first, first + BLOCK)):
-            return first
-    raise RuntimeError(f"no {BLOCK} free ports on 127.0.0.1 from {start} on")
-
-
 def run_all(options, folder, judge):
-    """All that were asked for, the slow ones beside the others."""
+    """All that were asked for, on some exchanges at a time, and the slow ones each on one of its own: cases mostly wait."""
     slow, start = chosen(SLOW, options.names) if options.first is None else [], options.ports
+    ordinary = queue.SimpleQueue()
+    for case in chosen(CASES, options.names)[:options.first]:
+        ordinary.put(case)
+    at_once = min(LANES, ordinary.qsize())
     stages, stores = [], []
     try:
-        for number in range(len(slow) + 1):
-            start, settings = free_block(start), SETTINGS + (SHORT_TIMERS if number else "")
+        for number in range(at_once + len(slow)):
+            start, settings = processes.free_block(start, BLOCK), SETTINGS + (SHORT_TIMERS if number >= at_once else "")
             if options.store:
                 stores.append(log_server.LogServer(os.path.join(folder, f"log-{number}"), start + BLOCK - 10, options.binary))
                 settings = stores[-1].settings + settings
             stages.append(Stage(os.path.join(folder, f"stage-{number}"), options.binary, start, settings))
             start += BLOCK
-        beside = [threading.Thread(target=judge.run, args=(stage, case)) for stage, case in zip(stages[1:], slow)]
+        beside = [threading.Thread(target=judge.run, args=(stage, case)) for stage, case in zip(stages[at_once:], slow)]
+        beside += [threading.Thread(target=judge.run_those_left, args=(stage, ordinary)) for stage in stages[:at_once]]
         for thread in beside:
             thread.start()
-        for case in chosen(CASES, options.names)[:options.first]:
-            judge.run(stages[0], case)
         for thread in beside:
             thread.join()
     finally:

@@ -16,7 +16,7 @@ struct Doubts {
 fn doubts() -> Doubts {
     match std::env::var_os("STROWGER_LONG_TESTS") {
         Some(_) => Doubts { hesitations: 50, deaths: 3 },
-        None => Doubts { hesitations: 10, deaths: 1 },
+        None => Doubts { hesitations: 6, deaths: 1 },
     }
 }
 

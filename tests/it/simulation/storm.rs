@@ -122,7 +122,7 @@ impl Storm {
 
 #[test]
 fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
-    let seeds = 2_000;
+    let seeds = if std::env::var_os("STROWGER_LONG_TESTS").is_some() { 2_000 } else { 600 };
     let (mut ends, mut pracks, mut refreshes) = (BTreeMap::new(), [0, 0], [0, 0]);
     for seed in 1..=seeds {
         let end = std::panic::catch_unwind(|| {
@@ -145,7 +145,7 @@ fn calls_survive_loss_doubling_reordering_and_a_slow_log() {
     for end in ["Completed", "Cancelled", "Busy", "NoAnswer", "Failed"] {
         assert!(ends.contains_key(end), "the storms never end as {end}: {ends:?}");
     }
-    assert!(pracks.iter().all(|pracks| *pracks > 200), "hardly a PRACK in all the storms: {pracks:?}");
-    assert!(refreshes.iter().all(|refreshes| *refreshes > 20), "hardly a refresh in all the storms: {refreshes:?}");
+    assert!(pracks.iter().all(|pracks| *pracks > 60), "hardly a PRACK in all the storms: {pracks:?}");
+    assert!(refreshes.iter().all(|refreshes| *refreshes > 6), "hardly a refresh in all the storms: {refreshes:?}");
     println!("{ends:?} {pracks:?} {refreshes:?}");
 }
