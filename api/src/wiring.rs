@@ -15,7 +15,7 @@ use adapters::keyring::{Keyring, Master};
 use adapters::media::{MediaPlane, MediaSettings};
 use adapters::node::Node;
 use adapters::notary::Notary;
-use adapters::provisioning::{FirstAccount, Provisioning, Token, Unavailable};
+use adapters::provisioning::{FirstAccount, MachineMeans, Provisioning, Token, Unavailable};
 use adapters::sip_socket::resolve::Names;
 use adapters::sip_socket::tcp::{TcpListener, TcpSettings};
 use adapters::sip_socket::udp::UdpListener;
@@ -49,7 +49,6 @@ mod calls;
 mod erasures;
 mod error;
 mod log;
-mod means;
 mod metrics;
 mod notary;
 mod registrations;
@@ -61,8 +60,6 @@ pub use error::StartError;
 pub use log::{LogServer, ReadingError, open_for_reading, serve_log};
 pub use notary::key_in as notary_key_in;
 pub use views::database_of;
-
-use means::MachineMeans;
 
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);

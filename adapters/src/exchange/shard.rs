@@ -11,6 +11,7 @@ use crate::media::MediaOrders;
 use crate::sip_socket::tcp::{TcpInput, TcpListener, TcpPump, TcpSettings};
 use crate::sip_socket::udp::{UdpListener, UdpPump};
 use domain::address::{Flow, Transport};
+use domain::codec::DecodeError;
 use domain::exchange::{Effect, Exchange};
 use domain::log::{Committed, EventLog, StreamName};
 use domain::ports::Keyring;
@@ -361,15 +362,11 @@ impl Worker {
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
                 Notice::Bindings(all) => {
                     for (stream, restored) in all {
-                        if let Err(error) = exchange.restore_bindings(now, &stream, restored) {
-                            tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
-                        }
+                        tell_unreadable(exchange.restore_bindings(now, &stream, restored));
                     }
                 }
                 Notice::Restored(stream, events) => {
-                    if let Err(error) = exchange.restore_registration(now, mint, (&stream, &events), &**keyring) {
-                        tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
-                    }
+                    tell_unreadable(exchange.restore_registration(now, mint, (&stream, &events), &**keyring));
                     waiting.decide_again(exchange, now, mint);
                 }
                 Notice::TakeUp(streams, reply) => {
@@ -452,6 +449,12 @@ fn take(exchange: &mut Exchange, mint: &mut ShellMint, gauges: &Gauges, now: Now
 }
 
 /// Rounded up, so that what is waited for is due when we wake.
+fn tell_unreadable(restored: Result<(), DecodeError>) {
+    if let Err(error) = restored {
+        tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
+    }
+}
+
 fn millis_until(at: Moment, now: Moment) -> EpollTimeout {
     let millis = at.since(now).as_micros().div_ceil(1_000);
     EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))

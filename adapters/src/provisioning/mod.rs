@@ -4,6 +4,7 @@ mod directory;
 mod first;
 mod inner;
 mod load;
+mod machine;
 mod order;
 mod plan;
 mod users;
@@ -12,6 +13,7 @@ mod writer;
 pub use directory::{Caller, Directory, Listed, Page};
 pub use first::{FirstAccount, MalformedToken, Token};
 pub use load::LoadError;
+pub use machine::MachineMeans;
 pub use order::{Rejection, Unavailable};
 
 use domain::account::{AccountCommand, LimitsPatch, Name, NewKey, SecretHash};

@@ -3,7 +3,7 @@
 use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
-use domain::log::{Direction, EventLog, Filter, ReadError, Revision, StreamName, Together};
+use domain::log::{Direction, EventLog, Filter, Position, ReadError, Revision, StreamName, Together};
 use domain::registration::{Aor, Restored, TAIL, read_tail, since_stated};
 use domain::time::WallTime;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ async fn restore_registrations(
 ) -> Result<(), ReadError> {
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| stream.category() == Aor::CATEGORY);
-    let newest = log.read_all(log.head(), Direction::Backwards, &Filter::default(), 1).await?;
-    let answered_since = newest.first().map(|event| event.at - MAY_NOT_HAVE_LEFT);
+    let newest = log.read_all(Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
+    let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
     let mut reading = log.read_together(streams, TAIL);
     let mut opening = JoinSet::new();
     loop {
@@ -60,7 +60,7 @@ struct Reader {
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
     /// Who was answered since then may not have heard it.
-    answered_since: Option<WallTime>,
+    answered_since: WallTime,
 }
 
 impl Reader {

@@ -34,14 +34,8 @@ pub struct ExchangeSettings {
     pub may_wait: Option<std::time::Duration>,
 }
 
-impl ExchangeSettings {
-    /// Names the streams of registrations without naming anybody ([`crate::registration::Aor::stream`]).
-    pub fn addresses_key(&self) -> [u8; 32] {
-        addresses_key(&self.secret)
-    }
-}
-
-/// See [`ExchangeSettings::addresses_key`], of an exchange with this [`ExchangeSettings::secret`].
+/// Names the streams of registrations without naming anybody ([`crate::registration::Aor::stream`]), for an exchange with
+/// this [`ExchangeSettings::secret`].
 pub fn addresses_key(secret: &SealKey) -> [u8; 32] {
     *blake3::keyed_hash(secret.expose(), b"addresses").as_bytes()
 }

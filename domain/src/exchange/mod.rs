@@ -130,7 +130,7 @@ impl Exchange {
         let asks = ChallengerSettings::new(secret(b"nonces"), settings.epoch);
         let challenger = Challenger::new(ChallengerSettings { algorithms: settings.algorithms.clone(), ..asks });
         Self {
-            registrar: Registrar::new(settings.addresses_key(), settings.node, challenger),
+            registrar: Registrar::new(addresses_key(&settings.secret), settings.node, challenger),
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
             cut_off: cut_off::CutOff::default(),

@@ -6,15 +6,14 @@ use super::held::Effect;
 use super::outbox::Outbox;
 use super::registrar::{MOST_WAITING, Registrar};
 use crate::codec::DecodeError;
-use crate::codec::registration::decode;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{Aor, Home, RegisterRequest, RegistrationEvent, Restored};
+use crate::registration::{Aor, Home, RegisterRequest, Restored};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
-use crate::time::Now;
+use crate::time::{Now, WallTime};
 use uuid::Uuid;
 
 impl Registrar {
@@ -130,17 +129,16 @@ impl Exchange {
             return Ok(());
         }
         let mut unread = self.registrar.unread.remove(&id).flatten();
-        let events = recorded.iter().map(|event| decode(event, keyring)).collect::<Result<Vec<_>, _>>();
+        let restored = Restored::read(recorded, keyring, WallTime::default());
         for pending in unread.iter_mut().flat_map(|unread| &mut unread.pending) {
-            pending.answer = events.as_ref().ok().and_then(|events| answer_to(&pending.request, events));
+            // An append of which nobody knew whether it was durable may be so after all.
+            pending.answer = restored.as_ref().ok().and_then(|restored| restored.answer_to(&pending.request));
             // Its end comes before the stream is there again: it would let go of one that nothing else holds.
             if let Some(transaction) = pending.transaction.take().filter(|_| pending.answer.is_none()) {
                 self.endpoint.abandon(transaction);
                 self.settle(now, mint);
             }
         }
-        // What waits is answered below; nobody else repeats himself to a start that serves already.
-        let restored = Restored::read(recorded, keyring, None);
         let restored = self.registrar.restore_or_refuse((id, stream), restored, unread.as_ref());
         for Pending { flow, request, answer, .. } in unread.map(|unread| unread.pending).unwrap_or_default() {
             if let Some(Wire { flow, bytes }) = answer {
@@ -163,30 +161,4 @@ impl Exchange {
 /// Whose stream it is.
 fn registration_of(stream: &StreamName) -> Option<RegistrationId> {
     Uuid::parse_str(stream.id()).ok().map(|id| RegistrationId::from_bits(id.as_u128()))
-}
-
-/// An append of which nobody knew whether it was durable may be so after all: a REGISTER of it is not taken in again, it
-/// gets the answer that stands in the log.
-fn answer_to(request: &Message, events: &[RegistrationEvent]) -> Option<Wire> {
-    // The log holds what came without what proves who sent it.
-    let came = request.without_credentials();
-    let is_it = |event: &RegistrationEvent| match event {
-        RegistrationEvent::RegisterReceived(received) => received.wire.known().is_some_and(|wire| wire.bytes == came),
-        RegistrationEvent::RegisterAnswered(_)
-        | RegistrationEvent::BindingAdded(_)
-        | RegistrationEvent::BindingRefreshed(_)
-        | RegistrationEvent::BindingRemoved(_)
-        | RegistrationEvent::BindingReachChanged(_)
-        | RegistrationEvent::BindingsStated(_) => false,
-    };
-    let after = events.iter().rposition(is_it).and_then(|at| events.get(at..)).unwrap_or_default();
-    after.iter().find_map(|event| match event {
-        RegistrationEvent::RegisterAnswered(answered) => answered.wire.known().cloned(),
-        RegistrationEvent::RegisterReceived(_)
-        | RegistrationEvent::BindingAdded(_)
-        | RegistrationEvent::BindingRefreshed(_)
-        | RegistrationEvent::BindingRemoved(_)
-        | RegistrationEvent::BindingReachChanged(_)
-        | RegistrationEvent::BindingsStated(_) => None,
-    })
 }

@@ -7,6 +7,7 @@ use crate::ids::AccountId;
 use crate::log::Recorded;
 use crate::ports::Keyring;
 use crate::session::event::Wire;
+use crate::sip::wire::Message;
 use crate::time::WallTime;
 use bytes::Bytes;
 
@@ -19,25 +20,20 @@ pub struct Restored {
     pub last: Option<Recorded>,
     /// Events since the last summary.
     pub since_stated: usize,
-    /// REGISTERs that were answered lately: what came, without what proves who sent it, and the answer.
+    /// REGISTERs that were answered since: what came, without what proves who sent it, and the answer.
     pub answered: Vec<(Bytes, Wire)>,
     aor: Option<Aor>,
 }
 
 impl Restored {
-    /// Reads them, oldest first; answers not at all, or those since then.
+    /// Reads them, oldest first, with the answers since then.
     ///
     /// # Errors
     /// An event cannot be read.
-    pub fn read(
-        recorded: &[Recorded],
-        keyring: &dyn Keyring,
-        answered_since: Option<WallTime>,
-    ) -> Result<Self, DecodeError> {
+    pub fn read(recorded: &[Recorded], keyring: &dyn Keyring, answered_since: WallTime) -> Result<Self, DecodeError> {
         let stated = recorded.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
         let since_stated = recorded.len() - usize::from(stated);
-        let recent = recorded.iter().filter(|recorded| answered_since.is_some_and(|since| recorded.at >= since));
-        let answered = answers(recent, keyring)?;
+        let answered = answers(recorded.iter().filter(|recorded| recorded.at >= answered_since), keyring)?;
         let mut restored = Self { last: recorded.last().cloned(), since_stated, answered, ..Self::default() };
         for (at, event) in read(recorded, keyring)? {
             restored.registration.apply(at, &event);
@@ -46,6 +42,12 @@ impl Restored {
             }
         }
         Ok(restored)
+    }
+
+    /// What this REGISTER was answered: it is not taken in again.
+    pub fn answer_to(&self, request: &Message) -> Option<Wire> {
+        let request = request.without_credentials();
+        self.answered.iter().rev().find(|(came, _)| *came == request).map(|(_, answer)| answer.clone())
     }
 
     /// Whose bindings these are. A stream does not say so that has nothing but refusals, or whose keys were erased.
@@ -179,7 +181,7 @@ mod tests {
                 story.iter().enumerate().map(|(n, (at, event))| recorded(n, *at, event, KeyRef(1))).collect();
             let mut all = Registration::default();
             log.iter().for_each(|recorded| all.apply(recorded.at, &decode(recorded, &Keys).unwrap()));
-            let restored = Restored::read(&log, &Keys, None).unwrap();
+            let restored = Restored::read(&log, &Keys, WallTime::default()).unwrap();
             assert_eq!(restored.registration, all, "{length} events");
             assert_eq!((restored.last, restored.since_stated), (log.last().cloned(), length));
         }
@@ -192,6 +194,6 @@ mod tests {
         let log: Vec<_> = story.iter().enumerate().map(|(n, (at, event))| recorded(n, *at, event, key(n))).collect();
         let mut all = Registration::default();
         log.iter().for_each(|recorded| all.apply(recorded.at, &decode(recorded, &Keys).unwrap()));
-        assert_eq!(Restored::read(&log, &Keys, None).unwrap().registration, all);
+        assert_eq!(Restored::read(&log, &Keys, WallTime::default()).unwrap().registration, all);
     }
 }

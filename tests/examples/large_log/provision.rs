@@ -1,45 +1,17 @@
 //! Account, domain, numbers and credentials, by the product's own writer.
 
 use super::{ACCOUNT, DOMAIN, SECRET, Wanted};
-use adapters::entropy::Entropy;
-use adapters::exchange::machine_time;
 use adapters::keyring::Keyring;
-use adapters::node::{EventIds, Node};
-use adapters::provisioning::{Means, Provisioning, TablesSink};
-use domain::codec::seal::{KeyRef, SealKey};
-use domain::ids::{AccountId, DomainId, EventId};
+use adapters::node::Node;
+use adapters::provisioning::{MachineMeans, Provisioning, TablesSink};
+use domain::ids::{AccountId, DomainId};
 use domain::log::{EventLog, PortFuture};
 use domain::routing::Provisioned;
-use domain::time::WallTime;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Commands that wait at a time: the writer takes them together.
 const TOGETHER: u32 = 256;
-
-struct Machine {
-    entropy: Mutex<Entropy>,
-    ids: EventIds,
-    keyring: Arc<Keyring>,
-}
-
-impl Means for Machine {
-    fn bits(&self) -> u128 {
-        self.entropy.lock().unwrap().wide_bits()
-    }
-
-    fn event_id(&self) -> EventId {
-        self.ids.next()
-    }
-
-    fn now(&self) -> WallTime {
-        machine_time()
-    }
-
-    fn secrets_key(&self, account: AccountId) -> Result<(KeyRef, SealKey), String> {
-        self.keyring.secrets_key(account).map_err(|error| error.to_string())
-    }
-}
 
 /// Nobody routes here.
 struct Nowhere;
@@ -62,8 +34,7 @@ pub async fn provision(
     node: Node,
     wanted: &Wanted,
 ) -> (AccountId, DomainId) {
-    let ids = EventIds::new(node, 0xfff);
-    let means = Machine { entropy: Mutex::new(Entropy::new()), ids, keyring: Arc::clone(keyring) };
+    let means = MachineMeans::new(node, Arc::clone(keyring));
     let provisioning = Provisioning::start(Arc::clone(log), Arc::new(means), Arc::new(Nowhere), node.number);
     let provisioning = provisioning.await.unwrap();
     let (account, token) = (ACCOUNT.parse().unwrap(), SECRET.parse().unwrap());

@@ -58,6 +58,20 @@ fn a_cancel_whose_invite_is_never_answered_ends_after_64_t1() {
     world.assert_nothing_left();
 }
 
+fn a_cancel_that_comes_again_when_its_invite_is_forgotten_gets_its_answer_again() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    caller.cancel(&mut world);
+    let first = caller.expect(&mut world, "200 (1 CANCEL)");
+    refused(&mut world, &mut caller, "487");
+    cancelled(&mut world, &mut callee, &invite);
+    // T4 after the ACK the INVITE is forgotten; its CANCEL lives for 64·T1.
+    pass(&mut world, 10_000);
+    caller.cancel(&mut world);
+    assert_eq!(caller.expect(&mut world, "200 (1 CANCEL)").bytes(), first.bytes());
+    world.assert_nothing_left();
+}
+
 fn a_cancel_that_comes_twice_is_answered_twice_and_done_once() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -350,6 +364,7 @@ super::scenarios![
     a_caller_that_cancels_a_ringing_call_cancels_the_callee,
     a_cancel_has_the_branch_uri_and_cseq_of_its_invite,
     a_cancel_whose_invite_is_never_answered_ends_after_64_t1,
+    a_cancel_that_comes_again_when_its_invite_is_forgotten_gets_its_answer_again,
     a_cancel_that_comes_twice_is_answered_twice_and_done_once,
     an_answer_that_crosses_our_cancel_gets_ack_and_bye,
     an_answer_without_any_provisional_after_a_cancel_gets_ack_and_bye,

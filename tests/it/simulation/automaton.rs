@@ -57,7 +57,7 @@ pub(super) enum Stage {
     SetUp,
     /// Both sides know that the call is answered.
     Up,
-    /// It was hung up, by whomever.
+    /// It was refused or hung up, by whomever.
     Over,
 }
 
@@ -85,13 +85,11 @@ pub(super) struct Automaton {
     challenged: u32,
     wants_cancel: bool,
     proceeding: bool,
-    answered: bool,
-    over: bool,
     pub(super) stage: Stage,
     /// It hung up in a call that both sides knew to be answered.
-    ends_a_call: bool,
+    pub(super) ends_a_call: bool,
     /// It was hung up on, and heard of it.
-    heard_bye: bool,
+    pub(super) heard_bye: bool,
     /// It hung up, and heard that there is no such call.
     pub(super) hung_up_on_nobody: bool,
     pub(super) manners: Manners,
@@ -124,8 +122,6 @@ impl Automaton {
             challenged: 0,
             wants_cancel: false,
             proceeding: false,
-            answered: false,
-            over: false,
             stage: Stage::SetUp,
             ends_a_call: false,
             heard_bye: false,
@@ -207,7 +203,7 @@ impl Automaton {
                 self.ask(world, |phone, world| phone.text(world, user, to, ("", "hello")));
             }
             _ if self.has_vanished() => {}
-            Act::Cancel if self.over || self.answered => {}
+            Act::Cancel if self.stage != Stage::SetUp => {}
             Act::Cancel if self.proceeding => self.ask(world, |phone, world| phone.cancel(world)),
             Act::Cancel => self.wants_cancel = true,
             Act::HangUp if self.stage == Stage::Over => {}
@@ -251,7 +247,7 @@ impl Automaton {
     }
 
     const fn has_vanished(&self) -> bool {
-        matches!(self.manners, Manners::Vanishes) && (self.proceeding || self.answered)
+        matches!(self.manners, Manners::Vanishes) && self.proceeding
     }
 
     /// A message came.
@@ -387,7 +383,8 @@ impl Automaton {
                 let sdp = self.phone.sdp("sendrecv");
                 self.ask(world, |phone, world| phone.prove(world, response, login, Some(&sdp)));
             }
-            _ => self.over |= self.stage == Stage::SetUp,
+            _ if self.stage == Stage::SetUp => self.stage = Stage::Over,
+            _ => {}
         }
     }
 
@@ -403,8 +400,8 @@ impl Automaton {
         self.phone.ack(world, None);
         let ack = last_sent(world);
         self.acks.insert(number, ack);
-        if !std::mem::replace(&mut self.answered, true) {
-            self.stage = Stage::Up;
+        if self.stage == Stage::SetUp {
+            (self.stage, self.proceeding) = (Stage::Up, true);
             if self.chance.percent(50) {
                 self.plans.push((500 + self.chance.below(2_000), Act::Change));
             }

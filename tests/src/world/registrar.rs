@@ -8,6 +8,7 @@ use domain::exchange::{
 };
 use domain::log::{Direction, EventLog, Recorded, Revision, StreamName};
 use domain::registration::{Aor, CommandRejection, RegistrationCommand, RegistrationEvent, Restored};
+use domain::time::WallTime;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -70,7 +71,8 @@ impl World {
     /// The open streams of registrations are taken up.
     pub fn restore_open(&mut self) {
         let open = autopsy::now(self.log.open_streams()).unwrap();
-        let newest = autopsy::everything(&self.log).last().map(|event| event.at - MAY_NOT_HAVE_LEFT);
+        let newest =
+            autopsy::everything(&self.log).last().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
         for stream in open.iter().filter(|stream| stream.category() == Aor::CATEGORY) {
             let events = self.tail_of(stream);
             self.watch.restored(stream, &events, &SeedKeys);

@@ -103,6 +103,7 @@ impl Exchange {
         let beginning = events.and_then(beginning);
         match beginning {
             None => {
+                self.endpoint.forget_what_it_repeats(now.moment, &message);
                 self.endpoint.receive(now.moment, mint, flow, message);
                 self.settle(now, mint);
             }

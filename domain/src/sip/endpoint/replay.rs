@@ -6,6 +6,7 @@ use crate::ids::{EventId, LegId};
 use crate::sip::dialog::Sent;
 use crate::sip::timer::{LegTimer, Timer, TransactionId, TransactionTimer};
 use crate::sip::transaction::server_other;
+use crate::sip::wire::Message;
 use crate::time::Moment;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -41,6 +42,17 @@ impl Endpoint {
         let Timer::Transaction(id, TransactionTimer::Linger) = timer else { return false };
         let server = self.servers.get(&id).filter(|server| server.flow.transport.is_reliable());
         server.is_some_and(|server| matches!(server.machine, ServerMachine::Other(_)))
+    }
+
+    /// A request came by a connection that the log does not tell as a repeat: what it repeats was forgotten by then, and is
+    /// kept here for the death alone.
+    pub fn forget_what_it_repeats(&mut self, now: Moment, request: &Message) {
+        let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return };
+        let Some(id) = self.transaction_of(&via, method) else { return };
+        let linger = Timer::Transaction(id, TransactionTimer::Linger);
+        if self.forgets_answered_stream(linger) && self.timers.deadline(linger).is_some_and(|at| at <= now) {
+            self.step_server_other(now, id, server_other::Input::Linger);
+        }
     }
 
     /// Of these requests those are forgotten that had their response before the last moments; the others are remembered as

@@ -21,10 +21,10 @@ impl Endpoint {
         let (Some(method), Ok(via)) = (request.method().cloned(), request.top_via()) else {
             return self.drop_silently(flow, Stateless::Unreadable);
         };
-        let key = server_key(&via, &method);
-        if let Some(id) = self.server_keys.get(&key).copied() {
+        if let Some(id) = self.transaction_of(&via, &method) {
             return self.receive_repeat(now, mint, id, flow, request, &method);
         }
+        let key = server_key(&via, &method);
         match method {
             Method::Cancel => self.answer_statelessly(flow, &request, 481),
             _ => match request.to().ok().and_then(|to| to.tag().map(str::to_owned)) {
@@ -38,8 +38,14 @@ impl Endpoint {
     pub fn knows(&self, request: &Message) -> bool {
         let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return false };
         let tag = || request.to().ok().and_then(|to| LegId::from_tag(to.tag()?));
-        self.server_keys.contains_key(&server_key(&via, method))
+        self.transaction_of(&via, method).is_some()
             || tag().and_then(|leg| self.dialogs.get(&leg)).is_some_and(|dialog| dialog.matches(request))
+    }
+
+    /// The transaction of a request; a CANCEL's own one where that outlived its INVITE's (RFC 3261 §17.2.2, Timer J).
+    pub(super) fn transaction_of(&self, via: &Via<'_>, method: &Method) -> Option<TransactionId> {
+        let own = || (*method == Method::Cancel).then(|| self.server_keys.get(&cancel_key(via)))?;
+        self.server_keys.get(&server_key(via, method)).or_else(own).copied()
     }
 
     /// A request whose transaction exists: a retransmission, an ACK to a refusal, or (found by its INVITE) a CANCEL.

@@ -23,13 +23,14 @@ const CALLS: [(usize, Errand); 8] = [
     (7, Errand { to: "sip:nobody@pbx.example", user: Some(("bob@pbx.example", ("bob", "bob-wrong"))) }),
 ];
 
+/// What users say to each other, and as whom.
+pub(super) const TEXTS: [Errand; 2] = [CALLS[5].1, CALLS[6].1];
+
 /// Everything that may happen of itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
     /// A station calls.
     Call(usize, Errand),
-    /// The phone of the newest call of a station gives it up.
-    GivesUp(usize),
     /// It changes.
     Weather(Weather),
     /// The process dies, after so many more effects, and is away for so many milliseconds.
@@ -85,7 +86,6 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
         let (station, errand) = CALLS[chance.below(CALLS.len() as u64) as usize];
         Event::Call(station, errand)
     });
-    some(chance, 2, &|chance| Event::GivesUp(chance.below(3) as usize));
     some(chance, 3, &|chance| Event::Dies(chance.below(8) as usize, away(chance)));
     some(chance, 1, &|chance| Event::DiesUntold(away(chance)));
     some(chance, 2, &|chance| Event::Operator(Command::draw(chance)));

@@ -147,3 +147,22 @@ impl Station {
         }
     }
 }
+
+/// What asks that a call be joined with the one named so.
+pub(super) fn joins(named: &str) -> Act {
+    let named = named.replace('@', "%40").replace(';', "%3B").replace('=', "%3D");
+    let target = format!("Refer-To: <sip:+12025550199@exchange.example?Replaces={named}>\r\n");
+    Act::Say("REFER", format!("{target}Contact: <sip:phone@asker.example>\r\n"))
+}
+
+/// What a phone asks of its own accord while it talks.
+pub(super) fn says(chance: &mut Chance) -> Act {
+    let contact = "Contact: <sip:phone@asker.example>\r\n";
+    match chance.below(5) {
+        0 => Act::Say("INFO", String::new()),
+        1 => Act::Say("OPTIONS", String::new()),
+        2 => Act::Say("REFER", format!("Refer-To: <sip:+12025550199@exchange.example>\r\n{contact}")),
+        3 => Act::Say("REFER", format!("Refer-To: <sip:+15550007777@exchange.example>\r\n{contact}")),
+        _ => Act::Change,
+    }
+}

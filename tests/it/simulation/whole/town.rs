@@ -1,11 +1,11 @@
 //! Everything around one exchange, and time.
 
-use super::super::automaton::{Act, Automaton, Errand, Manners, Stage};
+use super::super::automaton::{Act, Automaton, Manners, Stage};
 use super::Seen;
 use super::device::Registrant;
-use super::operator::{self, allow_transfers, says};
+use super::operator::allow_transfers;
 use super::plan::{self, Event};
-use super::station::{By, Station};
+use super::station::{By, Station, joins, says};
 use super::weather::{LogMood, Weather};
 use super::witness::Witness;
 use bytes::Bytes;
@@ -17,12 +17,6 @@ use tests::world::{Chance, Packet, World};
 
 /// Who is away longer than this loses what was on its way: transactions end after 64·T1.
 const TOO_LONG: u64 = 20_000;
-
-/// What users say to each other, and as whom.
-const TEXTS: [Errand; 2] = [
-    Errand { to: "sip:bob@pbx.example", user: Some(("alice@pbx.example", ("alice", "alice-secret"))) },
-    Errand { to: "sip:alice@pbx.example", user: Some(("bob@pbx.example", ("bob", "bob-secret"))) },
-];
 
 /// So many happenings are more than any run has.
 const MOST_STEPS: usize = 30_000;
@@ -283,22 +277,17 @@ impl Town {
             Event::Call(station, errand) => {
                 self.note("calls");
                 let phone = self.stations[station].call(&mut self.world, errand);
-                if self.chance.percent(15) {
+                if self.chance.percent(20) {
+                    self.note("gave up");
                     let millis = self.chance.below(10_000);
                     self.after(millis, Happening::Act(station, phone, Act::Cancel));
-                }
-            }
-            Event::GivesUp(station) => {
-                if let Some(automaton) = self.stations[station].phones.last_mut() {
-                    automaton.act(&mut self.world, Act::Cancel);
-                    self.note("gave up");
                 }
             }
             Event::Says => self.says(),
             Event::Joins => self.joins(),
             Event::Text(user) => {
                 self.note("texts");
-                self.stations[6 + user].text(&mut self.world, TEXTS[user]);
+                self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
             }
             Event::Garbage(station) => {
                 let (from, local) = (self.stations[station].address, tests::world::PUBLIC.parse().unwrap());
@@ -349,7 +338,7 @@ impl Town {
             let mut up: Vec<usize> = (0..station.phones.len()).filter(|phone| is_up(&station.phones[*phone])).collect();
             if let (Some(asks), Some(other)) = (up.pop(), up.pop()) {
                 let named = station.phones[other].phone.named();
-                station.phones[asks].act(&mut self.world, operator::joins(&named));
+                station.phones[asks].act(&mut self.world, joins(&named));
                 return self.note("joins");
             }
         }
@@ -416,8 +405,8 @@ impl Town {
                 assert!(lost || !over, "{call} was over, and its phone did not hear of it\n{ladder}");
             }
         }
-        let over = self.stations.iter().flat_map(|station| &station.phones);
-        let over = over.filter(|automaton| automaton.stage == Stage::Over).count();
+        let phones = self.stations.iter().flat_map(|station| &station.phones);
+        let over = phones.filter(|automaton| automaton.ends_a_call || automaton.heard_bye).count();
         *self.seen.entry("agreed").or_default() += over;
     }
 }

@@ -1,10 +1,10 @@
 //! What the provisioning writer gets from the machine.
 
-use adapters::entropy::Entropy;
-use adapters::exchange::machine_time;
-use adapters::keyring::Keyring;
-use adapters::node::{EventIds, Node};
-use adapters::provisioning::Means;
+use super::Means;
+use crate::entropy::Entropy;
+use crate::exchange::machine_time;
+use crate::keyring::Keyring;
+use crate::node::{EventIds, Node};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId};
 use domain::time::WallTime;
@@ -14,13 +14,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 const PROVISIONING_SHARD: u16 = 0xfff;
 
 /// The machine's clock and randomness for the provisioning writer.
-pub(super) struct MachineMeans {
+pub struct MachineMeans {
     entropy: Mutex<Entropy>,
     ids: EventIds,
     keyring: Arc<Keyring>,
 }
 
 impl MachineMeans {
+    /// Event ids are this start's.
     pub fn new(node: Node, keyring: Arc<Keyring>) -> Self {
         Self { entropy: Mutex::new(Entropy::new()), ids: EventIds::new(node, PROVISIONING_SHARD), keyring }
     }
