@@ -96,6 +96,7 @@ impl RegistrationScript {
             until: Some(WallTime::from_micros(self.now) + Duration::from_secs(600)),
             api: false,
             by: None,
+            sole: false,
             device: self.device(port).into(),
         };
         self.events.push((self.now, RegistrationEvent::BindingAdded(event)));
@@ -113,6 +114,7 @@ impl RegistrationScript {
             transport: Some(Transport::Udp),
             expires: 600,
             until: WallTime::from_micros(self.now) + Duration::from_secs(600),
+            sole_since: None,
             device: self.device(port).into(),
         };
         self.events.push((self.now, RegistrationEvent::BindingRefreshed(event)));

@@ -3,8 +3,8 @@
 use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
-use domain::log::{Direction, EventLog, Filter, Position, ReadError, Revision, StreamName, Together};
-use domain::registration::{Aor, Restored, TAIL, read_tail, since_stated};
+use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, Together};
+use domain::registration::{Aor, LAST_TURN, Restored, TAIL, reaches_back, read_tail};
 use domain::time::WallTime;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,52 +35,80 @@ async fn restore_registrations(
     streams.retain(|stream| stream.category() == Aor::CATEGORY);
     let newest = log.read_all(Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
     let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
-    let mut reading = log.read_together(streams, TAIL);
-    let mut opening = JoinSet::new();
-    loop {
-        let together = reading.next().await?;
-        if together.is_empty() {
-            break;
-        }
-        // Opening what is sealed costs most of all: every processor has its part of it.
-        let reader = Reader { log: Arc::clone(&log), keyring: Arc::clone(&keyring), answered_since };
-        opening.spawn(reader.take_in(together, Arc::clone(&inbox)));
-        while opening.len() > AT_ONCE {
-            opening.join_next().await.map_or(Ok(()), finished)?;
-        }
+    let reader = Reader { log, keyring, inbox, answered_since };
+    for part in [LAST_TURN, TAIL] {
+        streams = reader.take_up(streams, part).await?;
     }
-    while let Some(opened) = opening.join_next().await {
-        finished(opened)?;
+    for stream in streams {
+        let events = read_tail(&*reader.log, &stream, Revision(u64::MAX)).await?;
+        reader.tell(vec![(stream, events)]);
     }
     Ok(())
 }
 
 /// What is needed to read bindings.
+#[derive(Clone)]
 struct Reader {
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
+    inbox: Arc<Inbox>,
     /// Who was answered since then may not have heard it.
     answered_since: WallTime,
 }
 
 impl Reader {
-    async fn take_in(self, together: Together, inbox: Arc<Inbox>) -> Result<(), ReadError> {
-        let mut bindings = Vec::with_capacity(together.len());
-        for (stream, page) in together {
-            let events = match since_stated(page) {
-                Some(events) => events,
-                None => read_tail(&*self.log, &stream, Revision(u64::MAX)).await?,
-            };
-            bindings.push((stream, Restored::read(&events, &*self.keyring, self.answered_since)));
+    /// Takes up the streams of which that part is enough; the others are given back.
+    async fn take_up(&self, streams: Vec<StreamName>, part: Part) -> Result<Vec<StreamName>, ReadError> {
+        let mut reading = self.log.read_together(streams, part);
+        let (mut opening, mut others) = (JoinSet::new(), vec![]);
+        loop {
+            let together = reading.next().await?;
+            let is_last = together.is_empty();
+            // Opening what is sealed costs most of all: every processor has its part of it.
+            if !is_last {
+                let reader = self.clone();
+                opening.spawn(async move { reader.take_in(together) });
+            }
+            while opening.len() > if is_last { 0 } else { AT_ONCE } {
+                others.extend(opening.join_next().await.map_or(Ok(vec![]), |task| task.map_err(broken_off))?);
+            }
+            if is_last {
+                return Ok(others);
+            }
         }
-        inbox.tell(Notice::Bindings(bindings));
-        Ok(())
     }
+
+    /// Tells the shard of the streams of which these newest events are enough; the others are given back.
+    fn take_in(&self, together: Together) -> Vec<StreamName> {
+        let (enough, others): (Vec<_>, Vec<_>) = together.into_iter().partition(|(_, newest)| self.is_enough(newest));
+        let oldest_first = |(stream, mut events): (StreamName, Vec<Recorded>)| {
+            events.reverse();
+            (stream, events)
+        };
+        self.tell(enough.into_iter().map(oldest_first).collect());
+        others.into_iter().map(|(stream, _)| stream).collect()
+    }
+
+    /// Whether these newest events, newest first, tell all bindings and all that was answered of late.
+    fn is_enough(&self, newest: &[Recorded]) -> bool {
+        let all_answers = |oldest: &Recorded| oldest.revision == Revision(0) || oldest.at < self.answered_since;
+        newest.last().is_none_or(all_answers) && reaches_back(newest)
+    }
+
+    fn tell(&self, streams: Vec<(StreamName, Vec<Recorded>)>) {
+        let read =
+            |(stream, events): (_, Vec<_>)| (stream, Restored::read(&events, &*self.keyring, self.answered_since));
+        self.inbox.tell(Notice::Bindings(streams.into_iter().map(read).collect()));
+    }
+}
+
+fn broken_off(_: JoinError) -> ReadError {
+    ReadError::Unavailable("reading bindings was broken off".into())
 }
 
 /// What became of a task; one that panicked read nothing.
 pub(super) fn finished(task: Result<Result<(), ReadError>, JoinError>) -> Result<(), ReadError> {
-    task.unwrap_or_else(|_| Err(ReadError::Unavailable("reading bindings was broken off".into())))
+    task.unwrap_or_else(|gone| Err(broken_off(gone)))
 }
 
 /// Reads a registration's stream for the shard, when that does not know it or finds it elsewhere than it thought.

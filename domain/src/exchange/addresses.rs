@@ -40,7 +40,7 @@ pub(super) struct Live {
     pub(super) pending: Vec<Pending>,
     /// The REGISTERs whose transactions absorb repeats, by their legs.
     pub(super) legs: Vec<LegId>,
-    /// Events since the last summary.
+    /// Events since the last one that told all bindings.
     since_stated: usize,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Unread {
 }
 
 impl Live {
-    /// A stream whose last summary is so many events ago.
+    /// A stream whose last event that told all bindings is so many events ago.
     pub(super) fn new(
         (aor, account): (Aor, AccountId),
         registration: Registration,
@@ -92,7 +92,7 @@ impl Live {
         let Some((reference, secret)) = &self.key else { return };
         let encoded = encode(desk, event, id, *reference, secret);
         self.outbox.record(desk, id, at, self.cause, encoded);
-        self.since_stated += 1;
+        self.since_stated = if event.tells_all() { 0 } else { self.since_stated + 1 };
     }
 
     /// Writes a summary where one is due. It is the first event of its append: whoever looks for what became of an append
@@ -104,7 +104,6 @@ impl Live {
         self.cause = None;
         let stated = self.registration.stated(&self.aor, self.account);
         self.write_as(desk, mint.event_id(), at, &stated);
-        self.since_stated = 0;
     }
 
     /// Records what changes, and what calls shall find once that is durable.
@@ -116,6 +115,7 @@ impl Live {
         events: Vec<RegistrationEvent>,
     ) {
         for event in events {
+            let event = self.registration.written(event);
             self.registration.apply(at, &event);
             self.write_as(desk, mint.event_id(), at, &event);
             self.outbox.hold(Effect::Bind(Box::new(Bound { aor: self.aor.clone(), at, event })));

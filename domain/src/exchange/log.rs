@@ -207,7 +207,7 @@ impl Exchange {
     }
 
     /// Streams of registrations that are not in memory, or not where we thought: they are to be read, at least from their
-    /// last [`crate::registration::BindingsStated`] on, and given to [`Exchange::restore_registration`], also where they
+    /// last event on that tells all bindings, and given to [`Exchange::restore_registration`], also where they
     /// are empty. Until then REGISTERs for them wait, or are answered with 503.
     pub fn take_unread(&mut self) -> Vec<StreamName> {
         std::mem::take(&mut self.registrar.to_read)

@@ -111,8 +111,8 @@ impl Exchange {
         !self.registrar.live.contains_key(&id) && (asked || !self.stage.is_loaded())
     }
 
-    /// Takes up the bindings of an address as the log has them: all events of its stream, or those from a
-    /// [`BindingsStated`] on, oldest first. REGISTERs that waited for that are taken in. What was not asked for
+    /// Takes up the bindings of an address as the log has them: all events of its stream, or the newest, from one on that
+    /// tells all bindings, oldest first. REGISTERs that waited for that are taken in. What was not asked for
     /// ([`Exchange::take_unread`]) is taken up before [`Exchange::serve`] alone: later it may be older than what is known.
     ///
     /// # Errors

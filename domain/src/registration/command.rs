@@ -175,6 +175,7 @@ impl Registration {
             until: new.expires.map(|expires| now + Duration::from_secs(expires.into())),
             api: true,
             by,
+            sole: false,
             device: device.into(),
         }))
     }

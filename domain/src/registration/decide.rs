@@ -203,6 +203,7 @@ fn added(
         until: Some(now + Duration::from_secs(one.granted.into())),
         api: false,
         by: None,
+        sole: false,
         device: device(one, request, terms).into(),
     })
 }
@@ -223,6 +224,7 @@ fn refreshed(
         transport: Some(request.flow.transport),
         expires: one.granted,
         until: now + Duration::from_secs(one.granted.into()),
+        sole_since: None,
         device: device(one, request, terms).into(),
     })
 }

@@ -24,7 +24,7 @@ pub enum RegistrationEvent {
     BindingRemoved(BindingRemoved),
     /// The user is still reached there, but by another way.
     BindingReachChanged(BindingReachChanged),
-    /// All bindings as they are before what follows: whoever takes the stream up begins here.
+    /// All bindings as they are before what follows: whoever takes the stream up may begin here.
     BindingsStated(BindingsStated),
 }
 
@@ -37,6 +37,19 @@ impl RegistrationEvent {
             Self::BindingRemoved(removed) => Some(removed.binding),
             Self::BindingReachChanged(changed) => Some(changed.binding),
             Self::RegisterReceived(_) | Self::RegisterAnswered(_) | Self::BindingsStated(_) => None,
+        }
+    }
+
+    /// Whether it tells all bindings of the user, whatever came before it: who takes the stream up may begin here.
+    pub const fn tells_all(&self) -> bool {
+        match self {
+            Self::BindingsStated(_) => true,
+            Self::BindingAdded(added) => added.sole,
+            Self::BindingRefreshed(refreshed) => refreshed.sole_since.is_some(),
+            Self::RegisterReceived(_)
+            | Self::RegisterAnswered(_)
+            | Self::BindingRemoved(_)
+            | Self::BindingReachChanged(_) => false,
         }
     }
 
@@ -159,6 +172,9 @@ pub struct BindingAdded {
     /// The key that asked, by API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<KeyId>,
+    /// Whether the user has no other ([`RegistrationEvent::tells_all`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sole: bool,
     /// Who and what it is.
     #[serde(skip)]
     pub device: Personal<Device>,
@@ -186,6 +202,9 @@ pub struct BindingRefreshed {
     pub expires: u32,
     /// When it expires.
     pub until: WallTime,
+    /// When it was added, where the user has no other and it came by REGISTER ([`RegistrationEvent::tells_all`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sole_since: Option<WallTime>,
     /// Who and what it is.
     #[serde(skip)]
     pub device: Personal<Device>,

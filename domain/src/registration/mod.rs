@@ -41,5 +41,5 @@ pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
 pub use restored::Restored;
 pub use state::{Home, Registration, Terms};
 pub use stated::STATE_EVERY;
-pub use tail::{TAIL, read_tail, since_stated};
+pub use tail::{LAST_TURN, TAIL, reaches_back, read_tail};
 pub use targets::Callee;

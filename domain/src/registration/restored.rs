@@ -1,9 +1,9 @@
 //! An address's stream as it is taken up: read and folded away from the thread that serves calls.
 
-use super::{Aor, BindingAdded, BindingRefreshed, BindingsStated, Device, Registration, RegistrationEvent};
+use super::{Aor, BindingAdded, BindingRefreshed, Device, Registration, RegistrationEvent};
 use crate::codec::DecodeError;
 use crate::codec::registration::{decode, decode_clear};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, BindingId};
 use crate::log::Recorded;
 use crate::ports::Keyring;
 use crate::session::event::Wire;
@@ -11,14 +11,14 @@ use crate::sip::wire::Message;
 use crate::time::WallTime;
 use bytes::Bytes;
 
-/// What the events of a stream say: all of them, or those from a [`BindingsStated`] on.
+/// What the events of a stream say: all of them, or the newest, from one on that tells all bindings.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
     /// The bindings.
     pub registration: Registration,
     /// The newest event.
     pub last: Option<Recorded>,
-    /// Events since the last summary.
+    /// Events since the last one that told all bindings.
     pub since_stated: usize,
     /// REGISTERs that were answered since: what came, without what proves who sent it, and the answer.
     pub answered: Vec<(Bytes, Wire)>,
@@ -31,11 +31,10 @@ impl Restored {
     /// # Errors
     /// An event cannot be read.
     pub fn read(recorded: &[Recorded], keyring: &dyn Keyring, answered_since: WallTime) -> Result<Self, DecodeError> {
-        let stated = recorded.first().is_some_and(|first| *first.kind == *BindingsStated::KIND);
-        let since_stated = recorded.len() - usize::from(stated);
         let answered = answers(recorded.iter().filter(|recorded| recorded.at >= answered_since), keyring)?;
+        let (events, since_stated) = read(recorded, keyring)?;
         let mut restored = Self { last: recorded.last().cloned(), since_stated, answered, ..Self::default() };
-        for (at, event) in read(recorded, keyring)? {
+        for (at, event) in events {
             restored.registration.apply(at, &event);
             if let Some(aor) = event.aor() {
                 restored.aor = Some(aor.clone());
@@ -56,40 +55,67 @@ impl Restored {
     }
 }
 
-/// What the events say of bindings. Each event of a binding holds all of its device: only the newest is opened, which is what
-/// costs, and stands for those before it.
-fn read(recorded: &[Recorded], keyring: &dyn Keyring) -> Result<Vec<(WallTime, RegistrationEvent)>, DecodeError> {
-    let (mut events, mut newest) = (Vec::with_capacity(recorded.len()), Vec::new());
-    for recorded in recorded.iter().rev().filter(|recorded| !is_message(recorded)) {
-        let mut event = decode_clear(recorded)?;
-        let known = newest.iter().find(|(binding, _)| event.binding() == Some(*binding)).map(|(_, device)| device);
+/// What the events say of bindings, from the last one on that tells all, and how many come after that.
+fn read(
+    recorded: &[Recorded],
+    keyring: &dyn Keyring,
+) -> Result<(Vec<(WallTime, RegistrationEvent)>, usize), DecodeError> {
+    let (mut events, mut newest) = (Vec::with_capacity(1), Newest::default());
+    let mut since_stated = recorded.len();
+    for (after, recorded) in recorded.iter().rev().enumerate().filter(|(_, recorded)| !is_message(recorded)) {
+        let event = newest.open(recorded, keyring)?;
+        let tells_all = event.tells_all();
+        events.push((recorded.at, event));
+        if tells_all {
+            since_stated = after;
+            break;
+        }
+    }
+    events.reverse();
+    Ok((events, since_stated))
+}
+
+/// The newest device of each binding, as far as its events were read, from the last one on. Each of them holds all of the
+/// device: only the newest is opened, which is what costs, and stands for those before it.
+#[derive(Default)]
+struct Newest(Vec<(BindingId, Device)>);
+
+impl Newest {
+    fn open(&mut self, recorded: &Recorded, keyring: &dyn Keyring) -> Result<RegistrationEvent, DecodeError> {
+        // The very last is opened in any case.
+        let mut event = if self.0.is_empty() { decode(recorded, keyring)? } else { decode_clear(recorded)? };
+        let known = self.0.iter().find(|(binding, _)| event.binding() == Some(*binding)).map(|(_, device)| device);
         match (&mut event, known) {
             (RegistrationEvent::BindingAdded(BindingAdded { device, .. }), Some(known))
             | (RegistrationEvent::BindingRefreshed(BindingRefreshed { device, .. }), Some(known)) => {
                 *device = Device::clone(known).into();
+                return Ok(event);
             }
             (
                 RegistrationEvent::BindingAdded(_)
                 | RegistrationEvent::BindingRefreshed(_)
                 | RegistrationEvent::BindingsStated(_),
                 _,
-            ) => event = decode(recorded, keyring)?,
-            // Nothing in them is sealed, or nothing that counts.
+            ) if !self.0.is_empty() => event = decode(recorded, keyring)?,
+            // It is opened already, or nothing in it is sealed, or nothing that counts.
             (
-                RegistrationEvent::RegisterReceived(_)
+                RegistrationEvent::BindingAdded(_)
+                | RegistrationEvent::BindingRefreshed(_)
+                | RegistrationEvent::BindingsStated(_)
+                | RegistrationEvent::RegisterReceived(_)
                 | RegistrationEvent::RegisterAnswered(_)
                 | RegistrationEvent::BindingRemoved(_)
                 | RegistrationEvent::BindingReachChanged(_),
                 _,
             ) => {}
         }
-        if let (None, Some(binding), Some(device)) = (known, event.binding(), event.device()) {
-            newest.push((binding, device.clone()));
+        if let (Some(binding), Some(device)) = (event.binding(), event.device())
+            && !event.tells_all()
+        {
+            self.0.push((binding, device.clone()));
         }
-        events.push((recorded.at, event));
+        Ok(event)
     }
-    events.reverse();
-    Ok(events)
 }
 
 /// Messages with their answers.
@@ -128,6 +154,7 @@ mod tests {
     use crate::codec::seal::{KeyRef, SealKey};
     use crate::ids::EventId;
     use crate::log::{EventHash, Life, Position, Revision, StreamName};
+    use crate::registration::reaches_back;
     use crate::registration::tests::{ALICE, Device, at, keep};
 
     struct Keys;
@@ -158,12 +185,23 @@ mod tests {
         }
     }
 
-    /// Two devices that come, refresh from elsewhere, and of which one goes.
+    /// Two devices that come, refresh from elsewhere, and of which one goes, comes back, and goes for good.
     fn story() -> Vec<(WallTime, RegistrationEvent)> {
         let (aor, mut registration) = (ALICE.parse().unwrap(), Registration::default());
         let one = |cseq, port| Device::at("sip:alice@192.0.2.1").call_id("one").cseq(cseq).from(port);
         let two = |cseq| Device::at("sip:alice@192.0.2.2").call_id("two").cseq(cseq);
-        let steps = [one(1, 5060), two(1), one(2, 5061), one(3, 5062), two(2).expires(0), two(3), one(4, 5063)];
+        let steps = [
+            one(1, 5060),
+            two(1),
+            one(2, 5061),
+            one(3, 5062),
+            two(2).expires(0),
+            two(3),
+            one(4, 5063),
+            two(4).expires(0),
+            one(5, 5063),
+            one(6, 5063),
+        ];
         let steps = steps.into_iter().zip(0..);
         let step = |(device, second)| {
             let events = keep(&mut registration, &aor, &device, at(second));
@@ -172,28 +210,56 @@ mod tests {
         steps.flat_map(step).collect()
     }
 
+    /// The story in the log, sealed with the key that each event has.
+    fn log(story: &[(WallTime, RegistrationEvent)], key: impl Fn(usize) -> KeyRef) -> Vec<Recorded> {
+        story.iter().enumerate().map(|(n, (at, event))| recorded(n, *at, event, key(n))).collect()
+    }
+
+    /// Every event opened, from the first one on.
+    fn all_of(log: &[Recorded]) -> Registration {
+        let mut all = Registration::default();
+        log.iter().for_each(|recorded| all.apply(recorded.at, &decode(recorded, &Keys).unwrap()));
+        all
+    }
+
     #[test]
-    fn opening_the_newest_event_of_a_binding_gives_what_opening_all_gives() {
+    fn the_newest_events_give_what_all_of_them_opened_give_where_they_reach_back_far_enough() {
         let story = story();
+        let (mut enough, mut short) = (0, 0);
         for length in 0..=story.len() {
-            let story = &story[..length];
-            let log: Vec<_> =
-                story.iter().enumerate().map(|(n, (at, event))| recorded(n, *at, event, KeyRef(1))).collect();
-            let mut all = Registration::default();
-            log.iter().for_each(|recorded| all.apply(recorded.at, &decode(recorded, &Keys).unwrap()));
-            let restored = Restored::read(&log, &Keys, WallTime::default()).unwrap();
-            assert_eq!(restored.registration, all, "{length} events");
-            assert_eq!((restored.last, restored.since_stated), (log.last().cloned(), length));
+            let log = log(&story[..length], |_| KeyRef(1));
+            for from in 0..=length.saturating_sub(1) {
+                let (tail, all) = (&log[from..], all_of(&log));
+                if !reaches_back(tail) {
+                    short += 1;
+                    continue;
+                }
+                let restored = Restored::read(tail, &Keys, WallTime::default()).unwrap();
+                assert_eq!(restored.registration, all, "{length} events from {from}");
+                assert_eq!(restored.last, log.last().cloned());
+                let told = log.iter().rposition(|recorded| decode(recorded, &Keys).unwrap().tells_all());
+                assert_eq!(restored.since_stated, told.map_or(0, |told| length - 1 - told), "{length} events");
+                enough += usize::from(from > 0);
+            }
         }
+        assert!(enough > 10 && short > 10, "{enough} {short}");
     }
 
     #[test]
     fn where_the_newest_is_masked_the_one_before_it_counts() {
         let story = story();
-        let key = |n| KeyRef(1 + u64::from(n + 1 == story.len()));
-        let log: Vec<_> = story.iter().enumerate().map(|(n, (at, event))| recorded(n, *at, event, key(n))).collect();
-        let mut all = Registration::default();
-        log.iter().for_each(|recorded| all.apply(recorded.at, &decode(recorded, &Keys).unwrap()));
-        assert_eq!(Restored::read(&log, &Keys, WallTime::default()).unwrap().registration, all);
+        let end = story.iter().rposition(|(_, event)| event.device().is_some() && !event.tells_all()).unwrap();
+        let log = log(&story[..=end], |n| KeyRef(1 + u64::from(n == end)));
+        assert_eq!(Restored::read(&log, &Keys, WallTime::default()).unwrap().registration, all_of(&log));
+        assert_eq!(all_of(&log).len(), 2);
+    }
+
+    #[test]
+    fn of_a_sole_binding_that_is_masked_nothing_is_left() {
+        let story = story();
+        let end = story.iter().rposition(|(_, event)| event.tells_all() && event.binding().is_some()).unwrap();
+        let log = log(&story[..=end], |n| KeyRef(1 + u64::from(n == end)));
+        assert_eq!(Restored::read(&log, &Keys, WallTime::default()).unwrap().registration, all_of(&log));
+        assert!(all_of(&log).is_empty());
     }
 }

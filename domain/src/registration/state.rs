@@ -1,7 +1,7 @@
 //! The bindings of one address of record, folded from its events.
 
 use super::{
-    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Origin, Reach,
+    Aor, Binding, BindingAdded, BindingReachChanged, BindingRefreshed, BindingRemoved, Device, Origin, Reach,
     RegistrationEvent, RemovalCause,
 };
 use crate::address::Flow;
@@ -99,6 +99,9 @@ impl Registration {
 
     fn add(&mut self, at: WallTime, added: &BindingAdded) {
         self.account = Some(added.account);
+        if added.sole {
+            self.bindings.clear();
+        }
         let Some(device) = added.device.known() else { return };
         let origin = if added.api { Origin::Api } else { Origin::Register };
         // Most users have one device: room for four would cost more than moving a second one.
@@ -119,12 +122,38 @@ impl Registration {
 
     fn refresh(&mut self, at: WallTime, refreshed: &BindingRefreshed) {
         self.account = Some(refreshed.account);
+        if let Some(since) = refreshed.sole_since {
+            return self.bindings =
+                refreshed.device.known().map(|device| sole(at, refreshed, since, device)).into_iter().collect();
+        }
         let Some(known) = self.bindings.iter_mut().find(|known| known.id == refreshed.binding) else { return };
         if let Some(device) = refreshed.device.known() {
             known.device = device.clone();
         }
         (known.q, known.reg_id, known.cseq) = (refreshed.q, refreshed.reg_id, refreshed.cseq);
         (known.refreshed, known.until, known.reach) = (at, Some(refreshed.until), Reach::Flow);
+    }
+
+    /// The event as it is written: it says where it tells all bindings there are, so that who takes them up need not read
+    /// what came before.
+    pub fn written(&self, event: RegistrationEvent) -> RegistrationEvent {
+        match event {
+            RegistrationEvent::BindingAdded(added) => {
+                RegistrationEvent::BindingAdded(BindingAdded { sole: self.bindings.is_empty(), ..added })
+            }
+            RegistrationEvent::BindingRefreshed(refreshed) => {
+                let sole_since = match &*self.bindings {
+                    [sole] if sole.id == refreshed.binding && sole.origin == Origin::Register => Some(sole.since),
+                    _ => None,
+                };
+                RegistrationEvent::BindingRefreshed(BindingRefreshed { sole_since, ..refreshed })
+            }
+            RegistrationEvent::RegisterReceived(_)
+            | RegistrationEvent::RegisterAnswered(_)
+            | RegistrationEvent::BindingRemoved(_)
+            | RegistrationEvent::BindingReachChanged(_)
+            | RegistrationEvent::BindingsStated(_) => event,
+        }
     }
 
     /// Whose they are; `None` before the first event.
@@ -183,5 +212,21 @@ impl Registration {
         let removed = |binding: &Binding| BindingRemoved { binding: binding.id, account, cause, by: None };
         let going = self.bindings.iter().filter(|binding| goes(binding));
         going.map(|binding| RegistrationEvent::BindingRemoved(removed(binding))).collect()
+    }
+}
+
+/// A binding as one event tells it.
+fn sole(at: WallTime, refreshed: &BindingRefreshed, since: WallTime, device: &Device) -> Binding {
+    Binding {
+        id: refreshed.binding,
+        origin: Origin::Register,
+        device: device.clone(),
+        q: refreshed.q,
+        reg_id: refreshed.reg_id,
+        cseq: refreshed.cseq,
+        since,
+        refreshed: at,
+        until: Some(refreshed.until),
+        reach: Reach::Flow,
     }
 }

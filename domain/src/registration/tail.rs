@@ -1,16 +1,21 @@
-//! How registrations are read: from the end of their stream back to the last summary.
+//! How registrations are read: from the end of their stream as far back as is needed to know all bindings.
 
-use super::{BindingsStated, STATE_EVERY};
+use super::STATE_EVERY;
+use crate::codec::registration::decode_clear;
 use crate::log::{Direction, EventLog, Part, ReadError, Recorded, Revision, StreamName};
 
-/// Events a reading: most streams have no more since their last summary.
+/// Events a reading: a stream whose user has several devices has no more since its last summary.
 const PAGE: usize = STATE_EVERY + 20;
 
-/// What a start reads of each registration's stream, for [`since_stated`].
+/// What a start reads of each registration's stream first: what one REGISTER makes. Of users with one device that is all
+/// that is needed.
+pub const LAST_TURN: Part = Part { from: Revision(u64::MAX), direction: Direction::Backwards, limit: 3 };
+
+/// What it reads of the others.
 pub const TAIL: Part = Part { from: Revision(u64::MAX), direction: Direction::Backwards, limit: PAGE };
 
-/// The events of a registration's stream from its last summary on, up to `last` or the end before it, oldest first; all
-/// of them where it has no summary.
+/// The newest events of a registration's stream, up to `last` or the end before it, oldest first: at least from the last
+/// one on that tells all bindings, all of them where none does.
 ///
 /// # Errors
 /// The log cannot be read.
@@ -19,25 +24,21 @@ pub async fn read_tail(log: &dyn EventLog, stream: &StreamName, last: Revision) 
     let mut from = Some(last);
     while let Some(at) = from {
         let page = log.read_stream(stream, at, Direction::Backwards, PAGE).await?;
-        let (page, before) = cut(page);
-        from = before;
+        let before = page.last().and_then(|oldest| oldest.revision.0.checked_sub(1)).map(Revision);
+        from = before.filter(|_| !reaches_back(&page));
         tail.extend(page);
     }
     tail.reverse();
     Ok(tail)
 }
 
-/// The same from a page of the newest events, newest first; none where it does not reach as far back.
-pub fn since_stated(page: Vec<Recorded>) -> Option<Vec<Recorded>> {
-    let (mut tail, before) = cut(page);
-    tail.reverse();
-    before.is_none().then_some(tail)
+/// Whether these newest events of a stream tell all bindings. An event that cannot be read is for whoever takes the
+/// stream up to tell of.
+pub fn reaches_back(events: &[Recorded]) -> bool {
+    events.iter().any(|event| event.revision == Revision(0) || tells_all(event)) || events.is_empty()
 }
 
-/// A page as far as its summary, and from where on backwards there is more to read.
-fn cut(mut page: Vec<Recorded>) -> (Vec<Recorded>, Option<Revision>) {
-    let summary = page.iter().position(|event| *event.kind == *BindingsStated::KIND);
-    page.truncate(summary.map_or(page.len(), |at| at + 1));
-    let before = page.last().and_then(|event| event.revision.0.checked_sub(1));
-    (page, before.filter(|_| summary.is_none()).map(Revision))
+fn tells_all(event: &Recorded) -> bool {
+    let may = matches!(&*event.kind, "BindingsStated" | "BindingAdded" | "BindingRefreshed");
+    may && decode_clear(event).is_ok_and(|event| event.tells_all())
 }

@@ -159,8 +159,12 @@ pub(super) fn keep(
         BindingId::from_bits(next)
     };
     let events = registration.register(&device.read().unwrap(), &terms, time, &mut id).unwrap();
-    events.iter().for_each(|event| registration.apply(time, event));
-    events
+    let keep = |event| {
+        let event = registration.written(event);
+        registration.apply(time, &event);
+        event
+    };
+    events.into_iter().map(keep).collect()
 }
 
 /// An address of record and what happened to it.

@@ -58,7 +58,6 @@ impl User {
         let mut events = Vec::with_capacity(4);
         if self.since_stated >= STATE_EVERY {
             events.push(self.registration.stated(&self.aor, office.account));
-            self.since_stated = 0;
         }
         events.extend(self.events(office, at));
         let stream = self.aor.stream(&office.hash_key, Home::Domain(office.domain));
@@ -67,17 +66,17 @@ impl User {
             self.revision.checked_sub(1).map_or(Expected::NoStream, |last| Expected::Exactly(Revision(last)));
         let mut append = Append { stream, expected, life: Life::Open, correlation, node: 1, events: vec![] };
         let mut desk = Desk::default();
-        for event in &events {
-            self.registration.apply(at, event);
+        for event in events {
+            let event = self.registration.written(event);
+            self.registration.apply(at, &event);
+            self.since_stated = if event.tells_all() { 0 } else { self.since_stated + 1 };
+            self.revision += 1;
             let (id, (key, secret)) = (id(), &self.key);
-            let encoded = encode(&mut desk, event, id, *key, secret);
+            let encoded = encode(&mut desk, &event, id, *key, secret);
             let (kind, version, data) = (encoded.kind.into(), encoded.version, encoded.data);
             append.events.push(Draft { id, kind, version, at, cause: None, previous: self.previous, data });
             self.previous = append.hash_of(append.events.len() - 1).unwrap();
         }
-        self.revision += events.len() as u64;
-        self.since_stated +=
-            events.iter().filter(|event| !matches!(event, RegistrationEvent::BindingsStated(_))).count();
         self.refreshed += 1;
         append
     }
@@ -126,6 +125,7 @@ impl User {
                 until: Some(until),
                 api: false,
                 by: None,
+                sole: false,
                 device: device.into(),
             })
         } else {
@@ -138,6 +138,7 @@ impl User {
                 transport,
                 expires: EXPIRES,
                 until,
+                sole_since: None,
                 device: device.into(),
             })
         };

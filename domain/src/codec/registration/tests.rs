@@ -116,10 +116,11 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
             until: Some(WallTime::from_micros(60_000_000)),
             api: false,
             by: None,
+            sole: true,
             device: device().into(),
         }),
         &format!(
-            r#"{{{binding},{account},"domain":"SD00000000000000000000000000000004","cseq":5,"q":500,"reg_id":1,"transport":"udp","expires":60,"until":60000000}}"#
+            r#"{{{binding},{account},"domain":"SD00000000000000000000000000000004","cseq":5,"q":500,"reg_id":1,"transport":"udp","expires":60,"until":60000000,"sole":true}}"#
         ),
     );
     stored_as(
@@ -132,9 +133,10 @@ fn every_event_is_stored_in_its_golden_form_and_its_personal_part_sealed() {
             transport: None,
             expires: 60,
             until: WallTime::from_micros(60_000_000),
+            sole_since: Some(WallTime::from_micros(5)),
             device: device().into(),
         }),
-        &format!(r#"{{{binding},{account},"cseq":6,"expires":60,"until":60000000}}"#),
+        &format!(r#"{{{binding},{account},"cseq":6,"expires":60,"until":60000000,"sole_since":5}}"#),
     );
     stored_as(
         &RegistrationEvent::BindingRemoved(BindingRemoved {

@@ -77,6 +77,7 @@ impl Exchange {
             until: Some(now + Duration::from_secs(60)),
             api: flow.is_none(),
             by: None,
+            sole: false,
             device: device.into(),
         };
         self.bindings.apply(&aor, now, &RegistrationEvent::BindingAdded(added));
