@@ -24,7 +24,7 @@ use domain::codec::seal::SealKey;
 use domain::draws::Draws;
 use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
-use domain::log::StreamName;
+use domain::log::{EventLog, StreamName};
 use domain::media::MediaReport;
 use domain::registration::Registrar;
 use domain::routing::Tables;
@@ -48,6 +48,7 @@ mod again;
 mod calls;
 mod erasures;
 mod error;
+mod laps;
 mod log;
 mod metrics;
 mod notary;
@@ -98,12 +99,14 @@ pub struct Running {
 /// # Errors
 /// [`StartError`].
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
+    let mut laps = laps::Laps::begin();
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
     let log::Opened { log, written, is_new } = log::open(config).await?;
     let node = Node::start(&config.data.join("node"), config.node, is_new)?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
+    laps.lap("log and keyring");
 
     let inbox = Arc::new(Inbox::new()?);
     let holder = Arc::new(Holder::from_parent()?);
@@ -127,18 +130,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         gather: Duration::from_millis(config.sip.gather_ms),
         may_wait: config.sip.may_wait(),
     })?;
-    // Beside what is provisioned: neither asks for the other.
-    let bindings = registrations::restoring(&log, &keyring, &inbox);
-    let means = Arc::new(MachineMeans::new(node, Arc::clone(&keyring)));
-    let names = Names::start(Arc::clone(&inbox));
-    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(&inbox), keyring: Arc::clone(&keyring), names });
-    let provisioning = Provisioning::start(Arc::clone(&log), means, sink, node.number).await?;
-    let first_account = make_first_account(&provisioning, &first).await?;
-    registrations::finished(bindings.await)?;
-    calls::take_up(&log, &keyring, &inbox, calls::remembered_since(config)).await?;
-    calls::end_cut_off(&log, &inbox).await?;
-    // Everything that requests are judged by has been told.
-    inbox.tell(Notice::Serve);
+    let (provisioning, first_account) = take_up(config, &first, (&log, &keyring, &inbox), node, laps).await?;
     let erasures = erasures::start(&log, &keyring, node).await?;
     let views = Arc::new(Views::open(views::database_of(config)?, Arc::clone(&log), keyring.clone()).await?);
 
@@ -170,6 +162,34 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         server,
         stop_server,
     })
+}
+
+/// Takes up what the log tells: what is provisioned, bindings, and calls that ran. From then on everybody is served.
+async fn take_up(
+    config: &Config,
+    first: &FirstAccountSettings,
+    (log, keyring, inbox): (&Arc<dyn EventLog>, &Arc<Keyring>, &Arc<Inbox>),
+    node: Node,
+    mut laps: laps::Laps,
+) -> Result<(Provisioning, FirstAccount), StartError> {
+    // Beside what is provisioned: none asks for the others.
+    let bindings = registrations::restoring(log, keyring, inbox);
+    let calls = calls::reading(log, calls::remembered_since(config));
+    let means = Arc::new(MachineMeans::new(node, Arc::clone(keyring)));
+    let names = Names::start(Arc::clone(inbox));
+    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(inbox), keyring: Arc::clone(keyring), names });
+    let provisioning = Provisioning::start(Arc::clone(log), means, sink, node.number).await?;
+    let first_account = make_first_account(&provisioning, first).await?;
+    laps.lap("provisioning");
+    registrations::finished(bindings.await)?;
+    laps.lap("bindings");
+    calls::take_up(keyring, inbox, calls).await?;
+    calls::end_cut_off(log, inbox).await?;
+    // Everything that requests are judged by has been told.
+    inbox.tell(Notice::Serve);
+    laps.lap("calls");
+    laps.tell();
+    Ok((provisioning, first_account))
 }
 
 /// Every route with what it needs.

@@ -161,6 +161,24 @@ pub struct Recorded {
     pub data: Bytes,
 }
 
+/// Where a stream ends: what its next event follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// Place of its last event.
+    pub revision: Revision,
+    /// That event's hash.
+    pub hash: EventHash,
+    /// That event.
+    pub last: EventId,
+}
+
+impl StreamEnd {
+    /// The end of a stream whose last event is this.
+    pub fn at(last: &Recorded) -> Self {
+        Self { revision: last.revision, hash: last.hash(), last: last.id }
+    }
+}
+
 /// The facts that an event's hash covers, in the one order that every engine and verifier uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Hashed<'a> {

@@ -27,6 +27,8 @@ pub enum Notice {
     Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
+    /// So many streams of registrations follow, at the start.
+    Expect(usize),
     /// What streams of registrations say of bindings, at the start.
     Bindings(Vec<(StreamName, Result<Restored, DecodeError>)>),
     /// A registration's stream from its last summary on, oldest first.

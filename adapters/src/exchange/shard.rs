@@ -360,6 +360,7 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
+                Notice::Expect(addresses) => exchange.expect_addresses(addresses),
                 Notice::Bindings(all) => {
                     for (stream, restored) in all {
                         tell_unreadable(exchange.restore_bindings(now, &stream, restored));

@@ -19,6 +19,9 @@ const FORMAT: i64 = 2;
 /// Session keys that stand in one row: few enough that one is found and erased cheaply, many enough to be made cheaply.
 const ROW_KEYS: usize = 64;
 
+/// Rows that stay open: a start reads the keys of several pages of streams at a time.
+const OPENED: usize = 16;
+
 /// What stands where a key was erased.
 const ERASED: [u8; 32] = [0; 32];
 
@@ -47,9 +50,9 @@ pub(super) struct Vault {
     connection: Connection,
     master: Wrapper,
     accounts: HashMap<AccountId, Account>,
-    /// The row that was asked for last: whoever reads one key of it often reads the next one too. A reader has none, for
-    /// somebody else may erase keys in it.
-    opened: Option<Row>,
+    /// The rows that were asked for last, the last one in the end: whoever reads one key of a row often reads the next one
+    /// too. A reader has none, for somebody else may erase keys in them.
+    opened: Vec<Row>,
     /// Nobody else writes; a reader has none.
     lock: Option<Flock<File>>,
 }
@@ -72,7 +75,7 @@ impl Vault {
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
         connection.execute_batch(SECRETS)?;
-        Ok(Self { connection, master, accounts: HashMap::new(), opened: None, lock: Some(lock) })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: Vec::new(), lock: Some(lock) })
     }
 
     /// Opens the keyring at `path` for reading alone, also while another process has it.
@@ -86,7 +89,7 @@ impl Vault {
             FORMAT => prove(&connection, &master, path)?,
             found => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
-        Ok(Self { connection, master, accounts: HashMap::new(), opened: None, lock: None })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: Vec::new(), lock: None })
     }
 
     /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
@@ -143,18 +146,24 @@ impl Vault {
 
     /// The key behind a reference; `None` where it was erased or never was.
     pub fn key(&mut self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
-        let row = match self.opened.take().filter(|row| row.holds(reference)) {
-            Some(row) => Some(row),
-            None => self.row_of(reference)?,
+        let row = match self.opened.iter().position(|row| row.holds(reference)) {
+            Some(at) => self.opened.remove(at),
+            None => match self.row_of(reference)? {
+                Some(row) => row,
+                None => return Ok(None),
+            },
         };
-        let key = row.as_ref().and_then(|row| row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok()));
-        self.opened = row.filter(|_| self.lock.is_some());
+        let key = row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok());
+        if self.lock.is_some() {
+            self.opened.drain(..(self.opened.len() + 1).saturating_sub(OPENED));
+            self.opened.push(row);
+        }
         Ok(key.filter(|key| *key != ERASED).map(SealKey::from_bytes))
     }
 
     /// Erases keys, all or none. When this returns they are not in the file any more.
     pub fn erase(&mut self, references: &[KeyRef]) -> Result<(), KeyringError> {
-        self.opened = None;
+        self.opened.clear();
         let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
         for reference in references {
             let known = rows.range_mut(..=reference.0).next_back().filter(|(_, row)| row.holds(*reference));

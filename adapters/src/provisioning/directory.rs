@@ -294,6 +294,13 @@ impl Directory {
         })
     }
 
+    /// So many numbers follow: tables that grow as they come are copied again and again.
+    pub(super) fn expect(&self, numbers: usize) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.numbers.reserve(numbers);
+        inner.claims.reserve(numbers);
+    }
+
     pub(super) fn apply(&self, recalls: &[Recall]) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         for recall in recalls {

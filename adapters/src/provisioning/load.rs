@@ -3,8 +3,9 @@
 use super::TablesSink;
 use super::directory::Directory;
 use super::inner::Recall;
-use domain::decider::DecodeError;
+use domain::decider::{Aggregate, DecodeError};
 use domain::log::{Direction, EventHash, EventLog, Part, ReadError, Recorded, Revision, StreamName};
+use domain::number::Number;
 use domain::routing::{Provisioned, ProvisioningEvent};
 
 /// Events read at a time.
@@ -40,6 +41,7 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
     let directory = Directory::default();
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| ProvisioningEvent::CATEGORIES.contains(&stream.category()));
+    directory.expect(streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count());
     let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
     let mut reading = log.read_together(streams, whole);
     loop {

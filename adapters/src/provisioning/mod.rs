@@ -48,7 +48,7 @@ pub trait Means: Send + Sync {
 /// Takes durable provisioning events, each once and in order, before their command is answered: routing tables.
 pub trait TablesSink: Send + Sync {
     /// Applies them; a call that is routed after this returns sees them.
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()>;
+    fn apply(&self, events: Vec<Provisioned>) -> PortFuture<'_, ()>;
 }
 
 /// How many commands may wait before callers do.

@@ -54,7 +54,7 @@ impl domain::ports::Keyring for AllKeys {
 struct Routing(Mutex<(Tables, usize)>);
 
 impl TablesSink for Routing {
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+    fn apply(&self, events: Vec<Provisioned>) -> PortFuture<'_, ()> {
         let mut state = self.0.lock().unwrap();
         for event in events.iter() {
             let mut event = event.clone();

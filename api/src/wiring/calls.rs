@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Events of a reading.
 const PAGE: usize = 1_000;
@@ -24,14 +25,23 @@ const FIRST_STEP: u64 = 4_096;
 /// Events that a look judges by.
 const LOOK: usize = 16;
 
+/// The streams of calls, as [`reading`] finds them.
+pub(super) type Calls = Vec<Vec<Recorded>>;
+
+/// Reads the streams of calls that [`take_up`] is about.
+pub(super) fn reading(log: &Arc<dyn EventLog>, since: WallTime) -> JoinHandle<Result<Calls, ReadError>> {
+    let log = Arc::clone(log);
+    tokio::spawn(async move { read_calls(&log, since).await })
+}
+
 /// Calls that ran when the process before ended run on.
 pub(super) async fn take_up(
-    log: &Arc<dyn EventLog>,
     keyring: &Keyring,
     inbox: &Inbox,
-    since: WallTime,
+    streams: JoinHandle<Result<Calls, ReadError>>,
 ) -> Result<(), StartError> {
-    let streams = read_calls(log, since).await?;
+    let broken_off = |_| Err(ReadError::Unavailable("reading calls was broken off".into()));
+    let streams = streams.await.unwrap_or_else(broken_off)?;
     if streams.is_empty() {
         return Ok(());
     }
@@ -50,7 +60,7 @@ pub(super) async fn take_up(
 }
 
 /// The streams of calls that run, and of those that ended after `since`; with all that these need.
-async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<Vec<Recorded>>, StartError> {
+async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Calls, ReadError> {
     let of_calls =
         |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY | PagerEvent::CATEGORY);
     let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();

@@ -4,7 +4,7 @@ use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
 use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, Together};
-use domain::registration::{Aor, LAST_TURN, Restored, TAIL, reaches_back, read_tail};
+use domain::registration::{Aor, LAST_TURN, Restored, TAIL, read_tail};
 use domain::time::WallTime;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,7 @@ async fn restore_registrations(
 ) -> Result<(), ReadError> {
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| stream.category() == Aor::CATEGORY);
+    inbox.tell(Notice::Expect(streams.len()));
     let newest = log.read_all(Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
     let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
     let reader = Reader { log, keyring, inbox, answered_since };
@@ -41,7 +42,8 @@ async fn restore_registrations(
     }
     for stream in streams {
         let events = read_tail(&*reader.log, &stream, Revision(u64::MAX)).await?;
-        reader.tell(vec![(stream, events)]);
+        let restored = Restored::read(&events, &*reader.keyring, answered_since);
+        reader.inbox.tell(Notice::Bindings(vec![(stream, restored)]));
     }
     Ok(())
 }
@@ -78,27 +80,23 @@ impl Reader {
         }
     }
 
-    /// Tells the shard of the streams of which these newest events are enough; the others are given back.
+    /// Tells the shard of the streams of which these newest events, newest first, are enough; the others are given back.
     fn take_in(&self, together: Together) -> Vec<StreamName> {
-        let (enough, others): (Vec<_>, Vec<_>) = together.into_iter().partition(|(_, newest)| self.is_enough(newest));
-        let oldest_first = |(stream, mut events): (StreamName, Vec<Recorded>)| {
-            events.reverse();
-            (stream, events)
-        };
-        self.tell(enough.into_iter().map(oldest_first).collect());
-        others.into_iter().map(|(stream, _)| stream).collect()
+        let (mut bindings, mut others) = (Vec::with_capacity(together.len()), vec![]);
+        for (stream, mut newest) in together {
+            newest.reverse();
+            match Restored::read(&newest, &*self.keyring, self.answered_since) {
+                Ok(restored) if !restored.is_whole || !self.has_all_answers(&newest) => others.push(stream),
+                restored => bindings.push((stream, restored)),
+            }
+        }
+        self.inbox.tell(Notice::Bindings(bindings));
+        others
     }
 
-    /// Whether these newest events, newest first, tell all bindings and all that was answered of late.
-    fn is_enough(&self, newest: &[Recorded]) -> bool {
-        let all_answers = |oldest: &Recorded| oldest.revision == Revision(0) || oldest.at < self.answered_since;
-        newest.last().is_none_or(all_answers) && reaches_back(newest)
-    }
-
-    fn tell(&self, streams: Vec<(StreamName, Vec<Recorded>)>) {
-        let read =
-            |(stream, events): (_, Vec<_>)| (stream, Restored::read(&events, &*self.keyring, self.answered_since));
-        self.inbox.tell(Notice::Bindings(streams.into_iter().map(read).collect()));
+    /// Whether these newest events hold all that was answered of late.
+    fn has_all_answers(&self, newest: &[Recorded]) -> bool {
+        newest.first().is_none_or(|oldest| oldest.revision == Revision(0) || oldest.at < self.answered_since)
     }
 }
 

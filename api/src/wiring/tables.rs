@@ -18,9 +18,9 @@ pub(super) struct ShardTables {
 }
 
 impl TablesSink for ShardTables {
-    fn apply(&self, events: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+    fn apply(&self, mut events: Vec<Provisioned>) -> PortFuture<'_, ()> {
         Box::pin(async move {
-            for provisioned in events.iter() {
+            for provisioned in &events {
                 if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
                     && let Err(error) = self.keyring.ensure_account(opened.account)
                 {
@@ -28,7 +28,6 @@ impl TablesSink for ShardTables {
                 }
             }
             self.names.look_up(&events);
-            let mut events = events.to_vec();
             for provisioned in &mut events {
                 // What the call path checks passwords by is opened here: that may wait for the disk.
                 if !provisioned.event.open(&*self.keyring) {

@@ -12,7 +12,7 @@ use crate::codec::Desk;
 use crate::codec::registration::encode;
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::ids::{AccountId, EventId, LegId, RegistrationId};
-use crate::log::Life;
+use crate::log::{Life, StreamEnd, StreamName};
 use crate::ports::Mint;
 use crate::registration::{Aor, Registration, RegistrationEvent, STATE_EVERY};
 use crate::routing::Registrant;
@@ -42,6 +42,16 @@ pub(super) struct Live {
     pub(super) legs: Vec<LegId>,
     /// Events since the last one that told all bindings.
     since_stated: usize,
+}
+
+/// A stream with bindings of which nothing is on its way: all that was decided is durable, and its bindings are those that
+/// calls find. Most addresses are so most of the time.
+#[derive(Debug)]
+pub(super) struct Resting {
+    pub(super) end: StreamEnd,
+    /// See [`Live`].
+    pub(super) since_stated: usize,
+    pub(super) key: Option<(KeyRef, SealKey)>,
 }
 
 /// A REGISTER that somebody may send, not answered yet.
@@ -139,6 +149,13 @@ impl Live {
     fn is_over(&self) -> bool {
         self.registration.is_empty() && self.legs.is_empty() && self.outbox.is_idle()
     }
+
+    /// The same at rest, where nothing is on its way.
+    fn rested(&self) -> Option<Resting> {
+        let rests = !self.registration.is_empty() && self.legs.is_empty() && !self.supposed;
+        let end = self.outbox.end().filter(|_| rests)?;
+        Some(Resting { end, since_stated: self.since_stated, key: self.key.clone() })
+    }
 }
 
 impl Registrar {
@@ -152,6 +169,7 @@ impl Registrar {
         if self.unread.contains_key(&id) {
             return Err(id);
         }
+        self.wake(id, aor, registrant.account);
         let new = || {
             let outbox = Outbox::new(aor.stream(&self.hash_key, registrant.home), id.uuid(), self.node);
             let live = Live::new((aor.clone(), registrant.account), Registration::default(), outbox, 0);
@@ -168,12 +186,29 @@ impl Registrar {
         registrant: &Registrant,
     ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
         let id = aor.id(&self.hash_key, registrant.home);
+        self.wake(id, aor, registrant.account);
         if !self.live.contains_key(&id) && !self.unread.contains_key(&id) {
             let unread = Unread { aor: aor.clone(), account: registrant.account, pending: Vec::new() };
             self.unread.insert(id, Some(unread));
             self.to_read.push(aor.stream(&self.hash_key, registrant.home));
         }
         self.live.get_mut(&id).filter(|live| !live.supposed).map(|live| (id, &mut **live)).ok_or(id)
+    }
+
+    /// An address that rests is about to be written to. One whose bindings were dropped, because nobody could call it any
+    /// more, is as one that is not known.
+    fn wake(&mut self, id: RegistrationId, aor: &Aor, account: AccountId) {
+        let Some(Resting { end, since_stated, key }) = self.resting.remove(&id) else { return };
+        let Some(registration) = self.bindings.get(aor).cloned() else { return };
+        let account = registration.account().unwrap_or(account);
+        let outbox = Outbox::new(StreamName::new(Aor::CATEGORY, id.uuid()), id.uuid(), self.node).after(end);
+        let live = Live::new((aor.clone(), account), registration, outbox, since_stated);
+        self.live.insert(id, Box::new(Live { key, ..live }));
+    }
+
+    /// Whether an address's stream is in memory.
+    pub(super) fn is_known(&self, id: RegistrationId) -> bool {
+        self.live.contains_key(&id) || self.resting.contains_key(&id)
     }
 
     /// Whether it is only supposed that the log has no such stream.
@@ -197,10 +232,14 @@ impl Registrar {
         self.touched.push(id);
     }
 
-    /// Forgets a stream that nothing is left of, or ever came of: the log has what it was.
-    pub(super) fn forget_if_over(&mut self, id: RegistrationId) {
-        if self.live.get(&id).is_some_and(|live| live.is_over()) {
+    /// Forgets a stream that nothing is left of, or ever came of: the log has what it was. One of which nothing is on its
+    /// way goes to rest.
+    pub(super) fn let_rest(&mut self, id: RegistrationId) {
+        let Some(live) = self.live.get(&id) else { return };
+        let rested = live.rested();
+        if live.is_over() || rested.is_some() {
             self.live.remove(&id);
+            self.resting.extend(rested.map(|rested| (id, rested)));
         }
     }
 
@@ -210,6 +249,6 @@ impl Registrar {
         if let Some(live) = self.live.get_mut(&id) {
             live.legs.retain(|known| *known != leg);
         }
-        self.forget_if_over(id);
+        self.let_rest(id);
     }
 }

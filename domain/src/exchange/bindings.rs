@@ -143,7 +143,7 @@ impl Exchange {
             Ok((id, _)) => id,
             Err(id) => return Ok(if registrar.is_unreadable(id) { Commanded::Away } else { Commanded::Reading }),
         };
-        // Whatever comes of it: see `Registrar::forget_if_over`.
+        // Whatever comes of it: see `Registrar::let_rest`.
         registrar.touched.push(id);
         let Some(live) = registrar.live.get_mut(&id) else { return Ok(Commanded::Away) };
         if live.outbox.is_frozen() || !live.has_key(mint) {
@@ -171,7 +171,7 @@ impl Exchange {
 
     /// How many addresses of record are in memory: those with bindings, and those that something is about to become of.
     pub fn address_count(&self) -> usize {
-        self.registrar.live.len() + self.registrar.unread.len()
+        self.registrar.live.len() + self.registrar.resting.len() + self.registrar.unread.len()
     }
 
     /// How many bindings calls can find.

@@ -44,7 +44,7 @@ impl Exchange {
         }
         for id in std::mem::take(&mut self.registrar.touched) {
             appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
-            self.registrar.forget_if_over(id);
+            self.registrar.let_rest(id);
         }
         for id in std::mem::take(&mut self.transfers.touched) {
             appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));

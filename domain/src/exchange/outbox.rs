@@ -5,7 +5,7 @@ use super::held::{Effect, Held};
 use crate::codec::{Desk, Encoded};
 use crate::ids::EventId;
 use crate::log::{
-    Append, AppendError, Draft, Durable, EventHash, Expected, Hashed, Life, Recorded, Revision, StreamName,
+    Append, AppendError, Draft, Durable, EventHash, Expected, Hashed, Life, Recorded, Revision, StreamEnd, StreamName,
 };
 use crate::time::WallTime;
 use std::collections::VecDeque;
@@ -132,13 +132,24 @@ impl Outbox {
 
     /// The outbox of a stream whose last event is this.
     pub fn restored(last: &Recorded, node: u16) -> Self {
-        let mut outbox = Self::new(last.stream.clone(), last.correlation, node);
-        outbox.expected = Expected::Exactly(last.revision);
-        outbox.next = last.revision.0 + 1;
-        outbox.last_hash = last.hash();
-        outbox.newest = Some(last.id);
-        outbox.durable = Some(last.id);
-        outbox
+        Self::new(last.stream.clone(), last.correlation, node).after(StreamEnd::at(last))
+    }
+
+    /// The same of a stream that exists, and ends there.
+    pub const fn after(mut self, end: StreamEnd) -> Self {
+        self.expected = Expected::Exactly(end.revision);
+        self.next = end.revision.0 + 1;
+        self.last_hash = end.hash;
+        (self.newest, self.durable) = (Some(end.last), Some(end.last));
+        self
+    }
+
+    /// Where the stream ends, once all that was decided is durable; nowhere while something is on its way, or before there
+    /// is anything in it.
+    pub fn end(&self) -> Option<StreamEnd> {
+        let revision = Revision(self.next.checked_sub(1)?);
+        let last = self.durable.filter(|_| self.is_idle() && !self.frozen)?;
+        Some(StreamEnd { revision, hash: self.last_hash, last })
     }
 
     /// This event of the stream is durable, and the newest.

@@ -49,6 +49,11 @@ impl Pings {
         Self { every, ..Self::default() }
     }
 
+    /// Whether any of these bindings is one to ping.
+    pub(super) fn concern(&self, registration: &Registration) -> bool {
+        self.every.is_some() && registration.all().iter().any(Binding::is_behind_nat)
+    }
+
     /// Bindings of an address that are new are pinged from now on, the first time at random within the interval; those
     /// that are known have just shown that they are there.
     pub(super) fn watch(&mut self, now: Moment, mint: &mut dyn Mint, aor: &Aor, registration: &Registration) {

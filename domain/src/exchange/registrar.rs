@@ -6,7 +6,7 @@
 //! when that append is durable and before the answer leaves, so an INVITE right after the 200 finds the binding.
 
 use super::Exchange;
-use super::addresses::{Live, Pending, Unread};
+use super::addresses::{Live, Pending, Resting, Unread};
 use super::answered::Answered;
 use super::bindings::wake_by;
 use super::held::Effect;
@@ -42,6 +42,7 @@ pub(super) struct Registrar {
     /// What calls find: durable bindings alone.
     pub(super) bindings: Bindings,
     pub(super) live: IdMap<RegistrationId, Box<Live>>,
+    pub(super) resting: IdMap<RegistrationId, Resting>,
     /// Streams that are being read; `None` where what is in them cannot be understood.
     pub(super) unread: IdMap<RegistrationId, Option<Unread>>,
     /// Those of them whose reading has not begun.
@@ -96,6 +97,7 @@ impl Registrar {
             challenger,
             bindings: Bindings::default(),
             live: IdMap::default(),
+            resting: IdMap::default(),
             unread: IdMap::default(),
             to_read: Vec::new(),
             lost: BTreeSet::new(),
@@ -175,7 +177,9 @@ impl Registrar {
 
     /// Whether bytes of that event may go again.
     pub(super) fn is_durable(&self, leg: LegId, event: EventId) -> bool {
-        self.asked.get(&leg).and_then(|(id, _)| self.live.get(id)).is_some_and(|live| live.outbox.is_durable(event))
+        let Some((id, _)) = self.asked.get(&leg) else { return false };
+        let rests = || self.resting.get(id).is_some_and(|resting| event <= resting.end.last);
+        self.live.get(id).map_or_else(rests, |live| live.outbox.is_durable(event))
     }
 }
 

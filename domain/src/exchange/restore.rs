@@ -1,7 +1,7 @@
 //! Registrations that are taken up again from the log: after a start, and where a stream is elsewhere than we thought.
 
 use super::Exchange;
-use super::addresses::{Live, Pending, Unread};
+use super::addresses::{Live, Pending, Resting, Unread};
 use super::held::Effect;
 use super::outbox::Outbox;
 use super::registrar::{MOST_WAITING, Registrar};
@@ -9,7 +9,7 @@ use crate::codec::DecodeError;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{Aor, Home, RegisterRequest, Restored};
+use crate::registration::{Aor, Home, RegisterRequest, Registration, Restored};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -54,12 +54,18 @@ impl Registrar {
     fn restore(&mut self, (id, stream): (RegistrationId, &StreamName), restored: Restored, unread: Option<&Unread>) {
         let asked = || unread.map(|unread| (unread.aor.clone(), unread.account));
         let Some(whose) = restored.whose().or_else(asked) else { return };
-        let Restored { registration, last, since_stated, .. } = restored;
-        let outbox = match &last {
-            Some(last) => Outbox::restored(last, self.node),
-            None => Outbox::new(stream.clone(), id.uuid(), self.node),
+        let Restored { registration, end, since_stated, .. } = restored;
+        if let Some(end) = end.filter(|_| !registration.is_empty()) {
+            self.bindings.put(&whose.0, registration);
+            self.resting.insert(id, Resting { end, since_stated, key: None });
+            return;
+        }
+        let outbox = Outbox::new(stream.clone(), id.uuid(), self.node);
+        let outbox = match end {
+            Some(end) => outbox.after(end),
+            None => outbox,
         };
-        self.bindings.put(&whose.0, registration.clone());
+        self.bindings.put(&whose.0, Registration::default());
         self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since_stated)));
         self.touched.push(id);
     }
@@ -85,6 +91,12 @@ impl Registrar {
 }
 
 impl Exchange {
+    /// So many addresses follow by [`Exchange::restore_bindings`]: tables that grow as they come are copied again and again.
+    pub fn expect_addresses(&mut self, addresses: usize) {
+        self.registrar.resting.reserve(addresses);
+        self.registrar.bindings.reserve(addresses);
+    }
+
     /// Takes up the bindings of an address that were read at the start, before anybody is served: nobody waits for them.
     ///
     /// # Errors
@@ -108,7 +120,7 @@ impl Exchange {
     /// Whether what the log has of an address is news.
     fn may_restore(&self, id: RegistrationId) -> bool {
         let asked = matches!(self.registrar.unread.get(&id), Some(Some(_)));
-        !self.registrar.live.contains_key(&id) && (asked || !self.stage.is_loaded())
+        !self.registrar.is_known(id) && (asked || !self.stage.is_loaded())
     }
 
     /// Takes up the bindings of an address as the log has them: all events of its stream, or the newest, from one on that

@@ -69,9 +69,10 @@ impl Exchange {
     /// Connections that bindings came by before are gone with the process that had them.
     pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
-        let mut bound: Vec<_> = self.registrar.bindings.iter().collect();
-        bound.sort_by_key(|(aor, _)| *aor);
-        bound.into_iter().for_each(|(aor, all)| self.pings.watch(now.moment, mint, aor, all));
+        let mut pinged: Vec<_> = self.registrar.bindings.iter().filter(|(_, all)| self.pings.concern(all)).collect();
+        // In this order: ours is drawn by a hasher.
+        pinged.sort_unstable_by_key(|(aor, _)| *aor);
+        pinged.into_iter().for_each(|(aor, all)| self.pings.watch(now.moment, mint, aor, all));
         self.registrar.bindings.promised().for_each(|flow| self.kept.promise(now.moment, flow));
         self.registrar.lost = self.registrar.bindings.connections().collect();
         self.end_lost_flows(now, mint);

@@ -27,6 +27,12 @@ impl Bindings {
         self.change(aor, |registration| registration.apply(at, event));
     }
 
+    /// Makes room for so many addresses more.
+    pub fn reserve(&mut self, addresses: usize) {
+        self.registrations.reserve(addresses);
+        self.flows.reserve(addresses);
+    }
+
     /// Sets the bindings of an address to what its whole stream says.
     pub fn put(&mut self, aor: &Aor, whole: Registration) {
         self.change(aor, |registration| *registration = whole);

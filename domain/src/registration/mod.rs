@@ -41,5 +41,5 @@ pub use request::{Contacts, Q, RegisterContact, RegisterRequest, Supported};
 pub use restored::Restored;
 pub use state::{Home, Registration, Terms};
 pub use stated::STATE_EVERY;
-pub use tail::{LAST_TURN, TAIL, reaches_back, read_tail};
+pub use tail::{LAST_TURN, TAIL, read_tail};
 pub use targets::Callee;

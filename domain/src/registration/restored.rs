@@ -4,7 +4,7 @@ use super::{Aor, BindingAdded, BindingRefreshed, Device, Registration, Registrat
 use crate::codec::DecodeError;
 use crate::codec::registration::{decode, decode_clear};
 use crate::ids::{AccountId, BindingId};
-use crate::log::Recorded;
+use crate::log::{Recorded, Revision, StreamEnd};
 use crate::ports::Keyring;
 use crate::session::event::Wire;
 use crate::sip::wire::Message;
@@ -16,8 +16,10 @@ use bytes::Bytes;
 pub struct Restored {
     /// The bindings.
     pub registration: Registration,
-    /// The newest event.
-    pub last: Option<Recorded>,
+    /// Whether the events tell all bindings: they begin with the stream, or one of them does.
+    pub is_whole: bool,
+    /// Where the stream ends.
+    pub end: Option<StreamEnd>,
     /// Events since the last one that told all bindings.
     pub since_stated: usize,
     /// REGISTERs that were answered since: what came, without what proves who sent it, and the answer.
@@ -33,7 +35,10 @@ impl Restored {
     pub fn read(recorded: &[Recorded], keyring: &dyn Keyring, answered_since: WallTime) -> Result<Self, DecodeError> {
         let answered = answers(recorded.iter().filter(|recorded| recorded.at >= answered_since), keyring)?;
         let (events, since_stated) = read(recorded, keyring)?;
-        let mut restored = Self { last: recorded.last().cloned(), since_stated, answered, ..Self::default() };
+        let begins = recorded.first().is_none_or(|first| first.revision == Revision(0));
+        let is_whole = begins || since_stated < recorded.len();
+        let end = recorded.last().map(StreamEnd::at);
+        let mut restored = Self { is_whole, end, since_stated, answered, ..Self::default() };
         for (at, event) in events {
             restored.registration.apply(at, &event);
             if let Some(aor) = event.aor() {
@@ -153,8 +158,7 @@ mod tests {
     use crate::codec::registration::encode;
     use crate::codec::seal::{KeyRef, SealKey};
     use crate::ids::EventId;
-    use crate::log::{EventHash, Life, Position, Revision, StreamName};
-    use crate::registration::reaches_back;
+    use crate::log::{EventHash, Life, Position, StreamName};
     use crate::registration::tests::{ALICE, Device, at, keep};
 
     struct Keys;
@@ -230,13 +234,13 @@ mod tests {
             let log = log(&story[..length], |_| KeyRef(1));
             for from in 0..=length.saturating_sub(1) {
                 let (tail, all) = (&log[from..], all_of(&log));
-                if !reaches_back(tail) {
+                let restored = Restored::read(tail, &Keys, WallTime::default()).unwrap();
+                if !restored.is_whole {
                     short += 1;
                     continue;
                 }
-                let restored = Restored::read(tail, &Keys, WallTime::default()).unwrap();
                 assert_eq!(restored.registration, all, "{length} events from {from}");
-                assert_eq!(restored.last, log.last().cloned());
+                assert_eq!(restored.end, log.last().map(StreamEnd::at));
                 let told = log.iter().rposition(|recorded| decode(recorded, &Keys).unwrap().tells_all());
                 assert_eq!(restored.since_stated, told.map_or(0, |told| length - 1 - told), "{length} events");
                 enough += usize::from(from > 0);

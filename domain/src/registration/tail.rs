@@ -25,19 +25,14 @@ pub async fn read_tail(log: &dyn EventLog, stream: &StreamName, last: Revision) 
     while let Some(at) = from {
         let page = log.read_stream(stream, at, Direction::Backwards, PAGE).await?;
         let before = page.last().and_then(|oldest| oldest.revision.0.checked_sub(1)).map(Revision);
-        from = before.filter(|_| !reaches_back(&page));
+        from = before.filter(|_| !page.iter().any(tells_all));
         tail.extend(page);
     }
     tail.reverse();
     Ok(tail)
 }
 
-/// Whether these newest events of a stream tell all bindings. An event that cannot be read is for whoever takes the
-/// stream up to tell of.
-pub fn reaches_back(events: &[Recorded]) -> bool {
-    events.iter().any(|event| event.revision == Revision(0) || tells_all(event)) || events.is_empty()
-}
-
+/// An event that cannot be read is for whoever takes the stream up to tell of.
 fn tells_all(event: &Recorded) -> bool {
     let may = matches!(&*event.kind, "BindingsStated" | "BindingAdded" | "BindingRefreshed");
     may && decode_clear(event).is_ok_and(|event| event.tells_all())

@@ -17,7 +17,7 @@ const TOGETHER: u32 = 256;
 struct Nowhere;
 
 impl TablesSink for Nowhere {
-    fn apply(&self, _: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+    fn apply(&self, _: Vec<Provisioned>) -> PortFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }

@@ -354,7 +354,10 @@ fn a_user_with_one_device_needs_no_summary() {
     // A second one comes: from here on there are summaries, and what was told so far stays.
     world.command(ALICE, &bind("sip:alice@203.0.113.9", None)).unwrap().unwrap();
     world.restart(true);
-    assert_eq!(world.contacts_of(ALICE).len(), 2);
+    device.send(&mut world, &wanted);
+    let challenge = device.expect(&mut world, 401);
+    device.answer(&mut world, &wanted, &challenge);
+    assert_eq!(contacts(&device.expect(&mut world, 200)).len(), 2);
     world.assert_nothing_left();
 }
 

@@ -48,7 +48,7 @@ impl Means for Counting {
 struct NoRouting;
 
 impl TablesSink for NoRouting {
-    fn apply(&self, _: Arc<[Provisioned]>) -> PortFuture<'_, ()> {
+    fn apply(&self, _: Vec<Provisioned>) -> PortFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }

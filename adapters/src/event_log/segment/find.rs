@@ -77,7 +77,7 @@ pub(super) fn together(
 ) -> Result<Vec<Vec<Place>>, ReadError> {
     let head = shared.tail.head().0;
     // In this order: what moves into the index meanwhile is seen twice, not never.
-    let mut found: Vec<Vec<Place>> = streams.iter().map(|stream| shared.unindexed.places(stream)).collect();
+    let mut found: Vec<Vec<Place>> = shared.unindexed.places_of(streams);
     found.iter_mut().for_each(|places| places.retain(|place| place.last() <= head));
     let mut wanted: Vec<(u64, usize)> =
         streams.iter().enumerate().map(|(mark, stream)| (hash_of(stream.as_str()), mark)).collect();

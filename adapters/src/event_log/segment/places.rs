@@ -87,9 +87,16 @@ impl Unindexed {
 
     /// The stream's places that are here.
     pub fn places(&self, stream: &StreamName) -> Vec<Place> {
+        self.places_of(std::slice::from_ref(stream)).pop().unwrap_or_default()
+    }
+
+    /// The places of many streams that are here.
+    pub fn places_of(&self, streams: &[StreamName]) -> Vec<Vec<Place>> {
         let inner = lock(&self.0);
-        let storing = inner.storing.as_ref().and_then(|storing| storing.get(stream));
-        storing.into_iter().chain(inner.fresh.get(stream)).flatten().copied().collect()
+        let parts = [inner.storing.as_deref(), Some(&inner.fresh)];
+        let parts: Vec<&ByStream> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        let of = |stream| parts.iter().filter_map(|part| part.get(stream)).flatten().copied().collect();
+        streams.iter().map(of).collect()
     }
 
     /// The stream's newest place, if it is here.

@@ -123,9 +123,9 @@ impl Reader<'_> {
         };
         let (limit, direction) = (usize::MAX, Direction::Forwards);
         let mut collect = Collect { page: Page::default(), limit, direction, kinds: self.kinds };
-        let mut rest = places.as_slice();
+        let (mut rest, mut room) = (places.as_slice(), Vec::new());
         while !rest.is_empty() {
-            let (near, bytes) = self.shared.segments.stretch(rest)?;
+            let (near, bytes) = self.shared.segments.stretch(rest, &mut room)?;
             let start = near.first().map_or(0, |(place, _)| place.offset);
             for (place, mark) in near {
                 let from = (place.offset - start) as usize;

@@ -19,7 +19,7 @@ const FILES: usize = 32;
 const TABLES: usize = 16;
 
 /// Bytes between two records that are read along with them.
-const GAP: u32 = 32 << 10;
+const GAP: u32 = 8 << 10;
 /// Bytes that are read at once at most, where records lie close together.
 const STRETCH: u32 = 1 << 20;
 
@@ -144,9 +144,13 @@ impl Segments {
     }
 
     /// The first of these places, which are in order, with those that lie close behind it, and all bytes from the first to
-    /// the last: reading what lies between costs less than reading twice.
-    pub fn stretch<'p>(&self, places: &'p [Marked]) -> Result<(&'p [Marked], Vec<u8>), ReadError> {
-        let Some((place, _)) = places.first() else { return Ok((&[], vec![])) };
+    /// the last, in `room` from one reading to the next: reading what lies between costs less than reading twice.
+    pub fn stretch<'p, 'r>(
+        &self,
+        places: &'p [Marked],
+        room: &'r mut Vec<u8>,
+    ) -> Result<(&'p [Marked], &'r [u8]), ReadError> {
+        let Some((place, _)) = places.first() else { return Ok((&[], &[])) };
         let segment = |place: &Place| {
             self.holding(place.position).ok_or_else(|| damaged(Position(place.position), "no segment holds it"))
         };
@@ -158,8 +162,12 @@ impl Segments {
             }
             (end, count) = (next.end(), count + 1);
         }
-        let mut bytes = vec![0; (end - place.offset) as usize];
-        self.read(first, &mut bytes, place.offset.into(), place.position)?;
+        let size = (end - place.offset) as usize;
+        if room.len() < size {
+            room.resize(size, 0);
+        }
+        let bytes = room.get_mut(..size).unwrap_or_default();
+        self.read(first, bytes, place.offset.into(), place.position)?;
         Ok((places.get(..count).unwrap_or_default(), bytes))
     }
 

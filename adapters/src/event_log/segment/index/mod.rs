@@ -215,20 +215,21 @@ impl Index {
     }
 
     fn load_live(&self) -> Result<BTreeMap<u64, StreamName>, IndexError> {
-        let mut statement = self.connection.prepare("SELECT opened, name FROM live")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let (mut streams, mut sum) = (BTreeMap::new(), 0_u64);
-        for row in rows {
-            let (opened, name) = row?;
-            let opened = opened.cast_unsigned();
-            sum = sum.wrapping_add(live_sum(opened, &name));
-            let stream = StreamName::parse(&name).ok_or(IndexError::Damaged("a live stream's name is wrong"))?;
-            streams.insert(opened, stream);
+        let mut statement = self.connection.prepare("SELECT opened, name FROM live ORDER BY opened")?;
+        let mut rows = statement.query([])?;
+        let (mut streams, mut sum) = (Vec::new(), 0_u64);
+        while let Some(row) = rows.next()? {
+            let wrong = || IndexError::Damaged("a live stream's name is wrong");
+            let opened = row.get::<_, i64>(0)?.cast_unsigned();
+            let name = row.get_ref(1)?.as_str().map_err(|_| wrong())?;
+            sum = sum.wrapping_add(live_sum(opened, name));
+            streams.push((opened, StreamName::parse(name).ok_or_else(wrong)?));
         }
         if sum != self.live {
             return Err(IndexError::Damaged("its list of live streams is wrong"));
         }
-        Ok(streams)
+        // They come in order: a tree of them is built at once.
+        Ok(streams.into_iter().collect())
     }
 
     pub fn runs(&self) -> Arc<Runs> {
