@@ -4,7 +4,7 @@ use super::TablesSink;
 use super::directory::Directory;
 use super::inner::Recall;
 use domain::decider::{Aggregate, DecodeError};
-use domain::log::{Direction, EventHash, EventLog, Part, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, EventHash, EventLog, Part, PortFuture, ReadError, Recorded, Revision, StreamName};
 use domain::number::Number;
 use domain::routing::{Provisioned, ProvisioningEvent};
 
@@ -44,10 +44,12 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
     directory.expect(streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count());
     let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
     let mut reading = log.read_together(streams, whole);
+    // The shard has bindings to take up besides: nobody waits for it a page at a time.
+    let mut applied = vec![];
     loop {
         let together = reading.next().await?;
         if together.is_empty() {
-            return Ok(directory);
+            break;
         }
         let (mut recalls, mut longer) = (vec![], vec![]);
         for (stream, page) in together {
@@ -55,11 +57,15 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
             recalls.extend(recall(&stream, page, EventHash::NONE)?);
             longer.extend(full.then_some(stream));
         }
-        apply(sink, &directory, &recalls).await;
+        applied.push(apply(sink, &directory, &recalls));
         for stream in longer {
             catch_up(log, sink, &directory, &stream).await?;
         }
     }
+    for page in applied {
+        page.await;
+    }
+    Ok(directory)
 }
 
 /// Reads what a stream holds beyond the directory's knowledge of it, and applies that.
@@ -105,7 +111,9 @@ fn recall(stream: &StreamName, page: Vec<Recorded>, mut previous: EventHash) -> 
     Ok(recalls)
 }
 
-async fn apply(sink: &dyn TablesSink, directory: &Directory, recalls: &[Recall]) {
-    sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect()).await;
+/// What this gives is done when calls are routed by them.
+fn apply<'s>(sink: &'s dyn TablesSink, directory: &Directory, recalls: &[Recall]) -> PortFuture<'s, ()> {
+    let applied = sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect());
     directory.apply(recalls);
+    applied
 }

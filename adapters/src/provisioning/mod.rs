@@ -47,7 +47,7 @@ pub trait Means: Send + Sync {
 
 /// Takes durable provisioning events, each once and in order, before their command is answered: routing tables.
 pub trait TablesSink: Send + Sync {
-    /// Applies them; a call that is routed after this returns sees them.
+    /// Takes them at once. A call that is routed after what this gives is done sees them.
     fn apply(&self, events: Vec<Provisioned>) -> PortFuture<'_, ()>;
 }
 

@@ -19,26 +19,24 @@ pub(super) struct ShardTables {
 
 impl TablesSink for ShardTables {
     fn apply(&self, mut events: Vec<Provisioned>) -> PortFuture<'_, ()> {
-        Box::pin(async move {
-            for provisioned in &events {
-                if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
-                    && let Err(error) = self.keyring.ensure_account(opened.account)
-                {
-                    tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
-                }
+        for provisioned in &events {
+            if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
+                && let Err(error) = self.keyring.ensure_account(opened.account)
+            {
+                tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
             }
-            self.names.look_up(&events);
-            for provisioned in &mut events {
-                // What the call path checks passwords by is opened here: that may wait for the disk.
-                if !provisioned.event.open(&*self.keyring) {
-                    let position = provisioned.position.0;
-                    tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
-                }
+        }
+        self.names.look_up(&events);
+        for provisioned in &mut events {
+            // What the call path checks passwords by is opened here: that may wait for the disk.
+            if !provisioned.event.open(&*self.keyring) {
+                let position = provisioned.position.0;
+                tracing::error!(position, "the key of a secret is gone: whoever has that password is refused");
             }
-            let (done, applied) = oneshot::channel();
-            self.inbox.tell(Notice::Provisioned(events, done));
-            // A stopped shard routes nothing that could be stale.
-            let _ = applied.await;
-        })
+        }
+        let (done, applied) = oneshot::channel();
+        self.inbox.tell(Notice::Provisioned(events, done));
+        // A stopped shard routes nothing that could be stale.
+        Box::pin(async move { drop(applied.await) })
     }
 }

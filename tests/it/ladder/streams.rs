@@ -261,6 +261,19 @@ fn a_request_that_comes_again_by_another_connection_finds_its_answer() {
     world.assert_nothing_left();
 }
 
+fn a_request_that_comes_again_when_it_is_forgotten_is_out_of_order() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let options = caller.say(&mut world, "OPTIONS");
+    caller.expect(&mut world, "200");
+    // By a connection nobody repeats himself (RFC 3261 §17.2.2: Timer J is zero).
+    pass(&mut world, 1_000);
+    world.send_to(caller.exchange, caller.from(), options);
+    caller.expect(&mut world, "500");
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
 fn a_response_whose_connection_is_gone_goes_where_the_via_says() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = ringing(&mut world);
@@ -370,6 +383,7 @@ super::scenarios![
     a_bye_without_any_connection_left_ends_the_leg_at_once,
     a_carrier_that_takes_no_connection_is_passed_over_at_once,
     a_carrier_whose_connection_breaks_while_it_rings_is_passed_over,
+    a_request_that_comes_again_when_it_is_forgotten_is_out_of_order,
     a_response_whose_connection_is_gone_goes_where_the_via_says,
     a_2xx_that_is_lost_with_its_connection_goes_again_by_a_new_one,
     an_ack_that_may_be_lost_with_its_connection_goes_again_by_a_new_one,
