@@ -31,7 +31,7 @@ pub enum Notice {
     Expect(usize),
     /// What streams of registrations say of bindings, at the start.
     Bindings(Vec<(StreamName, Result<Restored, DecodeError>)>),
-    /// A registration's stream from its last summary on, oldest first.
+    /// The newest events of a registration's stream, from one on that tells all bindings, oldest first.
     Restored(StreamName, Vec<Recorded>),
     /// Streams of calls that are to be taken up, whole; what came of it is told.
     TakeUp(Vec<Vec<Recorded>>, oneshot::Sender<TakenUp>),

@@ -449,13 +449,13 @@ fn take(exchange: &mut Exchange, mint: &mut ShellMint, gauges: &Gauges, now: Now
     }
 }
 
-/// Rounded up, so that what is waited for is due when we wake.
 fn tell_unreadable(restored: Result<(), DecodeError>) {
     if let Err(error) = restored {
         tracing::error!(%error, "bindings of a user cannot be read: REGISTERs of the user are refused");
     }
 }
 
+/// Rounded up, so that what is waited for is due when we wake.
 fn millis_until(at: Moment, now: Moment) -> EpollTimeout {
     let millis = at.since(now).as_micros().div_ceil(1_000);
     EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))

@@ -57,7 +57,8 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
             recalls.extend(recall(&stream, page, EventHash::NONE)?);
             longer.extend(full.then_some(stream));
         }
-        applied.push(apply(sink, &directory, &recalls));
+        applied.push(route_by(sink, &recalls));
+        directory.apply(&recalls);
         for stream in longer {
             catch_up(log, sink, &directory, &stream).await?;
         }
@@ -87,7 +88,8 @@ pub(super) async fn catch_up(
         if recalls.is_empty() {
             return Ok(all);
         }
-        apply(sink, directory, &recalls).await;
+        route_by(sink, &recalls).await;
+        directory.apply(&recalls);
         all.append(&mut recalls);
         if !full {
             return Ok(all);
@@ -111,9 +113,7 @@ fn recall(stream: &StreamName, page: Vec<Recorded>, mut previous: EventHash) -> 
     Ok(recalls)
 }
 
-/// What this gives is done when calls are routed by them.
-fn apply<'s>(sink: &'s dyn TablesSink, directory: &Directory, recalls: &[Recall]) -> PortFuture<'s, ()> {
-    let applied = sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect());
-    directory.apply(recalls);
-    applied
+/// What this gives is done when calls are routed by these events.
+pub(super) fn route_by<'s>(sink: &'s dyn TablesSink, recalls: &[Recall]) -> PortFuture<'s, ()> {
+    sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect())
 }

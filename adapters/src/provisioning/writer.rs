@@ -3,7 +3,7 @@
 
 use super::directory::Directory;
 use super::inner::Recall;
-use super::load::catch_up;
+use super::load::{catch_up, route_by};
 use super::order::{Job, Order, Rejection, Unavailable, unavailable};
 use super::{Means, TablesSink};
 use crate::event_log::commit::commit;
@@ -178,7 +178,7 @@ impl Writer {
         let error = match outcome {
             Ok(durable) => {
                 let recalls = recalls(&append, events, durable.position());
-                self.sink.apply(recalls.iter().map(|recall| recall.event.clone()).collect()).await;
+                route_by(&*self.sink, &recalls).await;
                 self.directory.apply(&recalls);
                 return Ok(durable.position());
             }

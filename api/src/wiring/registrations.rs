@@ -65,19 +65,22 @@ impl Reader {
         let (mut opening, mut others) = (JoinSet::new(), vec![]);
         loop {
             let together = reading.next().await?;
-            let is_last = together.is_empty();
+            if together.is_empty() {
+                break;
+            }
             // Opening what is sealed costs most of all: every processor has its part of it.
-            if !is_last {
-                let reader = self.clone();
-                opening.spawn(async move { reader.take_in(together) });
-            }
-            while opening.len() > if is_last { 0 } else { AT_ONCE } {
-                others.extend(opening.join_next().await.map_or(Ok(vec![]), |task| task.map_err(broken_off))?);
-            }
-            if is_last {
-                return Ok(others);
+            let reader = self.clone();
+            opening.spawn(async move { reader.take_in(together) });
+            if opening.len() > AT_ONCE
+                && let Some(opened) = opening.join_next().await
+            {
+                others.extend(opened.map_err(broken_off)?);
             }
         }
+        while let Some(opened) = opening.join_next().await {
+            others.extend(opened.map_err(broken_off)?);
+        }
+        Ok(others)
     }
 
     /// Tells the shard of the streams of which these newest events, newest first, are enough; the others are given back.

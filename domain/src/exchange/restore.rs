@@ -9,7 +9,7 @@ use crate::codec::DecodeError;
 use crate::ids::RegistrationId;
 use crate::log::{Recorded, StreamName};
 use crate::ports::{Keyring, Mint};
-use crate::registration::{Aor, Home, RegisterRequest, Registration, Restored};
+use crate::registration::{Aor, Home, RegisterRequest, Restored};
 use crate::session::event::Wire;
 use crate::sip::timer::TransactionId;
 use crate::sip::wire::Message;
@@ -60,12 +60,13 @@ impl Registrar {
             self.resting.insert(id, Resting { end, since_stated, key: None });
             return;
         }
-        let outbox = Outbox::new(stream.clone(), id.uuid(), self.node);
+        let new = Outbox::new(stream.clone(), id.uuid(), self.node);
         let outbox = match end {
-            Some(end) => outbox.after(end),
-            None => outbox,
+            Some(end) => new.after(end),
+            None => new,
         };
-        self.bindings.put(&whose.0, Registration::default());
+        // It has no bindings.
+        self.bindings.put(&whose.0, registration.clone());
         self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since_stated)));
         self.touched.push(id);
     }

@@ -70,7 +70,7 @@ impl Exchange {
     pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
         let mut pinged: Vec<_> = self.registrar.bindings.iter().filter(|(_, all)| self.pings.concern(all)).collect();
-        // In this order: ours is drawn by a hasher.
+        // The table's own order is a hasher's, another one at each start.
         pinged.sort_unstable_by_key(|(aor, _)| *aor);
         pinged.into_iter().for_each(|(aor, all)| self.pings.watch(now.moment, mint, aor, all));
         self.registrar.bindings.promised().for_each(|flow| self.kept.promise(now.moment, flow));
