@@ -327,6 +327,23 @@ fn a_refresh_of_a_dialog_that_is_gone_ends_the_call() {
     }
 }
 
+fn a_refresh_of_a_dialog_that_went_meanwhile_changes_nothing() {
+    let mut world = World::default();
+    let asks = format!("Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n{UPDATES}");
+    let says = format!("Session-Expires: 600;refresher=uac\r\nRequire: timer\r\n{UPDATES}");
+    let (mut caller, mut callee, _) = called(&mut world, &asks, &says);
+    seconds(&mut world, 300);
+    updated(&mut world, &mut caller, "Session-Expires: 600;refresher=uac\r\nRequire: timer\r\n");
+    let refresh = callee.expect(&mut world, "UPDATE");
+    callee.say(&mut world, "BYE");
+    callee.expect(&mut world, "200");
+    // It is gone before the call is over.
+    callee.respond(&mut world, &refresh, 481, None);
+    gets_bye(&mut world, &mut caller);
+    world.assert_nothing_left();
+    assert_eq!(world.ended().cause, EndCause::Completed);
+}
+
 fn a_refresh_that_nobody_answers_ends_the_call() {
     for by_update in [true, false] {
         let mut world = World::default();
@@ -732,6 +749,7 @@ scenarios![
     a_re_invite_of_a_peer_refreshes_both_legs,
     a_peer_that_does_not_refresh_in_time_ends_the_call,
     a_refresh_of_a_dialog_that_is_gone_ends_the_call,
+    a_refresh_of_a_dialog_that_went_meanwhile_changes_nothing,
     a_refresh_that_nobody_answers_ends_the_call,
     a_refresh_that_is_refused_is_tried_again_until_the_session_is_over,
     who_refuses_every_refresh_and_counts_on_none_keeps_its_call,

@@ -6,7 +6,7 @@ use crate::sdp;
 use crate::session::event::{
     EndCause, OfferAccepted, OfferChange, OfferMade, OfferRefused, ReleaseCause, SessionEvent,
 };
-use crate::session::leg::LegStatus;
+use crate::session::leg::{Leg, LegStatus};
 use crate::session::media::{MediaFault, sdp_of};
 use crate::session::order::{Context, Order};
 use crate::session::state::{Ending, OwnOffer, PendingOffer, Session};
@@ -199,8 +199,13 @@ impl Session {
         self.lose_leg(context, leg, ReleaseCause::DialogGone);
     }
 
-    /// A leg's peer is not there any more.
+    /// A leg's peer is not there any more. Of one that is released already nothing follows: what was asked of it before
+    /// that may be refused long after.
     pub(super) fn lose_leg(&mut self, context: &mut Context<'_>, leg: LegId, cause: ReleaseCause) {
+        let there = |leg: &Leg| leg.is_answered() || leg.status == LegStatus::Away;
+        if !self.leg(leg).is_some_and(there) {
+            return;
+        }
         context.order(Order::Bye { leg });
         if self.taken_from(leg).is_some() {
             self.release_leg(context, leg, cause);

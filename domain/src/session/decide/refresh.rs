@@ -5,7 +5,7 @@
 
 use crate::ids::LegId;
 use crate::session::event::{ReleaseCause, SessionEvent, SessionTimerSet};
-use crate::session::leg::{Leg, LegStatus};
+use crate::session::leg::Leg;
 use crate::session::order::{Context, Order};
 use crate::session::state::{OwnOffer, Session};
 use crate::sip::endpoint::Body;
@@ -61,10 +61,7 @@ impl Session {
 
     /// Nobody refreshed the session: whoever is there does not count on it any more.
     pub(super) fn on_expired(&mut self, context: &mut Context<'_>, leg: LegId) {
-        let there = |leg: &Leg| leg.is_answered() || leg.status == LegStatus::Away;
-        if self.leg(leg).is_some_and(there) {
-            self.lose_leg(context, leg, ReleaseCause::Expired);
-        }
+        self.lose_leg(context, leg, ReleaseCause::Expired);
     }
 
     /// What the peer of a leg was told last and did not refuse, byte for byte: its `o=` says that nothing changed (§7.4).
