@@ -19,8 +19,8 @@ use uuid::Uuid;
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Whose stream an outcome is about.
-#[derive(Clone, Copy)]
-enum Writer {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Writer {
     Edge,
     Session(SessionId),
     Transfer(TransferId),
@@ -92,7 +92,10 @@ impl Exchange {
     pub fn landed(&mut self, outcome: Outcome) -> Result<(), AppendError> {
         let Outcome { stream, result } = outcome;
         let writer = self.writer_of(&stream);
-        writer.map_or(Ok(()), |writer| self.land(writer, stream, result))
+        let Some(writer) = writer else { return Ok(()) };
+        let landed = self.land(writer, stream, result);
+        self.said(writer);
+        landed
     }
 
     fn writer_of(&self, stream: &StreamName) -> Option<Writer> {

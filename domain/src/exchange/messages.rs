@@ -80,6 +80,12 @@ impl Messages {
         self.live.get_mut(&id).map(|live| &mut live.outbox)
     }
 
+    /// Whose leg it is, and what its stream still waits for.
+    pub(super) fn owner(&self, leg: LegId) -> Option<(MessageId, &Outbox)> {
+        let id = self.legs.get(&leg)?.0;
+        Some((id, &self.live.get(&id)?.outbox))
+    }
+
     fn of(&mut self, leg: LegId) -> Option<(MessageId, &mut Live)> {
         let id = self.legs.get(&leg)?.0;
         Some((id, self.live.get_mut(&id)?))

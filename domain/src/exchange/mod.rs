@@ -37,6 +37,7 @@ mod streams;
 mod transfers;
 mod trunk_health;
 mod trunk_register;
+mod unsaid;
 mod uplinks;
 
 pub use about::{Census, ExchangeSettings, addresses_key};
@@ -93,6 +94,7 @@ pub struct Exchange {
     met: Vec<(UplinkId, Heard)>,
     messages: messages::Messages,
     cut_off: cut_off::CutOff,
+    unsaid: unsaid::Unsaid,
     legs: IdMap<LegId, SessionId>,
     /// Sessions that may have something to append.
     touched: Vec<SessionId>,
@@ -134,6 +136,7 @@ impl Exchange {
             uplinks: uplinks::Uplinks::new(secret(b"uplinks"), settings.node),
             messages: messages::Messages::default(),
             cut_off: cut_off::CutOff::default(),
+            unsaid: unsaid::Unsaid::default(),
             endpoint: Endpoint::new(settings.endpoint.clone()),
             guard: Guard::new(settings.guard.clone()),
             overload: Overload::new(settings.may_wait),
@@ -229,11 +232,15 @@ impl Exchange {
         while self.endpoint.next_wake().is_some_and(|at| at <= now.moment) {
             mint.begin_turn();
             let left = self.endpoint.wake(now.moment, mint);
-            if let Some(Timer::NoteRepeats(id)) = left
-                && let Some(live) = self.sessions.get_mut(&id)
-            {
-                live.write_repeats(&mut self.desk, mint, now.wall);
-                self.touched.push(id);
+            match left {
+                Some(Timer::NoteRepeats(id)) => {
+                    if let Some(live) = self.sessions.get_mut(&id) {
+                        live.write_repeats(&mut self.desk, mint, now.wall);
+                        self.touched.push(id);
+                    }
+                }
+                Some(answered) => self.forget_answered(now, mint, answered),
+                None => {}
             }
             self.settle(now, mint);
         }

@@ -261,6 +261,27 @@ fn a_request_that_comes_again_by_another_connection_finds_its_answer() {
     world.assert_nothing_left();
 }
 
+fn a_request_of_some_while_before_a_death_finds_its_answer_by_another_connection() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let old = caller.say(&mut world, "OPTIONS");
+    caller.expect(&mut world, "200");
+    pass(&mut world, 20_000);
+    caller.say(&mut world, "OPTIONS");
+    caller.expect(&mut world, "200");
+    world.dies();
+    // What was answered of late may not have left, and goes again by itself.
+    caller.connection = None;
+    caller.expect(&mut world, "200");
+    caller.expect_silence(&mut world);
+    caller.connect(&mut world, Some(PORT + 1));
+    world.send_to(caller.exchange, caller.from(), old);
+    caller.expect(&mut world, "200");
+    hang_up(&mut world, &mut caller, &mut callee);
+    pass(&mut world, 40_000);
+    world.assert_nothing_left();
+}
+
 fn a_request_that_comes_again_when_it_is_forgotten_is_out_of_order() {
     let mut world = World::default();
     let (mut caller, mut callee) = answered(&mut world);
@@ -383,6 +404,7 @@ super::scenarios![
     a_bye_without_any_connection_left_ends_the_leg_at_once,
     a_carrier_that_takes_no_connection_is_passed_over_at_once,
     a_carrier_whose_connection_breaks_while_it_rings_is_passed_over,
+    a_request_of_some_while_before_a_death_finds_its_answer_by_another_connection,
     a_request_that_comes_again_when_it_is_forgotten_is_out_of_order,
     a_response_whose_connection_is_gone_goes_where_the_via_says,
     a_2xx_that_is_lost_with_its_connection_goes_again_by_a_new_one,

@@ -1,7 +1,8 @@
 //! Processes that are away for longer than a timer lasts. Each of these was found by whole exchanges (see `whole`).
 
-use super::super::ladder::{gets_bye, hang_up, invited, ringing};
+use super::super::ladder::{answer, gets_bye, hang_up, invited, ringing};
 use domain::session::event::EndCause;
+use domain::sip::wire::Message;
 use std::time::Duration;
 use tests::world::{CARRIER_TCP, DEVICES, Device, NUMBER, NUMBER_TCP, OUT, PBX_TCP, Phone, World};
 
@@ -13,12 +14,24 @@ fn away(world: &mut World, seconds: u64) {
     world.pass(Duration::ZERO);
 }
 
+/// A caller and a callee by TCP, and the INVITE that the callee has.
+fn invited_by_tcp(world: &mut World) -> (Phone, Phone, Message) {
+    let (mut caller, mut callee) = (world.phone(CARRIER_TCP), world.phone(PBX_TCP));
+    caller.connect(world, Some(40_001));
+    callee.connect(world, None);
+    let offer = caller.sdp("sendrecv");
+    caller.call(world, NUMBER_TCP, Some(&offer));
+    caller.expect(world, "100");
+    let invite = callee.expect(world, "INVITE");
+    (caller, callee, invite)
+}
+
 #[test]
 fn a_caller_who_never_acknowledged_is_hung_up_on_by_the_next_start() {
     let mut world = World::default();
     let (mut caller, mut callee, invite) = invited(&mut world);
-    let answer = callee.sdp("sendrecv");
-    callee.respond(&mut world, &invite, 200, Some(&answer));
+    let sdp = callee.sdp("sendrecv");
+    callee.respond(&mut world, &invite, 200, Some(&sdp));
     callee.expect(&mut world, "ACK");
     caller.expect(&mut world, "200");
     away(&mut world, 40);
@@ -32,14 +45,7 @@ fn a_caller_who_never_acknowledged_is_hung_up_on_by_the_next_start() {
 #[test]
 fn who_rang_too_long_meanwhile_is_told_so_and_the_start_after_that_knows_it() {
     let mut world = World::default();
-    let mut caller = world.phone(CARRIER_TCP);
-    caller.connect(&mut world, Some(40_001));
-    let mut callee = world.phone(PBX_TCP);
-    callee.connect(&mut world, None);
-    let offer = caller.sdp("sendrecv");
-    caller.call(&mut world, NUMBER_TCP, Some(&offer));
-    caller.expect(&mut world, "100");
-    let invite = callee.expect(&mut world, "INVITE");
+    let (mut caller, mut callee, invite) = invited_by_tcp(&mut world);
     callee.respond(&mut world, &invite, 180, None);
     caller.expect(&mut world, "180");
     away(&mut world, 200);
@@ -128,5 +134,33 @@ fn who_was_called_out_while_the_process_was_away_rings_on() {
     pbx.expect(&mut world, "200");
     pbx.ack(&mut world, None);
     hang_up(&mut world, &mut pbx, &mut out);
+    world.assert_nothing_left();
+}
+
+/// Found by seeds 887 and 1031: nobody may be told that we know nothing of what he asks, on the strength of what may yet be
+/// forgotten.
+#[test]
+fn who_asks_again_by_another_connection_while_the_log_is_away_waits_for_his_answer() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = invited_by_tcp(&mut world);
+    answer(&mut world, &mut caller, &mut callee, &invite);
+    world.log.hold();
+    let bye = caller.say(&mut world, "BYE");
+    world.pass(Duration::from_secs(5));
+    caller.disconnect(&mut world);
+    caller.connect(&mut world, Some(40_002));
+    world.send_to(caller.exchange, caller.from(), bye.clone());
+    caller.expect_silence(&mut world);
+    world.kill();
+    world.log.release();
+    world.come_back();
+    world.pass(Duration::ZERO);
+    // It is as if nobody had hung up: whoever did says so again.
+    callee.expect(&mut world, "ACK");
+    caller.connect(&mut world, Some(40_003));
+    world.send_to(caller.exchange, caller.from(), bye);
+    caller.expect(&mut world, "200");
+    gets_bye(&mut world, &mut callee);
+    world.pass(Duration::from_secs(40));
     world.assert_nothing_left();
 }

@@ -30,6 +30,7 @@ impl Exchange {
         other.registrar.bindings = self.registrar.bindings.clone();
         let Histories { turns, keys, ways, mut unlike, .. } = Histories::read(streams, keyring);
         other.play_all(now, mint.draws().clone(), (keys, ways), turns);
+        other.endpoint.outlives_as(&self.endpoint);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());
         let mut redraw = Redraw::new(mint.draws().clone());

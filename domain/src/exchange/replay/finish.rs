@@ -52,7 +52,7 @@ impl Exchange {
         let lost = self.restore_messages(now, mint, messages, &mut unlike);
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
-        self.endpoint.forget_answered_streams(now.moment, |_| true, &death.last);
+        self.endpoint.outlive_streams(now.moment, |_| true, &death.last);
         self.settle(now, mint);
         connections.into_iter().for_each(|flow| self.connection_lost_by_all(now, mint, flow, Some(death)));
         self.endpoint.repeat_soon(now.moment, &death.last);

@@ -16,6 +16,7 @@ use crate::sip::timer::Timer;
 use crate::sip::wire::{Message, Replaces};
 use crate::time::{Moment, Now};
 use crate::transfer::{TransferEvent, TransferStep};
+use bytes::Bytes;
 use std::time::Duration;
 
 /// Events of one turn, with their ids.
@@ -100,10 +101,10 @@ impl Exchange {
     fn hear_again(&mut self, now: Now, mint: &mut Redraw, id: SessionId, message: &SipMessage, begins: Option<Events>) {
         let Some((flow, message)) = wire_of(message) else { return self.differ(id, "a message of it is erased") };
         let events = begins.as_deref().or_else(|| Some(self.sessions.get(&id)?.expects.as_ref()?.to_come()));
-        let beginning = events.and_then(beginning);
+        let (beginning, answer) = (events.and_then(beginning), events.and_then(answer_in));
         match beginning {
             None => {
-                self.endpoint.forget_what_it_repeats(now.moment, &message);
+                self.endpoint.forget_what_it_repeats(now.moment, &message, answer.as_ref());
                 self.endpoint.receive(now.moment, mint, flow, message);
                 self.settle(now, mint);
             }
@@ -379,6 +380,15 @@ fn beginning(events: &[(EventId, SessionEvent)]) -> Option<SessionEvent> {
         _ => false,
     };
     events.iter().map(|(_, event)| event).find(begins).cloned()
+}
+
+/// The response that was sent in this turn, where there was one.
+fn answer_in(events: &[(EventId, SessionEvent)]) -> Option<Bytes> {
+    let answer = |(_, event): &(EventId, SessionEvent)| match event {
+        SessionEvent::SipMessageCommitted(sent) if sent.status.is_some() => Some(sent.wire.known()?.bytes.clone()),
+        _ => None,
+    };
+    events.iter().find_map(answer)
 }
 
 fn wire_of(message: &SipMessage) -> Option<(crate::address::Flow, Message)> {

@@ -144,7 +144,7 @@ impl Exchange {
                 if let Some(death) = death {
                     let legs: Vec<LegId> =
                         self.legs.iter().filter(|(_, id)| **id == session).map(|(leg, _)| *leg).collect();
-                    self.endpoint.forget_answered_streams(now.moment, |leg| legs.contains(&leg), &death.last);
+                    self.endpoint.outlive_streams(now.moment, |leg| legs.contains(&leg), &death.last);
                     self.settle(now, redraw);
                     if let Some(playing) = &mut self.replaying {
                         playing.death = Some(death);

@@ -259,6 +259,8 @@ struct ServerTransaction {
     interval: Duration,
     /// What a first INVITE without a final response is known by in `pending_invites`.
     merge: Option<Box<str>>,
+    /// It was answered by a connection that ended with us: it is remembered as if it had come by datagrams.
+    outlived: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

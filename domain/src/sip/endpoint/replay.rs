@@ -1,6 +1,7 @@
 //! What taking up a call from its events asks of the endpoint: timers fired by name, bytes as they were sent, and what may
 //! not have left sent once more.
 
+use super::flows::FlowUser;
 use super::{Endpoint, ServerMachine, ServerTransaction};
 use crate::ids::{EventId, LegId};
 use crate::sip::dialog::Sent;
@@ -9,7 +10,7 @@ use crate::sip::transaction::server_other;
 use crate::sip::wire::Message;
 use crate::time::Moment;
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 impl Endpoint {
     /// The leg that a timer is about.
@@ -40,36 +41,62 @@ impl Endpoint {
     /// that arrived, where the connection ended with us.
     pub fn forgets_answered_stream(&self, timer: Timer) -> bool {
         let Timer::Transaction(id, TransactionTimer::Linger) = timer else { return false };
-        let server = self.servers.get(&id).filter(|server| server.flow.transport.is_reliable());
+        let server = self.servers.get(&id).filter(|server| server.flow.transport.is_reliable() && !server.outlived);
         server.is_some_and(|server| matches!(server.machine, ServerMachine::Other(_)))
     }
 
     /// A request came by a connection that the log does not tell as a repeat: what it repeats was forgotten by then, and is
-    /// kept here for the death alone.
-    pub fn forget_what_it_repeats(&mut self, now: Moment, request: &Message) {
+    /// kept here for the death alone. Where its answer was the same once more, it came by another connection before that.
+    pub fn forget_what_it_repeats(&mut self, now: Moment, request: &Message, answer: Option<&Bytes>) {
         let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return };
         let Some(id) = self.transaction_of(&via, method) else { return };
         let linger = Timer::Transaction(id, TransactionTimer::Linger);
+        let last = self.servers.get(&id).and_then(|server| server.last.as_ref()).map(|sent| &sent.bytes);
+        if answer.is_some() && last == answer {
+            return;
+        }
         if self.forgets_answered_stream(linger) && self.timers.deadline(linger).is_some_and(|at| at <= now) {
             self.step_server_other(now, id, server_other::Input::Linger);
         }
     }
 
-    /// Of these requests those are forgotten that had their response before the last moments; the others are remembered as
-    /// long as by datagrams: whoever asked may ask again by another connection.
-    pub fn forget_answered_streams(&mut self, now: Moment, of: impl Fn(LegId) -> bool, last: &HashSet<EventId>) {
+    /// These requests are remembered as long as by datagrams: whoever asked may not have heard the answer, and ask again by
+    /// another connection. Those that had it before the last moments are owed nothing by the connection that is gone; those
+    /// that are longer over are forgotten.
+    pub fn outlive_streams(&mut self, now: Moment, of: impl Fn(LegId) -> bool, last: &HashSet<EventId>) {
         let mut answered: Vec<TransactionId> =
             self.servers.iter().filter(|(_, server)| of(server.leg)).map(|(id, _)| *id).collect();
         answered.sort_unstable();
+        let remembers = self.settings.timers.timeout();
         for id in answered {
             let linger = Timer::Transaction(id, TransactionTimer::Linger);
-            if !self.forgets_answered_stream(linger) || !self.timers.is_set(linger) {
+            let Some(answered) = self.timers.deadline(linger).filter(|_| self.forgets_answered_stream(linger)) else {
                 continue;
+            };
+            let Some(server) = self.servers.get_mut(&id) else { continue };
+            server.outlived = true;
+            let may_not_have_left = server.last.as_ref().is_some_and(|sent| last.contains(&sent.event));
+            if !may_not_have_left {
+                self.flows.leave(server.flow, FlowUser::Server(id));
             }
-            let sent = self.servers.get(&id).and_then(|server| server.last.as_ref());
-            match sent.is_some_and(|sent| last.contains(&sent.event)) {
-                true => self.timers.set(linger, now + self.settings.timers.timeout()),
-                false => self.step_server_other(now, id, server_other::Input::Linger),
+            match if may_not_have_left { now } else { answered } + remembers {
+                until if until > now => self.timers.set(linger, until),
+                _ => self.step_server_other(now, id, server_other::Input::Linger),
+            }
+        }
+    }
+
+    /// What outlived its connection there does so here: no event tells of what is owed nothing.
+    pub fn outlives_as(&mut self, other: &Self) {
+        let outlived = other.servers.iter().filter(|(_, server)| server.outlived);
+        let until = |id: &TransactionId| other.timers.deadline(Timer::Transaction(*id, TransactionTimer::Linger));
+        let there: HashMap<&str, Moment> =
+            outlived.filter_map(|(id, server)| Some((&*server.key, until(id)?))).collect();
+        for (id, server) in self.servers.iter_mut().filter(|(_, server)| !server.outlived) {
+            if let Some(until) = there.get(&*server.key) {
+                self.flows.leave(server.flow, FlowUser::Server(*id));
+                server.outlived = true;
+                self.timers.set(Timer::Transaction(*id, TransactionTimer::Linger), *until);
             }
         }
     }

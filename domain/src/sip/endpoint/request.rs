@@ -349,6 +349,7 @@ impl Endpoint {
             last: None,
             interval,
             merge: None,
+            outlived: false,
         };
         self.servers.insert(id, Box::new(transaction));
         self.flows.join(flow, FlowUser::Server(id));
