@@ -26,7 +26,7 @@ use domain::exchange::{Exchange, ExchangeSettings, Listener};
 use domain::ids::AccountId;
 use domain::log::{EventLog, StreamName};
 use domain::media::MediaReport;
-use domain::registration::Registrar;
+use domain::registration::{Aor, Registrar};
 use domain::routing::Tables;
 use domain::sip::endpoint::EndpointSettings;
 use domain::sip::timer::TimerValues;
@@ -173,8 +173,10 @@ async fn take_up(
     mut laps: laps::Laps,
 ) -> Result<(Provisioning, FirstAccount), StartError> {
     // Beside what is provisioned: none asks for the others.
-    let bindings = registrations::restoring(log, keyring, inbox);
-    let calls = calls::reading(log, calls::remembered_since(config));
+    let (of_users, of_calls) =
+        log.open_streams().await?.into_iter().partition(|stream| stream.category() == Aor::CATEGORY);
+    let bindings = registrations::restoring(log, keyring, inbox, of_users);
+    let calls = calls::reading(log, keyring, of_calls, calls::remembered_since(config));
     let means = Arc::new(MachineMeans::new(node, Arc::clone(keyring)));
     let names = Names::start(Arc::clone(inbox));
     let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(inbox), keyring: Arc::clone(keyring), names });
@@ -184,7 +186,6 @@ async fn take_up(
     registrations::finished(bindings.await)?;
     laps.lap("bindings");
     calls::take_up(keyring, inbox, calls).await?;
-    calls::end_cut_off(log, inbox).await?;
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
     laps.lap("calls");

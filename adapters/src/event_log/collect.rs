@@ -4,7 +4,7 @@ use super::Kinds;
 use super::row::Row;
 use super::tail::Page;
 use bytes::Bytes;
-use domain::log::{Direction, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Append, Direction, Position, ReadError, Recorded, Revision, StreamName};
 
 /// Where a row's first event stands.
 pub(super) struct Place {
@@ -34,36 +34,45 @@ impl Collect<'_> {
         place: &Place,
         row: &[u8],
         admits: &impl Fn(&StreamName, &str) -> bool,
-        inside: &impl Fn(&Recorded) -> bool,
+        inside: &impl Fn(Position, Revision) -> bool,
     ) -> Result<(), ReadError> {
         let broken = |what| damaged(place.position, what);
         let opened = Row::open(row).map_err(broken)?;
         let (node, correlation, life) = (opened.node, opened.correlation, opened.life);
-        let events = opened.collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        let mut events = Vec::with_capacity(usize::try_from(place.count).unwrap_or_default().min(Append::MAX_EVENTS));
+        for event in opened {
+            events.push(event.map_err(broken)?);
+        }
         if events.len() as u64 != place.count {
             return Err(damaged(place.position, "its row holds another number of events than it says"));
         }
-        let mut whole = None;
+        let position = |index: usize| Position(place.position.0 + index as u64);
+        let revision = |index: usize| Revision(place.revision + index as u64);
+        let wanted = |index: usize, kind: &str| admits(&place.stream, kind) && inside(position(index), revision(index));
+        let mut copied = None;
         for step in 0..events.len() {
             let index = match self.direction {
                 Direction::Forwards => step,
                 Direction::Backwards => events.len() - 1 - step,
             };
             let event = &events[index];
-            let position = Position(place.position.0 + index as u64);
             if self.full() {
                 return Ok(());
             }
-            self.page.seen = position;
-            if !admits(&place.stream, event.kind) {
+            self.page.seen = position(index);
+            if !wanted(index, event.kind) {
                 continue;
             }
-            // Copied once a row, and only where something in it is wanted.
-            let whole = whole.get_or_insert_with(|| Bytes::copy_from_slice(row));
-            let recorded = Recorded {
-                position,
+            // Copied once a row, from the first event on that is wanted.
+            let (start, bytes) = copied.get_or_insert_with(|| {
+                let first = events.iter().enumerate().find(|(index, event)| wanted(*index, event.kind));
+                let start = first.map_or(0, |(_, event)| event.data.start);
+                (start, Bytes::copy_from_slice(row.get(start..).unwrap_or_default()))
+            });
+            self.page.events.push(Recorded {
+                position: position(index),
                 stream: place.stream.clone(),
-                revision: Revision(place.revision + index as u64),
+                revision: revision(index),
                 id: event.id,
                 kind: self.kinds.intern(event.kind),
                 version: event.version,
@@ -73,11 +82,8 @@ impl Collect<'_> {
                 node,
                 previous: event.previous,
                 life,
-                data: whole.slice(event.data.clone()),
-            };
-            if inside(&recorded) {
-                self.page.events.push(recorded);
-            }
+                data: bytes.slice(event.data.start - *start..event.data.end - *start),
+            });
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What other threads tell a shard. One system call wakes it, however much is waiting.
 
 use domain::codec::DecodeError;
-use domain::exchange::TakenUp;
+use domain::exchange::{Histories, TakenUp};
 use domain::ids::{AccountId, TrunkId};
 use domain::log::{Committed, Outcome, PortFuture, Recorded, StreamName};
 use domain::media::MediaReport;
@@ -28,13 +28,15 @@ pub enum Notice {
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
     /// So many streams of registrations follow, at the start.
-    Expect(usize),
+    ExpectAddresses(usize),
+    /// So many numbers follow, at the start.
+    ExpectNumbers(usize),
     /// What streams of registrations say of bindings, at the start.
     Bindings(Vec<(StreamName, Result<Restored, DecodeError>)>),
     /// The newest events of a registration's stream, from one on that tells all bindings, oldest first.
     Restored(StreamName, Vec<Recorded>),
-    /// Streams of calls that are to be taken up, whole; what came of it is told.
-    TakeUp(Vec<Vec<Recorded>>, oneshot::Sender<TakenUp>),
+    /// Calls that are to be taken up: configuration and bindings are told. What came of it is told.
+    TakeUp(Box<Histories>, oneshot::Sender<TakenUp>),
     /// Streams of uplinks that the start before left open, by their last events.
     EndCutOff(Vec<Recorded>),
     /// Configuration, registrations and calls are all told: serve. Before, no socket is read: what comes waits there.

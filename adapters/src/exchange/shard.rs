@@ -360,7 +360,8 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
-                Notice::Expect(addresses) => exchange.expect_addresses(addresses),
+                Notice::ExpectAddresses(addresses) => exchange.expect_addresses(addresses),
+                Notice::ExpectNumbers(numbers) => exchange.expect_numbers(numbers),
                 Notice::Bindings(all) => {
                     for (stream, restored) in all {
                         tell_unreadable(exchange.restore_bindings(now, &stream, restored));
@@ -370,9 +371,9 @@ impl Worker {
                     tell_unreadable(exchange.restore_registration(now, mint, (&stream, &events), &**keyring));
                     waiting.decide_again(exchange, now, mint);
                 }
-                Notice::TakeUp(streams, reply) => {
+                Notice::TakeUp(histories, reply) => {
                     // Who asked may have gone.
-                    let _ = reply.send(exchange.take_up(now, mint, &**keyring, &streams));
+                    let _ = reply.send(exchange.take_up(now, mint, *histories));
                 }
                 Notice::EndCutOff(lasts) => exchange.end_cut_off(now, mint, &lasts),
                 Notice::Serve => {

@@ -41,7 +41,9 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
     let directory = Directory::default();
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| ProvisioningEvent::CATEGORIES.contains(&stream.category()));
-    directory.expect(streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count());
+    let numbers = streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count();
+    directory.expect(numbers);
+    sink.expect(numbers);
     let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
     let mut reading = log.read_together(streams, whole);
     // The shard has bindings to take up besides: nobody waits for it a page at a time.

@@ -47,6 +47,9 @@ pub trait Means: Send + Sync {
 
 /// Takes durable provisioning events, each once and in order, before their command is answered: routing tables.
 pub trait TablesSink: Send + Sync {
+    /// So many numbers follow, at the start: tables that grow as they come are copied again and again.
+    fn expect(&self, _numbers: usize) {}
+
     /// Takes them at once. A call that is routed after what this gives is done sees them.
     fn apply(&self, events: Vec<Provisioned>) -> PortFuture<'_, ()>;
 }

@@ -5,7 +5,7 @@ use super::StartError;
 use crate::config::Config;
 use adapters::exchange::{Inbox, Notice, machine_time};
 use adapters::keyring::Keyring;
-use domain::exchange::{TakenUp, Unlike, needs};
+use domain::exchange::{Histories, TakenUp, Unlike, needs};
 use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, read_whole};
 use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Events of a reading.
 const PAGE: usize = 1_000;
@@ -25,28 +25,54 @@ const FIRST_STEP: u64 = 4_096;
 /// Events that a look judges by.
 const LOOK: usize = 16;
 
-/// The streams of calls, as [`reading`] finds them.
-pub(super) type Calls = Vec<Vec<Recorded>>;
-
-/// Reads the streams of calls that [`take_up`] is about.
-pub(super) fn reading(log: &Arc<dyn EventLog>, since: WallTime) -> JoinHandle<Result<Calls, ReadError>> {
-    let log = Arc::clone(log);
-    tokio::spawn(async move { read_calls(&log, since).await })
+/// What [`reading`] finds.
+pub(super) struct Read {
+    /// None where there are no streams of any.
+    histories: Option<Box<Histories>>,
+    /// The last events of uplinks of the starts before.
+    cut_off: Vec<Recorded>,
 }
 
-/// Calls that ran when the process before ended run on.
+/// Reads what the streams that are open, but for those of users, have of calls, and what ended a moment ago.
+pub(super) fn reading(
+    log: &Arc<dyn EventLog>,
+    keyring: &Arc<Keyring>,
+    open: Vec<StreamName>,
+    since: WallTime,
+) -> JoinHandle<Result<Read, ReadError>> {
+    let (log, keyring) = (Arc::clone(log), Arc::clone(keyring));
+    tokio::spawn(async move {
+        let cut_off = read_cut_off(&log, &open).await?;
+        let streams = read_calls(&log, open, since).await?;
+        let read = move || (!streams.is_empty()).then(|| Box::new(Histories::read(&streams, &*keyring)));
+        let histories = tokio::task::spawn_blocking(read).await.or_else(broken_off)?;
+        Ok(Read { histories, cut_off })
+    })
+}
+
+fn broken_off<T>(_: JoinError) -> Result<T, ReadError> {
+    Err(ReadError::Unavailable("reading calls was broken off".into()))
+}
+
+/// Calls that ran when the process before ended run on. Its uplinks are over: each start begins its own.
 pub(super) async fn take_up(
     keyring: &Keyring,
     inbox: &Inbox,
-    streams: JoinHandle<Result<Calls, ReadError>>,
+    reading: JoinHandle<Result<Read, ReadError>>,
 ) -> Result<(), StartError> {
-    let broken_off = |_| Err(ReadError::Unavailable("reading calls was broken off".into()));
-    let streams = streams.await.unwrap_or_else(broken_off)?;
-    if streams.is_empty() {
-        return Ok(());
+    let Read { histories, cut_off } = reading.await.unwrap_or_else(broken_off)?;
+    if let Some(histories) = histories {
+        go_on(keyring, inbox, histories).await?;
     }
+    if !cut_off.is_empty() {
+        inbox.tell(Notice::EndCutOff(cut_off));
+    }
+    Ok(())
+}
+
+async fn go_on(keyring: &Keyring, inbox: &Inbox, histories: Box<Histories>) -> Result<(), StartError> {
     let (reply, taken) = oneshot::channel();
-    inbox.tell(Notice::TakeUp(streams, reply));
+    inbox.tell(Notice::TakeUp(histories, reply));
     // A shard that has stopped takes nothing up.
     let TakenUp { sessions, messages, accounts, unlike } = taken.await.unwrap_or_default();
     for (account, calls) in accounts {
@@ -60,10 +86,14 @@ pub(super) async fn take_up(
 }
 
 /// The streams of calls that run, and of those that ended after `since`; with all that these need.
-async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Calls, ReadError> {
+async fn read_calls(
+    log: &Arc<dyn EventLog>,
+    open: Vec<StreamName>,
+    since: WallTime,
+) -> Result<Vec<Vec<Recorded>>, ReadError> {
     let of_calls =
         |stream: &StreamName| matches!(stream.category(), "session" | TransferEvent::CATEGORY | PagerEvent::CATEGORY);
-    let mut wanted: Vec<StreamName> = log.open_streams().await?.into_iter().filter(of_calls).collect();
+    let mut wanted: Vec<StreamName> = open.into_iter().filter(of_calls).collect();
     wanted.extend(ended_since(log, since).await?);
     let (mut known, mut streams) = (BTreeSet::new(), vec![]);
     let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
@@ -85,18 +115,12 @@ async fn read_calls(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Calls, R
     Ok(streams)
 }
 
-/// Uplinks of the starts before are over: each start begins its own.
-pub(super) async fn end_cut_off(log: &Arc<dyn EventLog>, inbox: &Inbox) -> Result<(), StartError> {
+async fn read_cut_off(log: &Arc<dyn EventLog>, open: &[StreamName]) -> Result<Vec<Recorded>, ReadError> {
     let mut lasts = vec![];
-    for stream in log.open_streams().await? {
-        if stream.category() == UplinkEvent::CATEGORY {
-            lasts.extend(log.read_stream(&stream, Revision(u64::MAX), Direction::Backwards, 1).await?);
-        }
+    for stream in open.iter().filter(|stream| stream.category() == UplinkEvent::CATEGORY) {
+        lasts.extend(log.read_stream(stream, Revision(u64::MAX), Direction::Backwards, 1).await?);
     }
-    if !lasts.is_empty() {
-        inbox.tell(Notice::EndCutOff(lasts));
-    }
-    Ok(())
+    Ok(lasts)
 }
 
 async fn ended_since(log: &Arc<dyn EventLog>, since: WallTime) -> Result<Vec<StreamName>, ReadError> {

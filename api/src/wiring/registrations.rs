@@ -4,7 +4,7 @@ use adapters::exchange::{Inbox, Notice};
 use adapters::keyring::Keyring;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
 use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, Together};
-use domain::registration::{Aor, LAST_TURN, Restored, TAIL, read_tail};
+use domain::registration::{LAST_TURN, Restored, TAIL, read_tail};
 use domain::time::WallTime;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,9 @@ pub(super) fn restoring(
     log: &Arc<dyn EventLog>,
     keyring: &Arc<Keyring>,
     inbox: &Arc<Inbox>,
+    streams: Vec<StreamName>,
 ) -> JoinHandle<Result<(), ReadError>> {
-    tokio::spawn(restore_registrations(Arc::clone(log), Arc::clone(keyring), Arc::clone(inbox)))
+    tokio::spawn(restore_registrations(Arc::clone(log), Arc::clone(keyring), Arc::clone(inbox), streams))
 }
 
 /// Bindings live longer than the process: every address's stream that is open is taken up again. What they say is read
@@ -30,10 +31,9 @@ async fn restore_registrations(
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
     inbox: Arc<Inbox>,
+    mut streams: Vec<StreamName>,
 ) -> Result<(), ReadError> {
-    let mut streams = log.open_streams().await?;
-    streams.retain(|stream| stream.category() == Aor::CATEGORY);
-    inbox.tell(Notice::Expect(streams.len()));
+    inbox.tell(Notice::ExpectAddresses(streams.len()));
     let newest = log.read_all(Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
     let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
     let reader = Reader { log, keyring, inbox, answered_since };

@@ -18,6 +18,10 @@ pub(super) struct ShardTables {
 }
 
 impl TablesSink for ShardTables {
+    fn expect(&self, numbers: usize) {
+        self.inbox.tell(Notice::ExpectNumbers(numbers));
+    }
+
     fn apply(&self, mut events: Vec<Provisioned>) -> PortFuture<'_, ()> {
         for provisioned in &events {
             if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event

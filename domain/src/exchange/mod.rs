@@ -48,7 +48,7 @@ pub use held::{Bound, Effect, Held, Stood};
 pub use limits::Counted;
 pub use outbox::{Landed, Outbox};
 pub use overload::{NewWork, Overload, Overloaded, Waits};
-pub use replay::{Again, Difference, Input, MAY_NOT_HAVE_LEFT, TakenUp, Unlike, Verdict, needs};
+pub use replay::{Again, Difference, Histories, Input, MAY_NOT_HAVE_LEFT, TakenUp, Unlike, Verdict, needs};
 pub use route::Listener;
 
 use crate::address::{EdgeRole, Flow};

@@ -8,7 +8,7 @@ use crate::address::Flow;
 use crate::id_map::IdMap;
 use crate::ids::{BindingId, LegId};
 use crate::ports::Mint;
-use crate::registration::{Aor, Binding, BindingReachChanged, Reach, Registration, RegistrationEvent};
+use crate::registration::{Aor, Binding, BindingReachChanged, Reach, Registration, RegistrationEvent, Restored};
 use crate::sip::endpoint::{Fact, Outcome, OutsidePlan, SessionHeaders};
 use crate::sip::wire::Method;
 use crate::time::{Moment, Now};
@@ -31,6 +31,8 @@ pub(super) struct Pings {
     every: Option<Duration>,
     known: IdMap<BindingId, Pinged>,
     due: BTreeSet<(Moment, BindingId)>,
+    /// Whose bindings of before the start are to be pinged from then on.
+    of_before: Vec<Aor>,
     /// What our requests are about, by the leg that their transaction is known by.
     asked: IdMap<LegId, BindingId>,
 }
@@ -49,9 +51,16 @@ impl Pings {
         Self { every, ..Self::default() }
     }
 
-    /// Whether any of these bindings is one to ping.
-    pub(super) fn concern(&self, registration: &Registration) -> bool {
-        self.every.is_some() && registration.all().iter().any(Binding::is_behind_nat)
+    /// Bindings of an address are there from before the start, which has yet to come.
+    pub(super) fn were_there(&mut self, restored: &Restored) {
+        let whose = restored.whose().filter(|_| self.every.is_some() && restored.is_behind_nat);
+        self.of_before.extend(whose.map(|(aor, _)| aor));
+    }
+
+    /// All that were there before the start, in an order that is the same each time.
+    pub(super) fn of_before(&mut self) -> Vec<Aor> {
+        self.of_before.sort_unstable();
+        std::mem::take(&mut self.of_before)
     }
 
     /// Bindings of an address that are new are pinged from now on, the first time at random within the interval; those

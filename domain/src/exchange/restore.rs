@@ -98,6 +98,11 @@ impl Exchange {
         self.registrar.bindings.reserve(addresses);
     }
 
+    /// So many numbers follow by [`Exchange::provision`].
+    pub fn expect_numbers(&mut self, numbers: usize) {
+        self.tables.expect_numbers(numbers);
+    }
+
     /// Takes up the bindings of an address that were read at the start, before anybody is served: nobody waits for them.
     ///
     /// # Errors
@@ -110,6 +115,7 @@ impl Exchange {
     ) -> Result<(), DecodeError> {
         let Some(id) = registration_of(stream).filter(|id| self.may_restore(*id)) else { return Ok(()) };
         if let Ok(restored) = &mut restored {
+            self.pings.were_there(restored);
             let until = now.moment + self.settings.endpoint.timers.timeout();
             self.registrar.answered.remember(until, std::mem::take(&mut restored.answered));
         }
@@ -151,6 +157,11 @@ impl Exchange {
                 self.endpoint.abandon(transaction);
                 self.settle(now, mint);
             }
+        }
+        if let Ok(restored) = restored.as_ref()
+            && !self.stage.is_loaded()
+        {
+            self.pings.were_there(restored);
         }
         let restored = self.registrar.restore_or_refuse((id, stream), restored, unread.as_ref());
         for Pending { flow, request, answer, .. } in unread.map(|unread| unread.pending).unwrap_or_default() {

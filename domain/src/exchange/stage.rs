@@ -69,10 +69,11 @@ impl Exchange {
     /// Connections that bindings came by before are gone with the process that had them.
     pub fn serve(&mut self, now: Now, mint: &mut dyn Mint) {
         self.stage.loaded = true;
-        let mut pinged: Vec<_> = self.registrar.bindings.iter().filter(|(_, all)| self.pings.concern(all)).collect();
-        // The table's own order is a hasher's, another one at each start.
-        pinged.sort_unstable_by_key(|(aor, _)| *aor);
-        pinged.into_iter().for_each(|(aor, all)| self.pings.watch(now.moment, mint, aor, all));
+        for aor in self.pings.of_before() {
+            if let Some(all) = self.registrar.bindings.get(&aor) {
+                self.pings.watch(now.moment, mint, &aor, all);
+            }
+        }
         self.registrar.bindings.promised().for_each(|flow| self.kept.promise(now.moment, flow));
         self.registrar.lost = self.registrar.bindings.connections().collect();
         self.end_lost_flows(now, mint);

@@ -1,6 +1,6 @@
 //! An address's stream as it is taken up: read and folded away from the thread that serves calls.
 
-use super::{Aor, BindingAdded, BindingRefreshed, Device, Registration, RegistrationEvent};
+use super::{Aor, Binding, BindingAdded, BindingRefreshed, Device, Registration, RegistrationEvent};
 use crate::codec::DecodeError;
 use crate::codec::registration::{decode, decode_clear};
 use crate::ids::{AccountId, BindingId};
@@ -22,6 +22,8 @@ pub struct Restored {
     pub end: Option<StreamEnd>,
     /// Events since the last one that told all bindings.
     pub since_stated: usize,
+    /// Whether any of the bindings is reached by its flow alone ([`Binding::is_behind_nat`]).
+    pub is_behind_nat: bool,
     /// REGISTERs that were answered since: what came, without what proves who sent it, and the answer.
     pub answered: Vec<(Bytes, Wire)>,
     aor: Option<Aor>,
@@ -45,6 +47,7 @@ impl Restored {
                 restored.aor = Some(aor.clone());
             }
         }
+        restored.is_behind_nat = restored.registration.all().iter().any(Binding::is_behind_nat);
         Ok(restored)
     }
 

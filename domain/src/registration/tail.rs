@@ -7,9 +7,9 @@ use crate::log::{Direction, EventLog, Part, ReadError, Recorded, Revision, Strea
 /// Events a reading: a stream whose user has several devices has no more since its last summary.
 const PAGE: usize = STATE_EVERY + 20;
 
-/// What a start reads of each registration's stream first: what one REGISTER makes. Of users with one device that is all
-/// that is needed.
-pub const LAST_TURN: Part = Part { from: Revision(u64::MAX), direction: Direction::Backwards, limit: 3 };
+/// What a start reads of each registration's stream first: what a REGISTER made of the bindings, and its answer. Of users with
+/// one device that is all that is needed.
+pub const LAST_TURN: Part = Part { from: Revision(u64::MAX), direction: Direction::Backwards, limit: 2 };
 
 /// What it reads of the others.
 pub const TAIL: Part = Part { from: Revision(u64::MAX), direction: Direction::Backwards, limit: PAGE };

@@ -108,6 +108,12 @@ impl Tables {
         }
     }
 
+    /// Makes room for so many numbers more.
+    pub fn expect_numbers(&mut self, numbers: usize) {
+        self.numbers.reserve(numbers);
+        self.targets.reserve(numbers);
+    }
+
     fn apply_account(&mut self, event: &AccountEvent, revision: Revision) {
         let parent = match event {
             AccountEvent::Opened(opened) => opened.parent.map(|parent| self.place(parent)),

@@ -17,6 +17,12 @@ pub(super) struct Targets {
 }
 
 impl Targets {
+    /// Makes room for so many more. Where they turn out to be fewer, nothing touches the rest of it.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.slots.reserve(more);
+        self.index.reserve(more);
+    }
+
     pub(super) fn get(&self, at: TargetIndex) -> Option<&Target> {
         self.slots.get(at.0 as usize)?.as_ref().map(|(target, _)| target.as_ref())
     }

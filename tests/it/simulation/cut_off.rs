@@ -1,6 +1,7 @@
 //! MESSAGEs that a start cannot take up as they were: their streams end, and who can be told is told.
 
 use domain::codec::seal::{KeyRef, SealKey};
+use domain::exchange::Histories;
 use domain::log::{Append, Life, Recorded};
 use domain::pager::PagerEvent;
 use domain::ports::Keyring;
@@ -29,7 +30,7 @@ fn on_its_way() -> (World, Vec<Recorded>) {
 /// What the next start appends to the stream.
 fn taken_up(world: &mut World, keys: &dyn Keyring, events: Vec<Recorded>) -> (Vec<String>, Append) {
     let (mut next, mut mint, now) = (world.decider(), SeedMint::new(1), world.now());
-    let taken = next.take_up(now, &mut mint, keys, &[events]);
+    let taken = next.take_up(now, &mut mint, Histories::read(&[events], keys));
     let mut appends = next.appends(now, &mut mint);
     assert_eq!(appends.len(), 1, "{appends:?}");
     (taken.unlike.into_iter().map(|unlike| unlike.why).collect(), appends.remove(0))

@@ -5,7 +5,7 @@ use super::seed::SeedKeys;
 use super::surroundings::{committed, received, without_credentials};
 use super::{Packet, World, autopsy, doubt, summary};
 use bytes::Bytes;
-use domain::exchange::needs;
+use domain::exchange::{Histories, needs};
 use domain::log::{EventLog, Recorded, StreamName};
 use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
@@ -55,7 +55,7 @@ impl World {
         self.restore_open();
         let lasts = self.cut_off();
         self.exchange.end_cut_off(self.now, &mut self.mint, &lasts);
-        let taken = self.exchange.take_up(self.now, &mut self.mint, &SeedKeys, &histories);
+        let taken = self.exchange.take_up(self.now, &mut self.mint, Histories::read(&histories, &SeedKeys));
         if let Some(unlike) = taken.unlike.first() {
             panic!("{unlike:?}\n{}{}", self.told(&unlike.stream), self.ladder);
         }

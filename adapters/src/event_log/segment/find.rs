@@ -102,7 +102,7 @@ pub(super) fn together(
 }
 
 /// The first revision of a part that is wanted of a stream whose newest appends these are.
-fn first_of(places: &[Place], part: Part) -> u64 {
+pub(super) fn first_of(places: &[Place], part: Part) -> u64 {
     let newest = places.iter().map(Place::last_revision).max().unwrap_or(0);
     match part.direction {
         Direction::Forwards => part.from.0,

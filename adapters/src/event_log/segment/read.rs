@@ -88,9 +88,9 @@ impl Reader<'_> {
                 places.reverse();
             }
         }
-        let inside = |event: &Recorded| match direction {
-            Direction::Forwards => event.revision >= from,
-            Direction::Backwards => event.revision <= from,
+        let inside = |_, revision| match direction {
+            Direction::Forwards => revision >= from,
+            Direction::Backwards => revision <= from,
         };
         let mut collect = Collect { page: Page::default(), limit, direction, kinds: self.kinds };
         for place in places {
@@ -116,11 +116,11 @@ impl Reader<'_> {
         let mut places: Vec<Marked> =
             places.flat_map(|(mark, (_, places))| places.iter().map(move |place| (*place, mark))).collect();
         places.sort_unstable();
-        let mut found: Together = streams.into_iter().map(|(stream, _)| (stream, vec![])).collect();
-        let inside = |event: &Recorded| match part.direction {
-            Direction::Forwards => event.revision >= part.from,
-            Direction::Backwards => event.revision <= part.from,
+        let wanted = |places: &[Place]| {
+            let first = Revision(find::first_of(places, part));
+            first..=if part.direction == Direction::Forwards { Revision(u64::MAX) } else { part.from }
         };
+        let mut found: Vec<_> = streams.into_iter().map(|(stream, places)| (stream, wanted(&places), vec![])).collect();
         let (limit, direction) = (usize::MAX, Direction::Forwards);
         let mut collect = Collect { page: Page::default(), limit, direction, kinds: self.kinds };
         let (mut rest, mut room) = (places.as_slice(), Vec::new());
@@ -131,20 +131,23 @@ impl Reader<'_> {
                 let from = (place.offset - start) as usize;
                 let record = bytes.get(from..from + place.size as usize).unwrap_or_default();
                 let record = self.shared.segments.open(*place, record)?;
-                let Some((stream, events)) = found.get_mut(*mark) else { continue };
+                let Some((stream, wanted, events)) = found.get_mut(*mark) else { continue };
                 is_of(&record, stream, *place)?;
+                collect.page.events = std::mem::take(events);
+                let inside = |_, revision| wanted.contains(&revision);
                 collect.events(&at(&record, stream.clone()), record.row, &|_, _| true, &inside)?;
-                events.append(&mut collect.page.events);
+                *events = std::mem::take(&mut collect.page.events);
             }
             rest = rest.get(near.len().max(1)..).unwrap_or_default();
         }
-        for (_, events) in &mut found {
+        let in_order = |(stream, _, mut events): (_, _, Vec<Recorded>)| {
             if part.direction == Direction::Backwards {
                 events.reverse();
             }
             events.truncate(part.limit);
-        }
-        Ok(found)
+            (stream, events)
+        };
+        Ok(found.into_iter().map(in_order).collect())
     }
 
     /// [`domain::log::EventLog::read_all`].
@@ -198,7 +201,7 @@ impl Reader<'_> {
                         break;
                     }
                     if record.last() > after.0 {
-                        take(&mut collect, &record, filter, &|event| event.position > after)?;
+                        take(&mut collect, &record, filter, &|position, _| position > after)?;
                         left -= 1;
                     }
                 }
@@ -233,7 +236,7 @@ impl Reader<'_> {
                         break;
                     }
                     if record.position < before.0 && record.last() <= head.0 {
-                        take(&mut collect, &record, filter, &|event| event.position < before)?;
+                        take(&mut collect, &record, filter, &|position, _| position < before)?;
                     }
                 }
                 if collect.full() {
@@ -279,7 +282,7 @@ fn take(
     collect: &mut Collect<'_>,
     record: &Record<'_>,
     filter: &Filter,
-    inside: &impl Fn(&Recorded) -> bool,
+    inside: &impl Fn(Position, Revision) -> bool,
 ) -> Result<(), ReadError> {
     let stream = record.name().map_err(|what| damaged(Position(record.position), what))?;
     let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);

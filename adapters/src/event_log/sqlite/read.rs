@@ -97,9 +97,9 @@ impl Reader<'_> {
             }
         };
         let last = self.last;
-        let inside = |event: &Recorded| match direction {
-            Direction::Forwards => event.revision >= from && event.position <= last,
-            Direction::Backwards => event.revision <= from && event.position <= last,
+        let inside = |position, revision| match direction {
+            Direction::Forwards => revision >= from && position <= last,
+            Direction::Backwards => revision <= from && position <= last,
         };
         let bounds = params![id, from.0.min(MAX) as i64];
         self.collect(query, bounds, direction, limit, |_, _| true, inside).map(|page| page.events)
@@ -119,7 +119,7 @@ impl Reader<'_> {
                 let query = "SELECT position, stream, revision, count, events FROM log WHERE position < ?1
                              ORDER BY position DESC";
                 let from = from.min(Position(self.last.0.saturating_add(1)));
-                let inside = |event: &Recorded| event.position < from;
+                let inside = |position, _| position < from;
                 let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);
                 let bounds = params![from.0.min(MAX) as i64];
                 self.collect(query, bounds, direction, limit, admits, inside).map(|page| page.events)
@@ -151,7 +151,7 @@ impl Reader<'_> {
                      coalesce((SELECT max(position) FROM log WHERE position <= ?1), 0) AND position <= ?2
                      ORDER BY position LIMIT ?3";
         let bounds = params![after.0.saturating_add(1).min(MAX) as i64, head.0.min(MAX) as i64, rows as i64];
-        let inside = |event: &Recorded| event.position > after;
+        let inside = |position, _| position > after;
         let admits = |stream: &StreamName, kind: &str| filter.admits(stream, kind);
         self.collect(query, bounds, Direction::Forwards, limit, admits, inside)
     }
@@ -163,7 +163,7 @@ impl Reader<'_> {
         direction: Direction,
         limit: usize,
         admits: impl Fn(&StreamName, &str) -> bool,
-        inside: impl Fn(&Recorded) -> bool,
+        inside: impl Fn(Position, Revision) -> bool,
     ) -> Result<Page, ReadError> {
         let at = |error: &rusqlite::Error| failed(error, Position(0));
         let mut statement = self.connection.prepare_cached(query).map_err(|error| at(&error))?;

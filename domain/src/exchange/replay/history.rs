@@ -63,8 +63,8 @@ impl Last {
     }
 }
 
-/// All that is to be played.
-pub(super) struct Histories {
+/// Calls, MESSAGEs and transfers as the log has them, read and in the order in which things happened: what is to be played.
+pub struct Histories {
     pub(super) turns: Vec<Turn>,
     pub(super) keys: Keys,
     pub(super) ways: Ways,
@@ -76,7 +76,8 @@ pub(super) struct Histories {
 }
 
 impl Histories {
-    pub(super) fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
+    /// Reads streams, whole and oldest event first; see [`needs`] for which belong together.
+    pub fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
         let (turns, keys, ways, lasts) = (vec![], HashMap::new(), HashMap::new(), BTreeMap::new());
         let mut all =
             Self { turns, keys, ways, lasts, messages: BTreeMap::new(), death: death(streams), unlike: vec![] };

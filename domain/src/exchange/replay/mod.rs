@@ -17,7 +17,7 @@ mod redraw;
 pub use again::{Again, Difference, Verdict};
 pub(super) use expect::Expectation;
 pub use expect::Input;
-pub use history::{MAY_NOT_HAVE_LEFT, needs};
+pub use history::{Histories, MAY_NOT_HAVE_LEFT, needs};
 pub(super) use messages::Recounted;
 
 use super::Exchange;
@@ -28,15 +28,15 @@ use crate::address::Flow;
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::draws::Draws;
 use crate::ids::{AccountId, EventId, LegId, MessageId, SessionId, TransferId, TrunkId};
-use crate::log::{Recorded, StreamName};
-use crate::ports::{Keyring, Mint};
+use crate::log::StreamName;
+use crate::ports::Mint;
 use crate::session::event::{RouteChosen, RouteRefused, SessionEvent};
 use crate::session::referred::Sender;
 use crate::session::transfer::{Joins, Referral};
 use crate::time::{Moment, Now, WallTime};
 use crate::transfer::TransferEvent;
 use crate::trunk::ReferRule;
-use history::{Histories, Story, Turn};
+use history::{Story, Turn};
 use redraw::Redraw;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -102,17 +102,11 @@ pub(super) struct Playing {
 }
 
 impl Exchange {
-    /// Takes up sessions, transfers and MESSAGEs outside calls from their streams, whole and oldest event first; see [`needs`] for which belong
-    /// together. Tables and bindings are to be there before, and [`Exchange::serve`] comes after. What leaves now is to be
-    /// had by [`Exchange::appends`] and [`Exchange::effects`], as after any input.
-    pub fn take_up(
-        &mut self,
-        now: Now,
-        mint: &mut dyn Mint,
-        keyring: &dyn Keyring,
-        streams: &[Vec<Recorded>],
-    ) -> TakenUp {
-        let Histories { turns, keys, ways, lasts, messages, death, mut unlike } = Histories::read(streams, keyring);
+    /// Takes up sessions, transfers and MESSAGEs outside calls. Tables and bindings are to be there before, and
+    /// [`Exchange::serve`] comes after. What leaves now is to be had by [`Exchange::appends`] and [`Exchange::effects`], as
+    /// after any input.
+    pub fn take_up(&mut self, now: Now, mint: &mut dyn Mint, histories: Histories) -> TakenUp {
+        let Histories { turns, keys, ways, lasts, messages, death, mut unlike } = histories;
         self.play_all(now, mint.draws().clone(), (keys, ways), turns);
         unlike.extend(self.finish(now, mint, (lasts, messages), &death));
         let mut accounts = BTreeMap::new();
