@@ -263,8 +263,8 @@ def run_store(options, folder, checks):
             print(f"store, {way}: exit {code}, {finding.get('wrong')} at {finding.get('position')}, "
                   f"{finding.get('stream')} revision {finding.get('revision')}: {finding.get('what')}")
             checks.that(code == 1 and finding.get("wrong") in kinds, f"store, {way}: {found}")
-            # What is missing at the end is named by the first position that nothing of ours has, before notes of live streams.
-            first = places.start - 3 if way == "cut" else places.start
+            # What is missing is named by the first position that nothing of ours has: notes of live streams may come before it.
+            first = places.start if way == "alter" else places.start - 3
             checks.that(finding.get("position") in range(first, places.stop), f"store, {way}: {finding.get('position')} is not in {places}")
     finally:
         for one in servers:
