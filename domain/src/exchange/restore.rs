@@ -114,14 +114,23 @@ impl Exchange {
         mut restored: Result<Restored, DecodeError>,
     ) -> Result<(), DecodeError> {
         let Some(id) = registration_of(stream).filter(|id| self.may_restore(*id)) else { return Ok(()) };
+        self.note_before_start(&restored);
         if let Ok(restored) = &mut restored {
-            self.pings.were_there(restored);
             let until = now.moment + self.settings.endpoint.timers.timeout();
             self.registrar.answered.remember(until, std::mem::take(&mut restored.answered));
         }
         let restored = self.registrar.restore_or_refuse((id, stream), restored, None);
         self.wake_for_expiry(now);
         restored
+    }
+
+    /// Bindings that are there when the start serves are pinged from then on.
+    fn note_before_start(&mut self, restored: &Result<Restored, DecodeError>) {
+        if let Ok(restored) = restored
+            && !self.stage.is_loaded()
+        {
+            self.pings.were_there(restored);
+        }
     }
 
     /// Whether what the log has of an address is news.
@@ -158,11 +167,7 @@ impl Exchange {
                 self.settle(now, mint);
             }
         }
-        if let Ok(restored) = restored.as_ref()
-            && !self.stage.is_loaded()
-        {
-            self.pings.were_there(restored);
-        }
+        self.note_before_start(&restored);
         let restored = self.registrar.restore_or_refuse((id, stream), restored, unread.as_ref());
         for Pending { flow, request, answer, .. } in unread.map(|unread| unread.pending).unwrap_or_default() {
             if let Some(Wire { flow, bytes }) = answer {

@@ -86,7 +86,8 @@ impl Endpoint {
         }
     }
 
-    /// What outlived its connection there does so here: no event tells of what is owed nothing.
+    /// What outlived its connection there does so here, for no event tells of what is owed nothing: for tests.
+    #[doc(hidden)]
     pub fn outlives_as(&mut self, other: &Self) {
         let outlived = other.servers.iter().filter(|(_, server)| server.outlived);
         let until = |id: &TransactionId| other.timers.deadline(Timer::Transaction(*id, TransactionTimer::Linger));
