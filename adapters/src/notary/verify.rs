@@ -82,7 +82,8 @@ pub async fn verify(log: &dyn EventLog, plan: &Plan, tell: impl FnMut(Progress))
     let after = beginning(plan.from, notaries.first());
     let until = end(plan.to.unwrap_or(head).min(head), notaries.first());
     let last = notaries.first().and_then(|roots| roots.last()).map_or(Position(0), |root| root.signed.root.through);
-    let mut pass = Pass { log, verifier: Verifier::new(after, notaries), after, until, tell };
+    let proved = last.max(after);
+    let mut pass = Pass { log, verifier: Verifier::new(after, notaries), after, until, proved, beyond: None, tell };
     let found = match pass.run().await {
         Ok(()) => None,
         Err(Stop::Found(finding)) => Some(pass.look_again(*finding).await),
@@ -90,9 +91,9 @@ pub async fn verify(log: &dyn EventLog, plan: &Plan, tell: impl FnMut(Progress))
     };
     // What the pass found is named in the order of the log; a root that is wrong at the same place says less.
     let first = found.into_iter().chain(findings).min_by_key(|finding| finding.position);
-    let proved = last.max(after);
     let (events, roots) = (pass.verifier.events(), pass.verifier.roots());
-    let unproved = (proved < until).then_some((Position(proved.0 + 1), until));
+    let beyond = pass.beyond.or_else(|| (first.is_some() && proved < until).then_some(Position(proved.0 + 1)));
+    let unproved = beyond.map(|beyond| (beyond, until));
     Ok(Report { finding: first, events, roots, exported, from: Position(after.0 + 1), to: until, unproved })
 }
 
@@ -186,6 +187,10 @@ struct Pass<'l, F> {
     verifier: Verifier,
     after: Position,
     until: Position,
+    /// Up to here there is a root.
+    proved: Position,
+    /// The first event after that: in some logs positions have gaps.
+    beyond: Option<Position>,
     tell: F,
 }
 
@@ -220,6 +225,9 @@ impl<F: FnMut(Progress)> Pass<'_, F> {
 
     async fn take(&mut self, events: &[Recorded]) -> Result<(), Stop> {
         for event in events {
+            if event.position > self.proved {
+                self.beyond.get_or_insert(event.position);
+            }
             if self.verifier.lacks_predecessor(event) {
                 let before = Revision(event.revision.0 - 1);
                 let found = self.log.read_stream(&event.stream, before, Direction::Backwards, 1).await?;

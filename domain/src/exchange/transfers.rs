@@ -6,14 +6,14 @@ use super::outbox::Outbox;
 use super::{Exchange, Live};
 use crate::codec::transfer::encode;
 use crate::id_map::IdMap;
-use crate::ids::{SessionId, TransferId};
+use crate::ids::{LegId, SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
 use crate::session::leg::LegStatus;
 use crate::session::order::Context;
 use crate::sip::dialog::DialogState;
 use crate::time::Now;
-use crate::transfer::{TransferBegun, TransferEnded, TransferEvent, TransferStep};
+use crate::transfer::{Frozen, TransferBegun, TransferEnded, TransferEvent, TransferStep};
 
 /// A transfer in memory.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl InHand {
             TransferStep::Begin => self.outbox.last().is_some(),
             TransferStep::Give => std::mem::replace(&mut self.given, true),
             TransferStep::Take => std::mem::replace(&mut self.taken, true),
-            TransferStep::End(_) | TransferStep::Settle => false,
+            TransferStep::End(_) | TransferStep::Freeze | TransferStep::Settle | TransferStep::Missed(..) => false,
         };
         !before && self.ended.is_none()
     }
@@ -68,12 +68,11 @@ impl Transfers {
 
     /// A session's stream is frozen: what waited for it goes on without.
     pub(super) fn frozen(&mut self, session: SessionId) {
-        let lost = TransferEnded { completed: false, status: 500 };
         // What was asked for and never begun is as if nobody had asked.
         self.in_hand.retain(|_, in_hand| in_hand.begun.taking != session || in_hand.outbox.last().is_some());
         for (id, in_hand) in &self.in_hand {
             if in_hand.begun.taking == session {
-                self.due.push((*id, TransferStep::End(lost)));
+                self.due.push((*id, TransferStep::Freeze));
             } else if in_hand.begun.giving == session {
                 self.due.push((*id, TransferStep::Take));
             }
@@ -116,10 +115,13 @@ impl Exchange {
     }
 
     pub(super) fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
+        if let TransferStep::Missed(taking, moved) = step {
+            return self.tell_end(now, mint, id, (taking, moved));
+        }
         let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
         let (begun, ended) = (in_hand.begun, in_hand.ended);
         match step {
-            TransferStep::Settle => {
+            TransferStep::Settle | TransferStep::Missed(..) => {
                 ended.into_iter().for_each(|ended| self.settle_transfer(now, mint, id, begun, ended));
             }
             // It was taken before, or the end came before its turn.
@@ -129,6 +131,16 @@ impl Exchange {
             }
             TransferStep::Give => self.give_leg(now, mint, id, begun),
             TransferStep::Take => self.take_leg(now, mint, id, begun),
+            TransferStep::Freeze => {
+                let with_leg = self.legs.get(&begun.moved) == Some(&begun.taking);
+                let frozen = Some(if with_leg { Frozen::WithLeg } else { Frozen::WithoutLeg });
+                self.step(
+                    now,
+                    mint,
+                    id,
+                    TransferStep::End(TransferEnded { frozen, ..TransferEnded::told(false, 500) }),
+                );
+            }
             TransferStep::End(ended) => {
                 in_hand.ended = Some(ended);
                 in_hand.outbox.close();
@@ -193,6 +205,24 @@ impl Exchange {
         self.decide(now, mint, begun.taking, |live, context| live.session.on_not_given(context, id, status));
     }
 
+    /// After a start: before anything else befalls them, sessions hear of transfers that ended without their word.
+    pub(super) fn tell_missed(&mut self, now: Now, mint: &mut dyn Mint) {
+        let is_missed = |(_, step): &mut (TransferId, TransferStep)| matches!(step, TransferStep::Missed(..));
+        for (id, step) in self.transfers.due.extract_if(.., is_missed).collect::<Vec<_>>() {
+            mint.begin_turn();
+            self.step(now, mint, id, step);
+            self.settle(now, mint);
+        }
+    }
+
+    /// A session that could say nothing when the transfer ended hears of it.
+    fn tell_end(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, (taking, moved): (SessionId, LegId)) {
+        if self.sessions.get(&taking).is_some_and(|live| !live.outbox.is_frozen()) {
+            let moved = Some(moved).filter(|moved| self.legs.get(moved) == Some(&taking));
+            self.decide(now, mint, taking, |live, context| live.session.on_ended_without(context, id, moved));
+        }
+    }
+
     fn take_leg(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun) {
         let giving = self.sessions.get(&begun.giving).filter(|live| !live.outbox.is_frozen());
         let Some(leg) = giving.and_then(|live| live.session.given_away(begun.moved)).cloned() else {
@@ -247,11 +277,12 @@ impl Exchange {
         let version = leg.map_or(0, |leg| leg.version);
         // A BYE that has no answer yet ends the leg as surely as one that has.
         let there = confirmed && leg.is_none_or(|leg| leg.status != LegStatus::Releasing);
-        let frozen = taking.is_some_and(|live| live.outbox.is_frozen());
-        let held = frozen && self.legs.get(&begun.moved) == Some(&begun.taking);
-        let back = there && !ended.completed && !held;
-        if back {
-            self.move_leg(begun, begun.taking, begun.giving);
+        let back = there && !ended.completed && ended.frozen != Some(Frozen::WithLeg);
+        match back {
+            true => self.move_leg(begun, begun.taking, begun.giving),
+            // It was there in memory, whether or not that session's stream says so.
+            false if ended.frozen == Some(Frozen::WithLeg) => self.move_leg(begun, begun.giving, begun.taking),
+            false => {}
         }
         self.decide(now, mint, begun.giving, |live, context| {
             if live.session.given_away(begun.moved).is_none() {
@@ -262,6 +293,9 @@ impl Exchange {
                 false => live.session.on_moved(context, begun.moved, ended.completed),
             }
         });
+        if ended.frozen.is_some() {
+            self.transfers.due.push((id, TransferStep::Missed(begun.taking, begun.moved)));
+        }
         self.forget_if_over(begun.taking);
     }
 }

@@ -41,6 +41,26 @@ pub struct TransferEnded {
     pub completed: bool,
     /// What the asker is told: 200, or why not.
     pub status: u16,
+    /// Where the stream of the taking session was frozen: that session could neither go on nor say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
+}
+
+/// Where the leg was when the stream of the taking session was frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frozen {
+    /// In the taking session: it is lost with that.
+    WithLeg,
+    /// Still in the giving session, which goes on with it.
+    WithoutLeg,
+}
+
+impl TransferEnded {
+    /// The taking session says so.
+    pub const fn told(completed: bool, status: u16) -> Self {
+        Self { completed, status, frozen: None }
+    }
 }
 
 /// What follows once something is durable; see [`crate::exchange::Effect::Proceed`].
@@ -54,8 +74,12 @@ pub enum TransferStep {
     Take,
     /// The taking session is done with it.
     End(TransferEnded),
+    /// The stream of the taking session is frozen: the end comes without its word.
+    Freeze,
     /// It has ended: the giving session ends, or has its leg back.
     Settle,
+    /// It ended without the word of this session, which may have one again after a start. This leg is its own.
+    Missed(SessionId, LegId),
 }
 
 impl TransferEvent {

@@ -16,7 +16,7 @@ use domain::session::event::{
 use domain::session::mode::Mode;
 use domain::sip::session_timer::{RefreshedBy, Terms};
 use domain::time::WallTime;
-use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
+use domain::transfer::{Frozen, TransferBegun, TransferEnded, TransferEvent};
 
 const CALLER: LegId = LegId::from_bits(0xca11);
 const CALLEE: LegId = LegId::from_bits(0xca11ee);
@@ -40,8 +40,9 @@ pub(super) fn joining() -> Vec<TransferEvent> {
         replaced: LegId::from_bits(0xa5),
         moved: LegId::from_bits(0xb6),
     };
-    let ended = |completed, status| TransferEvent::TransferEnded(TransferEnded { completed, status });
-    vec![TransferEvent::TransferBegun(begun), ended(true, 200), ended(false, 480)]
+    let ended = |completed, status| TransferEvent::TransferEnded(TransferEnded::told(completed, status));
+    let lost = TransferEnded { frozen: Some(Frozen::WithLeg), ..TransferEnded::told(false, 500) };
+    vec![TransferEvent::TransferBegun(begun), ended(true, 200), ended(false, 480), TransferEvent::TransferEnded(lost)]
 }
 
 fn message(status: Option<u16>, local: &str, remote: &str, bytes: &'static [u8]) -> SipMessage {

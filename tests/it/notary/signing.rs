@@ -1,10 +1,13 @@
 //! What the notary signs, and when.
 
 use super::{ENGINES, Writer, check, check_by, export_in, key, memory, notary, plan, sign, signed, signer};
-use crate::event_log::given::{Folder, next, soon, until_caught_up};
+use crate::event_log::given::{Folder, first, next, soon, until_caught_up, write};
+use adapters::event_log::memory::MemoryLog;
 use adapters::notary::{KeyError, Plan, signer as key_file, verify};
 use domain::log::{Direction, EventLog, Filter, Followed, Position, Revision};
 use domain::notary::{RootSigned, SignedRoot, stream_of};
+use event_store_db::client::StoreLog;
+use event_store_db::door::{Door, DoorSettings};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +120,24 @@ async fn a_log_without_roots_is_followed_by_its_chains_alone() {
     let report = soon(verify(&*log, &plan, |_| {})).await.unwrap();
     assert_eq!((report.finding, report.events, report.roots), (None, 24, 0));
     assert_eq!(report.unproved, Some((Position(1), Position(24))));
+}
+
+/// Positions of what a client sees have gaps where its list of live streams is noted.
+#[tokio::test]
+async fn what_is_not_an_event_to_a_client_is_not_unproved_to_it() {
+    let (folder, behind) = (Folder::new(), Arc::new(MemoryLog::new()));
+    let settings = DoorSettings { writable: true, ..DoorSettings::at("127.0.0.1:0".parse().unwrap()) };
+    let door = Door::open(behind.clone(), settings).await.unwrap();
+    let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
+    let log: Arc<dyn EventLog> = Arc::new(StoreLog::connect(url.parse().unwrap(), 1).await.unwrap());
+    Writer::default().append(&*log, "session-9", 2).await;
+    write(&*behind, first("live-9", 4)).await;
+    let ends = log.head();
+    sign(&log, signer(1), &export_in(folder.path()), 1).await;
+    let report = soon(verify(&*log, &plan(folder.path()), |_| {})).await.unwrap();
+    let root = Position(ends.0 + 5);
+    assert_eq!((report.finding, report.events, report.unproved), (None, 3, Some((root, root))));
+    door.close().await;
 }
 
 #[test]

@@ -28,6 +28,18 @@ fn dumb<const N: usize>(world: &mut World, phones: [&mut Phone; N]) {
     }
 }
 
+/// The same where the next process begins meanwhile, to which no stream is frozen.
+fn refused_before_a_start(kind: &'static str, scenario: fn(&mut World, &mut Calls)) {
+    for outgoing in [false, true] {
+        let mut world = World::default();
+        let mut calls = two_calls(&mut world, outgoing);
+        world.refuse_append(kind, &AppendError::Invalid("it has no events".into()));
+        scenario(&mut world, &mut calls);
+        world.dies_unnoticed();
+        world.assert_nothing_left();
+    }
+}
+
 fn ask(world: &mut World, calls: &mut Calls) {
     let named = calls.second.named();
     refer(world, &mut calls.asker, &named);
@@ -108,6 +120,37 @@ fn a_call_that_cannot_take_a_leg_is_lost_with_it_and_the_second_is_hung_up_on() 
         hears(world, &mut calls.asker, 100);
         gets_bye(world, &mut calls.second);
         dumb(world, [&mut calls.asker, &mut calls.remaining, &mut calls.moved]);
+    });
+}
+
+#[test]
+fn after_a_start_a_call_that_could_not_take_a_leg_is_as_it_was_and_its_party_hears_of_it() {
+    refused_before_a_start("LegTaken", |world, calls| {
+        ask(world, calls);
+        calls.asker.expect(world, "202");
+        let notify = calls.asker.expect(world, "NOTIFY");
+        gets_bye(world, &mut calls.second);
+        world.dies_unnoticed();
+        gets_bye(world, &mut calls.moved);
+        calls.asker.respond(world, &notify, 200, None);
+        hears(world, &mut calls.asker, 500);
+        hang_up(world, &mut calls.asker, &mut calls.remaining);
+    });
+}
+
+#[test]
+fn after_a_start_a_leg_that_nobody_takes_back_is_hung_up_on() {
+    refused_before_a_start("LegReplaced", |world, calls| {
+        let invite = asked(world, calls);
+        accepts(world, &mut calls.remaining, &invite);
+        let invite = calls.moved.expect(world, "INVITE");
+        let sdp = calls.moved.sdp("sendrecv");
+        calls.moved.respond(world, &invite, 200, Some(&sdp));
+        gets_bye(world, &mut calls.second);
+        world.dies_unnoticed();
+        hears(world, &mut calls.asker, 500);
+        gets_bye(world, &mut calls.moved);
+        hang_up(world, &mut calls.asker, &mut calls.remaining);
     });
 }
 

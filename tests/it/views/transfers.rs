@@ -35,7 +35,7 @@ fn begun((taking, giving, _): &(CallScript, CallScript, TransferId)) -> Transfer
 }
 
 fn ended(completed: bool, status: u16) -> TransferEvent {
-    TransferEvent::TransferEnded(TransferEnded { completed, status })
+    TransferEvent::TransferEnded(TransferEnded::told(completed, status))
 }
 
 /// A transfer and its sessions, in a log.

@@ -30,6 +30,13 @@ impl World {
         self.settle();
     }
 
+    /// The same, and what phones have heard before goes unheard.
+    pub fn dies_unnoticed(&mut self) {
+        self.returns = true;
+        self.dies();
+        self.returns = false;
+    }
+
     /// The process dies, and begins anew: what the log does not have is lost, and calls go on.
     pub(super) fn reborn(&mut self) {
         doubt::note(|course| course.effects += 1);

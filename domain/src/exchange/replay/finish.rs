@@ -50,6 +50,7 @@ impl Exchange {
             self.touched.push(id);
         }
         let lost = self.restore_messages(now, mint, messages, &mut unlike);
+        self.tell_missed(now, mint);
         let mut connections: Vec<Flow> = self.endpoint.connections().collect();
         connections.sort_unstable_by_key(|flow| (flow.local, flow.remote));
         self.endpoint.outlive_streams(now.moment, |_| true, &death.last);

@@ -9,13 +9,14 @@ use crate::ids::{EventId, LegId, SessionId, TransferId};
 use crate::log::Recorded;
 use crate::media::{MediaReport, PathId};
 use crate::ports::Mint;
+use crate::session::decide::ENDED_WITHOUT;
 use crate::session::event::{
     ReleaseCause, ReplacementAsked, RouteChosen, SessionEvent, SessionOffered, SipMessage, Wire,
 };
 use crate::sip::timer::Timer;
 use crate::sip::wire::{Message, Replaces};
 use crate::time::{Moment, Now};
-use crate::transfer::{TransferEvent, TransferStep};
+use crate::transfer::{TransferEnded, TransferEvent, TransferStep};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -208,7 +209,7 @@ impl Exchange {
         if self.has_spoken(id) {
             return;
         }
-        if let Some(at) = self.transfers.due.iter().position(|(_, step)| begins_with(*step, first)) {
+        if let Some(at) = self.transfers.due.iter().position(|(_, step)| begins_with(*step, first, id)) {
             let (transfer, step) = self.transfers.due.remove(at);
             self.gives(id, Input::Step(step));
             self.step(now, mint, transfer, step);
@@ -278,9 +279,18 @@ impl Exchange {
             TransferEvent::TransferBegun(_) => matches!(step, TransferStep::Begin),
             TransferEvent::TransferEnded(_) => matches!(step, TransferStep::End(_)),
         };
-        let due = self.transfers.due.iter().position(|(of, step)| *of == id && wanted(step));
-        let Some(at) = due else { return self.transfer_differs(id, recorded) };
-        let (_, step) = self.transfers.due.remove(at);
+        let step = match event {
+            // No session says so, and nothing that was due before is taken any more.
+            TransferEvent::TransferEnded(ended @ TransferEnded { frozen: Some(_), .. }) => {
+                self.transfers.due.retain(|(of, _)| *of != id);
+                TransferStep::End(ended)
+            }
+            TransferEvent::TransferBegun(_) | TransferEvent::TransferEnded(_) => {
+                let due = self.transfers.due.iter().position(|(of, step)| *of == id && wanted(step));
+                let Some(at) = due else { return self.transfer_differs(id, recorded) };
+                self.transfers.due.remove(at).1
+            }
+        };
         let ends = matches!(event, TransferEvent::TransferEnded(_));
         if let Some(playing) = &mut self.replaying {
             playing.transfer = Some((id, event));
@@ -358,13 +368,16 @@ fn is_released(event: &SessionEvent, cause: ReleaseCause) -> bool {
     matches!(event, SessionEvent::LegReleased(released) if released.cause == cause)
 }
 
-/// The step of a transfer that a session's turn begins with.
-fn begins_with(step: TransferStep, first: &SessionEvent) -> bool {
+/// The step of a transfer that a turn of this session begins with.
+fn begins_with(step: TransferStep, first: &SessionEvent, id: SessionId) -> bool {
     match first {
         SessionEvent::LegGivenAway(_) => step == TransferStep::Give,
         SessionEvent::LegTaken(_) => step == TransferStep::Take,
         SessionEvent::LegRegained(_) => step == TransferStep::Settle,
         SessionEvent::LegReleased(released) => released.cause == ReleaseCause::Moved && step == TransferStep::Settle,
+        SessionEvent::TransferFailed(failed) if &*failed.reason == ENDED_WITHOUT => {
+            matches!(step, TransferStep::Missed(missed, _) if missed == id)
+        }
         SessionEvent::TransferFailed(_) => matches!(step, TransferStep::Give | TransferStep::Take),
         _ => false,
     }

@@ -17,6 +17,9 @@ use crate::session::transfer::{Joined, Phase, Transfer};
 use crate::sip::endpoint::Body;
 use crate::transfer::{TransferBegun, TransferEnded};
 
+/// Why a transfer failed that ended without its session's word.
+pub const ENDED_WITHOUT: &str = "the transfer ended while this call could not be written";
+
 impl Session {
     /// The REFER is accepted that names a call of the same account.
     pub(super) fn begin_join(&mut self, context: &mut Context<'_>, leg: LegId, joined: Joined) {
@@ -137,7 +140,7 @@ impl Session {
     /// The transfer that joins two sessions is over for this one.
     pub(super) fn end_join(&mut self, context: &mut Context<'_>, completed: bool, status: u16) {
         if let Some(transfer) = self.joins.take() {
-            context.order(Order::EndTransfer(transfer, TransferEnded { completed, status }));
+            context.order(Order::EndTransfer(transfer, TransferEnded::told(completed, status)));
         }
     }
 
@@ -146,6 +149,29 @@ impl Session {
         if self.joins == Some(transfer) {
             self.fail_transfer(context, status, "the other call cannot be joined with this one");
         }
+    }
+
+    /// The transfer ended when this session could say nothing ([`Frozen`](crate::transfer::Frozen)): nobody takes back the
+    /// leg that was moved to it, also where it was to say so when it no longer could.
+    pub fn on_ended_without(&mut self, context: &mut Context<'_>, transfer: TransferId, moved: Option<LegId>) {
+        if self.joins == Some(transfer) {
+            self.fail_transfer(context, 500, ENDED_WITHOUT);
+        }
+        if let Some(leg) = moved.filter(|moved| self.leg(*moved).is_none()) {
+            context.order(Order::Bye { leg });
+        }
+    }
+
+    /// A leg that nobody takes back is hung up on.
+    pub(super) fn let_taken_go(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.taken_from(leg).is_none() || !self.leg(leg).is_some_and(Leg::is_live) {
+            return;
+        }
+        if self.offer.take_if(|offer| offer.to == leg).is_some() {
+            context.order(Order::Cancel { leg });
+        }
+        context.order(Order::Bye { leg });
+        self.release_leg(context, leg, ReleaseCause::OtherLeg);
     }
 
     /// The leg that was given away is back. `asked`: a re-INVITE to it has no answer yet, which is to be taken back.

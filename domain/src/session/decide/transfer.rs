@@ -1,6 +1,7 @@
 //! Blind transfer (RFC 3515, RFC 5589 §6): a party asks by REFER that the other one be connected elsewhere. Targets ring
 //! as for a call; who answers takes the asker's place, and until then nothing changes for the two that talk.
 
+use super::join::ENDED_WITHOUT;
 use super::refuse::mapped;
 use crate::codec::personal::Personal;
 use crate::ids::LegId;
@@ -348,6 +349,9 @@ impl Session {
         self.record(context, SessionEvent::TransferFailed(failed));
         self.tell(context, by, status);
         if let Some(target) = phase.answered() {
+            if reason == ENDED_WITHOUT {
+                self.let_taken_go(context, target);
+            }
             self.let_target_go(context, target, by, remaining);
         }
         self.return_taken(context, ended);
