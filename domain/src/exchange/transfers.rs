@@ -9,8 +9,9 @@ use crate::id_map::IdMap;
 use crate::ids::{LegId, SessionId, TransferId};
 use crate::log::StreamName;
 use crate::ports::Mint;
+use crate::session::event::{ReleaseCause, SessionEvent};
 use crate::session::leg::LegStatus;
-use crate::session::order::Context;
+use crate::session::order::{Context, Order};
 use crate::sip::dialog::DialogState;
 use crate::time::Now;
 use crate::transfer::{Frozen, TransferBegun, TransferEnded, TransferEvent, TransferStep};
@@ -34,7 +35,11 @@ impl InHand {
             TransferStep::Begin => self.outbox.last().is_some(),
             TransferStep::Give => std::mem::replace(&mut self.given, true),
             TransferStep::Take => std::mem::replace(&mut self.taken, true),
-            TransferStep::End(_) | TransferStep::Freeze | TransferStep::Settle | TransferStep::Missed(..) => false,
+            TransferStep::End(_)
+            | TransferStep::Freeze
+            | TransferStep::Settle
+            | TransferStep::Missed(_)
+            | TransferStep::Lost(..) => false,
         };
         !before && self.ended.is_none()
     }
@@ -91,7 +96,10 @@ impl Exchange {
 
     /// A session is done with a transfer.
     pub(super) fn end_transfer(&mut self, session: SessionId, id: TransferId, ended: TransferEnded) {
-        self.when_durable(session, id, TransferStep::End(ended));
+        // It may have ended without its word.
+        if self.transfers.in_hand.contains_key(&id) {
+            self.when_durable(session, id, TransferStep::End(ended));
+        }
     }
 
     /// The step is taken when all that was decided about the session so far is durable.
@@ -115,17 +123,23 @@ impl Exchange {
     }
 
     pub(super) fn step(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
-        if let TransferStep::Missed(taking, moved) = step {
-            return self.tell_end(now, mint, id, (taking, moved));
+        match step {
+            TransferStep::Missed(taking) => self.tell_end(now, mint, id, taking),
+            TransferStep::Lost(giving, moved) => self.hang_up_lost(now, mint, giving, moved),
+            step => self.step_in_hand(now, mint, id, step),
         }
+    }
+
+    fn step_in_hand(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, step: TransferStep) {
         let Some(in_hand) = self.transfers.in_hand.get_mut(&id) else { return };
         let (begun, ended) = (in_hand.begun, in_hand.ended);
         match step {
-            TransferStep::Settle | TransferStep::Missed(..) => {
+            TransferStep::Settle => {
                 ended.into_iter().for_each(|ended| self.settle_transfer(now, mint, id, begun, ended));
             }
             // It was taken before, or the end came before its turn.
             step if !in_hand.takes(step) => {}
+            TransferStep::Missed(_) | TransferStep::Lost(..) => {}
             TransferStep::Begin => {
                 self.write_transfer(now, mint, id, TransferEvent::TransferBegun(begun), TransferStep::Give);
             }
@@ -207,7 +221,9 @@ impl Exchange {
 
     /// After a start: before anything else befalls them, sessions hear of transfers that ended without their word.
     pub(super) fn tell_missed(&mut self, now: Now, mint: &mut dyn Mint) {
-        let is_missed = |(_, step): &mut (TransferId, TransferStep)| matches!(step, TransferStep::Missed(..));
+        let is_missed = |(_, step): &mut (TransferId, TransferStep)| {
+            matches!(step, TransferStep::Missed(_) | TransferStep::Lost(..))
+        };
         for (id, step) in self.transfers.due.extract_if(.., is_missed).collect::<Vec<_>>() {
             mint.begin_turn();
             self.step(now, mint, id, step);
@@ -216,10 +232,16 @@ impl Exchange {
     }
 
     /// A session that could say nothing when the transfer ended hears of it.
-    fn tell_end(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, (taking, moved): (SessionId, LegId)) {
+    fn tell_end(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, taking: SessionId) {
         if self.sessions.get(&taking).is_some_and(|live| !live.outbox.is_frozen()) {
-            let moved = Some(moved).filter(|moved| self.legs.get(moved) == Some(&taking));
-            self.decide(now, mint, taking, |live, context| live.session.on_ended_without(context, id, moved));
+            self.decide(now, mint, taking, |live, context| live.session.on_ended_without(context, id));
+        }
+    }
+
+    /// In memory the leg had moved; its stream is still that of the session that gave it away.
+    fn hang_up_lost(&mut self, now: Now, mint: &mut dyn Mint, giving: SessionId, leg: LegId) {
+        if self.legs.get(&leg) == Some(&giving) {
+            self.decide(now, mint, giving, |_, context| context.order(Order::Bye { leg }));
         }
     }
 
@@ -252,6 +274,45 @@ impl Exchange {
         self.recount(to);
     }
 
+    /// Where a transfer's own stream was frozen, its calls went on without ([`Transfers::stream_frozen`]): what it would have
+    /// said follows from what they say.
+    pub(super) fn infer_steps(&mut self, giving: SessionId, first: &SessionEvent) {
+        let (moved, frozen) = match first {
+            SessionEvent::LegGivenAway(given) => {
+                let begins = |(id, step): &&mut (TransferId, TransferStep)| {
+                    *id == given.transfer && *step == TransferStep::Begin
+                };
+                return self
+                    .transfers
+                    .due
+                    .iter_mut()
+                    .find(begins)
+                    .into_iter()
+                    .for_each(|(_, step)| *step = TransferStep::Give);
+            }
+            SessionEvent::LegRegained(regained) => (regained.leg, Frozen::WithoutLeg),
+            SessionEvent::LegReleased(released) if released.cause == ReleaseCause::Moved => {
+                (released.leg, Frozen::WithLeg)
+            }
+            _ => return,
+        };
+        let of = |begun: &TransferBegun| begun.giving == giving && begun.moved == moved;
+        let Some((id, in_hand)) = self.transfers.in_hand.iter_mut().find(|(_, in_hand)| of(&in_hand.begun)) else {
+            return;
+        };
+        let id = *id;
+        if in_hand.ended.is_some() {
+            return;
+        }
+        let said = self.transfers.due.iter().find_map(|(of, step)| match step {
+            TransferStep::End(ended) if *of == id => Some(*ended),
+            _ => None,
+        });
+        in_hand.ended = Some(said.unwrap_or(TransferEnded { frozen: Some(frozen), ..TransferEnded::told(false, 500) }));
+        self.transfers.due.retain(|(of, _)| *of != id);
+        self.transfers.due.push((id, TransferStep::Settle));
+    }
+
     /// Whether the giving session has given the leg away, and waits for what comes of it.
     pub(super) fn gives_back(&self, id: TransferId) -> bool {
         let begun = self.transfers.in_hand.get(&id).map(|in_hand| in_hand.begun);
@@ -278,11 +339,8 @@ impl Exchange {
         // A BYE that has no answer yet ends the leg as surely as one that has.
         let there = confirmed && leg.is_none_or(|leg| leg.status != LegStatus::Releasing);
         let back = there && !ended.completed && ended.frozen != Some(Frozen::WithLeg);
-        match back {
-            true => self.move_leg(begun, begun.taking, begun.giving),
-            // It was there in memory, whether or not that session's stream says so.
-            false if ended.frozen == Some(Frozen::WithLeg) => self.move_leg(begun, begun.giving, begun.taking),
-            false => {}
+        if back {
+            self.move_leg(begun, begun.taking, begun.giving);
         }
         self.decide(now, mint, begun.giving, |live, context| {
             if live.session.given_away(begun.moved).is_none() {
@@ -293,8 +351,10 @@ impl Exchange {
                 false => live.session.on_moved(context, begun.moved, ended.completed),
             }
         });
-        if ended.frozen.is_some() {
-            self.transfers.due.push((id, TransferStep::Missed(begun.taking, begun.moved)));
+        if let Some(frozen) = ended.frozen {
+            self.transfers.due.push((id, TransferStep::Missed(begun.taking)));
+            let lost = (id, TransferStep::Lost(begun.giving, begun.moved));
+            self.transfers.due.extend((frozen == Frozen::WithLeg).then_some(lost));
         }
         self.forget_if_over(begun.taking);
     }

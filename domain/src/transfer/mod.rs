@@ -78,8 +78,10 @@ pub enum TransferStep {
     Freeze,
     /// It has ended: the giving session ends, or has its leg back.
     Settle,
-    /// It ended without the word of this session, which may have one again after a start. This leg is its own.
-    Missed(SessionId, LegId),
+    /// It ended without the word of this session, which may have one again after a start.
+    Missed(SessionId),
+    /// This leg, given away by that session, was lost with a session that never said that it had it.
+    Lost(SessionId, LegId),
 }
 
 impl TransferEvent {

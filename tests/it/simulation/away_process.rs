@@ -1,6 +1,6 @@
 //! Processes that are away for longer than a timer lasts. Each of these was found by whole exchanges (see `whole`).
 
-use super::super::ladder::{answer, gets_bye, hang_up, invited, ringing};
+use super::super::ladder::{answer, cancelled, gets_bye, hang_up, invited, pass, refused, ringing};
 use domain::session::event::EndCause;
 use domain::sip::wire::Message;
 use std::time::Duration;
@@ -59,6 +59,19 @@ fn who_rang_too_long_meanwhile_is_told_so_and_the_start_after_that_knows_it() {
     away(&mut world, 1);
     world.assert_taken_up();
     assert_eq!(world.ended().cause, EndCause::NoAnswer);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn what_the_operator_ends_just_before_a_timer_would_is_the_operators_doing_to_a_start_too() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    // It would have rung long enough a second later.
+    pass(&mut world, 19_000);
+    world.release_all();
+    world.assert_taken_up();
+    refused(&mut world, &mut caller, "480");
+    cancelled(&mut world, &mut callee, &invite);
     world.assert_nothing_left();
 }
 

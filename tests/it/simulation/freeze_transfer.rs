@@ -124,6 +124,20 @@ fn a_call_that_cannot_take_a_leg_is_lost_with_it_and_the_second_is_hung_up_on() 
 }
 
 #[test]
+fn a_start_explains_a_join_whose_own_stream_was_frozen_before_it_began_or_ended() {
+    for kind in ["TransferBegun", "TransferEnded"] {
+        refused_before_a_start(kind, |world, calls| {
+            joined(world, calls);
+            hears(world, &mut calls.asker, 200);
+            gets_bye(world, &mut calls.asker);
+            gets_bye(world, &mut calls.second);
+            world.dies_unnoticed();
+            hang_up(world, &mut calls.remaining, &mut calls.moved);
+        });
+    }
+}
+
+#[test]
 fn after_a_start_a_call_that_could_not_take_a_leg_is_as_it_was_and_its_party_hears_of_it() {
     refused_before_a_start("LegTaken", |world, calls| {
         ask(world, calls);

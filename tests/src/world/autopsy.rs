@@ -52,7 +52,7 @@ impl World {
         }
         // Where a stream is frozen the others go on without it.
         if self.frozen.is_empty() {
-            super::joined::check(&streams, &stories);
+            super::joined::check(&streams, &stories, &self.ever_frozen);
         }
         // Streams that the log does not have at all, too.
         for (stream, told) in self.watch.told() {

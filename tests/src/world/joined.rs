@@ -6,7 +6,7 @@ use domain::ids::{SessionId, TransferId};
 use domain::log::{Recorded, StreamName};
 use domain::session::event::{ReleaseCause, SessionEvent};
 use domain::transfer::{TransferBegun, TransferEnded, TransferEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Stories = BTreeMap<StreamName, Vec<SessionEvent>>;
 
@@ -19,7 +19,7 @@ struct Told {
 
 /// See the module.
 #[track_caller]
-pub(super) fn check(streams: &BTreeMap<StreamName, Vec<Recorded>>, stories: &Stories) {
+pub(super) fn check(streams: &BTreeMap<StreamName, Vec<Recorded>>, stories: &Stories, frozen: &BTreeSet<StreamName>) {
     let mut transfers: BTreeMap<TransferId, Told> = BTreeMap::new();
     for (stream, events) in streams.iter().filter(|(stream, _)| stream.category() == TransferEvent::CATEGORY) {
         let id = TransferId::from_bits(events[0].correlation.as_u128());
@@ -32,6 +32,10 @@ pub(super) fn check(streams: &BTreeMap<StreamName, Vec<Recorded>>, stories: &Sto
             }
         }
         check_own(id, *told, stories);
+    }
+    // Nobody knows of those whose own stream was frozen.
+    if frozen.iter().any(|stream| stream.category() == TransferEvent::CATEGORY) {
+        return;
     }
     for (stream, story) in stories {
         story.iter().for_each(|event| check_step(stream, event, &transfers, stories));

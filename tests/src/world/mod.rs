@@ -45,7 +45,7 @@ use domain::sip::session_timer::SessionIntervals;
 use domain::sip::timer::TimerValues;
 use domain::sip::wire::{Framed, StreamFramer};
 use domain::time::{Moment, Now, WallTime};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -129,6 +129,8 @@ pub struct World {
     lost_wake: Option<Moment>,
     /// Why streams are frozen; without a word in the test there is none.
     frozen: Vec<AppendError>,
+    /// All streams that were frozen at some time, before deaths too.
+    ever_frozen: BTreeSet<StreamName>,
     /// The log never takes the next append with an event of this type, and says this.
     refused: Option<(&'static str, AppendError)>,
     /// Streams of registrations that are to be read.
@@ -221,6 +223,7 @@ impl World {
             chance: Chance::new(doubt::fate().hesitates.unwrap_or(seed)),
             lost_wake: None,
             frozen: Vec::new(),
+            ever_frozen: BTreeSet::new(),
             refused: None,
             unread: Vec::new(),
             reads_held: false,

@@ -67,7 +67,9 @@ impl World {
             for outcome in outcomes {
                 self.watch.landed(&outcome);
                 let registration = outcome.stream.category() == Aor::CATEGORY;
+                let stream = outcome.stream.clone();
                 if let Err(error) = self.exchange.landed(outcome) {
+                    self.ever_frozen.insert(stream);
                     // A registration's stream is read, and goes on.
                     self.frozen.extend((!registration).then_some(error));
                 }

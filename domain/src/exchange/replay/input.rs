@@ -209,6 +209,7 @@ impl Exchange {
         if self.has_spoken(id) {
             return;
         }
+        self.infer_steps(id, first);
         if let Some(at) = self.transfers.due.iter().position(|(_, step)| begins_with(*step, first, id)) {
             let (transfer, step) = self.transfers.due.remove(at);
             self.gives(id, Input::Step(step));
@@ -218,11 +219,10 @@ impl Exchange {
                 return;
             }
         }
-        let drains = is_released(first, ReleaseCause::Operator);
-        let may_drain = is_released(first, ReleaseCause::Refused)
-            || self.expectation(id).is_some_and(|expectation| {
-                expectation.to_come().iter().any(|(_, event)| is_released(event, ReleaseCause::Operator))
-            });
+        let drains = self.expectation(id).is_some_and(|expectation| {
+            expectation.to_come().iter().any(|(_, event)| is_released(event, ReleaseCause::Operator))
+        });
+        let may_drain = drains || is_released(first, ReleaseCause::Refused);
         for until in [now.moment, about(now.moment)] {
             while !drains && let Some((_, timer)) = self.loud_timer(id, until) {
                 mint.again();
@@ -376,7 +376,10 @@ fn begins_with(step: TransferStep, first: &SessionEvent, id: SessionId) -> bool 
         SessionEvent::LegRegained(_) => step == TransferStep::Settle,
         SessionEvent::LegReleased(released) => released.cause == ReleaseCause::Moved && step == TransferStep::Settle,
         SessionEvent::TransferFailed(failed) if &*failed.reason == ENDED_WITHOUT => {
-            matches!(step, TransferStep::Missed(missed, _) if missed == id)
+            matches!(step, TransferStep::Missed(missed) if missed == id)
+        }
+        SessionEvent::SipMessageCommitted(sent) if &*sent.method == "BYE" && sent.status.is_none() => {
+            step == TransferStep::Lost(id, sent.leg)
         }
         SessionEvent::TransferFailed(_) => matches!(step, TransferStep::Give | TransferStep::Take),
         _ => false,

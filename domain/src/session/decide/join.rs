@@ -151,14 +151,10 @@ impl Session {
         }
     }
 
-    /// The transfer ended when this session could say nothing ([`Frozen`](crate::transfer::Frozen)): nobody takes back the
-    /// leg that was moved to it, also where it was to say so when it no longer could.
-    pub fn on_ended_without(&mut self, context: &mut Context<'_>, transfer: TransferId, moved: Option<LegId>) {
+    /// The transfer ended when this session could say nothing ([`Frozen`](crate::transfer::Frozen)): nobody takes a leg back.
+    pub fn on_ended_without(&mut self, context: &mut Context<'_>, transfer: TransferId) {
         if self.joins == Some(transfer) {
             self.fail_transfer(context, 500, ENDED_WITHOUT);
-        }
-        if let Some(leg) = moved.filter(|moved| self.leg(*moved).is_none()) {
-            context.order(Order::Bye { leg });
         }
     }
 
