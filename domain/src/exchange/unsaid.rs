@@ -1,6 +1,7 @@
 //! Answers that wait for the log. A request by a connection is forgotten with its final response (RFC 3261 §17.2.2: Timer J is
-//! zero), but not before that has left: whoever loses his connection meanwhile and asks again by another one is told the same,
-//! and not that nobody knows of what he asks, which no event would hold.
+//! zero), an INVITE soon after its ACK, which somebody may send before there is anything to acknowledge; but none before the
+//! response has left: who asks again meanwhile, by another connection too, is told the same, and not that nobody knows of what
+//! he asks, which no event would hold.
 
 use super::Exchange;
 use super::log::Writer;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 pub(super) struct Unsaid(HashMap<Writer, Vec<(Moment, Timer)>>);
 
 impl Exchange {
-    /// A request by a connection has its final response: it is forgotten, or is once that is durable.
+    /// A request has its final response: it is forgotten, or is once that is durable.
     pub(super) fn forget_answered(&mut self, now: Now, mint: &mut dyn Mint, timer: Timer) {
         match self.endpoint.leg_of_timer(timer).and_then(|leg| self.waits_to_say(leg)) {
             Some(writer) => self.unsaid.0.entry(writer).or_default().push((now.moment, timer)),

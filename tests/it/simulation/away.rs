@@ -1,7 +1,8 @@
 //! A log that is away: calls wait, new ones are refused, and nothing is sent that is not stored.
 
+use crate::ladder::{pass, refused, ringing};
 use domain::log::AppendError;
-use domain::sip::wire::HeaderName;
+use domain::sip::wire::{HeaderName, Message};
 use std::time::Duration;
 use tests::world::{CARRIER, DEVICES, Device, NUMBER, PBX, Phone, World};
 
@@ -89,5 +90,26 @@ fn a_short_pause_of_the_log_refuses_nobody() {
     callee.expect(&mut world, "ACK");
     let refusal = late.expect(&mut world, "486");
     late.ack_refusal(&mut world, &refusal);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn an_invite_that_is_acknowledged_before_its_refusal_has_left_is_not_forgotten_before_that() {
+    let mut world = World::default();
+    let (mut caller, mut callee, invite) = ringing(&mut world);
+    world.log.hold();
+    callee.respond(&mut world, &invite, 486, None);
+    away(&mut world, Duration::from_secs(1));
+    let to = format!("SIP/2.0 486 Busy Here\r\nTo: <sip:{NUMBER}@192.0.2.1>;tag=1\r\n\r\n");
+    caller.ack_refusal(&mut world, &Message::scan(to.into()).unwrap());
+    away(&mut world, Duration::from_secs(6));
+    caller.repeat_invite(&mut world);
+    caller.expect_silence(&mut world);
+    world.log.release();
+    world.settle();
+    refused(&mut world, &mut caller, "486");
+    callee.expect(&mut world, "ACK");
+    pass(&mut world, 1_000);
+    callee.ignore_all(&mut world);
     world.assert_nothing_left();
 }

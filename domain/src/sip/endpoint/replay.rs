@@ -37,6 +37,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether a timer forgets a request that has its final response.
+    pub fn forgets_answered(&self, timer: Timer) -> bool {
+        matches!(timer, Timer::Transaction(id, TransactionTimer::Linger) if self.servers.contains_key(&id))
+    }
+
     /// Whether a timer forgets a request that came by a connection and has its final response: nobody knows yet whether
     /// that arrived, where the connection ended with us.
     pub fn forgets_answered_stream(&self, timer: Timer) -> bool {

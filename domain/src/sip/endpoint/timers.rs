@@ -10,11 +10,11 @@ use crate::time::Moment;
 use std::time::Duration;
 
 impl Endpoint {
-    /// Takes one due timer that is not the endpoint's to handle: notes of repeats, and what forgets a request by a connection,
-    /// whose response may not have left. Those that are, are handled.
+    /// Takes one due timer that is not the endpoint's to handle: notes of repeats, and what forgets a request, whose
+    /// response may not have left. Those that are, are handled.
     pub fn wake(&mut self, now: Moment, mint: &mut dyn Mint) -> Option<Timer> {
         while let Some(timer) = self.timers.take_due(now) {
-            if matches!(timer, Timer::NoteRepeats(_)) || self.forgets_answered_stream(timer) {
+            if matches!(timer, Timer::NoteRepeats(_)) || self.forgets_answered(timer) {
                 return Some(timer);
             }
             self.fire(now, mint, timer);
