@@ -10,6 +10,7 @@ pub mod event_log;
 pub mod exchange;
 pub mod fatal;
 pub mod holder;
+pub mod kept;
 pub mod keyring;
 pub mod media;
 pub mod node;

@@ -25,7 +25,12 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&fresh, path)?;
+    rename(&fresh, path)
+}
+
+/// Puts a file that is durable in the place of `path`: after a crash there is the old or the new, whole.
+pub(crate) fn rename(fresh: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(fresh, path)?;
     sync_folder_of(path)
 }
 

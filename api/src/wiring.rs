@@ -11,6 +11,7 @@ use adapters::entropy::Entropy;
 use adapters::erasure::Erasures;
 use adapters::exchange::{Gauges, Inbox, Notice, Shard, ShardParts, ShellMint};
 use adapters::holder::Holder;
+use adapters::kept::Keeper;
 use adapters::keyring::{Keyring, Master};
 use adapters::media::{MediaPlane, MediaSettings};
 use adapters::node::Node;
@@ -48,6 +49,7 @@ mod again;
 mod calls;
 mod erasures;
 mod error;
+mod kept;
 mod laps;
 mod log;
 mod metrics;
@@ -89,6 +91,7 @@ pub struct Running {
     media: MediaPlane,
     views: Arc<Views>,
     notary: Notary,
+    keepers: Vec<Keeper>,
     door: Option<Door>,
     server: tokio::task::JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
@@ -106,6 +109,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let node = Node::start(&config.data.join("node"), config.node, is_new)?;
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
+    let shelves = kept::Shelves::of(config, &keyring);
     laps.lap("log and keyring");
 
     let inbox = Arc::new(Inbox::new()?);
@@ -130,8 +134,8 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         gather: Duration::from_millis(config.sip.gather_ms),
         may_wait: config.sip.may_wait(),
     })?;
-    let (provisioning, first_account) = take_up(config, &first, (&log, &keyring, &inbox), node, laps).await?;
-    let erasures = erasures::start(&log, &keyring, node).await?;
+    let (provisioning, first_account) = take_up(config, &first, (&log, &keyring, &inbox, &shelves), node, laps).await?;
+    let erasures = erasures::start(&log, (&keyring, &shelves), node).await?;
     let views = Arc::new(Views::open(views::database_of(config)?, Arc::clone(&log), keyring.clone()).await?);
 
     let parts = metrics::Parts { gauges: shard.gauges(), media: media.orders(), views: &views, log: &log, written };
@@ -139,6 +143,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let door = log::open_door(config, &log).await?;
     let readiness = Readiness::default();
     let standings = Arc::clone(&inbox) as Arc<dyn Standings>;
+    let keepers = shelves.keep(&log, &keyring);
     let state =
         AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let (notary, proofs) = notary::start(config, &state.log, node, &state).await?;
@@ -158,6 +163,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         media,
         views,
         notary,
+        keepers,
         door,
         server,
         stop_server,
@@ -168,19 +174,20 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
 async fn take_up(
     config: &Config,
     first: &FirstAccountSettings,
-    (log, keyring, inbox): (&Arc<dyn EventLog>, &Arc<Keyring>, &Arc<Inbox>),
+    (log, keyring, inbox, shelves): (&Arc<dyn EventLog>, &Arc<Keyring>, &Arc<Inbox>, &kept::Shelves),
     node: Node,
     mut laps: laps::Laps,
 ) -> Result<(Provisioning, FirstAccount), StartError> {
     // Beside what is provisioned: none asks for the others.
     let (of_users, of_calls) =
         log.open_streams().await?.into_iter().partition(|stream| stream.category() == Aor::CATEGORY);
-    let bindings = registrations::restoring(log, keyring, inbox, of_users);
+    let bindings = registrations::restoring(log, keyring, inbox, (shelves.addresses.clone(), of_users));
     let calls = calls::reading(log, keyring, of_calls, calls::remembered_since(config));
     let means = Arc::new(MachineMeans::new(node, Arc::clone(keyring)));
     let names = Names::start(Arc::clone(inbox));
     let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(inbox), keyring: Arc::clone(keyring), names });
-    let provisioning = Provisioning::start(Arc::clone(log), means, sink, node.number).await?;
+    let provisioning =
+        Provisioning::start(Arc::clone(log), means, sink, node.number, shelves.numbers.as_deref()).await?;
     let first_account = make_first_account(&provisioning, first).await?;
     laps.lap("provisioning");
     registrations::finished(bindings.await)?;
@@ -252,6 +259,7 @@ impl Running {
         if let Some(door) = self.door {
             door.close().await;
         }
+        drop(self.keepers);
         self.shard.stop();
         self.media.shutdown();
         self.notary.stop(Duration::from_secs(2)).await;

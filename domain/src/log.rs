@@ -15,7 +15,7 @@ use crate::hex;
 use crate::ids::EventId;
 use crate::time::WallTime;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -48,6 +48,18 @@ impl EventHash {
 }
 
 hex::hexed!(EventHash, 32);
+
+impl Serialize for EventHash {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        hex::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventHash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        hex::deserialize(from)
+    }
+}
 
 impl fmt::Display for EventHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,13 @@
 use super::TablesSink;
 use super::directory::Directory;
 use super::inner::Recall;
+use super::kept::{CATEGORIES, kept};
+use crate::kept::{Derived, Shelf};
 use domain::decider::{Aggregate, DecodeError};
 use domain::log::{Direction, EventHash, EventLog, Part, PortFuture, ReadError, Recorded, Revision, StreamName};
 use domain::number::Number;
 use domain::routing::{Provisioned, ProvisioningEvent};
+use tokio::sync::mpsc;
 
 /// Events read at a time.
 const PAGE: usize = 500;
@@ -37,13 +40,69 @@ pub enum LoadError {
     },
 }
 
-pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Directory, LoadError> {
+pub(super) async fn load(
+    log: &dyn EventLog,
+    sink: &dyn TablesSink,
+    shelf: Option<&Shelf>,
+) -> Result<Directory, LoadError> {
     let directory = Directory::default();
     let mut streams = log.open_streams().await?;
     streams.retain(|stream| ProvisioningEvent::CATEGORIES.contains(&stream.category()));
     let numbers = streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count();
     directory.expect(numbers);
     sink.expect(numbers);
+    let Some(shelf) = shelf else {
+        read(log, sink, &directory, streams).await?;
+        return Ok(directory);
+    };
+    let (many, few) = streams.into_iter().partition(|stream| CATEGORIES.contains(&stream.category()));
+    read(log, sink, &directory, few).await?;
+    let left = take_up(log, sink, &directory, (shelf, many)).await?;
+    read(log, sink, &directory, left).await?;
+    Ok(directory)
+}
+
+/// Takes up what is kept of these streams; those that are left are to be read.
+async fn take_up(
+    log: &dyn EventLog,
+    sink: &dyn TablesSink,
+    directory: &Directory,
+    (shelf, streams): (&Shelf, Vec<StreamName>),
+) -> Result<Vec<StreamName>, LoadError> {
+    let (out, mut decoded) = mpsc::unbounded_channel::<Vec<Recall>>();
+    let take = move |derived: Derived| {
+        let (mut recalls, mut refused) = (Vec::with_capacity(derived.len()), vec![]);
+        for (stream, bytes) in derived {
+            match kept(&stream, &bytes) {
+                Some(all) => recalls.extend(all),
+                None => refused.push(stream),
+            }
+        }
+        // Who takes them is there until all of them are told.
+        let _ = out.send(recalls);
+        refused
+    };
+    let telling = async {
+        let mut applied = vec![];
+        while let Some(recalls) = decoded.recv().await {
+            applied.push(route_by(sink, &recalls));
+            directory.apply(&recalls);
+        }
+        for page in applied {
+            page.await;
+        }
+    };
+    let (taken, ()) = tokio::join!(shelf.take_up(log, &CATEGORIES, streams, take), telling);
+    Ok(taken?.left)
+}
+
+/// Reads whole streams.
+async fn read(
+    log: &dyn EventLog,
+    sink: &dyn TablesSink,
+    directory: &Directory,
+    streams: Vec<StreamName>,
+) -> Result<(), LoadError> {
     let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
     let mut reading = log.read_together(streams, whole);
     // The shard has bindings to take up besides: nobody waits for it a page at a time.
@@ -62,13 +121,13 @@ pub(super) async fn load(log: &dyn EventLog, sink: &dyn TablesSink) -> Result<Di
         applied.push(route_by(sink, &recalls));
         directory.apply(&recalls);
         for stream in longer {
-            catch_up(log, sink, &directory, &stream).await?;
+            catch_up(log, sink, directory, &stream).await?;
         }
     }
     for page in applied {
         page.await;
     }
-    Ok(directory)
+    Ok(())
 }
 
 /// Reads what a stream holds beyond the directory's knowledge of it, and applies that.
@@ -100,7 +159,11 @@ pub(super) async fn catch_up(
 }
 
 /// The events of a stream after the one with the hash `previous`.
-fn recall(stream: &StreamName, page: Vec<Recorded>, mut previous: EventHash) -> Result<Vec<Recall>, LoadError> {
+pub(super) fn recall(
+    stream: &StreamName,
+    page: Vec<Recorded>,
+    mut previous: EventHash,
+) -> Result<Vec<Recall>, LoadError> {
     let mut recalls = Vec::with_capacity(page.len());
     for recorded in page {
         let revision = recorded.revision;

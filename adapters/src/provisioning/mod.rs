@@ -3,6 +3,7 @@
 mod directory;
 mod first;
 mod inner;
+mod kept;
 mod load;
 mod machine;
 mod order;
@@ -12,10 +13,12 @@ mod writer;
 
 pub use directory::{Caller, Directory, Listed, Page};
 pub use first::{FirstAccount, MalformedToken, Token};
+pub use kept::Numbers;
 pub use load::LoadError;
 pub use machine::MachineMeans;
 pub use order::{Rejection, Unavailable};
 
+use crate::kept::Shelf;
 use domain::account::{AccountCommand, LimitsPatch, Name, NewKey, SecretHash};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::{AccountId, EventId, KeyId, NumberId, TrunkId};
@@ -85,14 +88,19 @@ impl std::fmt::Debug for NewSecret {
 }
 
 impl Provisioning {
-    /// Reads every open provisioning stream, hands all to `sink`, and starts the writer on the current runtime.
+    /// Reads every open provisioning stream, or takes up what is kept of it, hands all to `sink`, and starts the writer on
+    /// the current runtime.
+    ///
+    /// # Errors
+    /// [`LoadError`].
     pub async fn start(
         log: Arc<dyn EventLog>,
         means: Arc<dyn Means>,
         sink: Arc<dyn TablesSink>,
         node: u16,
+        kept: Option<&Shelf>,
     ) -> Result<Self, LoadError> {
-        let directory = Arc::new(load::load(log.as_ref(), sink.as_ref()).await?);
+        let directory = Arc::new(load::load(log.as_ref(), sink.as_ref(), kept).await?);
         let (orders, jobs) = mpsc::channel(QUEUE);
         let writer = writer::Writer::new(log.clone(), means.clone(), sink, directory.clone(), node);
         tokio::spawn(writer.run(jobs));

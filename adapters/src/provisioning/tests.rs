@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::event_log::memory::MemoryLog;
+use crate::kept::Keeper;
+use crate::keyring::{Keyring, Master};
+use crate::scratch::Folder;
 use domain::account::AccountRejection;
 use domain::credential::{AuthRule, CredentialRejection, DigestSecret, Password};
 use domain::domain_name::{DomainPatch, DomainRejection, DomainSettings};
@@ -80,13 +83,23 @@ impl World {
 
     async fn over(log: MemoryLog, means: Arc<Counting>) -> Self {
         let routing = Arc::new(Routing::default());
-        let service = Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1).await.unwrap();
+        let service =
+            Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1, None).await.unwrap();
         Self { log, means, routing, service }
     }
 
     /// The same log, read by a new process.
     async fn restarted(self) -> Self {
         Self::over(self.log, self.means).await
+    }
+
+    /// The same, where something is kept.
+    async fn restarted_with(&self, shelf: &Shelf) -> (Self, usize) {
+        let (log, means, routing) = (self.log.clone(), self.means.clone(), Arc::new(Routing::default()));
+        let service = Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1, Some(shelf));
+        let service = service.await.unwrap();
+        let applied = routing.0.lock().unwrap().1;
+        (Self { log, means, routing, service }, applied)
     }
 
     async fn account(&self, parent: Option<AccountId>) -> AccountId {
@@ -484,4 +497,34 @@ async fn a_trunk_that_proves_itself_by_password_has_a_user_name_of_its_own() {
     let row = routing.0.trunk_of_login("acme").unwrap();
     let known = row.settings.login.as_ref().and_then(|login| login.password.known());
     assert_eq!((row.id, known.map(Password::as_str)), (id, Some("password")));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_numbers_gives_what_their_streams_give() {
+    let folder = Folder::new();
+    let master = Master::File(folder.path().join("keyring.key"));
+    let keyring = Arc::new(Keyring::open(&folder.path().join("keyring.db"), &master).unwrap());
+    let shelf = Arc::new(Shelf::new(folder.path().join("numbers.kept"), keyring));
+    let world = World::new().await;
+    let account = world.account(None).await;
+    let mut numbers = vec![];
+    for number in ["+15550000001", "+15550000002", "+15550000003"] {
+        numbers.push(world.claim(account, number).await.unwrap().unwrap().0);
+    }
+    let log: Arc<dyn EventLog> = Arc::new(world.log.clone());
+    let derive = Arc::new(Numbers { log: Arc::clone(&log) });
+    assert_eq!(Keeper::make(&shelf, log, derive).await, 3);
+    // One changes afterwards, one comes.
+    world.service.release_number(numbers[1], None).await.unwrap().unwrap();
+    numbers.push(world.claim(account, "+15550000004").await.unwrap().unwrap().0);
+    let (kept, applied) = world.restarted_with(&shelf).await;
+    let read = world.restarted().await;
+    for number in numbers {
+        let (kept, read) = (kept.service.directory(), read.service.directory());
+        let stream = StreamName::new("number", number);
+        assert_eq!(kept.number(number).map(|listed| listed.item), read.number(number).map(|listed| listed.item));
+        assert_eq!(kept.end_of(&stream), read.end_of(&stream));
+    }
+    assert_eq!(applied, read.applied());
+    assert_eq!(kept.claim(account, "+15550000001").await, read.claim(account, "+15550000001").await);
 }

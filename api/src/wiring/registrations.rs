@@ -1,13 +1,18 @@
 //! Registrations at the start of an exchange, and when the shard finds a stream elsewhere than it thought.
 
 use adapters::exchange::{Inbox, Notice};
+use adapters::kept::{Derive, Derived, Shelf};
 use adapters::keyring::Keyring;
+use domain::codec::DecodeError;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
-use domain::log::{Direction, EventLog, Filter, Part, Position, ReadError, Recorded, Revision, StreamName, Together};
-use domain::registration::{LAST_TURN, Restored, TAIL, read_tail};
+use domain::log::{
+    Direction, EventLog, Filter, Part, PortFuture, Position, ReadError, Recorded, Revision, StreamName, Together,
+};
+use domain::registration::{Aor, LAST_TURN, Restored, TAIL, read_tail};
 use domain::time::WallTime;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 /// Pages of registrations that are opened at a time.
@@ -15,37 +20,92 @@ const AT_ONCE: usize = 4;
 /// A registration's stream that could not be read is read again after this long.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// Category of the streams.
+const CATEGORIES: [&str; 1] = [Aor::CATEGORY];
+
+/// Streams and what they say of bindings.
+type Page = Vec<(StreamName, Result<Restored, DecodeError>)>;
+
 /// See [`restore_registrations`]: it runs on by itself.
 pub(super) fn restoring(
     log: &Arc<dyn EventLog>,
     keyring: &Arc<Keyring>,
     inbox: &Arc<Inbox>,
-    streams: Vec<StreamName>,
+    (shelf, streams): (Option<Arc<Shelf>>, Vec<StreamName>),
 ) -> JoinHandle<Result<(), ReadError>> {
-    tokio::spawn(restore_registrations(Arc::clone(log), Arc::clone(keyring), Arc::clone(inbox), streams))
+    tokio::spawn(restore_registrations(Arc::clone(log), Arc::clone(keyring), Arc::clone(inbox), shelf, streams))
 }
 
-/// Bindings live longer than the process: every address's stream that is open is taken up again. What they say is read
-/// here, so that the shard has but to keep it.
+/// Bindings live longer than the process: every address's stream that is open is taken up again, by what is kept of it or
+/// from the log. What they say is read here, so that the shard has but to keep it.
 async fn restore_registrations(
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
     inbox: Arc<Inbox>,
+    shelf: Option<Arc<Shelf>>,
     mut streams: Vec<StreamName>,
 ) -> Result<(), ReadError> {
     inbox.tell(Notice::ExpectAddresses(streams.len()));
     let newest = log.read_all(Position(u64::MAX), Direction::Backwards, &Filter::default(), 1).await?;
     let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
-    let reader = Reader { log, keyring, inbox, answered_since };
-    for part in [LAST_TURN, TAIL] {
-        streams = reader.take_up(streams, part).await?;
+    if let Some(shelf) = shelf {
+        let tell = kept_to(Arc::clone(&inbox));
+        streams = shelf.take_up(&*log, &CATEGORIES, streams, tell).await?.left;
     }
-    for stream in streams {
-        let events = read_tail(&*reader.log, &stream, Revision(u64::MAX)).await?;
-        let restored = Restored::read(&events, &*reader.keyring, answered_since);
-        reader.inbox.tell(Notice::Bindings(vec![(stream, restored)]));
+    let out = Arc::new(move |page| inbox.tell(Notice::Bindings(page)));
+    Reader { log, keyring, out, answered_since }.read(streams).await
+}
+
+/// Tells the shard what is kept of streams; those of which nothing can be made are given back.
+fn kept_to(inbox: Arc<Inbox>) -> impl Fn(Derived) -> Vec<StreamName> + Clone {
+    move |derived| {
+        let (mut bindings, mut refused) = (Vec::with_capacity(derived.len()), vec![]);
+        for (stream, bytes) in derived {
+            match Restored::kept(&bytes) {
+                Some(restored) => bindings.push((stream, Ok(restored))),
+                None => refused.push(stream),
+            }
+        }
+        inbox.tell(Notice::Bindings(bindings));
+        refused
     }
-    Ok(())
+}
+
+/// Reads bindings for what is kept of them.
+pub(super) struct Addresses {
+    pub log: Arc<dyn EventLog>,
+    pub keyring: Arc<Keyring>,
+}
+
+impl Derive for Addresses {
+    fn categories(&self) -> &'static [&'static str] {
+        &CATEGORIES
+    }
+
+    fn derive<'a>(
+        &'a self,
+        streams: Vec<StreamName>,
+        out: &'a mpsc::Sender<Derived>,
+    ) -> PortFuture<'a, Result<(), ReadError>> {
+        let (told, mut pages) = mpsc::unbounded_channel::<Page>();
+        // Who asked may have gone.
+        let tell = Arc::new(move |page| drop(told.send(page)));
+        // No answer is asked for: none is kept.
+        let answered_since = WallTime::from_micros(i64::MAX);
+        let reader =
+            Reader { log: Arc::clone(&self.log), keyring: Arc::clone(&self.keyring), out: tell, answered_since };
+        let sending = async move {
+            while let Some(page) = pages.recv().await {
+                let keep = |(stream, restored): (StreamName, Result<Restored, DecodeError>)| {
+                    let bytes = restored.ok()?.keep()?;
+                    Some((stream, bytes))
+                };
+                // Who asked may have gone.
+                let _ = out.send(page.into_iter().filter_map(keep).collect()).await;
+            }
+        };
+        Box::pin(async move { tokio::join!(reader.read(streams), sending).0 })
+    }
 }
 
 /// What is needed to read bindings.
@@ -53,12 +113,25 @@ async fn restore_registrations(
 struct Reader {
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
-    inbox: Arc<Inbox>,
+    out: Arc<dyn Fn(Page) + Send + Sync>,
     /// Who was answered since then may not have heard it.
     answered_since: WallTime,
 }
 
 impl Reader {
+    /// Reads these streams, of each as little as is enough.
+    async fn read(self, mut streams: Vec<StreamName>) -> Result<(), ReadError> {
+        for part in [LAST_TURN, TAIL] {
+            streams = self.take_up(streams, part).await?;
+        }
+        for stream in streams {
+            let events = read_tail(&*self.log, &stream, Revision(u64::MAX)).await?;
+            let restored = Restored::read(&events, &*self.keyring, self.answered_since);
+            (self.out)(vec![(stream, restored)]);
+        }
+        Ok(())
+    }
+
     /// Takes up the streams of which that part is enough; the others are given back.
     async fn take_up(&self, streams: Vec<StreamName>, part: Part) -> Result<Vec<StreamName>, ReadError> {
         let mut reading = self.log.read_together(streams, part);
@@ -83,7 +156,7 @@ impl Reader {
         Ok(others)
     }
 
-    /// Tells the shard of the streams of which these newest events, newest first, are enough; the others are given back.
+    /// Tells of the streams of which these newest events, newest first, are enough; the others are given back.
     fn take_in(&self, together: Together) -> Vec<StreamName> {
         let (mut bindings, mut others) = (Vec::with_capacity(together.len()), vec![]);
         for (stream, mut newest) in together {
@@ -93,7 +166,7 @@ impl Reader {
                 restored => bindings.push((stream, restored)),
             }
         }
-        self.inbox.tell(Notice::Bindings(bindings));
+        (self.out)(bindings);
         others
     }
 

@@ -13,6 +13,7 @@ mod command;
 mod decide;
 mod event;
 mod gruu;
+mod kept;
 mod rejection;
 mod request;
 mod restored;

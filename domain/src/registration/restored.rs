@@ -26,7 +26,7 @@ pub struct Restored {
     pub is_behind_nat: bool,
     /// REGISTERs that were answered since: what came, without what proves who sent it, and the answer.
     pub answered: Vec<(Bytes, Wire)>,
-    aor: Option<Aor>,
+    pub(super) aor: Option<Aor>,
 }
 
 impl Restored {
@@ -250,6 +250,31 @@ mod tests {
             }
         }
         assert!(enough > 10 && short > 10, "{enough} {short}");
+    }
+
+    #[test]
+    fn what_is_kept_says_the_same() {
+        let (story, mut kept) = (story(), 0);
+        for length in 1..=story.len() {
+            let log = log(&story[..length], |_| KeyRef(1));
+            let restored = Restored::read(&log, &Keys, WallTime::default()).unwrap();
+            let Some(bytes) = restored.keep() else {
+                assert!(restored.registration.is_empty());
+                continue;
+            };
+            let again = Restored::kept(&bytes).unwrap();
+            assert_eq!(
+                (&again.registration, again.end, again.since_stated),
+                (&restored.registration, restored.end, restored.since_stated)
+            );
+            assert_eq!((again.whose(), again.is_behind_nat), (restored.whose(), restored.is_behind_nat));
+            assert!(Restored::kept(&bytes[..bytes.len() - 1]).is_none());
+            kept += 1;
+        }
+        assert!(kept > 5, "{kept}");
+        // Not all of its stream was read.
+        let part = Restored::read(&log(&story, |_| KeyRef(1))[story.len() - 1..], &Keys, WallTime::default()).unwrap();
+        assert!(part.is_whole || part.keep().is_none());
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub async fn provision(
     wanted: &Wanted,
 ) -> (AccountId, DomainId) {
     let means = MachineMeans::new(node, Arc::clone(keyring));
-    let provisioning = Provisioning::start(Arc::clone(log), Arc::new(means), Arc::new(Nowhere), node.number);
+    let provisioning = Provisioning::start(Arc::clone(log), Arc::new(means), Arc::new(Nowhere), node.number, None);
     let provisioning = provisioning.await.unwrap();
     let (account, token) = (ACCOUNT.parse().unwrap(), SECRET.parse().unwrap());
     provisioning.ensure_first_account(Some(account), Some(&token)).await.unwrap().unwrap();

@@ -110,7 +110,8 @@ impl World {
     async fn made(whole: bool) -> Self {
         let log = MemoryLog::new();
         let means = Arc::new(Counting(AtomicU64::new(1)));
-        let provisioning = Provisioning::start(Arc::new(log.clone()), means, Arc::new(NoRouting), 1).await.unwrap();
+        let provisioning =
+            Provisioning::start(Arc::new(log.clone()), means, Arc::new(NoRouting), 1, None).await.unwrap();
         let opened = provisioning.open_account("Root".parse().unwrap(), None, None).await.unwrap().unwrap();
         let root = Tenant { id: opened.0.to_string(), secret: opened.1.secret };
         let readiness = Readiness::default();

@@ -79,7 +79,7 @@ impl Server {
     async fn start() -> Self {
         let world = World::new();
         let means = Arc::new(Counting(AtomicU64::new(ACCOUNT.bits() as u64)));
-        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1).await.unwrap();
+        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1, None).await.unwrap();
         let (account, secret, _) =
             provisioning.open_account("Own".parse().unwrap(), None, None).await.unwrap().unwrap();
         assert_eq!(account, ACCOUNT, "the scripts' account is the first that was opened");

@@ -82,7 +82,7 @@ impl Server {
     async fn start() -> Self {
         let world = World::new();
         let means = Arc::new(Counting(AtomicU64::new(ACCOUNT.bits() as u64)));
-        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1).await.unwrap();
+        let provisioning = Provisioning::start(world.log(), means, Arc::new(NoRouting), 1, None).await.unwrap();
         let mut accounts = vec![];
         for (name, domain) in [("Own", "a.example"), ("Stranger", "b.example")] {
             let opened = provisioning.open_account(name.parse().unwrap(), None, None).await.unwrap().unwrap();

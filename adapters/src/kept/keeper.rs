@@ -1,0 +1,176 @@
+//! The task that makes files anew, when enough was written since.
+
+use super::file::Through;
+use super::shelf::{Shelf, on_disk, written_since};
+use domain::log::{Direction, EventLog, Filter, PortFuture, Position, ReadError, StreamName};
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What streams come to, by their names.
+pub type Derived = Vec<(StreamName, Vec<u8>)>;
+
+/// Reads streams from the log, and says what they come to.
+pub trait Derive: Send + Sync + 'static {
+    /// Of which categories.
+    fn categories(&self) -> &'static [&'static str];
+
+    /// Reads these streams; `out` takes what they come to, a page at a time. What is better read at each start is left out.
+    fn derive<'a>(
+        &'a self,
+        streams: Vec<StreamName>,
+        out: &'a mpsc::Sender<Derived>,
+    ) -> PortFuture<'a, Result<(), ReadError>>;
+}
+
+/// When a file is made anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often is looked whether one is due.
+    pub look: Duration,
+    /// One is due when so many events were written since.
+    pub events: u64,
+    /// Who was answered may not have heard it for so long, and is answered again by what the log tells: a file goes no
+    /// farther than that.
+    pub settle: Duration,
+    /// Between two files lies so many times what it took to make one.
+    pub rest: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { look: Duration::from_secs(2), events: 20_000, settle: Duration::from_secs(3), rest: 50 }
+    }
+}
+
+/// A running task; it ends when this is dropped.
+pub struct Keeper {
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts it.
+    pub fn start(shelf: Arc<Shelf>, log: Arc<dyn EventLog>, derive: Arc<dyn Derive>, pace: Pace) -> Self {
+        let work = Work { shelf, log, derive, pace };
+        Self { task: tokio::spawn(work.run()) }
+    }
+}
+
+#[cfg(test)]
+impl Keeper {
+    /// Makes a file at once.
+    pub(crate) async fn make(shelf: &Arc<Shelf>, log: Arc<dyn EventLog>, derive: Arc<dyn Derive>) -> usize {
+        let head = log.head();
+        let work = Work { shelf: Arc::clone(shelf), log, derive, pace: Pace::default() };
+        work.make(head).await.unwrap()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(super) struct Work {
+    pub shelf: Arc<Shelf>,
+    pub log: Arc<dyn EventLog>,
+    pub derive: Arc<dyn Derive>,
+    pub pace: Pace,
+}
+
+/// Why no file was made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    #[error("{0}")]
+    Write(#[from] io::Error),
+}
+
+impl Work {
+    async fn run(self) {
+        loop {
+            tokio::time::sleep(self.pace.look).await;
+            if !self.is_due().await {
+                continue;
+            }
+            let head = self.log.head();
+            tokio::time::sleep(self.pace.settle).await;
+            let began = Instant::now();
+            match self.make(head).await {
+                Ok(streams) => tracing::debug!(streams, ms = began.elapsed().as_millis(), "kept for the next start"),
+                Err(fault) => tracing::warn!(%fault, "nothing is kept for the next start, which takes longer"),
+            }
+            tokio::time::sleep(began.elapsed() * self.pace.rest).await;
+        }
+    }
+
+    /// Whether there is no file, or one that lacks much.
+    async fn is_due(&self) -> bool {
+        let through = match self.shelf.open(&*self.log).await {
+            Ok(file) => file.map(|file| file.through.position),
+            Err(_) => return false,
+        };
+        let head = self.log.head();
+        head > Position(0) && through.is_none_or(|through| head.0.saturating_sub(through.0) >= self.pace.events)
+    }
+
+    /// Makes a file that goes through `head`: what the old one says that is still true, and the rest from the log. Answers how
+    /// many streams are in it.
+    pub async fn make(&self, head: Position) -> Result<usize, Fault> {
+        let (log, categories, generation) = (&*self.log, self.derive.categories(), self.shelf.generation());
+        let before = Position(head.0.saturating_sub(1));
+        let last = log.read_all(before, Direction::Forwards, &Filter::default(), 1).await?;
+        let Some(last) = last.first().filter(|last| last.position == head) else { return Ok(0) };
+        let through = Through { position: head, hash: last.hash() };
+        let old = self.shelf.open(log).await?;
+        let since = old.as_ref().map_or(Position(0), |old| old.through.position);
+        let mut open: HashSet<StreamName> = log.open_streams().await?.into_iter().collect();
+        open.retain(|stream| categories.contains(&stream.category()));
+        let written = if old.is_some() { written_since(log, since, categories).await? } else { HashSet::new() };
+        let (out, mut derived) = mpsc::channel::<Derived>(2);
+        let shelf = Arc::clone(&self.shelf);
+        let (told, stale) = tokio::sync::oneshot::channel();
+        let writing = on_disk(move || {
+            let (mut writer, mut count) = (shelf.begin(through)?, 0);
+            let mut old = old;
+            while let Some(chunk) = old.as_mut().and_then(super::file::Reader::next) {
+                let mut written_so = Ok(());
+                // What does not open is read from the log.
+                let _ = chunk.open(|stream, what| {
+                    if !written.contains(stream) && open.remove(stream) {
+                        count += 1;
+                        let wrote = writer.put(stream, what);
+                        written_so = std::mem::replace(&mut written_so, Ok(())).and(wrote);
+                    }
+                });
+                written_so?;
+            }
+            // Who asked may have gone.
+            let _ = told.send(open.into_iter().collect::<Vec<_>>());
+            while let Some(page) = derived.blocking_recv() {
+                for (stream, what) in page {
+                    count += 1;
+                    writer.put(&stream, &what)?;
+                }
+            }
+            shelf.put(writer, generation)?;
+            Ok(count)
+        });
+        let deriving = async {
+            let read = match stale.await {
+                Ok(streams) => self.derive.derive(streams, &out).await,
+                Err(_) => Ok(()),
+            };
+            drop(out);
+            read
+        };
+        let (count, read) = tokio::join!(writing, deriving);
+        read?;
+        Ok(count?)
+    }
+}

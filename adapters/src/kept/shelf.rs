@@ -1,0 +1,186 @@
+//! Where a file stands, and how a start takes it up.
+
+use super::file::{Chunk, Reader, Through, Writer};
+use crate::event_log::lock;
+use crate::keyring::Keyring;
+use crate::private_file;
+use domain::log::{Direction, EventLog, Filter, Position, ReadError, StreamName};
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio::task::{JoinSet, spawn_blocking};
+
+/// Chunks that are opened at a time.
+const AT_ONCE: usize = 4;
+/// Events read at a time where it is looked which streams were written.
+const PAGE: usize = 4_096;
+
+/// The place of one file.
+pub struct Shelf {
+    path: PathBuf,
+    keyring: Arc<Keyring>,
+    /// How often what stood here was destroyed. Held while a file is put here or destroyed.
+    destroyed: Mutex<u64>,
+}
+
+/// What a start took up.
+pub struct Taken {
+    /// How many streams.
+    pub streams: usize,
+    /// Streams that are to be read from the log.
+    pub left: Vec<StreamName>,
+}
+
+impl Shelf {
+    /// For a file at `path`, in a folder that is there.
+    pub fn new(path: PathBuf, keyring: Arc<Keyring>) -> Self {
+        Self { path, keyring, destroyed: Mutex::default() }
+    }
+
+    /// The file that stands here, if it is of this log.
+    pub(super) async fn open(&self, log: &dyn EventLog) -> Result<Option<Reader>, ReadError> {
+        let Some(reader) = Reader::open(&self.path, &self.keyring) else { return Ok(None) };
+        let Through { position, hash } = reader.through;
+        let before = Position(position.0.saturating_sub(1));
+        if position > log.head() {
+            return Ok(None);
+        }
+        let found = log.read_all(before, Direction::Forwards, &Filter::default(), 1).await?;
+        Ok(Some(reader)
+            .filter(|_| found.first().is_some_and(|event| event.position == position && event.hash() == hash)))
+    }
+
+    /// How often it was destroyed.
+    pub(super) fn generation(&self) -> u64 {
+        *lock(&self.destroyed)
+    }
+
+    /// Begins a file that will stand here.
+    pub(super) fn begin(&self, through: Through) -> io::Result<Writer> {
+        Writer::new(&self.fresh(), &self.keyring, through)
+    }
+
+    fn fresh(&self) -> PathBuf {
+        self.path.with_extension("new")
+    }
+
+    /// Puts a file here, unless what it was made of was destroyed meanwhile. The key of the one before is destroyed.
+    pub(super) fn put(&self, writer: Writer, generation: u64) -> io::Result<bool> {
+        let reference = writer.key.0;
+        writer.finish()?;
+        let destroyed = lock(&self.destroyed);
+        let stands = *destroyed == generation;
+        let old = match stands {
+            true => Reader::open(&self.path, &self.keyring).map(|old| old.reference),
+            false => Some(reference),
+        };
+        match stands {
+            true => private_file::rename(&self.fresh(), &self.path)?,
+            false => std::fs::remove_file(self.fresh())?,
+        }
+        let erased = old.map_or(Ok(()), |old| self.keyring.erase(&[old]));
+        erased.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(stands)
+    }
+
+    /// Destroys what stands here, and whatever is being made: something in it is erased. Waits for the disk.
+    ///
+    /// # Errors
+    /// The disk fails: it may stand there still.
+    pub fn destroy(&self) -> Result<(), String> {
+        let mut destroyed = lock(&self.destroyed);
+        *destroyed += 1;
+        if let Some(old) = Reader::open(&self.path, &self.keyring) {
+            self.keyring.erase(&[old.reference]).map_err(|error| error.to_string())?;
+        }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{}: {error}", self.path.display())),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Hands over what is kept of these streams, which are all that are open of these categories; `take` says of which it
+    /// can make nothing. The streams that are left are to be read.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn take_up<T>(
+        &self,
+        log: &dyn EventLog,
+        categories: &[&str],
+        open: Vec<StreamName>,
+        take: T,
+    ) -> Result<Taken, ReadError>
+    where
+        T: Fn(Vec<(StreamName, Vec<u8>)>) -> Vec<StreamName> + Clone + Send + 'static,
+    {
+        let Some(mut reader) = self.open(log).await? else { return Ok(Taken { streams: 0, left: open }) };
+        let written = written_since(log, reader.through.position, categories).await?;
+        let mut left: HashSet<StreamName> = open.into_iter().collect();
+        let all = left.len();
+        let (mut opening, mut refused) = (JoinSet::new(), vec![]);
+        while let Some(chunk) = reader.next() {
+            let wanted = |stream: &StreamName| !written.contains(stream) && left.contains(stream);
+            let streams: HashSet<StreamName> = chunk.streams.iter().filter(|stream| wanted(stream)).cloned().collect();
+            for stream in &streams {
+                left.remove(stream);
+            }
+            let take = take.clone();
+            opening.spawn(async move { take_chunk(&chunk, streams, take) });
+            if opening.len() > AT_ONCE
+                && let Some(opened) = opening.join_next().await
+            {
+                refused.extend(opened.map_err(broken_off)?);
+            }
+        }
+        while let Some(opened) = opening.join_next().await {
+            refused.extend(opened.map_err(broken_off)?);
+        }
+        left.extend(refused);
+        Ok(Taken { streams: all - left.len(), left: left.into_iter().collect() })
+    }
+}
+
+/// Opens a chunk and hands over what is wanted of it; what nobody can make anything of is given back.
+fn take_chunk<T>(chunk: &Chunk, mut wanted: HashSet<StreamName>, take: T) -> Vec<StreamName>
+where
+    T: Fn(Vec<(StreamName, Vec<u8>)>) -> Vec<StreamName>,
+{
+    let mut kept = Vec::with_capacity(wanted.len());
+    let opened = chunk.open(|stream, what| {
+        if wanted.remove(stream) {
+            kept.push((stream.clone(), what.to_vec()));
+        }
+    });
+    if opened.is_none() {
+        wanted.extend(kept.drain(..).map(|(stream, _)| stream));
+        return wanted.into_iter().collect();
+    }
+    take(kept)
+}
+
+fn broken_off(_: tokio::task::JoinError) -> ReadError {
+    ReadError::Unavailable("taking up what is kept was broken off".into())
+}
+
+/// The streams of these categories that were written after a position.
+pub(super) async fn written_since(
+    log: &dyn EventLog,
+    mut after: Position,
+    categories: &[&str],
+) -> Result<HashSet<StreamName>, ReadError> {
+    let filter = Filter { categories: categories.iter().map(|name| (*name).to_owned()).collect(), kinds: vec![] };
+    let mut written = HashSet::new();
+    loop {
+        let events = log.read_all(after, Direction::Forwards, &filter, PAGE).await?;
+        let Some(last) = events.last() else { return Ok(written) };
+        after = last.position;
+        written.extend(events.into_iter().map(|event| event.stream));
+    }
+}
+
+/// Runs what waits for the disk.
+pub(super) async fn on_disk<R: Send + 'static>(work: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
+    spawn_blocking(work).await.unwrap_or_else(|_| Err(io::Error::other("it was broken off")))
+}
