@@ -10,7 +10,8 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What a file begins with; the last byte is the version.
+/// What a file begins with; the last byte is the version: another one where what is kept means something else, for what it
+/// says is believed.
 const MAGIC: [u8; 8] = *b"SWKEPT\0\x01";
 /// Bytes of a header: the above, a key's reference, a position, a hash.
 const HEADER: usize = 8 + 8 + 8 + 32;

@@ -26,6 +26,9 @@ pub trait Derive: Send + Sync + 'static {
     ) -> PortFuture<'a, Result<(), ReadError>>;
 }
 
+/// After a fault the next file is tried no sooner.
+const AFTER_FAULT: Duration = Duration::from_secs(60);
+
 /// When a file is made anew.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -103,7 +106,17 @@ impl Work {
             let began = Instant::now();
             match self.make(head).await {
                 Ok(streams) => tracing::debug!(streams, ms = began.elapsed().as_millis(), "kept for the next start"),
-                Err(fault) => tracing::warn!(%fault, "nothing is kept for the next start, which takes longer"),
+                Err(fault) => {
+                    tracing::warn!(%fault, "nothing is kept for the next start, which takes longer");
+                    let shelf = Arc::clone(&self.shelf);
+                    // It is tried again in any case.
+                    let _ = on_disk(move || {
+                        shelf.give_up();
+                        Ok(())
+                    })
+                    .await;
+                    tokio::time::sleep(AFTER_FAULT).await;
+                }
             }
             tokio::time::sleep(began.elapsed() * self.pace.rest).await;
         }

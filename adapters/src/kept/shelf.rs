@@ -51,6 +51,15 @@ impl Shelf {
             .filter(|_| found.first().is_some_and(|event| event.position == position && event.hash() == hash)))
     }
 
+    /// Gives up what was begun: on a full disk it is in the way.
+    pub(super) fn give_up(&self) {
+        let _made = lock(&self.destroyed);
+        let key = Reader::open(&self.fresh(), &self.keyring).map(|begun| begun.reference);
+        // What stays is overwritten by the next one, and says nothing without its key.
+        let _ = key.map(|key| self.keyring.erase(&[key]));
+        let _ = std::fs::remove_file(self.fresh());
+    }
+
     /// How often it was destroyed.
     pub(super) fn generation(&self) -> u64 {
         *lock(&self.destroyed)
