@@ -55,11 +55,12 @@ def datagram(at_us, frame):
 
 
 class Recorder:
-    """tcpdump on the loopback, for the time between start and `stop`."""
+    """tcpdump on the loopback, for the time between start and `stop`. At once a packet is in the file as soon as it came; the
+    kernel has room for some hundreds of them then, and else for as many as go into 64 MiB."""
 
-    def __init__(self, path, wanted):
+    def __init__(self, path, wanted, at_once=True):
         self.path = path
-        command = ["tcpdump", "-i", "lo", "-w", path, "-U", "--immediate-mode", "-s", "0", "-B", "65536", "-n", wanted]
+        command = ["tcpdump", "-i", "lo", "-w", path, "-U", *(["--immediate-mode"] if at_once else []), "-s", "0", "-B", "65536", "-n", wanted]
         if os.geteuid() == 0:
             command += ["-Z", "root"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -78,7 +79,12 @@ class Recorder:
         """Ends the recording; returns its packets. Fails where the kernel had to drop one."""
         time.sleep(0.5)
         text = self.end()
-        dropped = re.search(r"(\d+) packets? dropped by kernel", text)
-        if not dropped or int(dropped[1]):
+        if not is_complete(text):
             raise RuntimeError(f"the capture is not complete: {text.strip()}")
         return read(self.path)
+
+
+def is_complete(said):
+    """Whether tcpdump, by what it says in the end, had all packets."""
+    dropped = re.search(r"(\d+) packets? dropped by kernel", said)
+    return bool(dropped) and int(dropped[1]) == 0
