@@ -52,7 +52,7 @@ pub struct Report {
     pub from: Position,
     /// The last one.
     pub to: Position,
-    /// The events from the one position to the other are behind the last root.
+    /// The events from the one position to the other are behind the last root; roots are proved by themselves, but the last.
     pub unproved: Option<(Position, Position)>,
 }
 
@@ -92,7 +92,9 @@ pub async fn verify(log: &dyn EventLog, plan: &Plan, tell: impl FnMut(Progress))
     // What the pass found is named in the order of the log; a root that is wrong at the same place says less.
     let first = found.into_iter().chain(findings).min_by_key(|finding| finding.position);
     let (events, roots) = (pass.verifier.events(), pass.verifier.roots());
-    let beyond = pass.beyond.or_else(|| (first.is_some() && proved < until).then_some(Position(proved.0 + 1)));
+    // Where nothing but roots came since, that no more of them followed the last is unproved.
+    let rest = if first.is_some() { Position(proved.0 + 1) } else { until };
+    let beyond = pass.beyond.or_else(|| (proved < until).then_some(rest));
     let unproved = beyond.map(|beyond| (beyond, until));
     Ok(Report { finding: first, events, roots, exported, from: Position(after.0 + 1), to: until, unproved })
 }
@@ -189,7 +191,7 @@ struct Pass<'l, F> {
     until: Position,
     /// Up to here there is a root.
     proved: Position,
-    /// The first event after that: in some logs positions have gaps.
+    /// The first event after that which is no root, for those prove themselves; in some logs positions have gaps.
     beyond: Option<Position>,
     tell: F,
 }
@@ -225,7 +227,7 @@ impl<F: FnMut(Progress)> Pass<'_, F> {
 
     async fn take(&mut self, events: &[Recorded]) -> Result<(), Stop> {
         for event in events {
-            if event.position > self.proved {
+            if event.position > self.proved && event.stream.category() != CATEGORY {
                 self.beyond.get_or_insert(event.position);
             }
             if self.verifier.lacks_predecessor(event) {

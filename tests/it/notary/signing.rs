@@ -94,7 +94,11 @@ async fn a_log_as_it_was_written_is_proved_up_to_its_last_root() {
         assert_eq!(check(&data).await.finding, None);
         Writer { counter: 900, ..Writer::default() }.append(&*log, "session-9", 4).await;
         let report = check(&data).await;
-        assert_eq!((report.finding, report.unproved), (None, Some((Position(91), Position(95)))));
+        assert_eq!(
+            (report.finding, report.unproved),
+            (None, Some((Position(92), Position(95)))),
+            "the root is signed itself"
+        );
     }
 }
 
@@ -138,6 +142,21 @@ async fn what_is_not_an_event_to_a_client_is_not_unproved_to_it() {
     let root = Position(ends.0 + 5);
     assert_eq!((report.finding, report.events, report.unproved), (None, 3, Some((root, root))));
     door.close().await;
+}
+
+/// A notary that was far behind signs one root after the other: the last ones cover nothing but roots, and are due no root.
+#[tokio::test]
+async fn roots_upon_roots_are_not_unproved() {
+    let (folder, log) = (Folder::new(), memory());
+    Writer::default().rounds(&*log, 10).await;
+    for _ in 0..3 {
+        sign(&log, signer(1), &export_in(folder.path()), 1).await;
+    }
+    let roots = roots(&*log).await;
+    let (last, head) = (roots.last().unwrap().signed.root.through, log.head());
+    assert!(last.0 + 1 < head.0, "several roots stand after what the last one covers: {last} {head}");
+    let report = soon(verify(&*log, &plan(folder.path()), |_| {})).await.unwrap();
+    assert_eq!((report.finding, report.unproved), (None, Some((head, head))));
 }
 
 #[test]
