@@ -31,7 +31,8 @@ pub(super) fn answer(group: Vec<Tried>) {
             }
         }
     }
-    for reply in replies {
+    // A submission that was begun when its group had to be written hears nothing yet.
+    for reply in replies.into_iter().filter(|reply| !reply.outcomes.is_empty()) {
         reply.reply.committed(reply.outcomes);
     }
 }
@@ -52,4 +53,33 @@ pub(super) fn submit(queue: Option<&Queue>, submission: Submission) {
         },
     };
     answer(vec![refused(submission, &error)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::log::StreamName;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<usize>>);
+
+    impl Committed for Told {
+        fn committed(&self, outcomes: Vec<Outcome>) {
+            self.0.lock().unwrap().push(outcomes.len());
+        }
+    }
+
+    #[test]
+    fn a_submission_of_which_nothing_was_tried_yet_hears_nothing() {
+        let told: [Arc<Told>; 2] = Default::default();
+        let tried = |reply: &Arc<Told>, count: usize| {
+            let stream = StreamName::new("session", 1);
+            let outcome = |_| Outcome { stream: stream.clone(), result: Err(AppendError::Unknown(stream.clone())) };
+            Tried { reply: Arc::clone(reply) as Arc<dyn Committed>, outcomes: (0..count).map(outcome).collect() }
+        };
+        answer(vec![tried(&told[0], 1), tried(&told[1], 0)]);
+        answer(vec![tried(&told[1], 2)]);
+        assert_eq!(told.map(|told| told.0.lock().unwrap().clone()), [vec![1], vec![2]]);
+    }
 }
