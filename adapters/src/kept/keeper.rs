@@ -19,35 +19,20 @@ pub trait Derive: Send + Sync + 'static {
     fn categories(&self) -> &'static [&'static str];
 
     /// Reads these streams; `out` takes what they come to, a page at a time. What is better read at each start is left out.
-    fn derive<'a>(
-        &'a self,
-        streams: Vec<StreamName>,
-        out: &'a mpsc::Sender<Derived>,
-    ) -> PortFuture<'a, Result<(), ReadError>>;
+    fn derive(&self, streams: Vec<StreamName>, out: mpsc::Sender<Derived>) -> PortFuture<'_, Result<(), ReadError>>;
 }
 
+/// How often is looked whether a file is due.
+const LOOK: Duration = Duration::from_secs(2);
+/// One is due when so many events were written since.
+const EVENTS: u64 = 20_000;
+/// Who was answered may not have heard it for so long, and is answered again by what the log tells: a file goes no farther
+/// than that.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Between two files lies so many times what it took to make one.
+const REST: u32 = 50;
 /// After a fault the next file is tried no sooner.
 const AFTER_FAULT: Duration = Duration::from_secs(60);
-
-/// When a file is made anew.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// How often is looked whether one is due.
-    pub look: Duration,
-    /// One is due when so many events were written since.
-    pub events: u64,
-    /// Who was answered may not have heard it for so long, and is answered again by what the log tells: a file goes no
-    /// farther than that.
-    pub settle: Duration,
-    /// Between two files lies so many times what it took to make one.
-    pub rest: u32,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { look: Duration::from_secs(2), events: 20_000, settle: Duration::from_secs(3), rest: 50 }
-    }
-}
 
 /// A running task; it ends when this is dropped.
 pub struct Keeper {
@@ -56,19 +41,8 @@ pub struct Keeper {
 
 impl Keeper {
     /// Starts it.
-    pub fn start(shelf: Arc<Shelf>, log: Arc<dyn EventLog>, derive: Arc<dyn Derive>, pace: Pace) -> Self {
-        let work = Work { shelf, log, derive, pace };
-        Self { task: tokio::spawn(work.run()) }
-    }
-}
-
-#[cfg(test)]
-impl Keeper {
-    /// Makes a file at once.
-    pub(crate) async fn make(shelf: &Arc<Shelf>, log: Arc<dyn EventLog>, derive: Arc<dyn Derive>) -> usize {
-        let head = log.head();
-        let work = Work { shelf: Arc::clone(shelf), log, derive, pace: Pace::default() };
-        work.make(head).await.unwrap()
+    pub fn start(shelf: Arc<Shelf>, log: Arc<dyn EventLog>, derive: Arc<dyn Derive>) -> Self {
+        Self { task: tokio::spawn(Keep { shelf, log, derive }.run()) }
     }
 }
 
@@ -78,31 +52,31 @@ impl Drop for Keeper {
     }
 }
 
-pub(super) struct Work {
+/// What the task works with.
+pub(crate) struct Keep {
     pub shelf: Arc<Shelf>,
     pub log: Arc<dyn EventLog>,
     pub derive: Arc<dyn Derive>,
-    pub pace: Pace,
 }
 
 /// Why no file was made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     #[error("{0}")]
     Read(#[from] ReadError),
     #[error("{0}")]
     Write(#[from] io::Error),
 }
 
-impl Work {
+impl Keep {
     async fn run(self) {
         loop {
-            tokio::time::sleep(self.pace.look).await;
+            tokio::time::sleep(LOOK).await;
             if !self.is_due().await {
                 continue;
             }
             let head = self.log.head();
-            tokio::time::sleep(self.pace.settle).await;
+            tokio::time::sleep(SETTLE).await;
             let began = Instant::now();
             match self.make(head).await {
                 Ok(streams) => tracing::debug!(streams, ms = began.elapsed().as_millis(), "kept for the next start"),
@@ -118,7 +92,7 @@ impl Work {
                     tokio::time::sleep(AFTER_FAULT).await;
                 }
             }
-            tokio::time::sleep(began.elapsed() * self.pace.rest).await;
+            tokio::time::sleep(began.elapsed() * REST).await;
         }
     }
 
@@ -129,7 +103,7 @@ impl Work {
             Err(_) => return false,
         };
         let head = self.log.head();
-        head > Position(0) && through.is_none_or(|through| head.0.saturating_sub(through.0) >= self.pace.events)
+        head > Position(0) && through.is_none_or(|through| head.0.saturating_sub(through.0) >= EVENTS)
     }
 
     /// Makes a file that goes through `head`: what the old one says that is still true, and the rest from the log. Answers how
@@ -175,12 +149,11 @@ impl Work {
             Ok(count)
         });
         let deriving = async {
-            let read = match stale.await {
-                Ok(streams) => self.derive.derive(streams, &out).await,
+            match stale.await {
+                Ok(streams) => self.derive.derive(streams, out).await,
+                // The file could not be begun.
                 Err(_) => Ok(()),
-            };
-            drop(out);
-            read
+            }
         };
         let (count, read) = tokio::join!(writing, deriving);
         read?;

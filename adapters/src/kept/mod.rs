@@ -7,9 +7,13 @@
 
 mod file;
 mod keeper;
+mod openers;
 mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use keeper::{Derive, Derived, Keeper, Pace};
-pub use shelf::{Shelf, Taken};
+#[cfg(test)]
+pub(crate) use keeper::Keep;
+pub use keeper::{Derive, Derived, Keeper};
+pub use openers::Openers;
+pub use shelf::Shelf;

@@ -1,18 +1,18 @@
 //! Where a file stands, and how a start takes it up.
 
+use super::Openers;
 use super::file::{Chunk, Reader, Through, Writer};
 use crate::event_log::lock;
 use crate::keyring::Keyring;
 use crate::private_file;
+use domain::codec::seal::KeyRef;
 use domain::log::{Direction, EventLog, Filter, Position, ReadError, StreamName};
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 
-/// Chunks that are opened at a time.
-const AT_ONCE: usize = 4;
 /// Events read at a time where it is looked which streams were written.
 const PAGE: usize = 4_096;
 
@@ -22,14 +22,6 @@ pub struct Shelf {
     keyring: Arc<Keyring>,
     /// How often what stood here was destroyed. Held while a file is put here or destroyed.
     destroyed: Mutex<u64>,
-}
-
-/// What a start took up.
-pub struct Taken {
-    /// How many streams.
-    pub streams: usize,
-    /// Streams that are to be read from the log.
-    pub left: Vec<StreamName>,
 }
 
 impl Shelf {
@@ -75,22 +67,20 @@ impl Shelf {
     }
 
     /// Puts a file here, unless what it was made of was destroyed meanwhile. The key of the one before is destroyed.
-    pub(super) fn put(&self, writer: Writer, generation: u64) -> io::Result<bool> {
+    pub(super) fn put(&self, writer: Writer, generation: u64) -> io::Result<()> {
         let reference = writer.key.0;
         writer.finish()?;
         let destroyed = lock(&self.destroyed);
-        let stands = *destroyed == generation;
-        let old = match stands {
-            true => Reader::open(&self.path, &self.keyring).map(|old| old.reference),
-            false => Some(reference),
+        let gone = if *destroyed == generation {
+            let old = Reader::open(&self.path, &self.keyring).map(|old| old.reference);
+            private_file::rename(&self.fresh(), &self.path)?;
+            old
+        } else {
+            std::fs::remove_file(self.fresh())?;
+            Some(reference)
         };
-        match stands {
-            true => private_file::rename(&self.fresh(), &self.path)?,
-            false => std::fs::remove_file(self.fresh())?,
-        }
-        let erased = old.map_or(Ok(()), |old| self.keyring.erase(&[old]));
-        erased.map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(stands)
+        let gone: Vec<KeyRef> = gone.into_iter().collect();
+        self.keyring.erase(&gone).map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// Destroys what stands here, and whatever is being made: something in it is erased. Waits for the disk.
@@ -120,15 +110,14 @@ impl Shelf {
         categories: &[&str],
         open: Vec<StreamName>,
         take: T,
-    ) -> Result<Taken, ReadError>
+    ) -> Result<Vec<StreamName>, ReadError>
     where
         T: Fn(Vec<(StreamName, Vec<u8>)>) -> Vec<StreamName> + Clone + Send + 'static,
     {
-        let Some(mut reader) = self.open(log).await? else { return Ok(Taken { streams: 0, left: open }) };
+        let Some(mut reader) = self.open(log).await? else { return Ok(open) };
         let written = written_since(log, reader.through.position, categories).await?;
         let mut left: HashSet<StreamName> = open.into_iter().collect();
-        let all = left.len();
-        let (mut opening, mut refused) = (JoinSet::new(), vec![]);
+        let mut openers = Openers::default();
         while let Some(chunk) = reader.next() {
             let wanted = |stream: &StreamName| !written.contains(stream) && left.contains(stream);
             let streams: HashSet<StreamName> = chunk.streams.iter().filter(|stream| wanted(stream)).cloned().collect();
@@ -136,18 +125,10 @@ impl Shelf {
                 left.remove(stream);
             }
             let take = take.clone();
-            opening.spawn(async move { take_chunk(&chunk, streams, take) });
-            if opening.len() > AT_ONCE
-                && let Some(opened) = opening.join_next().await
-            {
-                refused.extend(opened.map_err(broken_off)?);
-            }
+            openers.open(move || take_chunk(&chunk, streams, take)).await?;
         }
-        while let Some(opened) = opening.join_next().await {
-            refused.extend(opened.map_err(broken_off)?);
-        }
-        left.extend(refused);
-        Ok(Taken { streams: all - left.len(), left: left.into_iter().collect() })
+        let given_back = openers.finish().await?;
+        Ok(left.into_iter().chain(given_back).collect())
     }
 }
 
@@ -167,10 +148,6 @@ where
         return wanted.into_iter().collect();
     }
     take(kept)
-}
-
-fn broken_off(_: tokio::task::JoinError) -> ReadError {
-    ReadError::Unavailable("taking up what is kept was broken off".into())
 }
 
 /// The streams of these categories that were written after a position.

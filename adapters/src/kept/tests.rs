@@ -1,4 +1,4 @@
-use super::keeper::{Derive, Derived, Fault, Pace, Work};
+use super::keeper::{Derive, Derived, Fault, Keep};
 use super::shelf::Shelf;
 use crate::event_log::commit::commit;
 use crate::event_log::memory::MemoryLog;
@@ -31,11 +31,7 @@ impl Derive for Plain {
         &CATEGORIES
     }
 
-    fn derive<'a>(
-        &'a self,
-        streams: Vec<StreamName>,
-        out: &'a mpsc::Sender<Derived>,
-    ) -> PortFuture<'a, Result<(), ReadError>> {
+    fn derive(&self, streams: Vec<StreamName>, out: mpsc::Sender<Derived>) -> PortFuture<'_, Result<(), ReadError>> {
         Box::pin(async move {
             if let Some(shelf) = &self.destroys {
                 shelf.destroy().unwrap();
@@ -84,18 +80,18 @@ impl Stage {
         }
     }
 
-    fn work(&self, destroys: bool) -> (Work, Arc<Plain>) {
+    fn keep(&self, destroys: bool) -> (Keep, Arc<Plain>) {
         let log: Arc<dyn EventLog> = Arc::new(self.log.clone());
         let destroys = destroys.then(|| Arc::clone(&self.shelf));
         let plain = Arc::new(Plain { log: Arc::clone(&log), destroys, read: Mutex::default() });
         let (shelf, derive) = (Arc::clone(&self.shelf), Arc::clone(&plain) as Arc<dyn Derive>);
-        (Work { shelf, log, derive, pace: Pace::default() }, plain)
+        (Keep { shelf, log, derive }, plain)
     }
 
     /// Makes a file; answers how much is in it, and which streams were read for it.
     async fn make(&self) -> (Result<usize, Fault>, BTreeSet<String>) {
-        let (work, plain) = self.work(false);
-        let made = work.make(self.log.head()).await;
+        let (keep, plain) = self.keep(false);
+        let made = keep.make(self.log.head()).await;
         let read = plain.read.lock().unwrap().drain(..).collect();
         (made, read)
     }
@@ -121,10 +117,10 @@ async fn taken_by(shelf: &Shelf, log: &MemoryLog) -> (BTreeMap<String, String>, 
         }
         vec![]
     };
-    let taken = shelf.take_up(log, &CATEGORIES, open, take).await.unwrap();
-    let left: BTreeSet<String> = taken.left.iter().map(StreamName::to_string).collect();
+    let left = shelf.take_up(log, &CATEGORIES, open, take).await.unwrap();
+    let left: BTreeSet<String> = left.iter().map(StreamName::to_string).collect();
     let kept = std::mem::take(&mut *kept.lock().unwrap());
-    assert_eq!((taken.streams, taken.streams + left.len()), (kept.len(), all), "each is either kept or left");
+    assert_eq!(kept.len() + left.len(), all, "each is either kept or left");
     assert!(kept.keys().all(|stream| !left.contains(stream)));
     (kept, left)
 }
@@ -190,8 +186,8 @@ async fn what_is_destroyed_says_nothing_any_more_nor_does_what_is_being_made_of_
     std::fs::write(stage.file(), file).unwrap();
     assert_eq!(stage.taken().await.0, BTreeMap::new(), "its key is gone");
     std::fs::remove_file(stage.file()).unwrap();
-    let (work, _) = stage.work(true);
-    work.make(stage.log.head()).await.unwrap();
+    let (keep, _) = stage.keep(true);
+    keep.make(stage.log.head()).await.unwrap();
     assert_eq!(stage.taken().await.0, BTreeMap::new());
     assert!(!stage.file().exists() && !stage.file().with_extension("new").exists());
     stage.make().await.0.unwrap();

@@ -87,11 +87,7 @@ impl Derive for Numbers {
         &CATEGORIES
     }
 
-    fn derive<'a>(
-        &'a self,
-        streams: Vec<StreamName>,
-        out: &'a mpsc::Sender<Derived>,
-    ) -> PortFuture<'a, Result<(), ReadError>> {
+    fn derive(&self, streams: Vec<StreamName>, out: mpsc::Sender<Derived>) -> PortFuture<'_, Result<(), ReadError>> {
         Box::pin(async move {
             let part = Part { from: Revision(0), direction: Direction::Forwards, limit: MOST };
             let mut reading = self.log.read_together(streams, part);

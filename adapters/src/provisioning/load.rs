@@ -51,14 +51,13 @@ pub(super) async fn load(
     let numbers = streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count();
     directory.expect(numbers);
     sink.expect(numbers);
-    let Some(shelf) = shelf else {
-        read(log, sink, &directory, streams).await?;
-        return Ok(directory);
-    };
-    let (many, few) = streams.into_iter().partition(|stream| CATEGORIES.contains(&stream.category()));
-    read(log, sink, &directory, few).await?;
-    let left = take_up(log, sink, &directory, (shelf, many)).await?;
-    read(log, sink, &directory, left).await?;
+    let is_kept = |stream: &StreamName| shelf.is_some() && CATEGORIES.contains(&stream.category());
+    let (kept, others) = streams.into_iter().partition(is_kept);
+    read(log, sink, &directory, others).await?;
+    if let Some(shelf) = shelf {
+        let left = take_up(log, sink, &directory, (shelf, kept)).await?;
+        read(log, sink, &directory, left).await?;
+    }
     Ok(directory)
 }
 
@@ -93,7 +92,7 @@ async fn take_up(
         }
     };
     let (taken, ()) = tokio::join!(shelf.take_up(log, &CATEGORIES, streams, take), telling);
-    Ok(taken?.left)
+    Ok(taken?)
 }
 
 /// Reads whole streams.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event_log::memory::MemoryLog;
-use crate::kept::Keeper;
+use crate::kept::Keep;
 use crate::keyring::{Keyring, Master};
 use crate::scratch::Folder;
 use domain::account::AccountRejection;
@@ -78,28 +78,19 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self::over(MemoryLog::new(), Arc::default()).await
+        Self::over(MemoryLog::new(), Arc::default(), None).await
     }
 
-    async fn over(log: MemoryLog, means: Arc<Counting>) -> Self {
+    async fn over(log: MemoryLog, means: Arc<Counting>, shelf: Option<&Shelf>) -> Self {
         let routing = Arc::new(Routing::default());
-        let service =
-            Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1, None).await.unwrap();
+        let service = Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1, shelf);
+        let service = service.await.unwrap();
         Self { log, means, routing, service }
     }
 
     /// The same log, read by a new process.
     async fn restarted(self) -> Self {
-        Self::over(self.log, self.means).await
-    }
-
-    /// The same, where something is kept.
-    async fn restarted_with(&self, shelf: &Shelf) -> (Self, usize) {
-        let (log, means, routing) = (self.log.clone(), self.means.clone(), Arc::new(Routing::default()));
-        let service = Provisioning::start(Arc::new(log.clone()), means.clone(), routing.clone(), 1, Some(shelf));
-        let service = service.await.unwrap();
-        let applied = routing.0.lock().unwrap().1;
-        (Self { log, means, routing, service }, applied)
+        Self::over(self.log, self.means, None).await
     }
 
     async fn account(&self, parent: Option<AccountId>) -> AccountId {
@@ -512,12 +503,12 @@ async fn what_is_kept_of_numbers_gives_what_their_streams_give() {
         numbers.push(world.claim(account, number).await.unwrap().unwrap().0);
     }
     let log: Arc<dyn EventLog> = Arc::new(world.log.clone());
-    let derive = Arc::new(Numbers { log: Arc::clone(&log) });
-    assert_eq!(Keeper::make(&shelf, log, derive).await, 3);
+    let (head, derive) = (log.head(), Arc::new(Numbers { log: Arc::clone(&log) }));
+    assert_eq!(Keep { shelf: Arc::clone(&shelf), log, derive }.make(head).await.unwrap(), 3);
     // One changes afterwards, one comes.
     world.service.release_number(numbers[1], None).await.unwrap().unwrap();
     numbers.push(world.claim(account, "+15550000004").await.unwrap().unwrap().0);
-    let (kept, applied) = world.restarted_with(&shelf).await;
+    let kept = World::over(world.log.clone(), world.means.clone(), Some(&shelf)).await;
     let read = world.restarted().await;
     for number in numbers {
         let (kept, read) = (kept.service.directory(), read.service.directory());
@@ -525,6 +516,6 @@ async fn what_is_kept_of_numbers_gives_what_their_streams_give() {
         assert_eq!(kept.number(number).map(|listed| listed.item), read.number(number).map(|listed| listed.item));
         assert_eq!(kept.end_of(&stream), read.end_of(&stream));
     }
-    assert_eq!(applied, read.applied());
+    assert_eq!(kept.applied(), read.applied());
     assert_eq!(kept.claim(account, "+15550000001").await, read.claim(account, "+15550000001").await);
 }

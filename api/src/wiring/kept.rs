@@ -2,7 +2,7 @@
 
 use super::registrations::Addresses;
 use crate::config::Config;
-use adapters::kept::{Derive, Keeper, Pace, Shelf};
+use adapters::kept::{Derive, Keeper, Shelf};
 use adapters::keyring::Keyring;
 use adapters::provisioning::Numbers;
 use domain::codec::seal::KeyRef;
@@ -35,7 +35,7 @@ impl Shelves {
     pub fn keep(&self, log: &Arc<dyn EventLog>, keyring: &Arc<Keyring>) -> Vec<Keeper> {
         let addresses: Arc<dyn Derive> = Arc::new(Addresses { log: Arc::clone(log), keyring: Arc::clone(keyring) });
         let numbers: Arc<dyn Derive> = Arc::new(Numbers { log: Arc::clone(log) });
-        let keep = |shelf: Arc<Shelf>, derive| Keeper::start(shelf, Arc::clone(log), derive, Pace::default());
+        let keep = |shelf: Arc<Shelf>, derive| Keeper::start(shelf, Arc::clone(log), derive);
         let shelves = [(self.addresses.clone(), addresses), (self.numbers.clone(), numbers)];
         shelves.into_iter().filter_map(|(shelf, derive)| Some(keep(shelf?, derive))).collect()
     }

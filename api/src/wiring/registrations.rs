@@ -1,7 +1,7 @@
 //! Registrations at the start of an exchange, and when the shard finds a stream elsewhere than it thought.
 
 use adapters::exchange::{Inbox, Notice};
-use adapters::kept::{Derive, Derived, Shelf};
+use adapters::kept::{Derive, Derived, Openers, Shelf};
 use adapters::keyring::Keyring;
 use domain::codec::DecodeError;
 use domain::exchange::MAY_NOT_HAVE_LEFT;
@@ -13,10 +13,8 @@ use domain::time::WallTime;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle};
 
-/// Pages of registrations that are opened at a time.
-const AT_ONCE: usize = 4;
 /// A registration's stream that could not be read is read again after this long.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,7 +48,7 @@ async fn restore_registrations(
     let answered_since = newest.first().map_or(WallTime::default(), |event| event.at - MAY_NOT_HAVE_LEFT);
     if let Some(shelf) = shelf {
         let tell = kept_to(Arc::clone(&inbox));
-        streams = shelf.take_up(&*log, &CATEGORIES, streams, tell).await?.left;
+        streams = shelf.take_up(&*log, &CATEGORIES, streams, tell).await?;
     }
     let out = Arc::new(move |page| inbox.tell(Notice::Bindings(page)));
     Reader { log, keyring, out, answered_since }.read(streams).await
@@ -82,11 +80,7 @@ impl Derive for Addresses {
         &CATEGORIES
     }
 
-    fn derive<'a>(
-        &'a self,
-        streams: Vec<StreamName>,
-        out: &'a mpsc::Sender<Derived>,
-    ) -> PortFuture<'a, Result<(), ReadError>> {
+    fn derive(&self, streams: Vec<StreamName>, out: mpsc::Sender<Derived>) -> PortFuture<'_, Result<(), ReadError>> {
         let (told, mut pages) = mpsc::unbounded_channel::<Page>();
         // Who asked may have gone.
         let tell = Arc::new(move |page| drop(told.send(page)));
@@ -134,26 +128,16 @@ impl Reader {
 
     /// Takes up the streams of which that part is enough; the others are given back.
     async fn take_up(&self, streams: Vec<StreamName>, part: Part) -> Result<Vec<StreamName>, ReadError> {
-        let mut reading = self.log.read_together(streams, part);
-        let (mut opening, mut others) = (JoinSet::new(), vec![]);
+        let (mut reading, mut openers) = (self.log.read_together(streams, part), Openers::default());
         loop {
             let together = reading.next().await?;
             if together.is_empty() {
-                break;
+                return openers.finish().await;
             }
             // Opening what is sealed costs most of all: every processor has its part of it.
             let reader = self.clone();
-            opening.spawn(async move { reader.take_in(together) });
-            if opening.len() > AT_ONCE
-                && let Some(opened) = opening.join_next().await
-            {
-                others.extend(opened.map_err(broken_off)?);
-            }
+            openers.open(move || reader.take_in(together)).await?;
         }
-        while let Some(opened) = opening.join_next().await {
-            others.extend(opened.map_err(broken_off)?);
-        }
-        Ok(others)
     }
 
     /// Tells of the streams of which these newest events, newest first, are enough; the others are given back.
@@ -176,13 +160,9 @@ impl Reader {
     }
 }
 
-fn broken_off(_: JoinError) -> ReadError {
-    ReadError::Unavailable("reading bindings was broken off".into())
-}
-
 /// What became of a task; one that panicked read nothing.
 pub(super) fn finished(task: Result<Result<(), ReadError>, JoinError>) -> Result<(), ReadError> {
-    task.unwrap_or_else(|gone| Err(broken_off(gone)))
+    task.unwrap_or_else(|_| Err(ReadError::Unavailable("reading bindings was broken off".into())))
 }
 
 /// Reads a registration's stream for the shard, when that does not know it or finds it elsewhere than it thought.

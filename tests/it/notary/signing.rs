@@ -141,6 +141,12 @@ async fn what_is_not_an_event_to_a_client_is_not_unproved_to_it() {
     let report = soon(verify(&*log, &plan(folder.path()), |_| {})).await.unwrap();
     let root = Position(ends.0 + 5);
     assert_eq!((report.finding, report.events, report.unproved), (None, 3, Some((root, root))));
+    write(&*behind, first("live-8", 4)).await;
+    Writer { counter: 9, ..Writer::default() }.append(&*log, "session-8", 1).await;
+    let report = soon(verify(&*log, &plan(folder.path()), |_| {})).await.unwrap();
+    let event = log.head();
+    assert!(event.0 > root.0 + 4, "notes lie before it");
+    assert_eq!((report.finding, report.unproved), (None, Some((event, event))));
     door.close().await;
 }
 

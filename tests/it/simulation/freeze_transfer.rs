@@ -40,6 +40,16 @@ fn refused_before_a_start(kind: &'static str, scenario: fn(&mut World, &mut Call
     }
 }
 
+/// Both parties agree to be joined; the second call is hung up on.
+fn agreed_in_vain(world: &mut World, calls: &mut Calls) {
+    let invite = asked(world, calls);
+    accepts(world, &mut calls.remaining, &invite);
+    let invite = calls.moved.expect(world, "INVITE");
+    let sdp = calls.moved.sdp("sendrecv");
+    calls.moved.respond(world, &invite, 200, Some(&sdp));
+    gets_bye(world, &mut calls.second);
+}
+
 fn ask(world: &mut World, calls: &mut Calls) {
     let named = calls.second.named();
     refer(world, &mut calls.asker, &named);
@@ -155,12 +165,7 @@ fn after_a_start_a_call_that_could_not_take_a_leg_is_as_it_was_and_its_party_hea
 #[test]
 fn after_a_start_a_leg_that_nobody_takes_back_is_hung_up_on() {
     refused_before_a_start("LegReplaced", |world, calls| {
-        let invite = asked(world, calls);
-        accepts(world, &mut calls.remaining, &invite);
-        let invite = calls.moved.expect(world, "INVITE");
-        let sdp = calls.moved.sdp("sendrecv");
-        calls.moved.respond(world, &invite, 200, Some(&sdp));
-        gets_bye(world, &mut calls.second);
+        agreed_in_vain(world, calls);
         world.dies_unnoticed();
         hears(world, &mut calls.asker, 500);
         gets_bye(world, &mut calls.moved);
@@ -171,12 +176,7 @@ fn after_a_start_a_leg_that_nobody_takes_back_is_hung_up_on() {
 #[test]
 fn two_that_agreed_and_cannot_be_joined_are_lost_and_the_second_call_is_hung_up_on() {
     refused("LegReplaced", |world, calls| {
-        let invite = asked(world, calls);
-        accepts(world, &mut calls.remaining, &invite);
-        let invite = calls.moved.expect(world, "INVITE");
-        let sdp = calls.moved.sdp("sendrecv");
-        calls.moved.respond(world, &invite, 200, Some(&sdp));
-        gets_bye(world, &mut calls.second);
+        agreed_in_vain(world, calls);
         dumb(world, [&mut calls.asker, &mut calls.remaining, &mut calls.moved]);
     });
 }

@@ -153,13 +153,16 @@ impl Session {
 
     /// The transfer ended when this session could say nothing ([`Frozen`](crate::transfer::Frozen)): nobody takes a leg back.
     pub fn on_ended_without(&mut self, context: &mut Context<'_>, transfer: TransferId) {
-        if self.joins == Some(transfer) {
-            self.fail_transfer(context, 500, ENDED_WITHOUT);
+        let Some(ended) = self.transfer.filter(|_| self.joins == Some(transfer)) else { return };
+        self.say_failed(context, ended.by, 500, ENDED_WITHOUT);
+        if let Some(taken) = ended.phase.answered() {
+            self.let_taken_go(context, taken);
         }
+        self.undo_transfer(context, ended, 500);
     }
 
     /// A leg that nobody takes back is hung up on.
-    pub(super) fn let_taken_go(&mut self, context: &mut Context<'_>, leg: LegId) {
+    fn let_taken_go(&mut self, context: &mut Context<'_>, leg: LegId) {
         if self.taken_from(leg).is_none() || !self.leg(leg).is_some_and(Leg::is_live) {
             return;
         }

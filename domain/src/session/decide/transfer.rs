@@ -1,7 +1,6 @@
 //! Blind transfer (RFC 3515, RFC 5589 §6): a party asks by REFER that the other one be connected elsewhere. Targets ring
 //! as for a call; who answers takes the asker's place, and until then nothing changes for the two that talk.
 
-use super::join::ENDED_WITHOUT;
 use super::refuse::mapped;
 use crate::codec::personal::Personal;
 use crate::ids::LegId;
@@ -344,14 +343,22 @@ impl Session {
 
     /// The transfer comes to nothing: the call is the asker's again. If that has hung up, it is over.
     pub(super) fn fail_transfer(&mut self, context: &mut Context<'_>, status: u16, reason: &str) {
-        let Some(ended @ Transfer { by, remaining, phase, .. }) = self.transfer else { return };
+        let Some(ended) = self.transfer else { return };
+        self.say_failed(context, ended.by, status, reason);
+        self.undo_transfer(context, ended, status);
+    }
+
+    /// Who asked is told that it came to nothing.
+    pub(super) fn say_failed(&mut self, context: &mut Context<'_>, by: LegId, status: u16, reason: &str) {
         let failed = TransferFailed { leg: by, status, reason: reason.into() };
         self.record(context, SessionEvent::TransferFailed(failed));
         self.tell(context, by, status);
+    }
+
+    /// What was done for its sake is taken back.
+    pub(super) fn undo_transfer(&mut self, context: &mut Context<'_>, ended: Transfer, status: u16) {
+        let Transfer { by, remaining, phase, .. } = ended;
         if let Some(target) = phase.answered() {
-            if reason == ENDED_WITHOUT {
-                self.let_taken_go(context, target);
-            }
             self.let_target_go(context, target, by, remaining);
         }
         self.return_taken(context, ended);
@@ -384,9 +391,7 @@ impl Session {
     /// Every leg is about to go.
     pub(super) fn abandon_transfer(&mut self, context: &mut Context<'_>) {
         let Some(ended @ Transfer { by, .. }) = self.transfer else { return self.abandon_referral(context) };
-        let failed = TransferFailed { leg: by, status: 487, reason: "the call ended".into() };
-        self.record(context, SessionEvent::TransferFailed(failed));
-        self.tell(context, by, 487);
+        self.say_failed(context, by, 487, "the call ended");
         self.return_taken(context, ended);
         self.end_join(context, false, 487);
     }
