@@ -188,7 +188,7 @@ impl Outcome {
         println!("{seconds} s, {events_per_second} events/s");
         if let Some([first, last]) = self.unproved {
             println!(
-                "unproved: events {first}..{last} are after the last signed root: nothing proves that none followed them"
+                "unproved: events {first}..{last} are covered by no signed root: nothing proves that none followed them"
             );
         }
         for note in &self.notes {
