@@ -29,11 +29,33 @@ pub(crate) fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
         return None;
     }
     let mut bytes = [0; N];
+    let mut wrong = 0;
     for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let [high, low] = [pair.first(), pair.last()].map(|digit| (*digit? as char).to_digit(16));
-        *byte = (high? << 4 | low?) as u8;
+        let [high, low] = [pair.first(), pair.last()].map(|digit| digit.map_or(NO_DIGIT, |digit| value(*digit)));
+        wrong |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (wrong & NO_DIGIT == 0).then_some(bytes)
+}
+
+/// What no digit is worth.
+const NO_DIGIT: u8 = 0xf0;
+
+/// What every byte is worth as a digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut nibble = 0;
+    while nibble < 16 {
+        let digit = DIGITS[nibble];
+        values[digit as usize] = nibble as u8;
+        values[digit.to_ascii_uppercase() as usize] = nibble as u8;
+        nibble += 1;
+    }
+    values
+};
+
+const fn value(digit: u8) -> u8 {
+    VALUES[digit as usize]
 }
 
 fn digit(nibble: u8) -> u8 {

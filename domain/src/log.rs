@@ -45,6 +45,11 @@ pub struct EventHash(pub [u8; 32]);
 impl EventHash {
     /// The predecessor of a stream's first event.
     pub const NONE: Self = Self([0; 32]);
+
+    /// Reads what it shows itself as: 64 hex digits, upper or lower case.
+    pub fn parse(text: &str) -> Option<Self> {
+        hex::parse(text).map(Self)
+    }
 }
 
 hex::hexed!(EventHash, 32);

@@ -50,9 +50,12 @@ impl Metadata {
     /// As JSON. `at` is in microseconds since 1970, so that nothing of it is lost.
     pub fn write(&self) -> String {
         let mut text = String::with_capacity(320);
-        let _ = write!(text, r#"{{"$correlationId":"{}""#, self.correlation.hyphenated());
+        let mut id = Uuid::encode_buffer();
+        text.push_str(r#"{"$correlationId":""#);
+        text.push_str(self.correlation.hyphenated().encode_lower(&mut id));
         if let Some(cause) = self.cause {
-            let _ = write!(text, r#","$causationId":"{}""#, cause.uuid().hyphenated());
+            text.push_str(r#"","$causationId":""#);
+            text.push_str(cause.uuid().hyphenated().encode_lower(&mut id));
         }
         let life = match self.life {
             Life::Open => "open",
@@ -60,7 +63,7 @@ impl Metadata {
         };
         let _ = write!(
             text,
-            r#","version":"{}","node":"{}","at":"{}","previous":"{}","life":"{life}"}}"#,
+            r#"","version":"{}","node":"{}","at":"{}","previous":"{}","life":"{life}"}}"#,
             self.version,
             self.node,
             self.at.micros(),
@@ -74,7 +77,7 @@ impl Metadata {
         if bytes.len() > LONGEST {
             return None;
         }
-        let written: Written<'_> = serde_json::from_slice(bytes).ok()?;
+        let written: Written<'_> = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
         let cause = match written.cause {
             Some(cause) => Some(EventId::from_uuid(Uuid::parse_str(cause).ok()?)),
             None => None,
@@ -90,23 +93,10 @@ impl Metadata {
             version: written.version.parse().ok()?,
             node: written.node.parse().ok()?,
             at: WallTime::from_micros(written.at.parse().ok()?),
-            previous: EventHash(unhex(written.previous)?),
+            previous: EventHash::parse(written.previous)?,
             life,
         })
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = [char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?];
-        *byte = (high << 4 | low) as u8;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+/// The exchange's own allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const WRITERS: u64 = 64;
 const CALLS: u64 = 40;
 const PARTS: u64 = 4;

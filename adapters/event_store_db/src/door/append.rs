@@ -1,14 +1,14 @@
 //! One append, however it came: whose stream it is for, whether it may be written, and what becomes of it.
 
-use super::envelope::Proposed;
+use super::envelope::{ContentType, Proposed};
 use super::foreign;
 use super::names::{Place, place};
 use super::status::{Expectation, Refusal};
 use super::{Shared, envelope};
 use crate::metadata::Metadata;
+use crate::wire::streams::MapEntry;
 use domain::ids::EventId;
 use domain::log::{Append, Committed, Draft, Expected, Life, Outcome, Revision, StreamName};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -51,21 +51,19 @@ impl Proposal {
     pub fn add(
         &mut self,
         id: Option<Uuid>,
-        mut said: BTreeMap<String, String>,
+        said: Vec<MapEntry>,
         metadata: bytes::Bytes,
         data: bytes::Bytes,
         most: usize,
     ) -> Result<(), Refusal> {
         let malformed = |what: &str| Err(Refusal::Malformed(what.to_owned()));
         let Some(id) = id else { return malformed("an event has no id") };
-        let kind = said.remove("type").unwrap_or_default();
-        let content_type = said.remove("content-type").unwrap_or_default();
-        if kind.is_empty() || kind.len() > LONGEST_KIND {
+        let Some(kind) = text_of(&said, b"type", LONGEST_KIND).map(Arc::from) else {
             return malformed("an event's type is a text of 1 to 255 bytes");
-        }
-        if content_type.is_empty() || content_type.len() > LONGEST_TYPE {
+        };
+        let Some(content_type) = text_of(&said, b"content-type", LONGEST_TYPE).map(ContentType::from) else {
             return malformed("an event's content-type is a text of 1 to 255 bytes");
-        }
+        };
         self.bytes += metadata.len() + data.len();
         if self.bytes > most || self.events.len() >= Append::MAX_EVENTS {
             return Err(Refusal::TooLarge { most });
@@ -73,6 +71,12 @@ impl Proposal {
         self.events.push(Proposed { id, kind, content_type, metadata, data });
         Ok(())
     }
+}
+
+/// What is said under a key, where that is a text of 1 to so many bytes. The last entry of a key counts, as in any map.
+fn text_of<'a>(said: &'a [MapEntry], key: &[u8], longest: usize) -> Option<&'a str> {
+    let entry = said.iter().rfind(|entry| entry.key == key)?;
+    std::str::from_utf8(&entry.value).ok().filter(|text| (1..=longest).contains(&text.len()))
 }
 
 /// Where an append was written.
@@ -147,7 +151,7 @@ fn ours(stream: StreamName, proposal: Proposal) -> Result<Append, Refusal> {
         }
         events.push(Draft {
             id: EventId::from_uuid(event.id),
-            kind: Arc::<str>::from(event.kind).into(),
+            kind: event.kind.into(),
             version: metadata.version,
             at: metadata.at,
             cause: metadata.cause,
@@ -193,3 +197,19 @@ pub const fn written(durable: &domain::log::Durable) -> Written {
 
 /// What an append of strangers' events does to the set of live streams: nothing of it is recovered.
 pub const FOREIGN_LIFE: Life = Life::Closed;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_as_the_map_that_they_are() {
+        let entry = |key: &'static [u8], value: &'static [u8]| MapEntry { key: key.into(), value: value.into() };
+        let said = [entry(b"type", b"A"), entry(b"other", b"x"), entry(b"type", b"B"), entry(b"wrong", b"\xff")];
+        assert_eq!(text_of(&said, b"type", 1), Some("B"), "the last of a key counts");
+        assert_eq!(text_of(&said, b"wrong", 9), None, "it is no text");
+        assert_eq!(text_of(&said, b"none", 9), None);
+        assert_eq!(text_of(&[entry(b"type", b"AB")], b"type", 1), None, "it is too long");
+        assert_eq!(text_of(&[entry(b"type", b"")], b"type", 1), None, "it is empty");
+    }
+}

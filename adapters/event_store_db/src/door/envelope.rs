@@ -10,6 +10,7 @@ use domain::log::Recorded;
 use domain::time::WallTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Status;
 
@@ -25,13 +26,38 @@ pub struct Proposed {
     /// Identity.
     pub id: uuid::Uuid,
     /// Type name.
-    pub kind: String,
-    /// `application/json` or anything else.
-    pub content_type: String,
+    pub kind: Arc<str>,
+    /// What its data is.
+    pub content_type: ContentType,
     /// What its writer says beside.
     pub metadata: Bytes,
     /// The event.
     pub data: Bytes,
+}
+
+/// What an event's data is said to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContentType {
+    /// As all events of ours are.
+    Json,
+    /// Anything else.
+    Other(String),
+}
+
+impl From<&str> for ContentType {
+    fn from(text: &str) -> Self {
+        if text == JSON { Self::Json } else { Self::Other(text.to_owned()) }
+    }
+}
+
+impl ContentType {
+    /// As the protocol says it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Json => JSON,
+            Self::Other(text) => text,
+        }
+    }
 }
 
 /// A foreign event's data as the log holds it: JSON, whatever it is.
@@ -45,7 +71,7 @@ struct Envelope {
 /// What the log keeps of a foreign event.
 pub fn wrap(event: &Proposed) -> Bytes {
     let envelope = Envelope {
-        content_type: event.content_type.clone(),
+        content_type: event.content_type.as_str().to_owned(),
         metadata: STANDARD_NO_PAD.encode(&event.metadata),
         data: STANDARD_NO_PAD.encode(&event.data),
     };

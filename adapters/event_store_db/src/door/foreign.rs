@@ -2,14 +2,13 @@
 
 use super::Shared;
 use super::append::{FOREIGN_LIFE, MOST_FOREIGN, Proposal, Written, write};
-use super::envelope::{Proposed, VERSION, now, wrap};
+use super::envelope::{ContentType, Proposed, VERSION, now, wrap};
 use super::names::Foreign;
 use super::retention::{self, Retention, STATED};
 use super::status::{Expectation, Refusal};
 use bytes::Bytes;
 use domain::ids::EventId;
 use domain::log::{Append, Direction, Draft, EventHash, Expected, Recorded, Revision};
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// How far back a repeat is looked for that expects nothing of its stream.
@@ -93,8 +92,8 @@ pub async fn state(shared: &Shared, foreign: &Foreign, document: Vec<u8>) -> Res
 pub async fn note(shared: &Shared, foreign: &Foreign, kind: &str, data: Bytes) -> Result<Written, Refusal> {
     let about = foreign.metadata().ok_or(Refusal::Denied("what is said about a stream is itself not deleted"))?;
     let last = retention::last(shared, &about).await?;
-    let content_type = "application/json".to_owned();
-    let event = Proposed { id: Uuid::new_v4(), kind: kind.to_owned(), content_type, metadata: Bytes::new(), data };
+    let (kind, content_type) = (kind.into(), ContentType::Json);
+    let event = Proposed { id: Uuid::new_v4(), kind, content_type, metadata: Bytes::new(), data };
     store(shared, &about, last, vec![event], Expectation::Any).await
 }
 
@@ -120,7 +119,7 @@ async fn store(
         append.events.push(Draft {
             id: EventId::from_uuid(event.id),
             data: wrap(&event),
-            kind: Arc::<str>::from(event.kind).into(),
+            kind: event.kind.into(),
             version: VERSION,
             at,
             cause: None,

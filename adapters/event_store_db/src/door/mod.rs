@@ -42,6 +42,8 @@ use tonic::transport::Server;
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// What a sender may have on its way to us in one call, and on one connection, before we have read it.
 const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+/// A sender may send so much at once, in bytes: what a client has collected goes out by one call of the system.
+const FRAME: u32 = 64 << 10;
 /// More bytes of headers than this are refused.
 const HEADERS: u32 = 16 << 10;
 /// How long a wrong password waits for its answer.
@@ -207,6 +209,7 @@ impl Door {
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
             .initial_stream_window_size(WINDOWS.0)
             .initial_connection_window_size(WINDOWS.1)
+            .max_frame_size(FRAME)
             .max_concurrent_streams(limits.calls)
             .http2_max_header_list_size(HEADERS)
             .add_service(wire::streams_server::StreamsServer::new(streams).max_decoding_message_size(limits.message))
