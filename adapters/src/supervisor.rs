@@ -28,7 +28,7 @@ pub const NO_SUPERVISOR: &str = "--no-supervisor";
 /// No child can be started.
 pub async fn supervise() -> io::Result<ExitCode> {
     hold_many();
-    let shelf = Arc::new(Mutex::new(Shelf::default()));
+    let shelf = Arc::new(Mutex::new(Shelf::from_environment()));
     let (mut failures, mut first) = (0, true);
     loop {
         let serves = Arc::new(AtomicBool::new(false));

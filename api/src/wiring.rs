@@ -103,6 +103,7 @@ pub struct Running {
 /// [`StartError`].
 pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Running, StartError> {
     let mut laps = laps::Laps::begin();
+    let holder = Arc::new(Holder::from_environment()?);
     let folder = || config.data.display().to_string();
     make_private_folder(&config.data).map_err(|source| StartError::Folder { folder: folder(), source })?;
     let log::Opened { log, written, is_new } = log::open(config).await?;
@@ -113,7 +114,6 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     laps.lap("log and keyring");
 
     let inbox = Arc::new(Inbox::new()?);
-    let holder = Arc::new(Holder::from_parent()?);
     let (media, ports) = start_media(config, Arc::clone(&inbox), Arc::clone(&holder))?;
     let Bound { udp, tcp, known: sip } = bind_listeners(config, &holder)?;
     let mut entropy = Entropy::new();

@@ -23,17 +23,24 @@ class Caller:
 
     def call(self, number, seconds):
         """Calls, and hangs up once it was answered: when the 200 came, seconds since 1970; None where none came in time."""
+        answer, at = self.begin(number, seconds)
+        if answer is not None:
+            self.end(answer)
+        return at
+
+    def begin(self, number, seconds):
+        """Calls: (the 200, when it came), or nothing."""
         self.calls += 1
         target = f"sip:{number}@{HOST}:{self.exchange[1]}"
         invite = self.request("INVITE", target, f"<{target}>", 1, "i", SDP)
         answer, at = self.ask(invite, "INVITE", seconds)
-        if answer is None:
-            return None
-        to = header(answer, "To")
-        contact = re.search(r"<([^>]*)>", header(answer, "Contact"))[1]
-        self.socket.sendto(self.request("ACK", contact, to, 1, "a"), self.exchange)
-        self.ask(self.request("BYE", contact, to, 2, "b"), "BYE", 10)
-        return at
+        if answer is not None:
+            self.socket.sendto(self.request("ACK", *remote(answer), 1, "a"), self.exchange)
+        return answer, at
+
+    def end(self, answer):
+        """Hangs up the call that was answered so: whether that was confirmed."""
+        return self.ask(self.request("BYE", *remote(answer), 2, "b"), "BYE", 10)[0] is not None
 
     def request(self, method, uri, to, cseq, branch, body=""):
         """One request of the call at hand."""
@@ -63,6 +70,11 @@ class Caller:
                     raise RuntimeError(f"a new call was refused: {answer.splitlines()[0]}")
                 heard = heard or status >= 100
         return None, None
+
+
+def remote(answer):
+    """Where the other side of a call wants requests, and its To."""
+    return re.search(r"<([^>]*)>", header(answer, "Contact"))[1], header(answer, "To")
 
 
 def header(message, name):

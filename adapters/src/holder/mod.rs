@@ -3,11 +3,16 @@
 //!
 //! The two talk by a pair of Unix sockets (`SOCK_SEQPACKET`), the worker's end being its standard input. A message is a
 //! letter and a name, with sockets beside it (`SCM_RIGHTS`).
+//!
+//! Where a service manager has a store for descriptors, that holds them too ([`ServiceManager`]): for the parent, or for a
+//! process that has none.
 
 mod parent;
+mod service_manager;
 mod wire;
 
 pub use parent::{Shelf, lend_and_collect};
+pub use service_manager::ServiceManager;
 pub use wire::pair;
 
 use std::collections::HashMap;
@@ -19,21 +24,41 @@ use wire::Told;
 /// Set for a process whose standard input is the way to a parent that holds its sockets.
 pub const HELD_BY_PARENT: &str = "SOCKETS_HELD_BY_PARENT";
 
+/// Sockets by name.
+pub type Sockets = HashMap<String, Vec<OwnedFd>>;
+
+/// Who holds a process's sockets.
+#[derive(Debug)]
+enum By {
+    /// Its parent: the way to it.
+    Parent(OwnedFd),
+    /// The service manager, where there is one.
+    Manager(ServiceManager),
+}
+
 /// The worker's side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Holder {
-    parent: Option<OwnedFd>,
-    held: Mutex<HashMap<String, Vec<OwnedFd>>>,
+    by: By,
+    held: Mutex<Sockets>,
+}
+
+impl Default for Holder {
+    /// Nobody holds anything.
+    fn default() -> Self {
+        Self { by: By::Manager(ServiceManager::default()), held: Mutex::default() }
+    }
 }
 
 impl Holder {
-    /// The parent, and all that it holds; nobody where there is none.
+    /// The parent, and all that it holds; where there is none, the service manager.
     ///
     /// # Errors
     /// The way to the parent is broken.
-    pub fn from_parent() -> io::Result<Self> {
+    pub fn from_environment() -> io::Result<Self> {
         if std::env::var_os(HELD_BY_PARENT).is_none() {
-            return Ok(Self::default());
+            let (manager, held) = ServiceManager::from_environment();
+            return Ok(Self { by: By::Manager(manager), held: Mutex::new(held) });
         }
         let parent = io::stdin().as_fd().try_clone_to_owned()?;
         let mut held = HashMap::new();
@@ -44,7 +69,7 @@ impl Holder {
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
-        Ok(Self { parent: Some(parent), held: Mutex::new(held) })
+        Ok(Self { by: By::Parent(parent), held: Mutex::new(held) })
     }
 
     /// The sockets of this name that the process before had, once.
@@ -55,18 +80,25 @@ impl Holder {
     /// Sockets of this name are to outlive this process, at most [`wire::MOST`]. One that cannot be held is bound anew after
     /// a death.
     pub fn keep(&self, name: &str, sockets: &[BorrowedFd<'_>]) {
-        let Some(parent) = &self.parent else { return };
-        if let Err(error) = wire::send(parent.as_fd(), Some(name), sockets) {
-            tracing::warn!(%error, name, "a socket would not outlive this process");
+        match &self.by {
+            By::Parent(parent) => {
+                if let Err(error) = wire::send(parent.as_fd(), Some(name), sockets) {
+                    tracing::warn!(%error, name, "a socket would not outlive this process");
+                }
+            }
+            By::Manager(manager) => manager.keep(name, sockets),
         }
     }
 
     /// This process serves: should it end, another is to begin.
     pub fn serves(&self) {
-        if let Some(parent) = &self.parent
-            && let Err(error) = wire::send(parent.as_fd(), None, &[])
-        {
-            tracing::warn!(%error, "the parent does not hear us");
+        match &self.by {
+            By::Parent(parent) => {
+                if let Err(error) = wire::send(parent.as_fd(), None, &[]) {
+                    tracing::warn!(%error, "the parent does not hear us");
+                }
+            }
+            By::Manager(manager) => manager.serves(),
         }
     }
 }
@@ -88,7 +120,7 @@ mod tests {
         while let Some(Told::Socket(name, sockets)) = wire::receive(theirs.as_fd()).unwrap() {
             held.insert(name, sockets);
         }
-        work(&Holder { parent: Some(theirs), held: Mutex::new(held) });
+        work(&Holder { by: By::Parent(theirs), held: Mutex::new(held) });
         parent.join().unwrap();
         serves.load(Ordering::Relaxed)
     }

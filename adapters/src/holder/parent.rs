@@ -1,15 +1,35 @@
 //! The parent's side.
 
 use super::wire::{Told, receive, send};
-use std::collections::HashMap;
+use super::{ServiceManager, Sockets};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Sockets by name.
+/// What the parent holds, and who holds it for the next parent.
 #[derive(Debug, Default)]
-pub struct Shelf(HashMap<String, Vec<OwnedFd>>);
+pub struct Shelf {
+    held: Sockets,
+    manager: ServiceManager,
+}
+
+impl Shelf {
+    /// With what the service manager held.
+    pub fn from_environment() -> Self {
+        let (manager, held) = ServiceManager::from_environment();
+        Self { held, manager }
+    }
+
+    fn put(&mut self, name: String, sockets: Vec<OwnedFd>) {
+        self.manager.keep(&name, &borrowed(&sockets));
+        self.held.insert(name, sockets);
+    }
+}
+
+fn borrowed(sockets: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    sockets.iter().map(AsFd::as_fd).collect()
+}
 
 /// Hands a new worker all that is held, and then keeps what it brings until it is gone. `serves` becomes true when it
 /// serves.
@@ -25,16 +45,18 @@ pub fn lend_and_collect(worker: &OwnedFd, shelf: &Mutex<Shelf>, serves: &AtomicB
 }
 
 fn talk(worker: &OwnedFd, shelf: &Mutex<Shelf>, serves: &AtomicBool) -> io::Result<()> {
-    let held = || shelf.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, sockets) in &held().0 {
-        let sockets: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
-        send(worker.as_fd(), Some(name), &sockets)?;
+    let shelf = || shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, sockets) in &shelf().held {
+        send(worker.as_fd(), Some(name), &borrowed(sockets))?;
     }
     send(worker.as_fd(), None, &[])?;
     while let Some(told) = receive(worker.as_fd())? {
         match told {
-            Told::Socket(name, sockets) => drop(held().0.insert(name, sockets)),
-            Told::Done => serves.store(true, Ordering::Release),
+            Told::Socket(name, sockets) => shelf().put(name, sockets),
+            Told::Done => {
+                serves.store(true, Ordering::Release);
+                shelf().manager.serves();
+            }
         }
     }
     Ok(())
