@@ -1,5 +1,8 @@
-//! Statements, written once for both databases: text with `$1`, `$2` … and the values for them. Types of columns are whole
-//! numbers, texts and bytes, for these mean the same everywhere.
+//! Statements, written once for both databases: text with places and the values for them. Types of columns are whole numbers,
+//! texts and bytes, for these mean the same everywhere.
+//!
+//! A place is `?` for SQLite, which looks for each numbered one among all before it: for a statement of a thousand values that took
+//! as long as everything else together. PostgreSQL knows `$1`, `$2` … only.
 
 use domain::log::Position;
 use domain::time::WallTime;
@@ -85,12 +88,14 @@ impl From<Vec<u8>> for Value {
 #[derive(Debug, Clone)]
 pub(crate) struct Sql {
     text: String,
+    /// Where in the text each value's `?` stands.
+    places: Vec<usize>,
     values: Vec<Value>,
 }
 
 impl Sql {
     pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new() }
+        Self { text: text.to_owned(), places: Vec::new(), values: Vec::new() }
     }
 
     pub(crate) fn push(mut self, text: &str) -> Self {
@@ -103,13 +108,13 @@ impl Sql {
         self
     }
 
-    /// `($1, $2 …)`; a list of nothing finds nothing.
+    /// `(?, ? …)`; a list of nothing finds nothing.
     pub(crate) fn list(mut self, values: impl IntoIterator<Item = Value>) -> Self {
         self.row(values);
         self
     }
 
-    /// ` VALUES ($1, $2 …), ($3, …) …`.
+    /// ` VALUES (?, ? …), (?, …) …`.
     pub(crate) fn rows<T, const N: usize>(mut self, items: &[T], row: impl Fn(&T) -> [Value; N]) -> Self {
         for (index, item) in items.iter().enumerate() {
             self.text.push_str(if index == 0 { " VALUES " } else { ", " });
@@ -131,8 +136,21 @@ impl Sql {
 
     fn place(&mut self, value: Value) {
         self.values.push(value);
-        self.text.push('$');
-        self.text.push_str(&self.values.len().to_string());
+        self.places.push(self.text.len());
+        self.text.push('?');
+    }
+
+    /// The text with its places numbered.
+    fn numbered(&self) -> String {
+        let mut numbered = String::with_capacity(self.text.len() + 4 * self.places.len());
+        let mut from = 0;
+        for (number, place) in (1..).zip(&self.places) {
+            numbered.push_str(&self.text[from..*place]);
+            numbered.push('$');
+            numbered.push_str(&number.to_string());
+            from = place + 1;
+        }
+        numbered + &self.text[from..]
     }
 
     pub(super) fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
@@ -146,7 +164,7 @@ impl Sql {
     }
 
     pub(super) fn for_postgres(self) -> Query<'static, Postgres, <Postgres as Database>::Arguments> {
-        let query: Query<'_, Postgres, PgArguments> = sqlx::query::<Postgres>(AssertSqlSafe(self.text));
+        let query: Query<'_, Postgres, PgArguments> = sqlx::query::<Postgres>(AssertSqlSafe(self.numbered()));
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Number(number) => query.bind(number),
             // PostgreSQL's texts hold no zero bytes; nobody is called so.
@@ -163,14 +181,21 @@ mod tests {
     #[test]
     fn values_are_numbered_in_their_order_and_never_part_of_the_text() {
         let sql = Sql::new("SELECT * FROM t WHERE a IN ").list([id(1), id(2)]).push(" AND b = ").bind("x' OR 1=1");
-        assert_eq!(sql.text, "SELECT * FROM t WHERE a IN ($1, $2) AND b = $3");
+        assert_eq!(sql.text, "SELECT * FROM t WHERE a IN (?, ?) AND b = ?");
+        assert_eq!(sql.numbered(), "SELECT * FROM t WHERE a IN ($1, $2) AND b = $3");
         assert_eq!(sql.values.len(), 3);
     }
 
     #[test]
     fn rows_are_values_and_a_list_of_nothing_finds_nothing() {
         let sql = Sql::new("INSERT INTO t (a, b)").rows(&[1_i64, 2], |n| [(*n).into(), Value::Text(None)]);
-        assert_eq!(sql.text, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)");
+        assert_eq!(sql.text, "INSERT INTO t (a, b) VALUES (?, ?), (?, ?)");
         assert_eq!(Sql::new("x IN ").list([]).text, "x IN (NULL)");
+    }
+
+    #[test]
+    fn a_question_mark_of_the_text_is_no_place() {
+        let sql = Sql::new("SELECT '?' WHERE a = ").bind(1).push(" AND b <> '?'");
+        assert_eq!(sql.numbered(), "SELECT '?' WHERE a = $1 AND b <> '?'");
     }
 }
