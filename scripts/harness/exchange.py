@@ -1,11 +1,13 @@
 """The exchange under test: start, provision over its HTTP API, read its metrics, end."""
 
 import base64
+import http.client
 import json
 import os
 import re
 import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -13,6 +15,8 @@ from . import processes
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ACCOUNT = "AC" + "0123456789abcdef" * 2
+# Connections that make many requests.
+CONNECTIONS = 8
 SECRET = "fedcba9876543210fedcba9876543210"
 METRIC = re.compile(r'^([a-zA-Z_:][\w:]*)(\{[^}]*\})?\s+([^\s]+)')
 
@@ -100,6 +104,32 @@ class Exchange:
                 return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
         except urllib.error.HTTPError as error:
             raise Refused(error.code, error.read().decode(errors="replace")) from None
+
+    def request_all(self, method, path, bodies):
+        """One API request for each body, over a few connections that stay open."""
+        wrong = []
+
+        def work(share):
+            connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
+            try:
+                for body in share:
+                    connection.request(method, path, json.dumps(body), self.headers())
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    if not 200 <= answer.status < 300:
+                        raise Refused(answer.status, text.decode(errors="replace"))
+            except (OSError, http.client.HTTPException, Refused) as error:
+                wrong.append(error)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=work, args=(bodies[at::CONNECTIONS],)) for at in range(CONNECTIONS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if wrong:
+            raise RuntimeError(f"{method} {path} failed: {wrong[0]}")
 
     @staticmethod
     def headers():

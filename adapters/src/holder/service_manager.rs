@@ -119,12 +119,4 @@ mod tests {
             sockets.into_iter().map(|socket| UdpSocket::from(socket).local_addr().unwrap().port()).collect();
         assert_eq!(again, ports);
     }
-
-    #[test]
-    fn without_a_manager_nothing_is_said() {
-        let (manager, held) = ServiceManager::from_environment();
-        manager.keep("udp", &[]);
-        manager.serves();
-        assert!(held.is_empty());
-    }
 }

@@ -25,7 +25,7 @@ pub trait Derive: Send + Sync + 'static {
 /// How often is looked whether a file is due.
 const LOOK: Duration = Duration::from_secs(2);
 /// One is due when so many events were written since.
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 20_000;
 /// Who was answered may not have heard it for so long, and is answered again by what the log tells: a file goes no farther
 /// than that.
 const SETTLE: Duration = Duration::from_secs(3);
