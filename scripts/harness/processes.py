@@ -115,23 +115,29 @@ def wait_until(condition, seconds, what, process=None, every=0.02):
         time.sleep(every)
 
 
-def free_port(start, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+def is_free(port):
+    """Whether nobody has bound that port on 127.0.0.1."""
+    try:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.bind(("127.0.0.1", port))
+        return True
+    except OSError:
+        return False
+
+
+def free_port(start):
     """The first port from `start` on that nobody has bound on 127.0.0.1."""
     for port in range(start, start + 500):
-        try:
-            for kind in kinds:
-                with socket.socket(socket.AF_INET, kind) as probe:
-                    probe.bind(("127.0.0.1", port))
+        if is_free(port):
             return port
-        except OSError:
-            continue
     raise RuntimeError(f"no free port on 127.0.0.1 from {start} on")
 
 
 def free_block(start, size):
     """The first of so many ports in a row that nobody has."""
     for first in range(start, start + 100 * size, size):
-        if all(free_port(port) == port for port in range(first, first + size)):
+        if all(map(is_free, range(first, first + size))):
             return first
     raise RuntimeError(f"no {size} free ports on 127.0.0.1 from {start} on")
 

@@ -25,7 +25,7 @@ class Stage:
     def __init__(self, folder, binary):
         ports = processes.free_port(23060)
         self.phone_port, caller_port = processes.free_port(ports + 1), processes.free_port(ports + 2)
-        self.exchange = exchange.Exchange(os.path.join(folder, "x"), ports, processes.free_port(18580), binary=binary)
+        self.exchange = exchange.Exchange(os.path.join(folder, "x"), ports, processes.free_port(18580), "24300-24399", binary=binary)
         self.phone = sipp.Sipp(os.path.join(TOP, "scripts", "bench.d", "uas.xml"), folder, self.phone_port, [], "uas")
         sipp.wait_listening(self.phone_port, self.phone.process, "SIPp's phone")
         self.caller = caller.Caller(ports, caller_port)
