@@ -1,7 +1,7 @@
 //! The task that makes files anew, when enough was written since.
 
 use super::file::Through;
-use super::shelf::{Shelf, on_disk, written_since};
+use super::shelf::{Shelf, Written, as_written, on_disk, written_since};
 use domain::log::{Direction, EventLog, Filter, PortFuture, Position, ReadError, StreamName};
 use std::collections::HashSet;
 use std::io;
@@ -118,7 +118,7 @@ impl Keep {
         let since = old.as_ref().map_or(Position(0), |old| old.through.position);
         let mut open: HashSet<StreamName> = log.open_streams().await?.into_iter().collect();
         open.retain(|stream| categories.contains(&stream.category()));
-        let written = if old.is_some() { written_since(log, since, categories).await? } else { HashSet::new() };
+        let written = if old.is_some() { written_since(log, since, categories).await? } else { Written::new() };
         let (out, mut derived) = mpsc::channel::<Derived>(2);
         let shelf = Arc::clone(&self.shelf);
         let (told, stale) = tokio::sync::oneshot::channel();
@@ -129,7 +129,7 @@ impl Keep {
                 let mut written_so = Ok(());
                 // What does not open is read from the log.
                 let _ = chunk.open(|stream, what| {
-                    if !written.contains(stream) && open.remove(stream) {
+                    if !written.contains_key(stream) && open.remove(stream) {
                         count += 1;
                         let wrote = writer.put(stream, what);
                         written_so = std::mem::replace(&mut written_so, Ok(())).and(wrote);
@@ -138,7 +138,7 @@ impl Keep {
                 written_so?;
             }
             // Who asked may have gone.
-            let _ = told.send(open.into_iter().collect::<Vec<_>>());
+            let _ = told.send(as_written(open, &written));
             while let Some(page) = derived.blocking_recv() {
                 for (stream, what) in page {
                     count += 1;

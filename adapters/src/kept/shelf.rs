@@ -7,7 +7,7 @@ use crate::keyring::Keyring;
 use crate::private_file;
 use domain::codec::seal::KeyRef;
 use domain::log::{Direction, EventLog, Filter, Position, ReadError, StreamName};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -100,7 +100,7 @@ impl Shelf {
     }
 
     /// Hands over what is kept of these streams, which are all that are open of these categories; `take` says of which it
-    /// can make nothing. The streams that are left are to be read.
+    /// can make nothing. The streams that are left are to be read, best in this order.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -119,7 +119,7 @@ impl Shelf {
         let mut left: HashSet<StreamName> = open.into_iter().collect();
         let mut openers = Openers::default();
         while let Some(chunk) = reader.next() {
-            let wanted = |stream: &StreamName| !written.contains(stream) && left.contains(stream);
+            let wanted = |stream: &StreamName| !written.contains_key(stream) && left.contains(stream);
             let streams: HashSet<StreamName> = chunk.streams.iter().filter(|stream| wanted(stream)).cloned().collect();
             for stream in &streams {
                 left.remove(stream);
@@ -128,7 +128,7 @@ impl Shelf {
             openers.open(move || take_chunk(&chunk, streams, take)).await?;
         }
         let given_back = openers.finish().await?;
-        Ok(left.into_iter().chain(given_back).collect())
+        Ok(as_written(left.into_iter().chain(given_back), &written))
     }
 }
 
@@ -150,20 +150,30 @@ where
     take(kept)
 }
 
+/// Where streams were written last.
+pub(super) type Written = HashMap<StreamName, Position>;
+
 /// The streams of these categories that were written after a position.
 pub(super) async fn written_since(
     log: &dyn EventLog,
     mut after: Position,
     categories: &[&str],
-) -> Result<HashSet<StreamName>, ReadError> {
+) -> Result<Written, ReadError> {
     let filter = Filter { categories: categories.iter().map(|name| (*name).to_owned()).collect(), kinds: vec![] };
-    let mut written = HashSet::new();
+    let mut written = Written::new();
     loop {
         let events = log.read_all(after, Direction::Forwards, &filter, PAGE).await?;
         let Some(last) = events.last() else { return Ok(written) };
         after = last.position;
-        written.extend(events.into_iter().map(|event| event.stream));
+        written.extend(events.into_iter().map(|event| (event.stream, event.position)));
     }
+}
+
+/// Streams in the order in which they were written last: their events and keys lie together then.
+pub(super) fn as_written(streams: impl IntoIterator<Item = StreamName>, written: &Written) -> Vec<StreamName> {
+    let mut streams: Vec<StreamName> = streams.into_iter().collect();
+    streams.sort_by_cached_key(|stream| written.get(stream).copied());
+    streams
 }
 
 /// Runs what waits for the disk.

@@ -159,6 +159,18 @@ async fn what_was_not_written_since_is_taken_up_and_the_rest_is_left() {
 }
 
 #[tokio::test]
+async fn what_is_left_comes_in_the_order_in_which_it_was_written_last() {
+    let mut stage = three().await;
+    stage.make().await.0.unwrap();
+    for stream in ["number-3", "number-2", "number-1", "number-3"] {
+        stage.write(stream, "e", Life::Open).await;
+    }
+    let open = ["number-1", "number-2", "number-3"].map(|stream| StreamName::parse(stream).unwrap());
+    let left = stage.shelf.take_up(&stage.log, &CATEGORIES, open.into(), |_| vec![]).await.unwrap();
+    assert_eq!(left.iter().map(StreamName::to_string).collect::<Vec<_>>(), ["number-2", "number-1", "number-3"]);
+}
+
+#[tokio::test]
 async fn the_next_file_takes_over_what_is_still_true_and_reads_what_was_written_since() {
     let mut stage = three().await;
     stage.make().await.0.unwrap();

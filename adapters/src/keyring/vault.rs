@@ -19,8 +19,9 @@ const FORMAT: i64 = 2;
 /// Session keys that stand in one row: few enough that one is found and erased cheaply, many enough to be made cheaply.
 const ROW_KEYS: usize = 64;
 
-/// Rows that stay open: a start reads the keys of several pages of streams at a time.
-const OPENED: usize = 16;
+/// Rows that stay open, 2 KB each: opening one costs a look into the file, and a start needs the keys of whoever was heard
+/// within the last hour, in any order.
+const OPENED: usize = 4_096;
 
 /// What stands where a key was erased.
 const ERASED: [u8; 32] = [0; 32];
@@ -50,9 +51,9 @@ pub(super) struct Vault {
     connection: Connection,
     master: Wrapper,
     accounts: HashMap<AccountId, Account>,
-    /// The rows that were asked for last, the last one in the end: whoever reads one key of a row often reads the next one
-    /// too. A reader has none, for somebody else may erase keys in them.
-    opened: Vec<Row>,
+    /// Rows that were asked for, by their first reference: whoever reads one key of a row often reads others too. A reader
+    /// has none, for somebody else may erase keys in them.
+    opened: BTreeMap<u64, Row>,
     /// Nobody else writes; a reader has none.
     lock: Option<Flock<File>>,
 }
@@ -75,7 +76,7 @@ impl Vault {
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
         connection.execute_batch(SECRETS)?;
-        Ok(Self { connection, master, accounts: HashMap::new(), opened: Vec::new(), lock: Some(lock) })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: BTreeMap::new(), lock: Some(lock) })
     }
 
     /// Opens the keyring at `path` for reading alone, also while another process has it.
@@ -89,7 +90,7 @@ impl Vault {
             FORMAT => prove(&connection, &master, path)?,
             found => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
-        Ok(Self { connection, master, accounts: HashMap::new(), opened: Vec::new(), lock: None })
+        Ok(Self { connection, master, accounts: HashMap::new(), opened: BTreeMap::new(), lock: None })
     }
 
     /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
@@ -146,19 +147,25 @@ impl Vault {
 
     /// The key behind a reference; `None` where it was erased or never was.
     pub fn key(&mut self, reference: KeyRef) -> Result<Option<SealKey>, KeyringError> {
-        let row = match self.opened.iter().position(|row| row.holds(reference)) {
-            Some(at) => self.opened.remove(at),
-            None => match self.row_of(reference)? {
-                Some(row) => row,
-                None => return Ok(None),
-            },
-        };
-        let key = row.keys.get(row.range(reference)).and_then(|key| key.try_into().ok());
-        if self.lock.is_some() {
-            self.opened.drain(..(self.opened.len() + 1).saturating_sub(OPENED));
-            self.opened.push(row);
+        let opened = self.opened.range(..=reference.0).next_back().filter(|(_, row)| row.holds(reference));
+        if let Some((_, row)) = opened {
+            return Ok(row.key(reference));
         }
-        Ok(key.filter(|key| *key != ERASED).map(SealKey::from_bytes))
+        let Some(row) = self.row_of(reference)? else { return Ok(None) };
+        let key = row.key(reference);
+        self.keep_open(row);
+        Ok(key)
+    }
+
+    fn keep_open(&mut self, row: Row) {
+        if self.lock.is_none() {
+            return;
+        }
+        // What is needed of them is opened again.
+        if self.opened.len() >= OPENED {
+            self.opened.clear();
+        }
+        self.opened.insert(row.first, row);
     }
 
     /// Erases keys, all or none. When this returns they are not in the file any more.
@@ -262,6 +269,12 @@ impl Row {
     fn holds(&self, reference: KeyRef) -> bool {
         reference.0 >= self.first && self.range(reference).end <= self.keys.len()
     }
+
+    /// The key behind a reference, unless it was erased.
+    fn key(&self, reference: KeyRef) -> Option<SealKey> {
+        let key = self.keys.get(self.range(reference))?.try_into().ok()?;
+        Some(key).filter(|key| *key != ERASED).map(SealKey::from_bytes)
+    }
 }
 
 /// A random key and a random salt.
@@ -343,5 +356,25 @@ impl Vault {
     pub fn wrapped(&self, reference: KeyRef) -> Vec<u8> {
         let find = "SELECT wrapped FROM keys WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
         self.connection.query_row(find, [reference.0 as i64], |row| row.get(0)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Folder;
+
+    #[test]
+    fn every_key_is_found_also_where_there_are_more_rows_than_stay_open() {
+        let folder = Folder::new();
+        let master = Master::Bytes(Zeroizing::new([1; 32]));
+        let mut vault = Vault::open(&folder.path().join("keyring.db"), &master).unwrap();
+        let made = vault.make(AccountId::from_bits(1), ROW_KEYS * (OPENED + 2)).unwrap();
+        for _ in 0..2 {
+            for (reference, key) in made.iter().step_by(ROW_KEYS + 1) {
+                assert_eq!(vault.key(*reference).unwrap().unwrap().expose(), key.expose());
+            }
+        }
+        assert!((1..=OPENED).contains(&vault.opened.len()));
     }
 }
