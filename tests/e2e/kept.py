@@ -97,7 +97,11 @@ def run(stage):
             file.seek(-20, os.SEEK_END)
             file.write(bytes(10))
     stage.dies()
+    damaged = [os.stat(stage.path(name)).st_ino for name in FILES]
     stage.check(stage.answers(numbers["ann"]), "with damaged files too")
+    anew = lambda: all(os.stat(stage.path(name)).st_ino != inode for name, inode in zip(FILES, damaged))  # noqa: E731
+    processes.wait_until(anew, PATIENCE_S, "files in place of the damaged ones", stage.exchange.process, 0.2)
+    stage.check(True, "which are made anew soon")
     stage.exchange.wait_caught_up()
     session = stage.exchange.request("GET", "/v1/sessions?limit=1")["items"][0]["id"]
     stage.exchange.request("POST", "/v1/erasures", {"session": session})

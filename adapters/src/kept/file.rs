@@ -1,4 +1,5 @@
-//! The file: a header, and chunks of streams whose names stand in clear, as they do in the log, before what is sealed.
+//! The file: a header, and chunks of streams whose names stand in clear, as they do in the log, before what is sealed. A chunk
+//! without names is the end.
 
 use crate::keyring::Keyring;
 use domain::codec::seal::{KeyRef, SealKey};
@@ -12,7 +13,7 @@ use std::path::Path;
 
 /// What a file begins with; the last byte is the version: another one where what is kept means something else, for what it
 /// says is believed.
-const MAGIC: [u8; 8] = *b"SWKEPT\0\x01";
+const MAGIC: [u8; 8] = *b"SWKEPT\0\x02";
 /// Bytes of a header: the above, a key's reference, a position, a hash.
 const HEADER: usize = 8 + 8 + 8 + 32;
 /// A chunk is written when it holds so much.
@@ -83,6 +84,7 @@ impl Writer {
     /// Makes it durable.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
+        self.file.write_all(&size(0)?)?;
         self.file.flush()?;
         self.file.get_ref().sync_all()
     }
@@ -120,6 +122,8 @@ pub struct Reader {
     key: SealKey,
     /// How far it goes.
     pub through: Through,
+    /// Whether it was read to its end.
+    pub is_whole: bool,
     chunks: u64,
 }
 
@@ -145,7 +149,7 @@ impl Reader {
         let through =
             Through { position: Position(u64::from_be_bytes(*position)), hash: EventHash(hash.try_into().ok()?) };
         let key = keyring.key(reference)?;
-        Some(Self { file, reference, key, through, chunks: 0 })
+        Some(Self { file, reference, key, through, is_whole: false, chunks: 0 })
     }
 
     fn part(&mut self) -> Option<Vec<u8>> {
@@ -160,6 +164,10 @@ impl Reader {
     /// The next chunk; none at the end, and where the file is damaged: what it would have said is in the log.
     pub fn next(&mut self) -> Option<Chunk> {
         let names = self.part()?;
+        if names.is_empty() {
+            self.is_whole = true;
+            return None;
+        }
         let sealed = self.part()?;
         let (mut rest, mut streams) = (&names[..], vec![]);
         while !rest.is_empty() {

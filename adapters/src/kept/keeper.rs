@@ -96,14 +96,15 @@ impl Keep {
         }
     }
 
-    /// Whether there is no file, or one that lacks much.
-    async fn is_due(&self) -> bool {
+    /// Whether there is no file, or one that is damaged or lacks much.
+    pub async fn is_due(&self) -> bool {
         let through = match self.shelf.open(&*self.log).await {
             Ok(file) => file.map(|file| file.through.position),
             Err(_) => return false,
         };
         let head = self.log.head();
-        head > Position(0) && through.is_none_or(|through| head.0.saturating_sub(through.0) >= EVENTS)
+        let lacks_much = through.is_none_or(|through| head.0.saturating_sub(through.0) >= EVENTS);
+        head > Position(0) && (lacks_much || self.shelf.is_damaged())
     }
 
     /// Makes a file that goes through `head`: what the old one says that is still true, and the rest from the log. Answers how

@@ -10,6 +10,7 @@ use domain::log::{Direction, EventLog, Filter, Position, ReadError, StreamName};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::task::spawn_blocking;
 
@@ -22,12 +23,14 @@ pub struct Shelf {
     keyring: Arc<Keyring>,
     /// How often what stood here was destroyed. Held while a file is put here or destroyed.
     destroyed: Mutex<u64>,
+    /// Whether a part of what stands here was found to be of no use.
+    damaged: Arc<AtomicBool>,
 }
 
 impl Shelf {
     /// For a file at `path`, in a folder that is there.
     pub fn new(path: PathBuf, keyring: Arc<Keyring>) -> Self {
-        Self { path, keyring, destroyed: Mutex::default() }
+        Self { path, keyring, destroyed: Mutex::default(), damaged: Arc::default() }
     }
 
     /// The file that stands here, if it is of this log.
@@ -41,6 +44,11 @@ impl Shelf {
         let found = log.read_all(before, Direction::Forwards, &Filter::default(), 1).await?;
         Ok(Some(reader)
             .filter(|_| found.first().is_some_and(|event| event.position == position && event.hash() == hash)))
+    }
+
+    /// Whether a start found that a part of what stands here says nothing, and had to read the log for it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Gives up what was begun: on a full disk it is in the way.
@@ -74,6 +82,7 @@ impl Shelf {
         let gone = if *destroyed == generation {
             let old = Reader::open(&self.path, &self.keyring).map(|old| old.reference);
             private_file::rename(&self.fresh(), &self.path)?;
+            self.damaged.store(false, Ordering::Relaxed);
             old
         } else {
             std::fs::remove_file(self.fresh())?;
@@ -124,16 +133,22 @@ impl Shelf {
             for stream in &streams {
                 left.remove(stream);
             }
-            let take = take.clone();
-            openers.open(move || take_chunk(&chunk, streams, take)).await?;
+            let (take, damaged) = (take.clone(), Arc::clone(&self.damaged));
+            let taking = move || {
+                let (given_back, opens) = take_chunk(&chunk, streams, take);
+                damaged.fetch_or(!opens || !given_back.is_empty(), Ordering::Relaxed);
+                given_back
+            };
+            openers.open(taking).await?;
         }
         let given_back = openers.finish().await?;
+        self.damaged.fetch_or(!reader.is_whole, Ordering::Relaxed);
         Ok(as_written(left.into_iter().chain(given_back), &written))
     }
 }
 
-/// Opens a chunk and hands over what is wanted of it; what nobody can make anything of is given back.
-fn take_chunk<T>(chunk: &Chunk, mut wanted: HashSet<StreamName>, take: T) -> Vec<StreamName>
+/// Opens a chunk and hands over what is wanted of it; what nobody can make anything of is given back. And whether it opens.
+fn take_chunk<T>(chunk: &Chunk, mut wanted: HashSet<StreamName>, take: T) -> (Vec<StreamName>, bool)
 where
     T: Fn(Vec<(StreamName, Vec<u8>)>) -> Vec<StreamName>,
 {
@@ -145,9 +160,9 @@ where
     });
     if opened.is_none() {
         wanted.extend(kept.drain(..).map(|(stream, _)| stream));
-        return wanted.into_iter().collect();
+        return (wanted.into_iter().collect(), false);
     }
-    take(kept)
+    (take(kept), true)
 }
 
 /// Where streams were written last.

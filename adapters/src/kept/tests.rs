@@ -223,6 +223,34 @@ async fn a_file_that_is_damaged_anywhere_says_nothing_that_is_not_so() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_found_damaged_anywhere_is_made_anew_soon() {
+    let stage = three().await;
+    let (keep, _) = stage.keep(false);
+    assert!(keep.is_due().await, "there is none");
+    stage.make().await.0.unwrap();
+    stage.taken().await;
+    assert!(!keep.is_due().await);
+    let (length, mut found) = (std::fs::read(stage.file()).unwrap().len(), 0);
+    for at in (0..length).step_by(5) {
+        for cuts in [false, true] {
+            let mut damaged = std::fs::read(stage.file()).unwrap();
+            damaged[at] ^= 1;
+            damaged.truncate(if cuts { at } else { length });
+            std::fs::write(stage.file(), damaged).unwrap();
+            // Nobody reads the reference of a key that stands before each sealed part.
+            let says_all = stage.taken().await.0.len() == 3;
+            let is_due = keep.is_due().await;
+            assert!(is_due || (says_all && !cuts), "at {at}");
+            found += usize::from(is_due);
+            keep.make(stage.log.head()).await.unwrap();
+            stage.taken().await;
+            assert!(!keep.is_due().await, "at {at}");
+        }
+    }
+    assert!(found * 5 > length, "{found} of {length}");
+}
+
+#[tokio::test]
 async fn a_file_of_another_log_or_of_more_than_there_is_says_nothing() {
     let stage = three().await;
     stage.make().await.0.unwrap();

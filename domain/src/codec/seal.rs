@@ -102,13 +102,12 @@ impl SealKey {
         sealed
     }
 
-    /// Opens what [`SealKey::seal_at`] made for the same place.
-    pub fn open_at(&self, place: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    /// Opens what [`SealKey::seal_at`] made for the same place. Where that is a secret, its bytes are to be wiped after use.
+    pub fn open_at(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let (salt, cipher) =
             sealed.get(8..).and_then(|rest| rest.split_first_chunk::<24>()).ok_or(SealError::Truncated)?;
         let payload = Payload { msg: cipher, aad: place.as_bytes() };
-        let plain = self.cipher(salt).decrypt(&Nonce::default(), payload).map_err(|_| SealError::Forged)?;
-        Ok(Zeroizing::new(plain))
+        self.cipher(salt).decrypt(&Nonce::default(), payload).map_err(|_| SealError::Forged)
     }
 
     /// A cipher that encrypts once: its key is derived from this one and from what never repeats (an event's id, or a

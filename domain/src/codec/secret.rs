@@ -58,7 +58,7 @@ impl<T: Secret> Sealed<T> {
 
     fn value(&self, keyring: &dyn Keyring, place: &str) -> Option<T> {
         let key = keyring.key(key_of(&self.sealed).ok()?)?;
-        let plain = key.open_at(place, &self.sealed).ok()?;
+        let plain = Zeroizing::new(key.open_at(place, &self.sealed).ok()?);
         T::read(std::str::from_utf8(&plain).ok()?)
     }
 }
