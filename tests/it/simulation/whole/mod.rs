@@ -5,9 +5,12 @@
 mod device;
 mod operator;
 mod plan;
+mod readers;
 mod sabotage;
 mod station;
+mod tellings;
 mod town;
+mod unfaithful;
 mod weather;
 mod witness;
 

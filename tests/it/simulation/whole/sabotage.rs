@@ -1,8 +1,13 @@
 //! What this simulation's own checkers are worth: where a promise is broken, some run fails, and says why. What the witness
 //! is worth, it tells itself.
 
+use super::readers::Readers;
 use super::town::Town;
+use super::unfaithful::{Lie, Unfaithful};
+use adapters::event_log::memory::MemoryLog;
+use projections::Model;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tests::world::{Ended, Fate, Sabotage, under};
 
 /// So many runs are tried for a broken promise.
@@ -40,4 +45,39 @@ fn every_broken_promise_of_log_shell_and_media_is_noticed() {
 #[test]
 fn a_bye_that_never_arrives_leaves_a_phone_that_thinks_its_call_goes_on() {
     is_told(&told(Fate::default(), Town::losing_byes), "did not hear of it");
+}
+
+/// Whether some run tells, with read models that are changed so, that they tell something else than new ones.
+fn is_read(change: impl Fn(Readers, &MemoryLog) -> Readers) -> bool {
+    let fails = |seed| match under(Fate::default(), || drop(Town::new(seed).reading(seed, &change).live())) {
+        Ended::Failed(words) => words.contains("read models that followed the log tell something else"),
+        Ended::Well(_) | Ended::Died => false,
+    };
+    (1..=RUNS).any(fails)
+}
+
+#[test]
+fn a_read_model_that_misses_or_doubles_an_event_is_noticed() {
+    let missed = ["SessionEnded", "LegAlerted", "LegRefused", "BindingAdded", "BindingRemoved", "MessageEnded"];
+    let doubled = ["LegInvited", "BindingRefreshed"];
+    for lie in missed.map(Lie::Misses).into_iter().chain(doubled.map(Lie::Doubles)) {
+        let follows =
+            |readers: Readers, log: &MemoryLog| readers.following(Arc::new(Unfaithful { log: log.clone(), lie }));
+        assert!(is_read(follows), "{lie:?} goes unnoticed");
+    }
+}
+
+#[test]
+fn a_row_that_somebody_changed_is_noticed() {
+    for (model, statement) in [
+        (Model::Sessions, "UPDATE sessions SET final_status = 299"),
+        (Model::Routing, "UPDATE routing SET attempts = attempts + 1"),
+        (Model::Registrations, "UPDATE registrations SET refreshes = refreshes + 1"),
+        (Model::Registrations, "DELETE FROM registration_history"),
+        (Model::Messages, "UPDATE messages SET started_at = started_at + 1"),
+        // The rows went one way, how far they are another.
+        (Model::Routing, "UPDATE about SET position = position - 50 WHERE position > 50"),
+    ] {
+        assert!(is_read(|readers, _| readers.changed_by(model, statement)), "“{statement}” goes unnoticed");
+    }
 }

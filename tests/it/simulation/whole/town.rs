@@ -5,9 +5,11 @@ use super::Seen;
 use super::device::Registrant;
 use super::operator::allow_transfers;
 use super::plan::{self, Event};
+use super::readers::Readers;
 use super::station::{By, Station, joins, says};
 use super::weather::{LogMood, Weather};
 use super::witness::Witness;
+use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::log::{AppendError, Expected, StreamName};
 use domain::time::Moment;
@@ -41,6 +43,7 @@ pub(super) const EVERYTHING: &[&str] = &[
     "taken up beside",
     "joins",
     "texts",
+    "read",
 ];
 
 enum Happening {
@@ -68,6 +71,8 @@ pub(super) struct Town {
     queued: u64,
     committing: bool,
     witness: Witness,
+    /// Where it has some.
+    readers: Option<Readers>,
     seen: Seen,
     loses_byes: bool,
     /// For how long nobody will be there after the death that is to come, or came and was not noticed yet.
@@ -91,6 +96,7 @@ impl Town {
             let first = world.now().moment + Duration::from_millis(chance.below(5_000));
             stations[station].registrant = Some(Registrant::new(user, address, first, 1 + chance.below(4) as u32));
         }
+        let readers = has_readers(seed).then(|| Readers::new(seed, &world.log));
         let mut town = Self {
             world,
             stations,
@@ -100,6 +106,7 @@ impl Town {
             queued: 0,
             committing: false,
             witness: Witness::default(),
+            readers,
             seen: Seen::new(),
             loses_byes: false,
             away: None,
@@ -118,6 +125,12 @@ impl Town {
         Self { loses_byes: true, ..self }
     }
 
+    /// Its read models, which a seed alone may not have, are changed: for sabotage.
+    pub(super) fn reading(self, seed: u64, change: impl FnOnce(Readers, &MemoryLog) -> Readers) -> Self {
+        let readers = Some(change(Readers::new(seed, &self.world.log), &self.world.log));
+        Self { readers, ..self }
+    }
+
     /// Lives until nobody has anything left to say, and tells what was.
     pub(super) fn live(mut self) -> Story {
         self.run();
@@ -134,6 +147,10 @@ impl Town {
         self.witness.see(self.world.sent(), self.lost || self.frozen, &self.world.ladder);
         self.world.assert_nothing_left();
         self.check_agreement();
+        if let Some(readers) = &mut self.readers {
+            readers.end(&self.world.ladder);
+            self.note("read");
+        }
         let registered = self.stations.iter().filter_map(|station| station.registrant.as_ref());
         let registered = registered.map(|registrant| registrant.registered).sum();
         self.seen.insert("registered", registered);
@@ -170,6 +187,9 @@ impl Town {
             assert!(self.world.now().moment < LAST, "it goes on for ever\n{}", self.world.ladder);
             if step % 64 == 0 && !self.world.is_dead() {
                 self.examine();
+            }
+            if let Some(readers) = self.readers.as_mut().filter(|_| !self.world.is_dead()) {
+                readers.step(&self.world.ladder);
             }
         }
         panic!("it never ends\n{}", self.world.ladder);
@@ -378,6 +398,7 @@ impl Town {
         if self.world.is_dead() && !self.returning {
             self.note("deaths");
             self.returning = true;
+            self.readers.iter_mut().for_each(Readers::die);
             let away = self.away.unwrap_or_default();
             self.lost |= away > TOO_LONG;
             self.after(away, Happening::Returns);
@@ -409,6 +430,11 @@ impl Town {
         let over = phones.filter(|automaton| automaton.ends_a_call || automaton.heard_bye).count();
         *self.seen.entry("agreed").or_default() += over;
     }
+}
+
+/// Whether the read models of this seed's exchange are looked at: in an ordinary run some, for it costs as much again.
+fn has_readers(seed: u64) -> bool {
+    seed.is_multiple_of(4) || std::env::var_os("STROWGER_SEEDS").is_some()
 }
 
 /// What is not SIP, or nearly.
