@@ -94,6 +94,8 @@ pub(super) struct Automaton {
     pub(super) hung_up_on_nobody: bool,
     pub(super) manners: Manners,
     pub(super) errand: Errand,
+    /// Whose place it asks for when it calls: a dialog as a Replaces names it.
+    pub(super) replaces: Option<String>,
     /// For how many milliseconds it talks at least.
     talks: u64,
     /// What it will do, and in how many milliseconds from when it was decided.
@@ -128,6 +130,7 @@ impl Automaton {
             hung_up_on_nobody: false,
             manners: Manners::Good,
             errand: Errand { to: NUMBER, user: None },
+            replaces: None,
             plans: Vec::new(),
         }
     }
@@ -175,6 +178,16 @@ impl Automaton {
         self.phone.extra = self.phone.extra.replace(&format!("={other}"), &format!("={role}"));
     }
 
+    /// Whether another may name its call, which is answered or rings.
+    pub(super) const fn has_dialog(&self) -> bool {
+        matches!(self.stage, Stage::Up) || matches!(self.stage, Stage::SetUp) && self.proceeding
+    }
+
+    /// The header line of an INVITE that asks for another's place.
+    fn asks(&self) -> String {
+        self.replaces.as_ref().map_or_else(String::new, |named| format!("Replaces: {named}\r\n"))
+    }
+
     /// Begins a request of its own.
     fn ask(&mut self, world: &mut World, what: impl FnOnce(&mut Phone, &mut World)) {
         self.leaves_refreshes(true);
@@ -191,6 +204,7 @@ impl Automaton {
             Act::Call => {
                 let says = ["", "Supported: 100rel\r\n", "Require: 100rel\r\n"][self.chance.below(3) as usize];
                 let headers = format!("Max-Forwards: 70\r\n{says}");
+                self.phone.extra.push_str(&self.asks());
                 let Errand { to, user } = self.errand;
                 match user {
                     None => self.ask(world, |phone, world| phone.call_with(world, to, Some(&sdp), &headers)),
@@ -390,6 +404,7 @@ impl Automaton {
 
     fn hear_answer(&mut self, world: &mut World, response: &Message, number: u32) {
         self.phone.hear(response);
+        self.phone.extra = self.phone.extra.replace(&self.asks(), "");
         if self.manners == Manners::NeverAcknowledges {
             return;
         }

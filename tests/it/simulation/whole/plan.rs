@@ -49,6 +49,8 @@ pub(super) enum Event {
     Text(usize),
     /// What is not SIP comes from somewhere.
     Garbage(usize),
+    /// A station asks for the place of somebody in a call: it picks up, or takes over.
+    Replaces(usize, Errand),
 }
 
 /// All stations: two carriers, two PBXs, two carriers for calls out, two devices.
@@ -94,6 +96,11 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
     some(chance, 6, &|_| Event::Joins);
     some(chance, 3, &|chance| Event::Text(chance.below(2) as usize));
     some(chance, 3, &|chance| Event::Garbage(chance.below(8) as usize));
+    // What was added later is drawn last: seeds draw what they drew.
+    some(chance, 8, &|chance| {
+        let (station, errand) = CALLS[chance.below(7) as usize];
+        Event::Replaces(station, errand)
+    });
     // A log that stays away keeps everybody for ever.
     all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
     all

@@ -117,6 +117,13 @@ impl Station {
         self.phones.len() - 1
     }
 
+    /// Another of its phones, which behaves, asks for the place of who has this dialog.
+    pub(super) fn replace(&mut self, world: &mut World, errand: Errand, named: String) {
+        let automaton = self.phone(world);
+        (automaton.errand, automaton.replaces, automaton.manners) = (errand, Some(named), Manners::Good);
+        automaton.act(world, Act::Call);
+    }
+
     /// Another of its phones says something outside any call.
     pub(super) fn text(&mut self, world: &mut World, errand: Errand) {
         let automaton = self.phone(world);

@@ -1,6 +1,6 @@
 //! Everything around one exchange, and time.
 
-use super::super::automaton::{Act, Automaton, Manners, Stage};
+use super::super::automaton::{Act, Automaton, Errand, Manners, Stage};
 use super::Seen;
 use super::device::Registrant;
 use super::operator::allow_transfers;
@@ -44,6 +44,7 @@ pub(super) const EVERYTHING: &[&str] = &[
     "joins",
     "texts",
     "read",
+    "replaced",
 ];
 
 enum Happening {
@@ -305,6 +306,7 @@ impl Town {
             }
             Event::Says => self.says(),
             Event::Joins => self.joins(),
+            Event::Replaces(station, errand) => self.replaces(station, errand),
             Event::Text(user) => {
                 self.note("texts");
                 self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
@@ -361,6 +363,18 @@ impl Town {
                 station.phones[asks].act(&mut self.world, joins(&named));
                 return self.note("joins");
             }
+        }
+    }
+
+    /// Somebody asks for the place of another, who is in a call or rings.
+    fn replaces(&mut self, station: usize, errand: Errand) {
+        let phones = self.stations.iter().flat_map(|station| &station.phones);
+        let dialogs = phones.filter(|automaton| automaton.has_dialog()).map(|automaton| automaton.phone.named());
+        let mut dialogs: Vec<String> = dialogs.collect();
+        if !dialogs.is_empty() {
+            let named = dialogs.swap_remove(self.chance.below(dialogs.len() as u64) as usize);
+            self.stations[station].replace(&mut self.world, errand, named);
+            self.note("replaces");
         }
     }
 
@@ -427,8 +441,10 @@ impl Town {
             }
         }
         let phones = self.stations.iter().flat_map(|station| &station.phones);
-        let over = phones.filter(|automaton| automaton.ends_a_call || automaton.heard_bye).count();
-        *self.seen.entry("agreed").or_default() += over;
+        let over: Vec<_> = phones.filter(|automaton| automaton.ends_a_call || automaton.heard_bye).collect();
+        *self.seen.entry("agreed").or_default() += over.len();
+        let replaced = over.iter().filter(|automaton| automaton.replaces.is_some()).count();
+        *self.seen.entry("replaced").or_default() += replaced;
     }
 }
 
