@@ -156,6 +156,8 @@ impl Exchange {
                 );
             }
             TransferStep::End(ended) => {
+                // Nothing that was due before is taken any more.
+                self.transfers.due.retain(|(of, _)| *of != id);
                 in_hand.ended = Some(ended);
                 in_hand.outbox.close();
                 self.write_transfer(now, mint, id, TransferEvent::TransferEnded(ended), TransferStep::Settle);

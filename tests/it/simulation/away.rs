@@ -1,6 +1,8 @@
 //! A log that is away: calls wait, new ones are refused, and nothing is sent that is not stored.
 
-use crate::ladder::{pass, refused, ringing};
+use crate::ladder::attended::{refer, two_calls};
+use crate::ladder::refer::hears;
+use crate::ladder::{gets_bye, pass, refused, ringing};
 use domain::log::AppendError;
 use domain::sip::wire::{HeaderName, Message};
 use std::time::Duration;
@@ -111,5 +113,28 @@ fn an_invite_that_is_acknowledged_before_its_refusal_has_left_is_not_forgotten_b
     callee.expect(&mut world, "ACK");
     pass(&mut world, 1_000);
     callee.ignore_all(&mut world);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_transfer_that_the_operator_ends_before_it_has_begun_leaves_no_step_to_a_start() {
+    let mut world = World::default();
+    let mut calls = two_calls(&mut world, false);
+    world.log.hold();
+    let named = calls.second.named();
+    refer(&mut world, &mut calls.asker, &named);
+    world.release_all();
+    while world.log.waiting() > 0 {
+        world.commit(1);
+    }
+    world.assert_taken_up();
+    world.log.release();
+    calls.asker.expect(&mut world, "202");
+    hears(&mut world, &mut calls.asker, 100);
+    for phone in [&mut calls.second, &mut calls.remaining, &mut calls.moved] {
+        gets_bye(&mut world, phone);
+    }
+    hears(&mut world, &mut calls.asker, 487);
+    gets_bye(&mut world, &mut calls.asker);
     world.assert_nothing_left();
 }

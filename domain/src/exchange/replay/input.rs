@@ -280,11 +280,8 @@ impl Exchange {
             TransferEvent::TransferEnded(_) => matches!(step, TransferStep::End(_)),
         };
         let step = match event {
-            // No session says so, and nothing that was due before is taken any more.
-            TransferEvent::TransferEnded(ended @ TransferEnded { frozen: Some(_), .. }) => {
-                self.transfers.due.retain(|(of, _)| *of != id);
-                TransferStep::End(ended)
-            }
+            // No session says so.
+            TransferEvent::TransferEnded(ended @ TransferEnded { frozen: Some(_), .. }) => TransferStep::End(ended),
             TransferEvent::TransferBegun(_) | TransferEvent::TransferEnded(_) => {
                 let due = self.transfers.due.iter().position(|(of, step)| *of == id && wanted(step));
                 let Some(at) = due else { return self.transfer_differs(id, recorded) };
