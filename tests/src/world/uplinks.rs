@@ -4,8 +4,9 @@ use super::seed::SeedKeys;
 use super::{World, autopsy};
 use domain::codec::uplink;
 use domain::ids::TrunkId;
-use domain::log::EventLog;
+use domain::log::{EventLog, StreamName};
 use domain::uplink::{Standing, UplinkEvent};
+use std::collections::BTreeMap;
 
 impl World {
     /// How a trunk stands.
@@ -23,6 +24,23 @@ impl World {
         let all = autopsy::everything(&self.log);
         let of = all.iter().filter(|event| event.stream.category() == UplinkEvent::CATEGORY);
         of.map(|event| uplink::decode(event, &SeedKeys).unwrap()).collect()
+    }
+
+    /// Each uplink in the log began, and ended once; but for messages it said nothing afterwards.
+    #[track_caller]
+    pub fn assert_uplinks_ended(&self) {
+        let mut stories: BTreeMap<StreamName, Vec<&'static str>> = BTreeMap::new();
+        for event in autopsy::everything(&self.log) {
+            if event.stream.category() == UplinkEvent::CATEGORY {
+                let story = stories.entry(event.stream.clone()).or_default();
+                story.extend(told(&uplink::decode(&event, &SeedKeys).unwrap()));
+            }
+        }
+        for (stream, story) in stories {
+            let is_end = |word: &&&str| matches!(**word, "unregistered" | "ended");
+            let whole = story.first() == Some(&"begun") && story.last().is_some_and(|last| is_end(&last));
+            assert!(whole && story.iter().filter(is_end).count() == 1, "{stream}: {story:?}\n{}", self.ladder);
+        }
     }
 
     /// How many streams of uplinks are open.

@@ -6,11 +6,13 @@ mod device;
 mod operator;
 mod plan;
 mod readers;
+mod registrar;
 mod sabotage;
 mod station;
 mod tellings;
 mod town;
 mod unfaithful;
+mod uplink;
 mod weather;
 mod witness;
 

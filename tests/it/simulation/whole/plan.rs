@@ -3,13 +3,20 @@
 use super::super::automaton::Errand;
 use super::operator::Command;
 use super::station::{By, Station};
+use super::uplink::Uplink;
 use super::weather::Weather;
 use tests::world::{
     CARRIER, CARRIER_TCP, Chance, DEVICES, EXCHANGE, NUMBER, NUMBER_TCP, OUT, PBX, PBX_TCP, PUBLIC, USERS, World,
 };
 
 /// Within so many milliseconds everything begins that is planned.
-const BEGINS_WITHIN: u64 = 60_000;
+pub(super) const BEGINS_WITHIN: u64 = 60_000;
+
+/// Where the exchange is registered somewhere, it stays so for so many milliseconds at least.
+const LEAVES_AFTER: u64 = 240_000;
+
+/// The station at which it registers.
+pub(super) const REGISTRAR: usize = 4;
 
 /// Calls: from which station, and what for.
 const CALLS: [(usize, Errand); 8] = [
@@ -51,6 +58,10 @@ pub(super) enum Event {
     Garbage(usize),
     /// A station asks for the place of somebody in a call: it picks up, or takes over.
     Replaces(usize, Errand),
+    /// A trunk's settings ask that the exchange registers there.
+    Uplink(Uplink),
+    /// They ask for it no more.
+    Leaves,
 }
 
 /// All stations: two carriers, two PBXs, two carriers for calls out, two devices.
@@ -101,6 +112,11 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
         let (station, errand) = CALLS[chance.below(7) as usize];
         Event::Replaces(station, errand)
     });
+    if chance.percent(40) {
+        some(chance, 1, &|chance| Event::Uplink(Uplink::draw(chance)));
+        all.push((chance.below(20_000), Event::Uplink(Uplink::draw(chance))));
+        all.push((LEAVES_AFTER + chance.below(120_000), Event::Leaves));
+    }
     // A log that stays away keeps everybody for ever.
     all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
     all

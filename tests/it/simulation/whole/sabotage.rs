@@ -47,6 +47,11 @@ fn a_bye_that_never_arrives_leaves_a_phone_that_thinks_its_call_goes_on() {
     is_told(&told(Fate::default(), Town::losing_byes), "did not hear of it");
 }
 
+#[test]
+fn a_registrar_that_refuses_leaves_an_exchange_that_is_not_registered() {
+    is_told(&told(Fate::default(), Town::refusing_registrations), "the exchange is not registered");
+}
+
 /// Whether some run tells, with read models that are changed so, that they tell something else than new ones.
 fn is_read(change: impl Fn(Readers, &MemoryLog) -> Readers) -> bool {
     let fails = |seed| match under(Fate::default(), || drop(Town::new(seed).reading(seed, &change).live())) {

@@ -2,6 +2,7 @@
 
 use super::super::automaton::{Act, Automaton, Errand, Manners};
 use super::device::Registrant;
+use super::registrar::Registrar;
 use super::weather::manners;
 use bytes::Bytes;
 use domain::sip::wire::Message;
@@ -29,6 +30,8 @@ pub(super) struct Station {
     pub(super) phones: Vec<Automaton>,
     /// Where it is a user's.
     pub(super) registrant: Option<Registrant>,
+    /// Where it is a carrier's that the exchange registers at.
+    pub(super) registrar: Option<Registrar>,
     /// No packet by connection overtakes another.
     pub(super) newest: [Moment; 2],
     chance: Chance,
@@ -42,6 +45,7 @@ impl Station {
             by,
             phones: vec![],
             registrant: None,
+            registrar: None,
             newest: [Moment::from_micros(0); 2],
             chance: Chance::new(seed),
         };
@@ -137,6 +141,9 @@ impl Station {
         let call = message.call_id().unwrap().to_owned();
         if let Some(registrant) = self.registrant.as_mut().filter(|registrant| registrant.is_for(&call)) {
             return registrant.hear(world, &message);
+        }
+        if let Some(registrar) = self.registrar.as_mut().filter(|registrar| registrar.is_for(&message)) {
+            return registrar.hear(world, &message);
         }
         if let Some(automaton) = self.phones.iter_mut().find(|automaton| automaton.phone.call_id() == call) {
             return automaton.hear(world, bytes);

@@ -6,7 +6,9 @@ use super::device::Registrant;
 use super::operator::allow_transfers;
 use super::plan::{self, Event};
 use super::readers::Readers;
+use super::registrar::Registrar;
 use super::station::{By, Station, joins, says};
+use super::uplink;
 use super::weather::{LogMood, Weather};
 use super::witness::Witness;
 use adapters::event_log::memory::MemoryLog;
@@ -45,6 +47,7 @@ pub(super) const EVERYTHING: &[&str] = &[
     "texts",
     "read",
     "replaced",
+    "uplinked",
 ];
 
 enum Happening {
@@ -83,6 +86,8 @@ pub(super) struct Town {
     lost: bool,
     /// Whether a stream was frozen at some time.
     frozen: bool,
+    /// When the process came back, or something was asked of it, the last time.
+    trouble: Moment,
 }
 
 impl Town {
@@ -97,6 +102,8 @@ impl Town {
             let first = world.now().moment + Duration::from_millis(chance.below(5_000));
             stations[station].registrant = Some(Registrant::new(user, address, first, 1 + chance.below(4) as u32));
         }
+        let moody_until = world.now().moment + Duration::from_millis(plan::BEGINS_WITHIN);
+        stations[plan::REGISTRAR].registrar = Some(Registrar::new(Chance::new(seed ^ 0x7265_6769), moody_until));
         let readers = has_readers(seed).then(|| Readers::new(seed, &world.log));
         let mut town = Self {
             world,
@@ -114,6 +121,7 @@ impl Town {
             returning: false,
             lost: false,
             frozen: false,
+            trouble: Moment::from_micros(0),
         };
         for (millis, event) in plan::draw(&mut town.chance) {
             town.after(millis, Happening::Event(event));
@@ -124,6 +132,12 @@ impl Town {
     /// No BYE of the exchange arrives: for sabotage.
     pub(super) fn losing_byes(self) -> Self {
         Self { loses_byes: true, ..self }
+    }
+
+    /// No registration of the exchange is granted: for sabotage.
+    pub(super) fn refusing_registrations(mut self) -> Self {
+        self.stations[plan::REGISTRAR].registrar.as_mut().unwrap().refuses = true;
+        self
     }
 
     /// Its read models, which a seed alone may not have, are changed: for sabotage.
@@ -147,6 +161,7 @@ impl Town {
         self.world.settle();
         self.witness.see(self.world.sent(), self.lost || self.frozen, &self.world.ladder);
         self.world.assert_nothing_left();
+        self.world.assert_uplinks_ended();
         self.check_agreement();
         if let Some(readers) = &mut self.readers {
             readers.end(&self.world.ladder);
@@ -307,6 +322,14 @@ impl Town {
             Event::Says => self.says(),
             Event::Joins => self.joins(),
             Event::Replaces(station, errand) => self.replaces(station, errand),
+            Event::Uplink(_) | Event::Leaves if self.world.is_dead() => {
+                self.after(1_000, Happening::Event(event));
+            }
+            Event::Uplink(uplink) => {
+                self.trouble = self.world.now().moment;
+                uplink.begin(&mut self.world);
+            }
+            Event::Leaves => self.leaves(),
             Event::Text(user) => {
                 self.note("texts");
                 self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
@@ -378,6 +401,14 @@ impl Town {
         }
     }
 
+    /// The exchange is to be registered at its carrier no longer.
+    fn leaves(&mut self) {
+        let registrar = self.stations[plan::REGISTRAR].registrar.as_ref().unwrap();
+        if uplink::leave(&mut self.world, registrar, self.trouble) {
+            self.note("uplinked");
+        }
+    }
+
     fn commit(&mut self) {
         self.committing = false;
         let waiting = self.world.log.waiting();
@@ -422,6 +453,7 @@ impl Town {
 
     fn returns(&mut self) {
         (self.away, self.returning) = (None, false);
+        self.trouble = self.world.now().moment;
         for station in &mut self.stations {
             station.reconnect(&mut self.world);
         }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::address::{Flow, Transport};
 use domain::ids::LegId;
 use domain::sip::wire::{Message, Method};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// A transaction: the peer's host, its branch, method and Call-ID.
@@ -20,6 +20,10 @@ pub(super) struct Witness {
     answers: HashMap<Transaction, Bytes>,
     /// The newest CSeq number of each of its dialogs, by Call-ID and its own tag.
     newest: HashMap<(String, String), u32>,
+    /// The newest REGISTER to each registrar, by Call-ID and CSeq.
+    registers: HashMap<SocketAddr, (String, u32)>,
+    /// Call-IDs of registrations that were begun anew.
+    left: HashSet<String>,
     /// How much it has seen.
     seen: usize,
 }
@@ -62,12 +66,28 @@ impl Witness {
             return None;
         }
         let number = request.cseq().ok()?.number;
+        if matches!(request.method(), Some(Method::Register)) {
+            return self.register(to, request.call_id().ok()?, number);
+        }
         let tag = request.from().ok()?.tag()?.to_owned();
         let dialog = (request.call_id().ok()?.to_owned(), tag);
         match self.newest.insert(dialog, number) {
             Some(before) if before >= number => Some(format!("CSeq {number} comes after {before}")),
             _ => None,
         }
+    }
+
+    /// RFC 3261 §10.2: one Call-ID as long as the exchange remembers, and its numbers grow.
+    fn register(&mut self, to: SocketAddr, call: &str, number: u32) -> Option<String> {
+        let before = self.registers.insert(to, (call.to_owned(), number));
+        match before {
+            Some((known, before)) if known == call && before >= number => {
+                return Some(format!("CSeq {number} comes after {before} in a registration"));
+            }
+            Some((known, _)) if known != call => drop(self.left.insert(known)),
+            Some(_) | None => {}
+        }
+        self.left.contains(call).then(|| "a registration goes on that was begun anew since".to_owned())
     }
 
     fn answer(&mut self, to: SocketAddr, answer: &Message, forgotten: bool) -> Option<String> {
@@ -135,4 +155,15 @@ fn a_second_answer_is_noticed() {
 fn who_does_not_count_is_noticed() {
     let [one, other] = [1, 2].map(|branch| message("BYE sip:b@x SIP/2.0", branch, "3 BYE", ""));
     assert_eq!(said_of(&[one, other]).unwrap(), "CSeq 3 comes after 3");
+}
+
+#[test]
+fn a_registration_that_does_not_count_or_comes_back_is_noticed() {
+    let register = |branch, call: &str, cseq: &str| {
+        message("REGISTER sip:x SIP/2.0", branch, cseq, "").replace("Call-ID: c\r", &format!("Call-ID: {call}\r"))
+    };
+    let [one, two] = [1, 2].map(|branch| register(branch, "c", &format!("{branch} REGISTER")));
+    assert_eq!(said_of(&[one.clone(), two.clone(), register(3, "d", "1 REGISTER")]), None);
+    assert!(said_of(&[two.clone(), one.clone()]).unwrap().starts_with("CSeq 1 comes after 2"));
+    assert!(said_of(&[one, register(3, "d", "1 REGISTER"), two]).unwrap().starts_with("a registration goes on"));
 }
