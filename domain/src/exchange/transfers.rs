@@ -71,6 +71,20 @@ impl Transfers {
         self.due.push((id, next));
     }
 
+    /// The step that is due of the transfer for which this session was refused the leg. It is not asked for again: the other
+    /// session may have given it, and its stream was frozen then ([`Transfers::frozen`]), which it is to no start.
+    pub(super) fn take_refused(&mut self, taking: SessionId) -> Option<(TransferId, TransferStep, TransferBegun)> {
+        let in_hand = &mut self.in_hand;
+        let at = self.due.iter().position(|(id, step)| {
+            let asks = matches!(step, TransferStep::Give | TransferStep::Take);
+            asks && in_hand.get(id).is_some_and(|in_hand| in_hand.begun.taking == taking)
+        })?;
+        let (id, step) = self.due.remove(at);
+        let in_hand = in_hand.get_mut(&id)?;
+        (in_hand.given, in_hand.taken) = (true, true);
+        Some((id, step, in_hand.begun))
+    }
+
     /// A session's stream is frozen: what waited for it goes on without.
     pub(super) fn frozen(&mut self, session: SessionId) {
         // What was asked for and never begun is as if nobody had asked.
@@ -213,12 +227,13 @@ impl Exchange {
         });
         match given {
             Some(true) => self.when_durable(begun.giving, id, TransferStep::Take),
-            Some(false) | None => self.refuse_transfer(now, mint, id, begun, 480),
+            Some(false) | None => self.refuse_transfer(now, mint, id, begun),
         }
     }
 
-    fn refuse_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun, status: u16) {
-        self.decide(now, mint, begun.taking, |live, context| live.session.on_not_given(context, id, status));
+    /// The session that was to have the leg hears that it does not.
+    pub(super) fn refuse_transfer(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun) {
+        self.decide(now, mint, begun.taking, |live, context| live.session.on_not_given(context, id, 480));
     }
 
     /// After a start: before anything else befalls them, sessions hear of transfers that ended without their word.
@@ -250,7 +265,7 @@ impl Exchange {
     fn take_leg(&mut self, now: Now, mint: &mut dyn Mint, id: TransferId, begun: TransferBegun) {
         let giving = self.sessions.get(&begun.giving).filter(|live| !live.outbox.is_frozen());
         let Some(leg) = giving.and_then(|live| live.session.given_away(begun.moved)).cloned() else {
-            return self.refuse_transfer(now, mint, id, begun, 480);
+            return self.refuse_transfer(now, mint, id, begun);
         };
         // Before what follows from it: its messages are the taking session's from here on.
         self.move_leg(begun, begun.giving, begun.taking);

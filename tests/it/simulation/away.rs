@@ -117,24 +117,28 @@ fn an_invite_that_is_acknowledged_before_its_refusal_has_left_is_not_forgotten_b
 }
 
 #[test]
-fn a_transfer_that_the_operator_ends_before_it_has_begun_leaves_no_step_to_a_start() {
-    let mut world = World::default();
-    let mut calls = two_calls(&mut world, false);
-    world.log.hold();
-    let named = calls.second.named();
-    refer(&mut world, &mut calls.asker, &named);
-    world.release_all();
-    while world.log.waiting() > 0 {
-        world.commit(1);
+fn a_transfer_that_the_operator_ends_before_the_leg_is_taken_leaves_no_step_to_a_start() {
+    // Nothing of it is durable, that it is asked for, that it has begun.
+    for durable in 0..=2 {
+        let mut world = World::default();
+        let mut calls = two_calls(&mut world, false);
+        world.log.hold();
+        let named = calls.second.named();
+        refer(&mut world, &mut calls.asker, &named);
+        (0..durable).for_each(|_| assert_eq!(world.commit(1), 1));
+        world.release_all();
+        while world.log.waiting() > 0 {
+            world.commit(1);
+        }
+        world.assert_taken_up();
+        world.log.release();
+        calls.asker.expect(&mut world, "202");
+        hears(&mut world, &mut calls.asker, 100);
+        for phone in [&mut calls.second, &mut calls.remaining, &mut calls.moved] {
+            gets_bye(&mut world, phone);
+        }
+        hears(&mut world, &mut calls.asker, 487);
+        gets_bye(&mut world, &mut calls.asker);
+        world.assert_nothing_left();
     }
-    world.assert_taken_up();
-    world.log.release();
-    calls.asker.expect(&mut world, "202");
-    hears(&mut world, &mut calls.asker, 100);
-    for phone in [&mut calls.second, &mut calls.remaining, &mut calls.moved] {
-        gets_bye(&mut world, phone);
-    }
-    hears(&mut world, &mut calls.asker, 487);
-    gets_bye(&mut world, &mut calls.asker);
-    world.assert_nothing_left();
 }

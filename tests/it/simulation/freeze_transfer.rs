@@ -203,3 +203,26 @@ fn a_call_that_cannot_have_its_leg_back_is_lost_and_the_first_is_as_it_was() {
         pass(world, 1_000);
     });
 }
+
+#[test]
+fn a_start_finds_a_leg_given_of_which_the_log_never_said_so_and_both_calls_as_they_were() {
+    for outgoing in [false, true] {
+        let mut world = World::default();
+        let mut calls = two_calls(&mut world, outgoing);
+        world.log.hold();
+        ask(&mut world, &mut calls);
+        // What accepts the REFER, and the transfer's beginning. Then the leg is given: stored, and nobody knows.
+        assert_eq!([world.commit(1), world.commit(1)], [1; 2]);
+        world.log.lose_next_answer();
+        assert_eq!(world.commit(1), 1);
+        world.log.release();
+        world.settle();
+        calls.asker.expect(&mut world, "202");
+        hears(&mut world, &mut calls.asker, 100);
+        hears(&mut world, &mut calls.asker, 480);
+        world.dies_unnoticed();
+        hang_up(&mut world, &mut calls.asker, &mut calls.remaining);
+        hang_up(&mut world, &mut calls.second, &mut calls.moved);
+        world.assert_nothing_left();
+    }
+}

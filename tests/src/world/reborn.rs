@@ -68,9 +68,13 @@ impl World {
         }
     }
 
-    /// A stream's events, each in a line.
+    /// A stream's events, each in a line, and those of all that it shares legs with.
     fn told(&self, stream: &StreamName) -> String {
-        self.stream_of(stream).iter().map(line).collect()
+        let streams = self.with_needed(vec![stream.clone()]);
+        streams
+            .iter()
+            .map(|events| format!("{}\n{}", events[0].stream, events.iter().map(line).collect::<String>()))
+            .collect()
     }
 
     /// The last events of uplinks that are open.

@@ -9,7 +9,7 @@ use crate::ids::{EventId, LegId, SessionId, TransferId};
 use crate::log::Recorded;
 use crate::media::{MediaReport, PathId};
 use crate::ports::Mint;
-use crate::session::decide::ENDED_WITHOUT;
+use crate::session::decide::{ENDED_WITHOUT, NOT_GIVEN};
 use crate::session::event::{
     ReleaseCause, ReplacementAsked, RouteChosen, SessionEvent, SessionOffered, SipMessage, Wire,
 };
@@ -219,6 +219,16 @@ impl Exchange {
                 return;
             }
         }
+        if matches!(first, SessionEvent::TransferFailed(failed) if &*failed.reason == NOT_GIVEN)
+            && let Some((transfer, step, begun)) = self.transfers.take_refused(id)
+        {
+            self.gives(id, Input::Step(step));
+            self.refuse_transfer(now, mint, transfer, begun);
+            self.settle(now, mint);
+            if self.has_spoken(id) {
+                return;
+            }
+        }
         let drains = self.expectation(id).is_some_and(|expectation| {
             expectation.to_come().iter().any(|(_, event)| is_released(event, ReleaseCause::Operator))
         });
@@ -378,7 +388,6 @@ fn begins_with(step: TransferStep, first: &SessionEvent, id: SessionId) -> bool 
         SessionEvent::SipMessageCommitted(sent) if &*sent.method == "BYE" && sent.status.is_none() => {
             step == TransferStep::Lost(id, sent.leg)
         }
-        SessionEvent::TransferFailed(_) => matches!(step, TransferStep::Give | TransferStep::Take),
         _ => false,
     }
 }

@@ -17,6 +17,9 @@ use crate::session::transfer::{Joined, Phase, Transfer};
 use crate::sip::endpoint::Body;
 use crate::transfer::{TransferBegun, TransferEnded};
 
+/// What is said of a transfer whose leg the other call does not give, or gave when its stream was frozen already. A start knows it by this.
+pub const NOT_GIVEN: &str = "the other call cannot be joined with this one";
+
 /// Why a transfer failed that ended without its session's word.
 pub const ENDED_WITHOUT: &str = "the transfer ended while this call could not be written";
 
@@ -147,7 +150,7 @@ impl Session {
     /// The leg that was given away cannot be had: the transfer comes to nothing.
     pub fn on_not_given(&mut self, context: &mut Context<'_>, transfer: TransferId, status: u16) {
         if self.joins == Some(transfer) {
-            self.fail_transfer(context, status, "the other call cannot be joined with this one");
+            self.fail_transfer(context, status, NOT_GIVEN);
         }
     }
 

@@ -21,7 +21,7 @@ pub mod transfer;
 mod update;
 
 pub(crate) use hunt::{best_of, flow_failed, group_of};
-pub(crate) use join::ENDED_WITHOUT;
+pub(crate) use join::{ENDED_WITHOUT, NOT_GIVEN};
 pub(crate) use refuse::{fails_over, mapped};
 
 use super::order::Context;
