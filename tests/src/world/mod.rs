@@ -480,6 +480,11 @@ impl World {
         self.ended = true;
     }
 
+    /// Whether a stream was frozen since the start: of an uplink another takes its place, and the next start ends it.
+    pub fn has_frozen(&self) -> bool {
+        !self.frozen.is_empty()
+    }
+
     /// As [`World::assert_nothing_left`], where this froze the only session: nobody remembers it, and its media, which
     /// may not be ordered any more, is as it was.
     #[track_caller]

@@ -150,7 +150,7 @@ impl Town {
     pub(super) fn live(mut self) -> Story {
         self.run();
         self.weather = Weather::fair();
-        if self.world.exchange.census().frozen > 0 {
+        if self.world.has_frozen() {
             // What another writer took, or nobody knows the end of, is known again after the next start.
             self.note("frozen");
             self.dies(0);
