@@ -7,7 +7,8 @@ import struct
 import tcp_peer
 
 AUDIO, EVENT = 0, 101
-CALLER_PORT, CALLEE_PORT = 46000, 46100
+# Below those that the system gives to whoever asks for any.
+CALLER_PORT, CALLEE_PORT = 32600, 32610
 DIGITS = "159#"
 
 
@@ -44,20 +45,20 @@ def media(port):
     return new
 
 
-def reach(own, towards, source):
-    """Audio at its pace until the other's is heard: as with any phone the first packets may find no path yet (the exchange
-    opens it as the 200 leaves, and reads away what came to the port before)."""
+def audio_until(done, own, towards, source):
+    """Audio at its pace until something comes that is what is waited for. Who has heard the other goes on: the other may not have
+    heard him yet, for what comes before the exchange has opened the path (as the 200 leaves) is read away."""
     own.settimeout(0.02)
     for _ in range(int(tcp_peer.PATIENCE / 0.02)):
         own.sendto(packets(source)[0], ("127.0.0.1", towards))
         try:
-            own.recv(2048)
-            break
+            packet = own.recv(2048)
         except TimeoutError:
             continue
-    else:
-        raise AssertionError("no audio came")
-    own.settimeout(tcp_peer.PATIENCE)
+        if done(packet):
+            own.settimeout(tcp_peer.PATIENCE)
+            return packet
+    raise AssertionError("no audio came")
 
 
 def press(sending, towards, source):
@@ -66,13 +67,18 @@ def press(sending, towards, source):
         sending.sendto(packet, ("127.0.0.1", towards))
 
 
-def heard(receiving, source):
+def is_event(packet):
+    """Whether it tells of a digit."""
+    return packet[1] & 0x7F == EVENT
+
+
+def heard(receiving, towards, own_source, source):
     """The events arrive whole and unchanged: payload type, mark, event, volume, end and duration, in their order."""
-    expected = [packet for packet in packets(source) if packet[1] & 0x7F == EVENT]
-    got = []
+    expected = [packet for packet in packets(source) if is_event(packet)]
+    got = [audio_until(is_event, receiving, towards, own_source)]
     while len(got) < len(expected):
         packet = receiving.recv(2048)
-        if packet[1] & 0x7F == EVENT:
+        if is_event(packet):
             got.append(packet)
     said, owed = ([(packet[1], packet[4:8], packet[12:]) for packet in some] for some in (got, expected))
     if said != owed:
@@ -91,9 +97,9 @@ def caller(peer):
     connection = peer.connect(peer.socket())
     call = tcp_peer.answered_call(peer, connection, offer("caller", CALLER_PORT))
     towards = port_in(next(message for message in peer.seen if message.status == 200))
-    reach(own, towards, 0xCA11)
+    audio_until(lambda packet: True, own, towards, 0xCA11)
     press(own, towards, 0xCA11)
-    heard(own, 0xCEE)
+    heard(own, towards, 0xCA11, 0xCEE)
     tcp_peer.request(peer, connection, call, "BYE")
     connection.receive("200")
 
@@ -107,7 +113,7 @@ def callee(peer):
     connection.answer(invite, 180, peer.contact())
     connection.answer(invite, 200, peer.contact(), offer("callee", CALLEE_PORT))
     connection.receive("ACK")
-    reach(own, port_in(invite), 0xCEE)
-    heard(own, 0xCA11)
-    press(own, port_in(invite), 0xCEE)
+    towards = port_in(invite)
+    heard(own, towards, 0xCEE, 0xCA11)
+    press(own, towards, 0xCEE)
     connection.answer(connection.receive("BYE"), 200)

@@ -24,8 +24,10 @@ pub trait Derive: Send + Sync + 'static {
 
 /// How often is looked whether a file is due.
 const LOOK: Duration = Duration::from_secs(2);
-/// One is due when so many events were written since.
+/// One is due when so many events were written since …
 const EVENTS: u64 = 20_000;
+/// … and the last one is so old: what was written within less time is read soon.
+const FRESH: Duration = Duration::from_secs(60);
 /// Who was answered may not have heard it for so long, and is answered again by what the log tells: a file goes no farther
 /// than that.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -70,16 +72,20 @@ pub(crate) enum Fault {
 
 impl Keep {
     async fn run(self) {
+        let mut made: Option<Instant> = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            if !self.is_due().await {
+            if !self.is_due(made.map(|made| made.elapsed())).await {
                 continue;
             }
             let head = self.log.head();
             tokio::time::sleep(SETTLE).await;
             let began = Instant::now();
             match self.make(head).await {
-                Ok(streams) => tracing::debug!(streams, ms = began.elapsed().as_millis(), "kept for the next start"),
+                Ok(streams) => {
+                    made = Some(began);
+                    tracing::debug!(streams, ms = began.elapsed().as_millis(), "kept for the next start");
+                }
                 Err(fault) => {
                     tracing::warn!(%fault, "nothing is kept for the next start, which takes longer");
                     let shelf = Arc::clone(&self.shelf);
@@ -96,14 +102,15 @@ impl Keep {
         }
     }
 
-    /// Whether there is no file, or one that is damaged or lacks much.
-    pub async fn is_due(&self) -> bool {
+    /// Whether there is no file, or one that is damaged or lacks much; `age` is how old the one is that this process made.
+    pub async fn is_due(&self, age: Option<Duration>) -> bool {
         let through = match self.shelf.open(&*self.log).await {
             Ok(file) => file.map(|file| file.through.position),
             Err(_) => return false,
         };
         let head = self.log.head();
-        let lacks_much = through.is_none_or(|through| head.0.saturating_sub(through.0) >= EVENTS);
+        let is_fresh = age.is_some_and(|age| age < FRESH);
+        let lacks_much = through.is_none_or(|through| head.0.saturating_sub(through.0) >= EVENTS && !is_fresh);
         head > Position(0) && (lacks_much || self.shelf.is_damaged())
     }
 

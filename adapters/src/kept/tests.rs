@@ -13,6 +13,7 @@ use domain::log::{
 use domain::time::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -66,15 +67,28 @@ impl Stage {
     }
 
     async fn write(&mut self, stream: &str, text: &str, life: Life) {
+        self.write_times(stream, text, life, 1).await;
+    }
+
+    /// So many events, in one append.
+    async fn write_times(&mut self, stream: &str, text: &str, life: Life, times: u64) {
         let stream = StreamName::parse(stream).unwrap();
         let last = self.log.read_stream(&stream, Revision(u64::MAX), Direction::Backwards, 1).await.unwrap().pop();
-        self.counter += 1;
-        let (id, at) = (EventId::minted(1, 1, 0, self.counter), WallTime::from_micros(self.counter as i64));
         let previous = last.as_ref().map_or(EventHash::NONE, domain::log::Recorded::hash);
-        let data = Bytes::from(format!("\"{text}\""));
-        let event = Draft { id, kind: "Noted".into(), version: 1, at, cause: None, previous, data };
+        let counter = self.counter;
+        self.counter += times;
+        let event = |number| Draft {
+            id: EventId::minted(1, 1, 0, number),
+            kind: "Noted".into(),
+            version: 1,
+            at: WallTime::from_micros(number as i64),
+            cause: None,
+            previous,
+            data: Bytes::from(format!("\"{text}\"")),
+        };
+        let events = (counter + 1..=counter + times).map(event).collect();
         let expected = last.map_or(Expected::NoStream, |last| Expected::Exactly(last.revision));
-        let append = Append { stream, expected, life, correlation: Uuid::from_u128(1), node: 1, events: vec![event] };
+        let append = Append { stream, expected, life, correlation: Uuid::from_u128(1), node: 1, events };
         for outcome in commit(&self.log, vec![append]).await {
             let _ = outcome.unwrap();
         }
@@ -226,10 +240,10 @@ async fn a_file_that_is_damaged_anywhere_says_nothing_that_is_not_so() {
 async fn a_file_that_was_found_damaged_anywhere_is_made_anew_soon() {
     let stage = three().await;
     let (keep, _) = stage.keep(false);
-    assert!(keep.is_due().await, "there is none");
+    assert!(keep.is_due(None).await, "there is none");
     stage.make().await.0.unwrap();
     stage.taken().await;
-    assert!(!keep.is_due().await);
+    assert!(!keep.is_due(None).await);
     let (length, mut found) = (std::fs::read(stage.file()).unwrap().len(), 0);
     for at in (0..length).step_by(5) {
         for cuts in [false, true] {
@@ -239,15 +253,30 @@ async fn a_file_that_was_found_damaged_anywhere_is_made_anew_soon() {
             std::fs::write(stage.file(), damaged).unwrap();
             // Nobody reads the reference of a key that stands before each sealed part.
             let says_all = stage.taken().await.0.len() == 3;
-            let is_due = keep.is_due().await;
+            let is_due = keep.is_due(None).await;
             assert!(is_due || (says_all && !cuts), "at {at}");
             found += usize::from(is_due);
             keep.make(stage.log.head()).await.unwrap();
             stage.taken().await;
-            assert!(!keep.is_due().await, "at {at}");
+            assert!(!keep.is_due(None).await, "at {at}");
         }
     }
     assert!(found * 5 > length, "{found} of {length}");
+}
+
+#[tokio::test]
+async fn a_file_that_lacks_much_is_made_anew_when_it_is_a_minute_old_and_one_that_is_gone_sooner() {
+    let mut stage = three().await;
+    stage.make().await.0.unwrap();
+    let (keep, [young, old]) = (stage.keep(false).0, [59, 60].map(|seconds| Some(Duration::from_secs(seconds))));
+    assert!(!keep.is_due(old).await, "it lacks nothing");
+    for _ in 0..20 {
+        stage.write_times("number-1", "m", Life::Open, 1_000).await;
+    }
+    assert!(keep.is_due(None).await, "another process made it");
+    assert!(keep.is_due(old).await && !keep.is_due(young).await);
+    stage.shelf.destroy().unwrap();
+    assert!(keep.is_due(young).await);
 }
 
 #[tokio::test]
