@@ -15,9 +15,9 @@ from . import processes
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ACCOUNT = "AC" + "0123456789abcdef" * 2
+SECRET = "fedcba9876543210fedcba9876543210"
 # Connections that make many requests.
 CONNECTIONS = 8
-SECRET = "fedcba9876543210fedcba9876543210"
 METRIC = re.compile(r'^([a-zA-Z_:][\w:]*)(\{[^}]*\})?\s+([^\s]+)')
 
 

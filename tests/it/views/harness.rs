@@ -2,7 +2,7 @@
 
 use adapters::event_log::memory::MemoryLog;
 use domain::log::{EventLog, Position};
-use projections::{Database, SchemaPrefix, Views};
+use projections::{Database, Ended, Model, SchemaPrefix, Views};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +33,20 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Waits for the end of a rebuild: the generation that serves then, and how it ended.
+pub async fn rebuilt(views: &Views, model: Model) -> (Option<u32>, Option<Ended>) {
+    let end = async {
+        loop {
+            let stand = views.stands().await.into_iter().find(|stand| stand.model == model).unwrap();
+            if let Some(ended) = stand.rebuild.and_then(|rebuild| rebuild.ended) {
+                return (stand.generation, Some(ended));
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, end).await.unwrap()
 }
 
 pub struct World {

@@ -86,7 +86,12 @@ impl Server {
         let below = provisioning.open_account("Below".parse().unwrap(), Some(account), None).await.unwrap().unwrap().0;
         let views = Arc::new(world.views_behind("views.db").await);
         let waiting: Arc<Notify> = Arc::default();
-        let watched = Watched { log: world.log.clone(), followed: waiting.clone() };
+        let told = waiting.clone();
+        let each = move |follow| {
+            told.notify_one();
+            follow
+        };
+        let watched = Watched { log: world.log.clone(), each };
         let feed = Arc::new(EventFeed::new(Arc::new(watched), world.keys.clone()));
         let app = AppState {
             provisioning,

@@ -12,9 +12,12 @@ mod registrations;
 mod registrations_http;
 mod routing;
 mod sessions;
+mod tellings;
 mod timelines;
 mod transfers;
 mod uplinks;
 mod watched;
 
-pub(crate) use harness::{Folder, PATIENCE};
+pub(crate) use harness::{Folder, PATIENCE, rebuilt};
+pub(crate) use tellings::everything;
+pub(crate) use watched::Watched;

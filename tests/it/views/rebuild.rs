@@ -1,31 +1,13 @@
 //! Read models built anew while queries go on, and what becomes of tables that cannot be used.
 
-use super::harness::{PATIENCE, World};
-use projections::routing::UseQuery;
-use projections::sessions::ListQuery;
+use super::harness::{PATIENCE, World, rebuilt};
+use super::tellings;
 use projections::{Ended, Model, RebuildError, StoreError, Views, rebuild_alone};
 use std::time::Duration;
 use tests::calls::{ACCOUNT, CallScript, basic, failover, hold, record, record_together, refused};
 
 async fn everything(views: &Views) -> String {
-    let query = ListQuery { accounts: vec![ACCOUNT], limit: 200, ..ListQuery::default() };
-    let uses = UseQuery { accounts: vec![ACCOUNT], ..UseQuery::default() };
-    let sessions = views.sessions().list(&query).await.unwrap();
-    format!("{sessions:#?} {:#?}", views.routing().used(&uses).await.unwrap())
-}
-
-/// Waits for the end of a rebuild.
-async fn rebuilt(views: &Views, model: Model) -> (Option<u32>, Option<Ended>) {
-    let end = async {
-        loop {
-            let stand = views.stands().await.into_iter().find(|stand| stand.model == model).unwrap();
-            if let Some(ended) = stand.rebuild.and_then(|rebuild| rebuild.ended) {
-                return (stand.generation, Some(ended));
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, end).await.unwrap()
+    tellings::everything(views, ACCOUNT).await
 }
 
 fn mixed(from: u16, to: u16) -> Vec<CallScript> {

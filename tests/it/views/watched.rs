@@ -1,4 +1,4 @@
-//! A log that tells when someone begins to follow it, so that a test can act just then.
+//! A log whose followers pass through a test's hands: it learns of each, and may tell him something else.
 
 use adapters::event_log::memory::MemoryLog;
 use domain::log::{
@@ -6,16 +6,15 @@ use domain::log::{
     StreamName,
 };
 use std::sync::Arc;
-use tokio::sync::Notify;
 
-#[derive(Clone)]
-pub struct Watched {
+/// See the module.
+pub struct Watched<F> {
     pub log: MemoryLog,
-    /// Told once for each follower.
-    pub followed: Arc<Notify>,
+    /// What each follower gets in place of his own.
+    pub each: F,
 }
 
-impl EventLog for Watched {
+impl<F: Fn(Box<dyn Follow>) -> Box<dyn Follow> + Send + Sync + 'static> EventLog for Watched<F> {
     fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
         self.log.submit(appends, reply);
     }
@@ -41,8 +40,7 @@ impl EventLog for Watched {
     }
 
     fn follow(&self, after: Position, filter: Filter) -> Box<dyn Follow> {
-        self.followed.notify_one();
-        self.log.follow(after, filter)
+        (self.each)(self.log.follow(after, filter))
     }
 
     fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {

@@ -9,7 +9,6 @@ mod readers;
 mod registrar;
 mod sabotage;
 mod station;
-mod tellings;
 mod town;
 mod unfaithful;
 mod uplink;

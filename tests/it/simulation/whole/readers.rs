@@ -1,15 +1,14 @@
 //! The read models of the exchange: they follow its log while the town lives, in pieces, and die with its process. At any
 //! moment, and in the end, they must tell what new ones tell that read the whole log at once.
 
-use super::tellings::everything;
-use crate::views::{Folder, PATIENCE};
+use crate::views::{Folder, PATIENCE, everything, rebuilt};
 use adapters::event_log::memory::MemoryLog;
 use domain::log::EventLog;
 use domain::ports::Keyring;
 use projections::{Database, Ended, Model, Views};
 use std::sync::Arc;
 use std::time::Duration;
-use tests::world::{Chance, SeedMint};
+use tests::world::{ACCOUNT, Chance, SeedMint};
 use tokio::runtime::{Builder, Runtime};
 
 /// They do something once in so many steps of the town, about.
@@ -130,7 +129,7 @@ impl Readers {
         let views = self.views.as_ref().unwrap();
         self.runtime.block_on(async {
             views.rebuild(model).await.unwrap();
-            assert_eq!(tokio::time::timeout(PATIENCE, ended(views, model)).await.unwrap(), Ended::Serves, "{model}");
+            assert_eq!(rebuilt(views, model).await.1, Some(Ended::Serves), "{model}");
         });
     }
 
@@ -142,7 +141,7 @@ impl Readers {
         let (these, head) = (self.views.as_ref().unwrap(), self.log.head());
         let [live, anew] = self.runtime.block_on(async {
             others.progress().wait_for_rows(head, PATIENCE).await.unwrap();
-            let told = [everything(these).await, everything(&others).await];
+            let told = [everything(these, ACCOUNT).await, everything(&others, ACCOUNT).await];
             others.close().await;
             told
         });
@@ -164,16 +163,5 @@ impl Readers {
 impl Drop for Readers {
     fn drop(&mut self) {
         self.die();
-    }
-}
-
-/// How the rebuild of a model ended, once it has.
-async fn ended(views: &Views, model: Model) -> Ended {
-    loop {
-        let stand = views.stands().await.into_iter().find(|stand| stand.model == model).unwrap();
-        if let Some(ended) = stand.rebuild.and_then(|rebuild| rebuild.ended) {
-            return ended;
-        }
-        tokio::task::yield_now().await;
     }
 }

@@ -4,7 +4,9 @@
 use super::readers::Readers;
 use super::town::Town;
 use super::unfaithful::{Lie, Unfaithful};
+use crate::views::Watched;
 use adapters::event_log::memory::MemoryLog;
+use domain::log::Follow;
 use projections::Model;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,8 +68,9 @@ fn a_read_model_that_misses_or_doubles_an_event_is_noticed() {
     let missed = ["SessionEnded", "LegAlerted", "LegRefused", "BindingAdded", "BindingRemoved", "MessageEnded"];
     let doubled = ["LegInvited", "BindingRefreshed"];
     for lie in missed.map(Lie::Misses).into_iter().chain(doubled.map(Lie::Doubles)) {
+        let each = move |follow: Box<dyn Follow>| -> Box<dyn Follow> { Box::new(Unfaithful { follow, lie }) };
         let follows =
-            |readers: Readers, log: &MemoryLog| readers.following(Arc::new(Unfaithful { log: log.clone(), lie }));
+            |readers: Readers, log: &MemoryLog| readers.following(Arc::new(Watched { log: log.clone(), each }));
         assert!(is_read(follows), "{lie:?} goes unnoticed");
     }
 }

@@ -1,10 +1,6 @@
-//! A log whose followers are told something else than what it has: for sabotage.
+//! A follower that tells something else than what the log has: for sabotage.
 
-use adapters::event_log::memory::MemoryLog;
-use domain::log::{
-    Append, Committed, Direction, EventLog, Filter, Follow, Followed, PortFuture, Position, ReadError, Recorded,
-    Revision, StreamName,
-};
+use domain::log::{Follow, Followed, PortFuture, ReadError, Recorded};
 use std::sync::Arc;
 
 /// What becomes of every event of a type.
@@ -18,13 +14,8 @@ pub(super) enum Lie {
 
 /// See the module.
 pub(super) struct Unfaithful {
-    pub(super) log: MemoryLog,
+    pub(super) follow: Box<dyn Follow>,
     pub(super) lie: Lie,
-}
-
-struct Liar {
-    follow: Box<dyn Follow>,
-    lie: Lie,
 }
 
 impl Lie {
@@ -37,7 +28,7 @@ impl Lie {
     }
 }
 
-impl Follow for Liar {
+impl Follow for Unfaithful {
     fn next(&mut self) -> PortFuture<'_, Result<Followed, ReadError>> {
         Box::pin(async move {
             Ok(match self.follow.next().await? {
@@ -47,43 +38,5 @@ impl Follow for Liar {
                 other => other,
             })
         })
-    }
-}
-
-impl EventLog for Unfaithful {
-    fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
-        self.log.submit(appends, reply);
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Revision,
-        direction: Direction,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.log.read_stream(stream, from, direction, limit)
-    }
-
-    fn read_all<'a>(
-        &'a self,
-        from: Position,
-        direction: Direction,
-        filter: &'a Filter,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.log.read_all(from, direction, filter, limit)
-    }
-
-    fn follow(&self, after: Position, filter: Filter) -> Box<dyn Follow> {
-        Box::new(Liar { follow: self.log.follow(after, filter), lie: self.lie })
-    }
-
-    fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {
-        self.log.open_streams()
-    }
-
-    fn head(&self) -> Position {
-        self.log.head()
     }
 }

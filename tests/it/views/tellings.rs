@@ -4,24 +4,23 @@ use domain::ids::{AccountId, RegistrationId, TrunkId};
 use projections::{Views, messages, registrations, routing, sessions, uplinks};
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
-use tests::world::ACCOUNT;
 
 /// Rows a page: few, so that there are several pages.
 const PAGE: usize = 25;
-/// The trunks of a world.
+/// Trunks that are asked for: those of tests have small numbers.
 const TRUNKS: std::ops::RangeInclusive<u128> = 1..=9;
 
 /// See the module.
-pub(super) async fn everything(views: &Views) -> String {
-    let mut told = String::new();
-    all_sessions(views, &mut told).await;
-    let query = routing::UseQuery { accounts: accounts(), ..Default::default() };
+pub async fn everything(views: &Views, account: AccountId) -> String {
+    let (accounts, mut told) = (vec![account], String::new());
+    all_sessions(views, &accounts, &mut told).await;
+    let query = routing::UseQuery { accounts: accounts.clone(), ..Default::default() };
     let mut used = views.routing().used(&query).await.unwrap();
     // Those that are as frequent come in any order.
     used.sort_by_key(|used| format!("{used:?}"));
     used.iter().for_each(|used| line(&mut told, used));
-    all_registrations(views, &mut told).await;
-    all_messages(views, &mut told).await;
+    all_registrations(views, &accounts, &mut told).await;
+    all_messages(views, &accounts, &mut told).await;
     for trunk in TRUNKS.map(TrunkId::from_bits) {
         line(&mut told, &(trunk, views.uplinks().owner(trunk).await.unwrap()));
         let mut after = None;
@@ -38,16 +37,12 @@ pub(super) async fn everything(views: &Views) -> String {
     told
 }
 
-fn accounts() -> Vec<AccountId> {
-    vec![ACCOUNT]
-}
-
 fn line(told: &mut String, row: &impl Debug) {
     writeln!(told, "{row:?}").unwrap();
 }
 
-async fn all_sessions(views: &Views, told: &mut String) {
-    let mut query = sessions::ListQuery { accounts: accounts(), limit: PAGE, ..Default::default() };
+async fn all_sessions(views: &Views, accounts: &[AccountId], told: &mut String) {
+    let mut query = sessions::ListQuery { accounts: accounts.to_vec(), limit: PAGE, ..Default::default() };
     loop {
         let page = views.sessions().list(&query).await.unwrap();
         for row in &page.rows {
@@ -61,9 +56,9 @@ async fn all_sessions(views: &Views, told: &mut String) {
     }
 }
 
-async fn all_registrations(views: &Views, told: &mut String) {
+async fn all_registrations(views: &Views, accounts: &[AccountId], told: &mut String) {
     let (reader, mut known) = (views.registrations(), BTreeSet::new());
-    let mut query = registrations::ListQuery { accounts: accounts(), limit: PAGE, ..Default::default() };
+    let mut query = registrations::ListQuery { accounts: accounts.to_vec(), limit: PAGE, ..Default::default() };
     loop {
         let page = reader.list(&query).await.unwrap();
         for row in &page.rows {
@@ -90,8 +85,8 @@ async fn all_registrations(views: &Views, told: &mut String) {
     }
 }
 
-async fn all_messages(views: &Views, told: &mut String) {
-    let mut query = messages::ListQuery { accounts: accounts(), limit: PAGE, ..Default::default() };
+async fn all_messages(views: &Views, accounts: &[AccountId], told: &mut String) {
+    let mut query = messages::ListQuery { accounts: accounts.to_vec(), limit: PAGE, ..Default::default() };
     loop {
         let page = views.messages().list(&query).await.unwrap();
         for row in &page.rows {
