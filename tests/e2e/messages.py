@@ -456,15 +456,19 @@ def got(method, direction="none"):
     return f'<recv request="{method}">{checks(media)}</recv>'
 
 
-def got_and_keeps(method):
-    """A request that will be answered later."""
+def got_and_keeps(method, direction=""):
+    """A request that will be answered later, or again in the same words when another one came meanwhile: SIPp writes a
+    repeated answer anew. With a direction it has SDP of that direction."""
+    media = [has(f"m=audio.*a={direction}")] if direction else []
     return f'<recv request="{method}">' + checks(
+        *media,
         keep("SIP/2.0/(UDP|TCP).*", "Via", "kept_via"), keep(f"[0-9]+ {method}", "CSeq", "kept_cseq"),
         keep("<.*", "From", "kept_from"), keep("<.*", "To", "kept_to")) + "</recv>"
 
 
-def answers_kept(code="200", reason="OK", retransmit="0"):
-    """The late answer to it."""
+def answers_kept(code="200", reason="OK", retransmit="0", direction="none", version="1"):
+    """The answer to it; with a direction the callee's SDP."""
+    contact = "Contact: <sip:callee-contact@[local_ip]:[local_port]>\n" if direction != "none" else ""
     return send(f"""
         SIP/2.0 {code} {reason.replace("_", " ")}
         Via: [$kept_via]
@@ -472,8 +476,7 @@ def answers_kept(code="200", reason="OK", retransmit="0"):
         To: [$kept_to]
         Call-ID: [call_id]
         CSeq: [$kept_cseq]
-        Content-Length: 0
-        """, f' retrans="{retransmit}"' if retransmit != "0" else "")
+        {contact}{body("callee", direction, version)}""", f' retrans="{retransmit}"' if retransmit != "0" else "")
 
 
 def linger(milliseconds="300"):

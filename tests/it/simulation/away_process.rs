@@ -1,6 +1,6 @@
 //! Processes that are away for longer than a timer lasts. Each of these was found by whole exchanges (see `whole`).
 
-use super::super::ladder::{answer, cancelled, gets_bye, hang_up, invited, pass, refused, ringing};
+use super::super::ladder::{answer, answered, cancelled, gets_bye, hang_up, invited, pass, refused, ringing};
 use domain::session::event::EndCause;
 use domain::sip::wire::Message;
 use std::time::Duration;
@@ -39,6 +39,27 @@ fn a_caller_who_never_acknowledged_is_hung_up_on_by_the_next_start() {
     callee.expect(&mut world, "ACK");
     gets_bye(&mut world, &mut caller);
     gets_bye(&mut world, &mut callee);
+    world.assert_nothing_left();
+}
+
+/// Found by `scripts/chaos`: a phone that waits for the ACK of its newest answer took the one before for it.
+#[test]
+fn an_ack_is_not_said_again_by_a_start_once_another_invite_went() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let hold = caller.sdp("sendonly");
+    caller.reinvite(&mut world, Some(&hold));
+    caller.expect(&mut world, "100");
+    callee.expect(&mut world, "INVITE");
+    away(&mut world, 1);
+    let again = callee.expect(&mut world, "INVITE");
+    caller.expect(&mut world, "100");
+    let held = callee.sdp("recvonly");
+    callee.respond(&mut world, &again, 200, Some(&held));
+    callee.expect(&mut world, "ACK");
+    caller.expect(&mut world, "200");
+    caller.ack(&mut world, None);
+    hang_up(&mut world, &mut caller, &mut callee);
     world.assert_nothing_left();
 }
 

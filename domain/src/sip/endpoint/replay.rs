@@ -124,7 +124,8 @@ impl Endpoint {
     }
 
     /// What waits for an answer goes again at once, beside its time, and of other responses and ACKs those that were
-    /// decided last: nobody knows whether they have left.
+    /// decided last: nobody knows whether they have left. Not so an ACK after which another INVITE went: that one would not
+    /// have gone before it.
     pub fn repeat_soon(&mut self, now: Moment, last: &HashSet<EventId>) {
         let mut again: Vec<(LegId, Sent)> = vec![];
         let waits = |timer| self.timers.deadline(timer).is_some_and(|at| at > now);
@@ -143,7 +144,8 @@ impl Endpoint {
         for (leg, dialog) in self.dialogs.iter() {
             let answer = dialog.answer.as_ref().filter(|_| waits(Timer::Leg(*leg, LegTimer::RepeatAnswer)));
             again.extend(answer.map(|answer| (*leg, answer.sent.clone())));
-            let acks = dialog.acked.iter().map(|(_, sent)| sent).chain(dialog.lost.iter().map(|lost| &lost.ack));
+            let newest = dialog.ack_of(dialog.invite_cseq).into_iter();
+            let acks = newest.chain(dialog.lost.iter().map(|lost| &lost.ack));
             again.extend(acks.filter(|sent| last.contains(&sent.event)).map(|sent| (*leg, sent.clone())));
         }
         for (leg, provisionals) in self.provisionals.iter() {
