@@ -16,8 +16,9 @@ use crate::fatal::{self, OnFatal};
 use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
-use pool::{Pools, SMALLEST};
+use pool::{Pools, Taken};
 use rusqlite::ErrorCode;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -132,40 +133,55 @@ impl Keyring {
         Ok(Self { shared, thread: Some(thread.map_err(KeyringError::Thread)?) })
     }
 
-    /// Has keys ready for an account when it returns; at once where it has been called for it before. Waits for the
-    /// disk: not for the call path.
-    pub fn ensure_account(&self, account: AccountId) -> Result<(), KeyringError> {
-        let mut vault = lock(&self.shared.vault);
-        if !lock(&self.shared.pools).knows(account) {
-            let keys = vault.make(account, SMALLEST)?;
-            lock(&self.shared.pools).fill(account, keys, Instant::now());
-        }
-        Ok(())
-    }
-
-    /// Has keys ready for an account that was busy before this process began, for so many calls at least when it returns.
-    /// Waits for the disk: not for the call path.
+    /// Has keys ready for accounts when it returns; at once where it has been called for them before. Waits for the
+    /// disk, once for all of them: not for the call path.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn expect_calls(&self, account: AccountId, calls: usize) -> Result<(), KeyringError> {
-        let calls = calls.clamp(SMALLEST, MOST_EXPECTED);
+    pub fn ensure_accounts(&self, accounts: &[AccountId]) -> Result<(), KeyringError> {
         let mut vault = lock(&self.shared.vault);
-        let keys = vault.make(account, calls)?;
-        let mut pools = lock(&self.shared.pools);
-        pools.fill(account, keys, Instant::now());
-        pools.expect(account, calls);
+        let (fresh, share) = {
+            let pools = lock(&self.shared.pools);
+            let fresh: BTreeSet<_> = accounts.iter().copied().filter(|account| !pools.knows(*account)).collect();
+            let share = pools.share(fresh.len());
+            (fresh, share)
+        };
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<_> = fresh.into_iter().map(|account| (account, share)).collect();
+        let made = vault.make(&wanted)?;
+        lock(&self.shared.pools).fill_each(made, Instant::now());
+        Ok(())
+    }
+
+    /// Has keys ready for accounts that were busy before this process began, for as many calls as each had at least when it
+    /// returns. Waits for the disk: not for the call path.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn expect_calls(&self, accounts: &BTreeMap<AccountId, usize>) -> Result<(), KeyringError> {
+        let wanted: Vec<_> = accounts.iter().map(|(account, calls)| (*account, (*calls).min(MOST_EXPECTED))).collect();
+        let mut vault = lock(&self.shared.vault);
+        let made = vault.make(&wanted)?;
+        lock(&self.shared.pools).fill_each(made, Instant::now());
         Ok(())
     }
 
     /// A fresh key for a session of this account, durable already. Never waits for the disk; `None` where the
     /// account is not ensured or more were taken than the disk keeps up with.
     pub fn take(&self, account: AccountId) -> Option<(KeyRef, SealKey)> {
-        let (taken, wants) = lock(&self.shared.pools).take(account);
+        let Taken { key, wants, ran_dry } = lock(&self.shared.pools).take(account);
         if wants {
             self.shared.wanted.notify_one();
         }
-        let (reference, key) = taken?;
+        if ran_dry {
+            tracing::warn!(
+                %account,
+                "calls begin faster than their keys can be written, so that some wait or get 503: give keyring.db a faster disk"
+            );
+        }
+        let (reference, key) = key?;
         lock(&self.shared.cache).insert(reference, key.clone());
         Some((reference, key))
     }
@@ -262,10 +278,10 @@ impl Shared {
                 continue;
             };
             drop(pools);
-            let made = lock(&self.vault).make(account, count);
+            let made = lock(&self.vault).make(&[(account, count)]);
             pools = lock(&self.pools);
             match made {
-                Ok(keys) => pools.fill(account, keys, Instant::now()),
+                Ok(made) => pools.fill_each(made, Instant::now()),
                 Err(error) if is_passing(&error) => {
                     tracing::error!(%account, %error, "no keys could be made for new sessions; trying again");
                     let pause = self.wanted.wait_timeout(pools, PAUSE);

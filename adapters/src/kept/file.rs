@@ -45,7 +45,7 @@ impl Writer {
     /// A file at `path`, mode 0600, under a fresh key.
     pub fn new(path: &Path, keyring: &Keyring, through: Through) -> io::Result<Self> {
         let away = |_| io::Error::other("the keyring makes no key");
-        keyring.ensure_account(NOBODY).map_err(away)?;
+        keyring.ensure_accounts(&[NOBODY]).map_err(away)?;
         let key = keyring.take(NOBODY).ok_or_else(|| io::Error::other("the keyring has no key ready"))?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let mut file = BufWriter::new(file);

@@ -11,7 +11,7 @@ const EVENT: EventId = EventId::minted(1, 1, 0, 1);
 fn open(folder: &Folder) -> Result<Keyring, KeyringError> {
     let master = Master::File(folder.path().join("keyring.key"));
     let keyring = Keyring::open(&folder.path().join("keyring.db"), &master)?;
-    keyring.ensure_account(ACCOUNT)?;
+    keyring.ensure_accounts(&[ACCOUNT])?;
     Ok(keyring)
 }
 
@@ -32,7 +32,7 @@ fn holds(folder: &Folder, bytes: &[u8]) -> bool {
 fn a_reopened_keyring_opens_what_was_sealed() {
     let folder = Folder::new();
     let keyring = open(&folder).unwrap();
-    keyring.ensure_account(OTHER).unwrap();
+    keyring.ensure_accounts(&[OTHER]).unwrap();
     let sealed: Vec<_> = [ACCOUNT, OTHER]
         .map(|account| keyring.take(account).unwrap())
         .map(|(reference, key)| (reference, key.seal(reference, EVENT, "Noted", b"alice")))
@@ -123,6 +123,29 @@ fn keys_are_made_again_in_the_background() {
         assert!(Instant::now() < deadline, "{} keys in 30 s", seen.len());
     }
     assert!(keyring.take(OTHER).is_none(), "an account that was not ensured has none");
+}
+
+/// A call that cannot have a key is not taken, so a disk that is slow when calls begin must not be waited for.
+#[test]
+fn an_idle_account_that_becomes_busy_has_keys_while_the_disk_is_slow() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let disk = lock(&keyring.shared.vault);
+    let taken = std::iter::from_fn(|| keyring.take(ACCOUNT)).count();
+    drop(disk);
+    assert!(taken >= 1_000, "300 calls a second for three seconds, but there were {taken}");
+}
+
+#[test]
+fn accounts_that_come_together_cost_one_transaction() {
+    let folder = Folder::new();
+    let keyring = open(&folder).unwrap();
+    let accounts: Vec<_> = (1..2_000).map(AccountId::from_bits).collect();
+    let before = lock(&keyring.shared.vault).changes();
+    keyring.ensure_accounts(&accounts).unwrap();
+    keyring.ensure_accounts(&accounts).unwrap();
+    assert_eq!(lock(&keyring.shared.vault).changes() - before, 1);
+    assert!(accounts.iter().all(|account| keyring.take(*account).is_some()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The keyring's file. Rollback journal, not write-ahead log: once a transaction is over, erased bytes are nowhere.
 
+use super::pool::Made;
 use super::wrap::{Place, SALT, Wrapper};
 use super::{KeyringError, Master};
 use crate::private_file;
@@ -93,51 +94,43 @@ impl Vault {
         Ok(Self { connection, master, accounts: HashMap::new(), opened: BTreeMap::new(), lock: None })
     }
 
-    /// Makes and stores `count` keys of an account, durably; the account's own key too where it is new.
-    pub fn make(&mut self, account: AccountId, count: usize) -> Result<Vec<(KeyRef, SealKey)>, KeyringError> {
-        self.ensure(account)?;
-        let Some(known) = self.accounts.get(&account) else { return Ok(Vec::new()) };
-        let random = randomness(count)?;
+    /// Makes and stores so many keys of each account, durably and in one transaction; an account's own key too where it is
+    /// new.
+    pub fn make(&mut self, wanted: &[(AccountId, usize)]) -> Result<Vec<Made>, KeyringError> {
         let transaction = self.connection.transaction()?;
-        let keys = insert(&transaction, known, &random)?;
+        let mut fresh = HashMap::new();
+        let mut made = Vec::with_capacity(wanted.len());
+        for (account, count) in wanted {
+            let known = match self.accounts.get(account) {
+                Some(known) => known,
+                None => fresh.entry(*account).or_insert(find_or_add(&transaction, &self.master, *account)?),
+            };
+            made.push((*account, insert(&transaction, known, &randomness(*count)?)?));
+        }
         transaction.commit()?;
-        Ok(keys)
+        self.accounts.extend(fresh);
+        Ok(made)
     }
 
     /// The key that seals an account's secrets; made, durably, where there is none or the last one was erased.
     pub fn secrets_key(&mut self, account: AccountId) -> Result<(KeyRef, SealKey), KeyringError> {
-        self.ensure(account)?;
-        let Some(number) = self.accounts.get(&account).map(|known| known.number) else {
-            return Err(KeyringError::Damaged);
-        };
-        let find = "SELECT reference FROM secrets WHERE account = ?1";
-        let found = self.connection.query_row(find, [number], |row| row.get::<_, i64>(0)).optional()?;
+        let find =
+            "SELECT reference FROM secrets JOIN accounts ON number = secrets.account WHERE accounts.account = ?1";
+        let found = self.connection.query_row(find, [&id(account)[..]], |row| row.get::<_, i64>(0)).optional()?;
         let reference = found.map(|reference| KeyRef(reference.unsigned_abs()));
         if let Some(reference) = reference
             && let Some(key) = self.key(reference)?
         {
             return Ok((reference, key));
         }
-        let random = randomness(1)?;
-        let Some(known) = self.accounts.get(&account) else { return Err(KeyringError::Damaged) };
         let transaction = self.connection.transaction()?;
-        let made = insert(&transaction, known, &random)?.pop().ok_or(KeyringError::Damaged)?;
+        let known = find_or_add(&transaction, &self.master, account)?;
+        let made = insert(&transaction, &known, &randomness(1)?)?.pop().ok_or(KeyringError::Damaged)?;
         let set = "INSERT INTO secrets (account, reference) VALUES (?1, ?2)
              ON CONFLICT (account) DO UPDATE SET reference = excluded.reference";
-        transaction.execute(set, params![number, made.0.0 as i64])?;
+        transaction.execute(set, params![known.number, made.0.0 as i64])?;
         transaction.commit()?;
         Ok(made)
-    }
-
-    fn ensure(&mut self, account: AccountId) -> Result<(), KeyringError> {
-        if !self.accounts.contains_key(&account) {
-            let known = match self.find(account)? {
-                Some(known) => known,
-                None => self.add(account)?,
-            };
-            self.accounts.insert(account, known);
-        }
-        Ok(())
     }
 
     /// See [`super::Keyring::derived`].
@@ -220,28 +213,31 @@ impl Vault {
         let keys = wrapper.unwrap_bytes(&keys, Place::Sessions(number, first)).ok_or(KeyringError::Damaged)?;
         Ok(Some(Row { first, account: number, wrapper, keys }))
     }
+}
 
-    fn find(&self, account: AccountId) -> Result<Option<Account>, KeyringError> {
-        let mut find = self.connection.prepare_cached("SELECT number, wrapped FROM accounts WHERE account = ?1")?;
-        let id = account.bits().to_be_bytes();
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
-        let Some((number, wrapped)) = find.query_row([&id[..]], row).optional()? else { return Ok(None) };
-        let key = self.master.unwrap(&wrapped, Place::Account(number)).ok_or(KeyringError::Damaged)?;
-        Ok(Some(Account { number, wrapper: Wrapper::new(&key) }))
-    }
+/// An account with its key; both made where it is new.
+fn find_or_add(transaction: &Transaction<'_>, master: &Wrapper, account: AccountId) -> Result<Account, KeyringError> {
+    let mut find = transaction.prepare_cached("SELECT number, wrapped FROM accounts WHERE account = ?1")?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+    let found = find.query_row([&id(account)[..]], row).optional()?;
+    let Some((number, wrapped)) = found else { return add(transaction, master, account) };
+    let key = master.unwrap(&wrapped, Place::Account(number)).ok_or(KeyringError::Damaged)?;
+    Ok(Account { number, wrapper: Wrapper::new(&key) })
+}
 
-    fn add(&mut self, account: AccountId) -> Result<Account, KeyringError> {
-        let (key, nonce) = draw()?;
-        let transaction = self.connection.transaction()?;
-        let number = "SELECT coalesce(max(number), 0) + 1 FROM accounts";
-        let number: i64 = transaction.query_row(number, [], |row| row.get(0))?;
-        let wrapped = self.master.wrap(&key, nonce, Place::Account(number));
-        let id = account.bits().to_be_bytes();
-        let add = "INSERT INTO accounts (number, account, wrapped) VALUES (?1, ?2, ?3)";
-        transaction.execute(add, params![number, &id[..], wrapped])?;
-        transaction.commit()?;
-        Ok(Account { number, wrapper: Wrapper::new(&key) })
-    }
+fn add(transaction: &Transaction<'_>, master: &Wrapper, account: AccountId) -> Result<Account, KeyringError> {
+    let (key, nonce) = draw()?;
+    let number = "SELECT coalesce(max(number), 0) + 1 FROM accounts";
+    let number: i64 = transaction.query_row(number, [], |row| row.get(0))?;
+    let wrapped = master.wrap(&key, nonce, Place::Account(number));
+    let add = "INSERT INTO accounts (number, account, wrapped) VALUES (?1, ?2, ?3)";
+    transaction.execute(add, params![number, &id(account)[..], wrapped])?;
+    Ok(Account { number, wrapper: Wrapper::new(&key) })
+}
+
+/// How an account is named in the file.
+const fn id(account: AccountId) -> [u8; 16] {
+    account.bits().to_be_bytes()
 }
 
 /// Bytes for so many keys.
@@ -352,6 +348,12 @@ fn prove(connection: &Connection, master: &Wrapper, path: &Path) -> Result<(), K
 
 #[cfg(test)]
 impl Vault {
+    /// Transactions that changed the file, by its own count (bytes 24 to 28 of its header).
+    pub fn changes(&self) -> u32 {
+        let file = std::fs::read(self.connection.path().unwrap()).unwrap();
+        u32::from_be_bytes(file[24..28].try_into().unwrap())
+    }
+
     /// The row of a key as it stands in the file.
     pub fn wrapped(&self, reference: KeyRef) -> Vec<u8> {
         let find = "SELECT wrapped FROM keys WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
@@ -369,7 +371,7 @@ mod tests {
         let folder = Folder::new();
         let master = Master::Bytes(Zeroizing::new([1; 32]));
         let mut vault = Vault::open(&folder.path().join("keyring.db"), &master).unwrap();
-        let made = vault.make(AccountId::from_bits(1), ROW_KEYS * (OPENED + 2)).unwrap();
+        let made = vault.make(&[(AccountId::from_bits(1), ROW_KEYS * (OPENED + 2))]).unwrap().remove(0).1;
         for _ in 0..2 {
             for (reference, key) in made.iter().step_by(ROW_KEYS + 1) {
                 assert_eq!(vault.key(*reference).unwrap().unwrap().expose(), key.expose());

@@ -75,9 +75,7 @@ async fn go_on(keyring: &Keyring, inbox: &Inbox, histories: Box<Histories>) -> R
     inbox.tell(Notice::TakeUp(histories, reply));
     // A shard that has stopped takes nothing up.
     let TakenUp { sessions, messages, accounts, unlike } = taken.await.unwrap_or_default();
-    for (account, calls) in accounts {
-        keyring.expect_calls(account, calls)?;
-    }
+    keyring.expect_calls(&accounts)?;
     tracing::info!(calls = sessions, messages, "calls were taken up from the log");
     for Unlike { stream, why } in unlike {
         tracing::error!(%stream, why, "a call or MESSAGE cannot be taken up as it was: what is known of it is ended");

@@ -5,6 +5,7 @@ use adapters::keyring::Keyring;
 use adapters::provisioning::TablesSink;
 use adapters::sip_socket::resolve::Names;
 use domain::account::AccountEvent;
+use domain::ids::AccountId;
 use domain::log::PortFuture;
 use domain::routing::{Provisioned, ProvisioningEvent};
 use std::sync::Arc;
@@ -23,12 +24,9 @@ impl TablesSink for ShardTables {
     }
 
     fn apply(&self, mut events: Vec<Provisioned>) -> PortFuture<'_, ()> {
-        for provisioned in &events {
-            if let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event
-                && let Err(error) = self.keyring.ensure_account(opened.account)
-            {
-                tracing::error!(%error, account = %opened.account, "no keys for the account: its calls are refused with 503");
-            }
+        let opened: Vec<_> = events.iter().filter_map(opened).collect();
+        if let Err(error) = self.keyring.ensure_accounts(&opened) {
+            tracing::error!(%error, accounts = ?opened, "no keys for these accounts: their calls are refused with 503");
         }
         self.names.look_up(&events);
         for provisioned in &mut events {
@@ -43,4 +41,10 @@ impl TablesSink for ShardTables {
         // A stopped shard routes nothing that could be stale.
         Box::pin(async move { drop(applied.await) })
     }
+}
+
+/// The account that was opened by an event.
+const fn opened(provisioned: &Provisioned) -> Option<AccountId> {
+    let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event else { return None };
+    Some(opened.account)
 }

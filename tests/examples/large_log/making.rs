@@ -95,7 +95,7 @@ impl<'s> Story<'s> {
     fn key(&mut self) -> (KeyRef, SealKey) {
         let account: AccountId = self.office.account;
         if self.keys == 0 {
-            self.keyring.expect_calls(account, KEYS).unwrap();
+            self.keyring.expect_calls(&[(account, KEYS)].into()).unwrap();
             self.keys = KEYS;
         }
         self.keys -= 1;
