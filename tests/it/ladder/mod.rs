@@ -46,7 +46,7 @@ mod prack;
 mod race;
 mod reach;
 pub(crate) mod refer;
-mod refer_outside;
+pub(crate) mod refer_outside;
 mod refer_race;
 mod refer_rules;
 mod refuse;

@@ -34,7 +34,7 @@ scenarios![
 ];
 
 const ALICE: &str = "198.51.100.50:40000";
-const BOB: &str = "198.51.100.60:41000";
+pub(crate) const BOB: &str = "198.51.100.60:41000";
 
 fn registered(world: &mut World, name: &'static str, address: &str) -> Phone {
     let mut phone = world.phone(address);
@@ -62,7 +62,7 @@ fn asks(world: &mut World, alice: &mut Phone, headers: &str) {
 
 /// Alice asks for a call with bob, and her own phone rings.
 #[track_caller]
-fn rings_alice(world: &mut World, alice: &mut Phone, desk: &mut Phone) -> Message {
+pub(crate) fn rings_alice(world: &mut World, alice: &mut Phone, desk: &mut Phone) -> Message {
     asks(world, alice, &format!("Refer-To: <sip:bob@{A}>\r\n"));
     assert!(alice.expect(world, "202 (2 REFER)").has(HeaderName::Contact));
     hears(world, alice, 100);
@@ -74,7 +74,7 @@ fn rings_alice(world: &mut World, alice: &mut Phone, desk: &mut Phone) -> Messag
 
 /// Who asked picks up and hears nothing yet.
 #[track_caller]
-fn waits(world: &mut World, desk: &mut Phone, invite: &Message) {
+pub(crate) fn waits(world: &mut World, desk: &mut Phone, invite: &Message) {
     assert!(invite.body().is_empty());
     let offer = desk.sdp("sendrecv");
     desk.respond(world, invite, 200, Some(&offer));
@@ -116,7 +116,7 @@ fn connects(world: &mut World, desk: &mut Phone, target: &mut Phone, invite: &Me
     desk.expect(world, "ACK");
 }
 
-fn people(world: &mut World) -> [Phone; 3] {
+pub(crate) fn people(world: &mut World) -> [Phone; 3] {
     let (desk, bob) = (registered(world, "alice", ALICE), registered(world, "bob", BOB));
     [asker(&desk), desk, bob]
 }

@@ -1,8 +1,12 @@
 //! A phone that keeps the protocol's promises by itself: it retransmits, acknowledges, answers and hangs up.
 
+mod outside;
+mod referrals;
+
 use bytes::Bytes;
 use domain::sip::wire::{HeaderName, Message};
 use domain::time::Moment;
+use referrals::Referrals;
 use std::collections::HashMap;
 use std::time::Duration;
 use tests::world::{Chance, NUMBER, Packet, Phone, World};
@@ -24,6 +28,10 @@ pub(super) enum Act {
     Change,
     /// A MESSAGE outside any call.
     Text,
+    /// A REFER outside any call.
+    Refer,
+    /// It wants to hear no more of that.
+    Unsubscribe,
     /// Any other request within the call, with further header lines.
     Say(&'static str, String),
 }
@@ -81,8 +89,9 @@ pub(super) struct Automaton {
     acks: HashMap<u32, Bytes>,
     /// The newest reliable provisional response that it acknowledged.
     rseq: u32,
-    /// The newest of its MESSAGEs that was challenged.
+    /// The newest of its requests outside any call that was challenged.
     challenged: u32,
+    pub(super) referrals: Referrals,
     wants_cancel: bool,
     proceeding: bool,
     pub(super) stage: Stage,
@@ -122,6 +131,7 @@ impl Automaton {
             acks: HashMap::new(),
             rseq: 0,
             challenged: 0,
+            referrals: Referrals::default(),
             wants_cancel: false,
             proceeding: false,
             stage: Stage::SetUp,
@@ -211,11 +221,7 @@ impl Automaton {
                     Some((user, _)) => self.ask(world, |phone, world| phone.call_as(world, user, to, Some(&sdp))),
                 }
             }
-            Act::Text => {
-                let Errand { to, user } = self.errand;
-                let user = user.map_or("nobody", |(user, _)| user);
-                self.ask(world, |phone, world| phone.text(world, user, to, ("", "hello")));
-            }
+            Act::Text | Act::Refer | Act::Unsubscribe => self.ask_outside(world, &act),
             _ if self.has_vanished() => {}
             Act::Cancel if self.stage != Stage::SetUp => {}
             Act::Cancel if self.proceeding => self.ask(world, |phone, world| phone.cancel(world)),
@@ -315,6 +321,10 @@ impl Automaton {
                 self.phone.respond(world, request, 200, None);
             }
             "INVITE" | "UPDATE" if self.stage == Stage::Over => self.phone.respond(world, request, 481, None),
+            "NOTIFY" => {
+                self.referrals.notified(request);
+                self.phone.respond(world, request, 200, None);
+            }
             _ => self.phone.respond(world, request, 200, None),
         }
         let last = last_sent(world);
@@ -348,8 +358,10 @@ impl Automaton {
         let (number, method) = (response.cseq().unwrap().number, response.cseq().unwrap().method.to_owned());
         self.stop(&format!("{number} {method}"));
         self.hung_up_on_nobody |= method == "BYE" && status == 481 && self.ends_a_call && !self.heard_bye;
-        if method == "MESSAGE" && status == 407 {
-            return self.texts_again(world, response);
+        match (&*method, status) {
+            ("MESSAGE" | "REFER", 407) => return self.asks_again(world, response, &method),
+            ("REFER", _) => return self.hear_of_refer(response, status),
+            _ => {}
         }
         if method != "INVITE" {
             return;
@@ -371,15 +383,6 @@ impl Automaton {
             }
             200..=299 => self.hear_answer(world, response, number),
             _ => self.hear_refusal(world, response, status),
-        }
-    }
-
-    /// A MESSAGE was challenged.
-    fn texts_again(&mut self, world: &mut World, challenge: &Message) {
-        let number = challenge.cseq().unwrap().number;
-        if let (Some((_, login)), true) = (self.errand.user, self.challenged < number && number < 4) {
-            self.challenged = number;
-            self.ask(world, |phone, world| drop(phone.text_proven(world, challenge, login, "hello")));
         }
     }
 

@@ -11,6 +11,7 @@ mod freeze;
 mod freeze_transfer;
 mod overload;
 mod reborn;
+mod referred;
 mod register;
 mod sabotage;
 mod storm;

@@ -9,6 +9,7 @@ use crate::log::{Recorded, StreamName};
 use crate::pager::PagerEvent;
 use crate::ports::{Keyring, Mint};
 use crate::session::Session;
+use crate::session::referred::Referred;
 use crate::time::Now;
 use std::collections::BTreeMap;
 
@@ -77,8 +78,9 @@ impl Exchange {
             shown.insert(format!("message {id}"), self.endpoint.with_names(live.shown()));
         }
         for (id, live) in self.sessions.iter() {
-            // That a path is closed is known when its counts are recorded.
-            let session = Session { paths: vec![], measures: vec![], ..live.session.clone() };
+            // That a path is closed is known when its counts are recorded, and where whom a REFER named is when it is called.
+            let referred = live.session.referred.clone().map(|referred| Referred { onward: None, ..referred });
+            let session = Session { paths: vec![], measures: vec![], referred, ..live.session.clone() };
             shown.insert(format!("session {id}"), self.endpoint.with_names(format!("{session:#?}")));
         }
         shown.extend(self.legs.iter().map(|(leg, id)| (format!("owner of {leg}"), id.to_string())));

@@ -61,10 +61,11 @@ impl Session {
         next.find(|next| is_spare(*next) && !of_hunt().any(|leg| leg.target == *next))
     }
 
-    /// The status where no leg could be begun: there are targets, so what lacks is something of ours, unless each has a
+    /// The status where no leg could be begun: what lacks is something of ours, unless there is no target, or each has a
     /// trunk that takes no more calls.
     pub(super) fn none_begun(&self) -> u16 {
-        if best(self.refused().map(|(_, refused)| refused)) == AT_LIMIT { 480 } else { 500 }
+        let at_limit = best(self.refused().map(|(_, refused)| refused)) == AT_LIMIT;
+        if at_limit || self.targets.is_empty() { 480 } else { 500 }
     }
 
     /// Begins a leg toward a target; `false` where that cannot be.

@@ -2,6 +2,7 @@
 //! answer is acknowledged at once with nothing to send (RFC 3725 §4.4), for to let it wait for the target (§4.1) would have
 //! it hang up. Then it is a blind transfer: the sender is the remaining party, and its REFER the asker that has left.
 
+use crate::codec::personal::Personal;
 use crate::ids::LegId;
 use crate::sdp;
 use crate::session::event::{
@@ -33,9 +34,8 @@ impl Session {
     ) {
         let leg = asked.leg;
         self.record(context, SessionEvent::SessionReferred(asked));
-        let onward = || referral.route.clone().and_then(Result::ok);
         let verdict = match sender.recorded {
-            Some(recorded) => recorded.map(|devices| (devices.clone(), onward().unwrap_or(devices))),
+            Some(recorded) => recorded.map(|devices| (devices.clone(), onward(devices, &referral))),
             None => verdict(sender.route, &referral),
         };
         let (devices, chosen) = match verdict {
@@ -187,6 +187,19 @@ fn verdict(
     Ok((RouteChosen { reason, ..devices }, chosen))
 }
 
+/// Where a sender whose past is played goes on to. It was somewhere then; where it is nowhere any more, nobody is called.
+fn onward(devices: RouteChosen, referral: &Referral) -> RouteChosen {
+    match referral.route.clone() {
+        Some(Ok(chosen)) => chosen,
+        Some(Err(RouteRefused { rule, reason, .. })) => RouteChosen { rule, reason, ..to_nobody(devices) },
+        None => to_nobody(devices),
+    }
+}
+
+fn to_nobody(chosen: RouteChosen) -> RouteChosen {
+    RouteChosen { number: None, passed_over: vec![], targets: Personal::Known(vec![]), ..chosen }
+}
+
 fn places(chosen: &RouteChosen) -> &[Target] {
     chosen.targets.known().map_or(&[][..], Vec::as_slice)
 }
@@ -194,7 +207,6 @@ fn places(chosen: &RouteChosen) -> &[Target] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::personal::Personal;
     use crate::sip::timer::TransactionId;
     use crate::sip::wire::{ReferFault, ReferTo};
 

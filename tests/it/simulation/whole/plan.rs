@@ -33,6 +33,17 @@ const CALLS: [(usize, Errand); 8] = [
 /// What users say to each other, and as whom.
 pub(super) const TEXTS: [Errand; 2] = [CALLS[5].1, CALLS[6].1];
 
+/// Calls that somebody asks for by REFER: from which station, between itself and whom.
+const REFERRALS: [(usize, Errand); 7] = [
+    CALLS[5],
+    CALLS[6],
+    (6, Errand { to: "sip:+15550001111@pbx.example", ..CALLS[5].1 }),
+    (7, Errand { to: "sip:bob@pbx.example", ..CALLS[6].1 }),
+    (2, Errand { to: "sip:+12025550199@exchange.example", user: None }),
+    (2, Errand { to: "sip:+15550007777@exchange.example", user: None }),
+    (2, Errand { to: "sip:alice@pbx.example", user: None }),
+];
+
 /// Everything that may happen of itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
@@ -58,6 +69,8 @@ pub(super) enum Event {
     Garbage(usize),
     /// A station asks for the place of somebody in a call: it picks up, or takes over.
     Replaces(usize, Errand),
+    /// A station asks by REFER for a call, outside any.
+    Refers(usize, Errand),
     /// A trunk's settings ask that the exchange registers there.
     Uplink(Uplink),
     /// They ask for it no more.
@@ -85,41 +98,61 @@ pub(super) fn registrants() -> impl Iterator<Item = (usize, &'static str, &'stat
     (6..).zip(USERS).zip(DEVICES).map(|((station, user), address)| (station, user, address))
 }
 
+/// What is planned so far.
+struct Plan<'c> {
+    chance: &'c mut Chance,
+    all: Vec<(u64, Event)>,
+}
+
+impl Plan<'_> {
+    /// Up to so many of a kind, at any time.
+    fn some(&mut self, most: u64, event: impl Fn(&mut Chance) -> Event) {
+        for _ in 0..self.chance.below(most + 1) {
+            let at = self.chance.below(BEGINS_WITHIN);
+            self.all.push((at, event(self.chance)));
+        }
+    }
+}
+
 /// What happens when, in milliseconds from the beginning.
 pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
-    let mut all = vec![(0, Event::Weather(Weather::draw(chance)))];
-    let mut some = |chance: &mut Chance, most: u64, event: &dyn Fn(&mut Chance) -> Event| {
-        for _ in 0..chance.below(most + 1) {
-            let at = chance.below(BEGINS_WITHIN);
-            all.push((at, event(chance)));
-        }
-    };
-    some(chance, 4, &|chance| Event::Weather(Weather::draw(chance)));
-    some(chance, 10, &|chance| {
-        let (station, errand) = CALLS[chance.below(CALLS.len() as u64) as usize];
+    let all = vec![(0, Event::Weather(Weather::draw(chance)))];
+    let mut plan = Plan { chance, all };
+    plan.some(4, |chance| Event::Weather(Weather::draw(chance)));
+    plan.some(10, |chance| {
+        let (station, errand) = one_of(chance, &CALLS);
         Event::Call(station, errand)
     });
-    some(chance, 3, &|chance| Event::Dies(chance.below(8) as usize, away(chance)));
-    some(chance, 1, &|chance| Event::DiesUntold(away(chance)));
-    some(chance, 2, &|chance| Event::Operator(Command::draw(chance)));
-    some(chance, 2, &|chance| Event::Breaks([1, 3][chance.below(2) as usize]));
-    some(chance, 16, &|_| Event::Says);
-    some(chance, 6, &|_| Event::Joins);
-    some(chance, 3, &|chance| Event::Text(chance.below(2) as usize));
-    some(chance, 3, &|chance| Event::Garbage(chance.below(8) as usize));
+    plan.some(3, |chance| Event::Dies(chance.below(8) as usize, away(chance)));
+    plan.some(1, |chance| Event::DiesUntold(away(chance)));
+    plan.some(2, |chance| Event::Operator(Command::draw(chance)));
+    plan.some(2, |chance| Event::Breaks([1, 3][chance.below(2) as usize]));
+    plan.some(16, |_| Event::Says);
+    plan.some(6, |_| Event::Joins);
+    plan.some(3, |chance| Event::Text(chance.below(2) as usize));
+    plan.some(3, |chance| Event::Garbage(chance.below(8) as usize));
     // What was added later is drawn last: seeds draw what they drew.
-    some(chance, 8, &|chance| {
-        let (station, errand) = CALLS[chance.below(7) as usize];
+    plan.some(8, |chance| {
+        let (station, errand) = one_of(chance, &CALLS[..7]);
         Event::Replaces(station, errand)
     });
-    if chance.percent(40) {
-        some(chance, 1, &|chance| Event::Uplink(Uplink::draw(chance)));
+    if plan.chance.percent(40) {
+        plan.some(1, |chance| Event::Uplink(Uplink::draw(chance)));
+        let Plan { chance, all } = &mut plan;
         all.push((chance.below(20_000), Event::Uplink(Uplink::draw(chance))));
         all.push((LEAVES_AFTER + chance.below(120_000), Event::Leaves));
     }
+    plan.some(4, |chance| {
+        let (station, errand) = one_of(chance, &REFERRALS);
+        Event::Refers(station, errand)
+    });
     // A log that stays away keeps everybody for ever.
-    all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
-    all
+    plan.all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
+    plan.all
+}
+
+fn one_of<T: Copy>(chance: &mut Chance, all: &[T]) -> T {
+    all[chance.below(all.len() as u64) as usize]
 }
 
 /// For how many milliseconds there is no process: mostly a moment, now and then longer than a transaction lasts.

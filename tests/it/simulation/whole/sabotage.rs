@@ -46,7 +46,12 @@ fn every_broken_promise_of_log_shell_and_media_is_noticed() {
 
 #[test]
 fn a_bye_that_never_arrives_leaves_a_phone_that_thinks_its_call_goes_on() {
-    is_told(&told(Fate::default(), Town::losing_byes), "did not hear of it");
+    is_told(&told(Fate::default(), |town| town.losing("BYE ")), "did not hear of it");
+}
+
+#[test]
+fn a_notify_that_never_arrives_leaves_a_phone_that_was_not_told_what_became_of_its_refer() {
+    is_told(&told(Fate::default(), |town| town.losing("NOTIFY ")), "nobody said what became of REFER");
 }
 
 #[test]

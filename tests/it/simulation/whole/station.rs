@@ -135,6 +135,13 @@ impl Station {
         automaton.act(world, Act::Text);
     }
 
+    /// Another of its phones, which behaves, asks for a call between this station and another.
+    pub(super) fn refer(&mut self, world: &mut World, errand: Errand) {
+        let automaton = self.phone(world);
+        (automaton.errand, automaton.manners) = (errand, Manners::Good);
+        automaton.act(world, Act::Refer);
+    }
+
     /// A message came for one of its phones.
     pub(super) fn hear(&mut self, world: &mut World, bytes: Bytes) {
         let message = Message::scan(bytes.clone()).unwrap();

@@ -1,14 +1,16 @@
 //! Everything around one exchange, and time.
 
-use super::super::automaton::{Act, Automaton, Errand, Manners, Stage};
+mod befalls;
+mod promises;
+
+use super::super::automaton::{Act, Automaton};
 use super::Seen;
 use super::device::Registrant;
 use super::operator::allow_transfers;
 use super::plan::{self, Event};
 use super::readers::Readers;
 use super::registrar::Registrar;
-use super::station::{By, Station, joins, says};
-use super::uplink;
+use super::station::{By, Station};
 use super::weather::{LogMood, Weather};
 use super::witness::Witness;
 use adapters::event_log::memory::MemoryLog;
@@ -48,6 +50,8 @@ pub(super) const EVERYTHING: &[&str] = &[
     "read",
     "replaced",
     "uplinked",
+    "referred",
+    "called back",
 ];
 
 enum Happening {
@@ -78,12 +82,17 @@ pub(super) struct Town {
     /// Where it has some.
     readers: Option<Readers>,
     seen: Seen,
-    loses_byes: bool,
+    /// What the exchange asks by this method never arrives.
+    loses: Option<&'static str>,
     /// For how long nobody will be there after the death that is to come, or came and was not noticed yet.
     away: Option<u64>,
     returning: bool,
     /// Whether the process was away for longer than transactions last.
     lost: bool,
+    /// Since when the log has been away.
+    log_away: Option<Moment>,
+    /// Whether it was for longer than transactions last: what was to be asked meanwhile timed out before it left.
+    mute: bool,
     /// Whether a stream was frozen at some time.
     frozen: bool,
     /// When the process came back, or something was asked of it, the last time.
@@ -116,10 +125,12 @@ impl Town {
             witness: Witness::default(),
             readers,
             seen: Seen::new(),
-            loses_byes: false,
+            loses: None,
             away: None,
             returning: false,
             lost: false,
+            log_away: None,
+            mute: false,
             frozen: false,
             trouble: Moment::from_micros(0),
         };
@@ -129,9 +140,9 @@ impl Town {
         town
     }
 
-    /// No BYE of the exchange arrives: for sabotage.
-    pub(super) fn losing_byes(self) -> Self {
-        Self { loses_byes: true, ..self }
+    /// What the exchange asks by this method never arrives: for sabotage.
+    pub(super) fn losing(self, method: &'static str) -> Self {
+        Self { loses: Some(method), ..self }
     }
 
     /// No registration of the exchange is granted: for sabotage.
@@ -255,7 +266,7 @@ impl Town {
         for index in 0..self.stations.len() {
             for address in self.stations[index].hears_at() {
                 while let Some(bytes) = self.world.next_for(address) {
-                    if self.loses_byes && bytes.starts_with(b"BYE ") {
+                    if self.loses.is_some_and(|method| bytes.starts_with(method.as_bytes())) {
                         continue;
                     }
                     let by_connection = Some(index).filter(|_| self.stations[index].by != By::Udp);
@@ -307,111 +318,12 @@ impl Town {
         station.is_some_and(|station| station.by != By::Udp && station.from() != packet.from)
     }
 
-    fn befalls(&mut self, event: Event) {
-        match event {
-            Event::Weather(weather) => self.weather = weather,
-            Event::Call(station, errand) => {
-                self.note("calls");
-                let phone = self.stations[station].call(&mut self.world, errand);
-                if self.chance.percent(20) {
-                    self.note("gave up");
-                    let millis = self.chance.below(10_000);
-                    self.after(millis, Happening::Act(station, phone, Act::Cancel));
-                }
-            }
-            Event::Says => self.says(),
-            Event::Joins => self.joins(),
-            Event::Replaces(station, errand) => self.replaces(station, errand),
-            Event::Uplink(_) | Event::Leaves if self.world.is_dead() => {
-                self.after(1_000, Happening::Event(event));
-            }
-            Event::Uplink(uplink) => {
-                self.trouble = self.world.now().moment;
-                uplink.begin(&mut self.world);
-            }
-            Event::Leaves => self.leaves(),
-            Event::Text(user) => {
-                self.note("texts");
-                self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
-            }
-            Event::Garbage(station) => {
-                let (from, local) = (self.stations[station].address, tests::world::PUBLIC.parse().unwrap());
-                if self.stations[station].by == By::Udp {
-                    self.note("garbage");
-                    self.world.deliver(Packet { local, from, bytes: garbage(&mut self.chance) });
-                }
-            }
-            Event::Breaks(station) => {
-                self.note("breaks");
-                let (local, remote) = self.stations[station].reconnect(&mut self.world);
-                self.world.disconnect(local, remote);
-            }
-            // An exchange that is away or about to die is asked for nothing, and does not die twice.
-            _ if self.world.is_dead() || self.away.is_some() => {}
-            Event::Operator(command) => {
-                self.note("commands");
-                command.carry_out(&mut self.world);
-            }
-            Event::Dies(effects, away) => {
-                self.away = Some(away);
-                self.world.doom(effects);
-            }
-            Event::DiesUntold(away) => {
-                self.note("untold deaths");
-                self.world.log.commit_next(usize::MAX);
-                self.dies(away);
-            }
-        }
-    }
-
-    /// Somebody who talks says something.
-    fn says(&mut self) {
-        let act = says(&mut self.chance);
-        let up = self.stations.iter_mut().flat_map(|station| &mut station.phones);
-        let mut up: Vec<&mut Automaton> = up.filter(|automaton| automaton.stage == Stage::Up).collect();
-        if !up.is_empty() {
-            let speaker = self.chance.below(up.len() as u64) as usize;
-            up[speaker].act(&mut self.world, act);
-            self.note("said");
-        }
-    }
-
-    /// Who has two calls asks in one that it be joined with the other.
-    fn joins(&mut self) {
-        for station in &mut self.stations {
-            let is_up = |automaton: &Automaton| automaton.stage == Stage::Up;
-            let mut up: Vec<usize> = (0..station.phones.len()).filter(|phone| is_up(&station.phones[*phone])).collect();
-            if let (Some(asks), Some(other)) = (up.pop(), up.pop()) {
-                let named = station.phones[other].phone.named();
-                station.phones[asks].act(&mut self.world, joins(&named));
-                return self.note("joins");
-            }
-        }
-    }
-
-    /// Somebody asks for the place of another, who is in a call or rings.
-    fn replaces(&mut self, station: usize, errand: Errand) {
-        let phones = self.stations.iter().flat_map(|station| &station.phones);
-        let dialogs = phones.filter(|automaton| automaton.has_dialog()).map(|automaton| automaton.phone.named());
-        let mut dialogs: Vec<String> = dialogs.collect();
-        if !dialogs.is_empty() {
-            let named = dialogs.swap_remove(self.chance.below(dialogs.len() as u64) as usize);
-            self.stations[station].replace(&mut self.world, errand, named);
-            self.note("replaces");
-        }
-    }
-
-    /// The exchange is to be registered at its carrier no longer.
-    fn leaves(&mut self) {
-        let registrar = self.stations[plan::REGISTRAR].registrar.as_ref().unwrap();
-        if uplink::leave(&mut self.world, registrar, self.trouble) {
-            self.note("uplinked");
-        }
-    }
-
     fn commit(&mut self) {
         self.committing = false;
         let waiting = self.world.log.waiting();
+        let (now, away) = (self.world.now().moment, self.weather.log == LogMood::Away);
+        self.log_away = away.then(|| self.log_away.unwrap_or(now));
+        self.mute |= self.log_away.is_some_and(|since| now.since(since) > Duration::from_millis(TOO_LONG));
         match self.weather.log {
             LogMood::Away => {
                 (0..waiting).for_each(|_| self.world.log.fail_next(AppendError::Unavailable("it is away".into())));
@@ -460,34 +372,9 @@ impl Town {
         self.world.come_back();
         self.world.examine();
     }
-
-    /// Nobody who keeps his promises thinks that a call goes on, or thought so when it was over.
-    fn check_agreement(&mut self) {
-        let (lost, ladder) = (self.lost || self.frozen, &self.world.ladder);
-        for station in &self.stations {
-            for automaton in station.phones.iter().filter(|automaton| automaton.manners == Manners::Good) {
-                let (up, call) = (automaton.stage == Stage::Up, automaton.phone.call_id());
-                assert!(lost || !up, "{call} goes on for its phone alone\n{ladder}");
-                let over = automaton.hung_up_on_nobody;
-                assert!(lost || !over, "{call} was over, and its phone did not hear of it\n{ladder}");
-            }
-        }
-        let phones = self.stations.iter().flat_map(|station| &station.phones);
-        let over: Vec<_> = phones.filter(|automaton| automaton.ends_a_call || automaton.heard_bye).collect();
-        *self.seen.entry("agreed").or_default() += over.len();
-        let replaced = over.iter().filter(|automaton| automaton.replaces.is_some()).count();
-        *self.seen.entry("replaced").or_default() += replaced;
-    }
 }
 
 /// Whether the read models of this seed's exchange are looked at: in an ordinary run some, for it costs as much again.
 fn has_readers(seed: u64) -> bool {
     seed.is_multiple_of(4) || std::env::var_os("STROWGER_SEEDS").is_some()
-}
-
-/// What is not SIP, or nearly.
-fn garbage(chance: &mut Chance) -> Bytes {
-    let begins: &[u8] = [&b"INVITE sip:x SIP/2.0\r\n"[..], b"SIP/2.0 200 OK\r\nVia: ", b""][chance.below(3) as usize];
-    let random = (0..chance.below(200)).map(|_| chance.below(256) as u8);
-    begins.iter().copied().chain(random).collect()
 }

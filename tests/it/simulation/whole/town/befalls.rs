@@ -1,0 +1,124 @@
+//! What happens of itself, as it was planned.
+
+use super::super::plan::{self, Event};
+use super::super::station::{By, joins, says};
+use super::super::uplink;
+use super::{Happening, Town};
+use crate::simulation::automaton::{Act, Automaton, Errand, Stage};
+use bytes::Bytes;
+use tests::world::{Chance, Packet};
+
+impl Town {
+    pub(super) fn befalls(&mut self, event: Event) {
+        match event {
+            Event::Weather(weather) => self.weather = weather,
+            Event::Call(station, errand) => {
+                self.note("calls");
+                let phone = self.stations[station].call(&mut self.world, errand);
+                if self.chance.percent(20) {
+                    self.note("gave up");
+                    let millis = self.chance.below(10_000);
+                    self.after(millis, Happening::Act(station, phone, Act::Cancel));
+                }
+            }
+            Event::Says => self.says(),
+            Event::Joins => self.joins(),
+            Event::Replaces(station, errand) => self.replaces(station, errand),
+            Event::Refers(station, errand) => {
+                self.note("referred");
+                self.stations[station].refer(&mut self.world, errand);
+            }
+            Event::Uplink(_) | Event::Leaves if self.world.is_dead() => {
+                self.after(1_000, Happening::Event(event));
+            }
+            Event::Uplink(uplink) => {
+                self.trouble = self.world.now().moment;
+                uplink.begin(&mut self.world);
+            }
+            Event::Leaves => self.leaves(),
+            Event::Text(user) => {
+                self.note("texts");
+                self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
+            }
+            Event::Garbage(station) => {
+                let (from, local) = (self.stations[station].address, tests::world::PUBLIC.parse().unwrap());
+                if self.stations[station].by == By::Udp {
+                    self.note("garbage");
+                    self.world.deliver(Packet { local, from, bytes: garbage(&mut self.chance) });
+                }
+            }
+            Event::Breaks(station) => {
+                self.note("breaks");
+                let (local, remote) = self.stations[station].reconnect(&mut self.world);
+                self.world.disconnect(local, remote);
+            }
+            // An exchange that is away or about to die is asked for nothing, and does not die twice.
+            _ if self.world.is_dead() || self.away.is_some() => {}
+            Event::Operator(command) => {
+                self.note("commands");
+                command.carry_out(&mut self.world);
+            }
+            Event::Dies(effects, away) => {
+                self.away = Some(away);
+                self.world.doom(effects);
+            }
+            Event::DiesUntold(away) => {
+                self.note("untold deaths");
+                self.world.log.commit_next(usize::MAX);
+                self.dies(away);
+            }
+        }
+    }
+
+    /// Somebody who talks says something.
+    fn says(&mut self) {
+        let act = says(&mut self.chance);
+        let up = self.stations.iter_mut().flat_map(|station| &mut station.phones);
+        let mut up: Vec<&mut Automaton> = up.filter(|automaton| automaton.stage == Stage::Up).collect();
+        if !up.is_empty() {
+            let speaker = self.chance.below(up.len() as u64) as usize;
+            up[speaker].act(&mut self.world, act);
+            self.note("said");
+        }
+    }
+
+    /// Who has two calls asks in one that it be joined with the other.
+    fn joins(&mut self) {
+        for station in &mut self.stations {
+            let is_up = |automaton: &Automaton| automaton.stage == Stage::Up;
+            let mut up: Vec<usize> = (0..station.phones.len()).filter(|phone| is_up(&station.phones[*phone])).collect();
+            if let (Some(asks), Some(other)) = (up.pop(), up.pop()) {
+                let named = station.phones[other].phone.named();
+                station.phones[asks].act(&mut self.world, joins(&named));
+                return self.note("joins");
+            }
+        }
+    }
+
+    /// Somebody asks for the place of another, who is in a call or rings.
+    fn replaces(&mut self, station: usize, errand: Errand) {
+        let phones = self.stations.iter().flat_map(|station| &station.phones);
+        let dialogs = phones.filter(|automaton| automaton.has_dialog()).map(|automaton| automaton.phone.named());
+        let mut dialogs: Vec<String> = dialogs.collect();
+        if !dialogs.is_empty() {
+            let named = dialogs.swap_remove(self.chance.below(dialogs.len() as u64) as usize);
+            self.stations[station].replace(&mut self.world, errand, named);
+            self.note("replaces");
+        }
+    }
+
+    /// The exchange is to be registered at its carrier no longer.
+    fn leaves(&mut self) {
+        let registrar = self.stations[plan::REGISTRAR].registrar.as_ref().unwrap();
+        if uplink::leave(&mut self.world, registrar, self.trouble) {
+            self.note("uplinked");
+        }
+    }
+}
+
+/// What is not SIP, or nearly.
+fn garbage(chance: &mut Chance) -> Bytes {
+    let begins: &[u8] = [&b"INVITE sip:x SIP/2.0\r\n"[..], b"SIP/2.0 200 OK\r\nVia: ", b""][chance.below(3) as usize];
+    let random = (0..chance.below(200)).map(|_| chance.below(256) as u8);
+    begins.iter().copied().chain(random).collect()
+}
