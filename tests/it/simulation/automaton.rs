@@ -56,6 +56,8 @@ pub(super) enum Manners {
     NeverAnswers,
     /// Once it rang or called, nobody hears of it any more.
     Vanishes,
+    /// It acknowledges an offer, and does not answer it.
+    AnswersNoOffer,
 }
 
 /// How far its call is.
@@ -105,6 +107,10 @@ pub(super) struct Automaton {
     pub(super) errand: Errand,
     /// Whose place it asks for when it calls: a dialog as a Replaces names it.
     pub(super) replaces: Option<String>,
+    /// It calls without an offer, and answers the other's.
+    pub(super) late_offer: bool,
+    /// It had that.
+    had_offer: bool,
     /// For how many milliseconds it talks at least.
     talks: u64,
     /// What it will do, and in how many milliseconds from when it was decided.
@@ -141,6 +147,8 @@ impl Automaton {
             manners: Manners::Good,
             errand: Errand { to: NUMBER, user: None },
             replaces: None,
+            late_offer: false,
+            had_offer: false,
             plans: Vec::new(),
         }
     }
@@ -198,6 +206,18 @@ impl Automaton {
         self.replaces.as_ref().map_or_else(String::new, |named| format!("Replaces: {named}\r\n"))
     }
 
+    /// What its INVITE offers.
+    fn own_offer(&self) -> Option<String> {
+        (!self.late_offer).then(|| self.phone.sdp("sendrecv"))
+    }
+
+    /// Its answer, where this has the offer that its INVITE had not.
+    fn answer_to(&mut self, response: &Message) -> Option<String> {
+        let offers = self.late_offer && !self.had_offer && !response.body().is_empty();
+        self.had_offer |= offers;
+        (offers && self.manners != Manners::AnswersNoOffer).then(|| self.phone.sdp("sendrecv"))
+    }
+
     /// Begins a request of its own.
     fn ask(&mut self, world: &mut World, what: impl FnOnce(&mut Phone, &mut World)) {
         self.leaves_refreshes(true);
@@ -215,10 +235,12 @@ impl Automaton {
                 let says = ["", "Supported: 100rel\r\n", "Require: 100rel\r\n"][self.chance.below(3) as usize];
                 let headers = format!("Max-Forwards: 70\r\n{says}");
                 self.phone.extra.push_str(&self.asks());
-                let Errand { to, user } = self.errand;
+                let (Errand { to, user }, offer) = (self.errand, self.own_offer());
                 match user {
-                    None => self.ask(world, |phone, world| phone.call_with(world, to, Some(&sdp), &headers)),
-                    Some((user, _)) => self.ask(world, |phone, world| phone.call_as(world, user, to, Some(&sdp))),
+                    None => self.ask(world, |phone, world| phone.call_with(world, to, offer.as_deref(), &headers)),
+                    Some((user, _)) => {
+                        self.ask(world, |phone, world| phone.call_as(world, user, to, offer.as_deref()));
+                    }
                 }
             }
             Act::Text | Act::Refer | Act::Unsubscribe => self.ask_outside(world, &act),
@@ -378,7 +400,8 @@ impl Automaton {
                     && rseq > self.rseq
                 {
                     self.rseq = rseq;
-                    self.ask(world, |phone, world| phone.prack(world, response, None));
+                    let answer = self.answer_to(response);
+                    self.ask(world, |phone, world| phone.prack(world, response, answer.as_deref()));
                 }
             }
             200..=299 => self.hear_answer(world, response, number),
@@ -397,8 +420,8 @@ impl Automaton {
         self.acks.insert(number, last_sent(world));
         match self.errand.user {
             Some((_, login)) if status == 407 && self.stage == Stage::SetUp && self.acks.len() < 4 => {
-                let sdp = self.phone.sdp("sendrecv");
-                self.ask(world, |phone, world| phone.prove(world, response, login, Some(&sdp)));
+                let offer = self.own_offer();
+                self.ask(world, |phone, world| phone.prove(world, response, login, offer.as_deref()));
             }
             _ if self.stage == Stage::SetUp => self.stage = Stage::Over,
             _ => {}
@@ -415,7 +438,8 @@ impl Automaton {
             let packet = Packet { local: self.phone.exchange, from: self.phone.from(), bytes: ack.clone() };
             return send(world, packet);
         }
-        self.phone.ack(world, None);
+        let answer = self.answer_to(response);
+        self.phone.ack(world, answer.as_deref());
         let ack = last_sent(world);
         self.acks.insert(number, ack);
         if self.stage == Stage::SetUp {

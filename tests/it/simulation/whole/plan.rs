@@ -47,8 +47,8 @@ const REFERRALS: [(usize, Errand); 7] = [
 /// Everything that may happen of itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
-    /// A station calls.
-    Call(usize, Errand),
+    /// A station calls, with an offer or without.
+    Call { station: usize, errand: Errand, late: bool },
     /// It changes.
     Weather(Weather),
     /// The process dies, after so many more effects, and is away for so many milliseconds.
@@ -67,8 +67,8 @@ pub(super) enum Event {
     Text(usize),
     /// What is not SIP comes from somewhere.
     Garbage(usize),
-    /// A station asks for the place of somebody in a call: it picks up, or takes over.
-    Replaces(usize, Errand),
+    /// A station asks for the place of somebody in a call: it picks up, or takes over; with an offer or without.
+    Replaces { station: usize, errand: Errand, late: bool },
     /// A station asks by REFER for a call, outside any.
     Refers(usize, Errand),
     /// A trunk's settings ask that the exchange registers there.
@@ -121,7 +121,7 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
     plan.some(4, |chance| Event::Weather(Weather::draw(chance)));
     plan.some(10, |chance| {
         let (station, errand) = one_of(chance, &CALLS);
-        Event::Call(station, errand)
+        Event::Call { station, errand, late: false }
     });
     plan.some(3, |chance| Event::Dies(chance.below(8) as usize, away(chance)));
     plan.some(1, |chance| Event::DiesUntold(away(chance)));
@@ -134,7 +134,7 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
     // What was added later is drawn last: seeds draw what they drew.
     plan.some(8, |chance| {
         let (station, errand) = one_of(chance, &CALLS[..7]);
-        Event::Replaces(station, errand)
+        Event::Replaces { station, errand, late: false }
     });
     if plan.chance.percent(40) {
         plan.some(1, |chance| Event::Uplink(Uplink::draw(chance)));
@@ -145,6 +145,14 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
     plan.some(4, |chance| {
         let (station, errand) = one_of(chance, &REFERRALS);
         Event::Refers(station, errand)
+    });
+    plan.some(4, |chance| {
+        let (station, errand) = one_of(chance, &CALLS[..7]);
+        Event::Replaces { station, errand, late: true }
+    });
+    plan.some(2, |chance| {
+        let (station, errand) = one_of(chance, &CALLS);
+        Event::Call { station, errand, late: true }
     });
     // A log that stays away keeps everybody for ever.
     plan.all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));

@@ -113,18 +113,21 @@ impl Station {
         self.phones.last_mut().unwrap()
     }
 
-    /// Another of its phones calls; answers which.
-    pub(super) fn call(&mut self, world: &mut World, errand: Errand) -> usize {
+    /// Another of its phones calls, with an offer unless it is `late`; answers which.
+    pub(super) fn call(&mut self, world: &mut World, errand: Errand, late: bool) -> usize {
         let automaton = self.phone(world);
-        automaton.errand = errand;
+        (automaton.errand, automaton.late_offer) = (errand, late);
         automaton.act(world, Act::Call);
         self.phones.len() - 1
     }
 
-    /// Another of its phones, which behaves, asks for the place of who has this dialog.
-    pub(super) fn replace(&mut self, world: &mut World, errand: Errand, named: String) {
+    /// Another of its phones asks for the place of who has this dialog. It behaves, but that one in eight that are `late`,
+    /// without an offer, leave the other's unanswered.
+    pub(super) fn replace(&mut self, world: &mut World, errand: Errand, named: String, late: bool) {
+        let forgets = late && self.chance.percent(12);
         let automaton = self.phone(world);
-        (automaton.errand, automaton.replaces, automaton.manners) = (errand, Some(named), Manners::Good);
+        (automaton.errand, automaton.replaces, automaton.late_offer) = (errand, Some(named), late);
+        automaton.manners = if forgets { Manners::AnswersNoOffer } else { Manners::Good };
         automaton.act(world, Act::Call);
     }
 

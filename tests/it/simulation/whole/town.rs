@@ -52,6 +52,8 @@ pub(super) const EVERYTHING: &[&str] = &[
     "uplinked",
     "referred",
     "called back",
+    "late calls",
+    "replaced late",
 ];
 
 enum Happening {

@@ -12,9 +12,9 @@ impl Town {
     pub(super) fn befalls(&mut self, event: Event) {
         match event {
             Event::Weather(weather) => self.weather = weather,
-            Event::Call(station, errand) => {
-                self.note("calls");
-                let phone = self.stations[station].call(&mut self.world, errand);
+            Event::Call { station, errand, late } => {
+                self.note(if late { "late calls" } else { "calls" });
+                let phone = self.stations[station].call(&mut self.world, errand, late);
                 if self.chance.percent(20) {
                     self.note("gave up");
                     let millis = self.chance.below(10_000);
@@ -23,7 +23,7 @@ impl Town {
             }
             Event::Says => self.says(),
             Event::Joins => self.joins(),
-            Event::Replaces(station, errand) => self.replaces(station, errand),
+            Event::Replaces { station, errand, late } => self.replaces(station, errand, late),
             Event::Refers(station, errand) => {
                 self.note("referred");
                 self.stations[station].refer(&mut self.world, errand);
@@ -96,13 +96,13 @@ impl Town {
     }
 
     /// Somebody asks for the place of another, who is in a call or rings.
-    fn replaces(&mut self, station: usize, errand: Errand) {
+    fn replaces(&mut self, station: usize, errand: Errand, late: bool) {
         let phones = self.stations.iter().flat_map(|station| &station.phones);
         let dialogs = phones.filter(|automaton| automaton.has_dialog()).map(|automaton| automaton.phone.named());
         let mut dialogs: Vec<String> = dialogs.collect();
         if !dialogs.is_empty() {
             let named = dialogs.swap_remove(self.chance.below(dialogs.len() as u64) as usize);
-            self.stations[station].replace(&mut self.world, errand, named);
+            self.stations[station].replace(&mut self.world, errand, named, late);
             self.note("replaces");
         }
     }

@@ -20,11 +20,13 @@ impl Town {
         }
         let over = |automaton: &&Automaton| automaton.ends_a_call || automaton.heard_bye;
         let replaced = |automaton: &&Automaton| over(automaton) && automaton.replaces.is_some();
+        let late = |automaton: &&Automaton| replaced(automaton) && automaton.late_offer;
         let by_refer = |automaton: &&Automaton| automaton.phone.call_id().starts_with("refer-");
         let called_back = self.phones().filter(by_refer).map(|automaton| automaton.referrals.connected()).sum();
         let told = [
             ("agreed", self.phones().filter(over).count()),
             ("replaced", self.phones().filter(replaced).count()),
+            ("replaced late", self.phones().filter(late).count()),
             ("called back", called_back),
         ];
         self.seen.extend(told);
