@@ -292,8 +292,8 @@ impl Exchange {
     }
 
     /// Where a transfer's own stream was frozen, its calls went on without ([`Transfers::stream_frozen`]): what it would have
-    /// said follows from what they say.
-    pub(super) fn infer_steps(&mut self, giving: SessionId, first: &SessionEvent) {
+    /// said follows from what they say. `unknown`: if the two were joined, that is in the log alone.
+    pub(super) fn infer_steps(&mut self, giving: SessionId, first: &SessionEvent, unknown: bool) {
         let (moved, frozen) = match first {
             SessionEvent::LegGivenAway(given) => {
                 let begins = |(id, step): &&mut (TransferId, TransferStep)| {
@@ -322,7 +322,7 @@ impl Exchange {
             return;
         }
         let said = self.transfers.due.iter().find_map(|(of, step)| match step {
-            TransferStep::End(ended) if *of == id => Some(*ended),
+            TransferStep::End(ended) if *of == id && !(unknown && ended.completed) => Some(*ended),
             _ => None,
         });
         in_hand.ended = Some(said.unwrap_or(TransferEnded { frozen: Some(frozen), ..TransferEnded::told(false, 500) }));

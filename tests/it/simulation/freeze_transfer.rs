@@ -226,3 +226,30 @@ fn a_start_finds_a_leg_given_of_which_the_log_never_said_so_and_both_calls_as_th
         world.assert_nothing_left();
     }
 }
+
+#[test]
+fn a_start_finds_two_joined_of_which_nobody_knew_and_whose_transfer_could_not_say_so() {
+    for outgoing in [false, true] {
+        let mut world = World::default();
+        let mut calls = two_calls(&mut world, outgoing);
+        let invite = asked(&mut world, &mut calls);
+        accepts(&mut world, &mut calls.remaining, &invite);
+        let invite = calls.moved.expect(&mut world, "INVITE");
+        world.refuse_append("TransferEnded", &AppendError::Invalid("it has no events".into()));
+        world.log.hold();
+        let sdp = calls.moved.sdp("sendrecv");
+        calls.moved.respond(&mut world, &invite, 200, Some(&sdp));
+        // They are joined: stored, and nobody knows.
+        world.log.lose_next_answer();
+        assert_eq!(world.commit(1), 1);
+        world.log.release();
+        world.settle();
+        gets_bye(&mut world, &mut calls.second);
+        world.dies_unnoticed();
+        calls.moved.expect(&mut world, "ACK");
+        hears(&mut world, &mut calls.asker, 200);
+        gets_bye(&mut world, &mut calls.asker);
+        hang_up(&mut world, &mut calls.remaining, &mut calls.moved);
+        world.assert_nothing_left();
+    }
+}

@@ -209,7 +209,9 @@ impl Exchange {
         if self.has_spoken(id) {
             return;
         }
-        self.infer_steps(id, first);
+        // Two may be joined in the log of whom the giving session did not know it when it let its leg go.
+        let unknown = self.is_released_in_turn(id, ReleaseCause::OtherLeg);
+        self.infer_steps(id, first, unknown);
         if let Some(at) = self.transfers.due.iter().position(|(_, step)| begins_with(*step, first, id)) {
             let (transfer, step) = self.transfers.due.remove(at);
             self.gives(id, Input::Step(step));
@@ -229,9 +231,7 @@ impl Exchange {
                 return;
             }
         }
-        let drains = self.expectation(id).is_some_and(|expectation| {
-            expectation.to_come().iter().any(|(_, event)| is_released(event, ReleaseCause::Operator))
-        });
+        let drains = self.is_released_in_turn(id, ReleaseCause::Operator);
         let may_drain = drains || is_released(first, ReleaseCause::Refused);
         for until in [now.moment, about(now.moment)] {
             while !drains && let Some((_, timer)) = self.loud_timer(id, until) {
@@ -249,6 +249,12 @@ impl Exchange {
             self.gives(id, Input::Release);
             self.release_session(now, mint, id);
         }
+    }
+
+    /// Whether a leg of a session was released in this turn for this cause.
+    fn is_released_in_turn(&mut self, id: SessionId, cause: ReleaseCause) -> bool {
+        let released = |(_, event): &(EventId, SessionEvent)| is_released(event, cause);
+        self.expectation(id).is_some_and(|expectation| expectation.to_come().iter().any(released))
     }
 
     /// Timers of a session that are due fire before anything else that happens to it. Where events tell of it they have
