@@ -10,6 +10,7 @@ use domain::codec::{DecodeError, key_named_in};
 use domain::erasure::{
     Erasure, ErasureEvent, KeysDestroyed, SubjectDigest, SubjectErased, SubjectKind, Targets, id_of, stream_of,
 };
+use domain::exchange::needs;
 use domain::ids::{AccountId, ErasureId};
 use domain::log::{
     Append, AppendError, Direction, Draft, EventHash, EventLog, Expected, Life, Pages, Position, ReadError, Revision,
@@ -33,6 +34,10 @@ pub enum ErasureError {
     /// The keys are still there.
     #[error("the keys could not be destroyed: {0}")]
     Keys(String),
+    /// Calls that still run have legs that were in some of these, or the other way round: after a crash neither could be
+    /// taken up without the other.
+    #[error("{0} calls that still run are joined with some of these: end them, or ask again when they have ended")]
+    Joined(usize),
     /// An erasure in the log cannot be understood.
     #[error("an erasure in the log cannot be read: {0}")]
     Decode(#[from] DecodeError),
@@ -69,7 +74,11 @@ impl Erasures {
         targets: Targets,
     ) -> Result<(Erasure, Position), ErasureError> {
         let _turn = self.turn.lock().await;
-        let keys = self.keys_of(&targets).await?;
+        let (keys, needed) = self.read(&targets).await?;
+        match self.running_among(needed).await? {
+            0 => {}
+            running => return Err(ErasureError::Joined(running)),
+        }
         let digest = SubjectDigest::of(&self.digests, account, subject, text);
         let id = ErasureId::from_bits(lock(&self.entropy).wide_bits());
         let erased = SubjectErased { account, subject, digest, targets, keys };
@@ -115,24 +124,37 @@ impl Erasures {
         Ok(Erasure::of(id, events.iter().map(|(at, event)| (*at, event))))
     }
 
-    /// The keys that sealed anything in these streams.
-    async fn keys_of(&self, targets: &Targets) -> Result<Vec<KeyRef>, ErasureError> {
-        let mut keys = BTreeSet::new();
+    /// The keys that sealed anything in these streams, and the streams that share legs with them.
+    async fn read(&self, targets: &Targets) -> Result<(Vec<KeyRef>, BTreeSet<StreamName>), ReadError> {
+        let (mut keys, mut needed) = (BTreeSet::new(), BTreeSet::new());
         for stream in targets.streams() {
-            self.keys_in(&stream, &mut keys).await?;
+            let mut pages = Pages::of(&*self.log, &stream);
+            loop {
+                let page = pages.next().await?;
+                if page.is_empty() {
+                    break;
+                }
+                keys.extend(page.iter().filter_map(|event| key_named_in(&event.data)));
+                needed.extend(needs(&page));
+            }
         }
-        Ok(keys.into_iter().collect())
+        Ok((keys.into_iter().collect(), needed))
     }
 
-    async fn keys_in(&self, stream: &StreamName, keys: &mut BTreeSet<KeyRef>) -> Result<(), ReadError> {
-        let mut pages = Pages::of(&*self.log, stream);
-        loop {
-            let page = pages.next().await?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            keys.extend(page.iter().filter_map(|event| key_named_in(&event.data)));
+    /// How many sessions run among these streams and those that share legs with them in turn.
+    async fn running_among(&self, mut streams: BTreeSet<StreamName>) -> Result<usize, ReadError> {
+        if streams.is_empty() {
+            return Ok(0);
         }
+        let open: BTreeSet<StreamName> = self.log.open_streams().await?.into_iter().collect();
+        let (mut known, mut running) = (BTreeSet::new(), 0);
+        while let Some(stream) = streams.pop_first() {
+            if known.insert(stream.clone()) {
+                running += usize::from(stream.category() == "session" && open.contains(&stream));
+                streams.extend(needs(&read_whole(&*self.log, &stream).await?));
+            }
+        }
+        Ok(running)
     }
 
     /// Destroys the keys, and writes down that they are gone.

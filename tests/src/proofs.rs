@@ -9,6 +9,7 @@ use api::routes::notary::NotaryState;
 use domain::codec::seal::SealKey;
 use domain::log::EventLog;
 use domain::notary::NotaryKey;
+use domain::ports::KeyEraser;
 use projections::Views;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub fn proofs(
 }
 
 /// Who erases, in an epoch of its own.
-pub fn erasures(log: &Arc<dyn EventLog>, keys: &Arc<Keys>, epoch: u32) -> Erasures {
+pub fn erasures(log: &Arc<dyn EventLog>, keys: &Arc<impl KeyEraser + 'static>, epoch: u32) -> Erasures {
     let ids = EventIds::new(Node { number: 1, epoch }, 0xffd);
-    Erasures::new(Arc::clone(log), keys.clone(), ids, SealKey::from_bytes([3; 32]))
+    let keys: Arc<dyn KeyEraser> = keys.clone();
+    Erasures::new(Arc::clone(log), keys, ids, SealKey::from_bytes([3; 32]))
 }

@@ -136,7 +136,7 @@ impl Erasure {
 
 /// Erases for good what is personal of a session, a message, a number or an address of record: its keys are destroyed. Times,
 /// states, routes and durations stay, and `strowger verify` still proves the log. What still runs is refused with 409: a
-/// call has to end, a binding to be removed first.
+/// call has to end, and so have calls that a transfer joined it with; a binding has to be removed first.
 #[utoipa::path(post, path = "/v1/erasures", tag = "erasures", request_body = NewErasure, security(("basic" = [])),
     responses((status = 200, body = super::Changed<Erasure>), (status = "4XX", body = ErrorBody)))]
 async fn erase(
@@ -194,6 +194,9 @@ fn not_found_out(error: FindError) -> ApiError {
 }
 
 fn not_done(error: ErasureError) -> ApiError {
+    if let ErasureError::Joined(_) = error {
+        return ApiError::conflict(error.to_string());
+    }
     tracing::error!(%error, "an erasure was not finished");
     ApiError::unavailable(
         "the erasure is not finished: what is written down of it is done at the next start, or ask again",

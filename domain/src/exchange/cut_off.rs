@@ -1,15 +1,16 @@
 //! Streams that an earlier start left open and that nothing takes up: the next start ends them. Uplinks begin anew at each
-//! start, in streams of their own; of a MESSAGE whose key is gone nobody can tell what became of it.
+//! start, in streams of their own; of a call or MESSAGE whose key is gone nobody can tell what became of it.
 
 use super::Exchange;
 use super::outbox::Outbox;
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::codec::{Encoded, pager, uplink};
+use crate::codec::{Encoded, pager, session, uplink};
 use crate::id_map::IdMap;
-use crate::ids::{EventId, MessageId, UplinkId};
+use crate::ids::{EventId, MessageId, SessionId, UplinkId};
 use crate::log::Recorded;
 use crate::pager::{MessageEnded, PagerEvent};
 use crate::ports::Mint;
+use crate::session::event::{EndCause, SessionEnded, SessionEvent};
 use crate::time::Now;
 use crate::uplink::{UplinkEndCause, UplinkEnded, UplinkEvent};
 use uuid::Uuid;
@@ -20,11 +21,16 @@ pub(super) const FATE_UNKNOWN: u16 = 500;
 /// Streams that are being ended.
 #[derive(Debug, Default)]
 pub(super) struct CutOff {
+    sessions: IdMap<SessionId, Box<Outbox>>,
     uplinks: IdMap<UplinkId, Box<Outbox>>,
     messages: IdMap<MessageId, Box<Outbox>>,
 }
 
 impl CutOff {
+    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Outbox> {
+        self.sessions.get_mut(&id).map(|outbox| &mut **outbox)
+    }
+
     pub(super) fn uplink(&mut self, id: UplinkId) -> Option<&mut Outbox> {
         self.uplinks.get_mut(&id).map(|outbox| &mut **outbox)
     }
@@ -36,12 +42,13 @@ impl CutOff {
     /// Forgets those that are written, or will never be.
     pub(super) fn tidy(&mut self) {
         let lasts = |outbox: &Outbox| !outbox.is_idle() && !outbox.is_frozen();
+        self.sessions.retain(|_, outbox| lasts(outbox));
         self.uplinks.retain(|_, outbox| lasts(outbox));
         self.messages.retain(|_, outbox| lasts(outbox));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.uplinks.len() + self.messages.len()
+        self.sessions.len() + self.uplinks.len() + self.messages.len()
     }
 }
 
@@ -62,6 +69,18 @@ impl Exchange {
             self.cut_off.uplinks.insert(id, Box::new(outbox));
             self.uplinks.touched.push(id);
         }
+    }
+
+    /// Ends the stream of a call that could not even begin again: who is in it is unknown.
+    pub(super) fn end_lost_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, last: &Recorded) {
+        let event = SessionEvent::SessionEnded(SessionEnded { cause: EndCause::Lost, status: None, by: None });
+        mint.begin_turn();
+        let event_id = mint.event_id();
+        let (key, secret) = no_key();
+        let encoded = session::encode(&mut self.desk, &event, event_id, key, &secret);
+        let outbox = self.last_word(now, last, event_id, encoded);
+        self.cut_off.sessions.insert(id, Box::new(outbox));
+        self.touched.push(id);
     }
 
     /// Ends the stream of a MESSAGE that could not even begin again.

@@ -2,7 +2,7 @@
 
 use super::Exchange;
 use super::held::Effect;
-use super::outbox::Landed;
+use super::outbox::{Landed, Outbox};
 use crate::ids::{MessageId, RegistrationId, SessionId, TransferId, UplinkId};
 use crate::log::{Append, AppendError, Durable, Outcome, StreamName};
 use crate::pager::PagerEvent;
@@ -35,7 +35,10 @@ impl Exchange {
         self.proceed(now, mint);
         let mut appends = self.take_resubmissions(now.moment);
         for id in std::mem::take(&mut self.touched) {
-            let Some(live) = self.sessions.get_mut(&id) else { continue };
+            let Some(live) = self.sessions.get_mut(&id) else {
+                appends.extend(self.cut_off.session(id).and_then(Outbox::take));
+                continue;
+            };
             if live.outbox.is_ready() && live.has_repeats() {
                 live.write_repeats(&mut self.desk, mint, now.wall);
                 self.endpoint.timers().stop(Timer::NoteRepeats(id));
@@ -43,19 +46,19 @@ impl Exchange {
             appends.extend(live.outbox.take());
         }
         for id in std::mem::take(&mut self.registrar.touched) {
-            appends.extend(self.registrar.outbox(id).and_then(super::Outbox::take));
+            appends.extend(self.registrar.outbox(id).and_then(Outbox::take));
             self.registrar.let_rest(id);
         }
         for id in std::mem::take(&mut self.transfers.touched) {
-            appends.extend(self.transfers.outbox(id).and_then(super::Outbox::take));
+            appends.extend(self.transfers.outbox(id).and_then(Outbox::take));
         }
         for id in std::mem::take(&mut self.messages.touched) {
             let outbox = self.messages.outbox(id).or_else(|| self.cut_off.message(id));
-            appends.extend(outbox.and_then(super::Outbox::take));
+            appends.extend(outbox.and_then(Outbox::take));
         }
         for id in std::mem::take(&mut self.uplinks.touched) {
             let outbox = self.uplinks.outbox(id).or_else(|| self.cut_off.uplink(id));
-            appends.extend(outbox.and_then(super::Outbox::take));
+            appends.extend(outbox.and_then(Outbox::take));
         }
         appends.extend(self.edge_outbox.take());
         // What has become durable since may expire before anything that is waited for.
@@ -112,21 +115,26 @@ impl Exchange {
         })
     }
 
+    fn outbox_of(&mut self, writer: Writer) -> Option<&mut Outbox> {
+        match writer {
+            Writer::Edge => Some(&mut self.edge_outbox),
+            Writer::Session(id) => {
+                self.sessions.get_mut(&id).map(|live| &mut live.outbox).or_else(|| self.cut_off.session(id))
+            }
+            Writer::Registration(id) => self.registrar.outbox(id),
+            Writer::Transfer(id) => self.transfers.outbox(id),
+            Writer::Uplink(id) => self.uplinks.outbox(id).or_else(|| self.cut_off.uplink(id)),
+            Writer::Message(id) => self.messages.outbox(id).or_else(|| self.cut_off.message(id)),
+        }
+    }
+
     fn land(
         &mut self,
         writer: Writer,
         stream: StreamName,
         result: Result<Durable, AppendError>,
     ) -> Result<(), AppendError> {
-        let outbox = match writer {
-            Writer::Edge => Some(&mut self.edge_outbox),
-            Writer::Session(id) => self.sessions.get_mut(&id).map(|live| &mut live.outbox),
-            Writer::Registration(id) => self.registrar.outbox(id),
-            Writer::Transfer(id) => self.transfers.outbox(id),
-            Writer::Uplink(id) => self.uplinks.outbox(id).or_else(|| self.cut_off.uplink(id)),
-            Writer::Message(id) => self.messages.outbox(id).or_else(|| self.cut_off.message(id)),
-        };
-        let Some(outbox) = outbox else { return Ok(()) };
+        let Some(outbox) = self.outbox_of(writer) else { return Ok(()) };
         match outbox.landed(result) {
             Landed::Effects(effects) => {
                 self.stage.log_answers();

@@ -453,7 +453,7 @@ pub enum EndCause {
     Failed,
     /// Answered, then its party joined with that of another session: see there.
     Transferred,
-    /// An answered leg was lost.
+    /// An answered leg was lost; or, after a death, nobody can tell what became of the call.
     Lost,
 }
 

@@ -133,6 +133,9 @@ impl Projection for Registrations {
             let masked = "UPDATE registrations SET aor = NULL, contact = NULL, user_agent = NULL, instance = NULL, \
                           address = NULL WHERE registration IN ";
             mask(masked, ids.clone(), Some(("added", erased.at)), sql).await?;
+            // That a binding moved shows in what is gone alone: rows that are made again do not tell it.
+            let moves = "DELETE FROM registration_history WHERE what = 'moved' AND registration IN ";
+            mask(moves, ids.clone(), Some(("position", erased.at)), sql).await?;
             let masked = "UPDATE registration_history SET contact = NULL, user_agent = NULL, address = NULL \
                           WHERE registration IN ";
             mask(masked, ids, Some(("position", erased.at)), sql).await

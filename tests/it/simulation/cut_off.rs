@@ -1,5 +1,6 @@
-//! MESSAGEs that a start cannot take up as they were: their streams end, and who can be told is told.
+//! Calls and MESSAGEs that a start cannot take up as they were: their streams end, and who can be told is told.
 
+use crate::ladder::{answered, hang_up};
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::exchange::Histories;
 use domain::log::{Append, Life, Recorded};
@@ -55,6 +56,22 @@ fn one_whose_key_is_gone_ends_as_one_of_which_nobody_knows() {
     assert_eq!((kinds(&append), append.life), (vec!["MessageEnded"], Life::Closed));
     assert_eq!((append.expected.next().0, append.events[0].previous), (last.revision.0 + 1, last.hash()));
     assert_eq!(&append.events[0].data[..], br#"{"status":500}"#);
+    end(world);
+}
+
+#[test]
+fn a_call_whose_key_is_gone_ends_as_lost() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let name = world.streams().into_iter().find(|stream| stream.category() == "session").unwrap();
+    let events = world.stream_of(&name);
+    let last = events.last().unwrap().clone();
+    let (why, append) = taken_up(&mut world, &NoKeys, events);
+    assert!(why[0].contains("erased"), "{why:?}");
+    assert_eq!((kinds(&append), append.life), (vec!["SessionEnded"], Life::Closed));
+    assert_eq!((append.expected.next().0, append.events[0].previous), (last.revision.0 + 1, last.hash()));
+    assert_eq!(&append.events[0].data[..], br#"{"cause":"lost"}"#);
+    hang_up(&mut world, &mut caller, &mut callee);
     end(world);
 }
 

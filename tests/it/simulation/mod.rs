@@ -7,6 +7,7 @@ mod away_process;
 mod clock;
 mod cut_off;
 mod death;
+mod erased;
 mod freeze;
 mod freeze_transfer;
 mod overload;

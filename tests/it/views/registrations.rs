@@ -1,12 +1,14 @@
 //! The read model `registrations`: who is registered, and who was.
 
 use super::harness::{PATIENCE, World};
+use domain::erasure::{SubjectKind, Targets};
 use domain::ids::{AccountId, BindingId, DomainId};
 use domain::log::{Append, EventLog};
 use domain::registration::RemovalCause;
 use projections::Views;
 use projections::registrations::{BindingRow, HistoryQuery, HistoryRow, ListQuery};
 use tests::calls::{ACCOUNT, STRANGER, basic, record};
+use tests::proofs::erasures;
 use tests::registrations::{DOMAIN, RegistrationScript};
 
 fn all() -> ListQuery {
@@ -166,6 +168,23 @@ async fn what_was_erased_is_masked_when_rows_are_made_again() {
     assert_eq!((row.aor, row.contact, row.address, row.user_agent), (None, None, None, None));
     assert_eq!((row.account, row.refreshes, row.transport.as_deref()), (ACCOUNT, 1, Some("udp")));
     assert_eq!(told(&history(&views, &script).await), ["added masked -"]);
+}
+
+#[tokio::test]
+async fn that_a_binding_moved_is_forgotten_with_where_it_was() {
+    let world = World::new();
+    let script = RegistrationScript::of("alice").added(1, 5070).after(1).refreshed(1, 6000).after(1);
+    let script = script.removed(1, RemovalCause::Unregistered).record(&world.log);
+    let views = world.views("views.db").await;
+    assert_eq!(history(&views, &script).await.len(), 3);
+    let log = world.log();
+    let targets = Targets { registrations: vec![script.id()], ..Targets::default() };
+    let named = (SubjectKind::Aor, "alice@a.example");
+    let (_, position) = erasures(&log, &world.keys, 1).erase(ACCOUNT, named, targets).await.unwrap();
+    views.progress().wait_for_rows(position, PATIENCE).await.unwrap();
+    assert_eq!(told(&history(&views, &script).await), ["removed masked unregistered", "added masked -"]);
+    let rebuilt = world.views("again.db").await;
+    assert_eq!(history(&rebuilt, &script).await, history(&views, &script).await);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod again;
 mod autopsy;
 mod doubt;
 mod drawn;
+mod erasing;
 mod faults;
 mod joined;
 mod messages;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use drawn::summary;
+pub use erasing::Keys;
 pub use phone::Phone;
 pub use registering::{DEVICES, DOMAIN, Device, USERS};
 pub use seed::SeedMint;
@@ -95,6 +97,8 @@ pub struct World {
     /// Its log.
     pub log: Arc<MemoryLog>,
     mint: SeedMint,
+    keys: Arc<Keys>,
+    erasing: erasing::Erasing,
     outcomes: Arc<Outcomes>,
     mailboxes: HashMap<SocketAddr, VecDeque<Bytes>>,
     paths: BTreeMap<PathId, [(LegId, PortPair); 2]>,
@@ -133,6 +137,8 @@ pub struct World {
     ever_frozen: BTreeSet<StreamName>,
     /// The log never takes the next append with an event of this type, and says this.
     refused: Option<(&'static str, AppendError)>,
+    /// Streams that a start could not take up, for keys were erased.
+    given_up: BTreeSet<StreamName>,
     /// Streams of registrations that are to be read.
     unread: Vec<StreamName>,
     /// Whether nobody reads them for now.
@@ -202,6 +208,8 @@ impl World {
             exchange: Exchange::new(settings(1), tables()),
             log: Arc::new(MemoryLog::new()),
             mint: SeedMint::new(seed),
+            keys: Arc::default(),
+            erasing: erasing::Erasing::default(),
             outcomes: Arc::default(),
             mailboxes: HashMap::new(),
             paths: BTreeMap::new(),
@@ -225,6 +233,7 @@ impl World {
             frozen: Vec::new(),
             ever_frozen: BTreeSet::new(),
             refused: None,
+            given_up: BTreeSet::new(),
             unread: Vec::new(),
             reads_held: false,
             most_read: 0,

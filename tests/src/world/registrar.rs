@@ -76,7 +76,7 @@ impl World {
         for stream in open.iter().filter(|stream| stream.category() == Aor::CATEGORY) {
             let events = self.tail_of(stream);
             self.watch.restored(stream, &events, &SeedKeys);
-            let restored = Restored::read(&events, &SeedKeys, newest);
+            let restored = Restored::read(&events, &*self.keys, newest);
             self.exchange.restore_bindings(self.now, stream, restored).unwrap();
         }
         self.watch.check_bindings(&self.exchange);
@@ -103,7 +103,7 @@ impl World {
     fn restore(&mut self, stream: &StreamName) {
         let events = self.tail_of(stream);
         self.watch.restored(stream, &events, &SeedKeys);
-        self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &SeedKeys).unwrap();
+        self.exchange.restore_registration(self.now, &mut self.mint, (stream, &events), &*self.keys).unwrap();
         self.watch.check_bindings(&self.exchange);
     }
 

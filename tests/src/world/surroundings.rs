@@ -29,6 +29,7 @@ impl World {
     pub fn settle(&mut self) {
         // What the log refused is submitted again a little later; for a scenario no time passes meanwhile.
         let mut ahead = Duration::ZERO;
+        self.go_on_erasing();
         while !self.is_dead() {
             let effects = self.exchange.effects();
             let now = Now { moment: self.now.moment + ahead, ..self.now };

@@ -29,6 +29,7 @@ impl Exchange {
             let stream = last.recorded.stream.clone();
             let Some(live) = self.sessions.get_mut(&id) else {
                 if !last.ended {
+                    self.end_lost_session(now, mint, id, &last.recorded);
                     unlike.push(Unlike { stream, why: "it could not begin again".into() });
                 }
                 continue;

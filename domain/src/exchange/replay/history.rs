@@ -136,6 +136,7 @@ impl Histories {
         stream: &[Recorded],
         keyring: &dyn Keyring,
     ) -> Result<(), String> {
+        self.lasts.insert(session, Last::of(first, stream, SessionEvent::ENDED));
         let reference = key_named_in(&first.data).ok_or("its first event has no sealed part")?;
         let key = keyring.key(reference).ok_or("its key was erased")?;
         let mut turns: Vec<Turn> = vec![];
@@ -160,7 +161,6 @@ impl Histories {
         tell_onward(&mut turns);
         self.turns.append(&mut turns);
         self.keys.insert(session, (reference, key));
-        self.lasts.insert(session, Last::of(first, stream, SessionEvent::ENDED));
         Ok(())
     }
 

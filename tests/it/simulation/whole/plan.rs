@@ -75,6 +75,9 @@ pub(super) enum Event {
     Uplink(Uplink),
     /// They ask for it no more.
     Leaves,
+    /// What is personal in the stream of a call, MESSAGE or address that is over is to go, or in `all` of them; now and then
+    /// also in that of a call that runs, which the API refuses.
+    Erases { all: bool, runs: bool },
 }
 
 /// All stations: two carriers, two PBXs, two carriers for calls out, two devices.
@@ -154,6 +157,15 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
         let (station, errand) = one_of(chance, &CALLS);
         Event::Call { station, errand, late: true }
     });
+    if plan.chance.percent(40) {
+        let Plan { chance, all } = &mut plan;
+        for _ in 0..1 + chance.below(3) {
+            let (at, erases) =
+                (15_000 + chance.below(150_000), Event::Erases { all: chance.percent(30), runs: chance.percent(15) });
+            all.push((at, erases));
+        }
+        all.push((20_000 + chance.below(160_000), Event::Dies(chance.below(8) as usize, away(chance))));
+    }
     // A log that stays away keeps everybody for ever.
     plan.all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
     plan.all

@@ -8,7 +8,7 @@ use domain::ports::Keyring;
 use projections::{Database, Ended, Model, Views};
 use std::sync::Arc;
 use std::time::Duration;
-use tests::world::{ACCOUNT, Chance, SeedMint};
+use tests::world::{ACCOUNT, Chance, World};
 use tokio::runtime::{Builder, Runtime};
 
 /// They do something once in so many steps of the town, about.
@@ -24,6 +24,7 @@ pub(super) struct Readers {
     runtime: Runtime,
     folder: Folder,
     log: MemoryLog,
+    keys: Arc<dyn Keyring>,
     /// What they read: the log, or what a sabotage makes of it.
     followed: Arc<dyn EventLog>,
     views: Option<Views>,
@@ -38,13 +39,14 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(seed: u64, log: &MemoryLog) -> Self {
+    pub(super) fn new(seed: u64, world: &World) -> Self {
         let mut chance = Chance::new(seed ^ 0x7265_6164);
         Self {
             runtime: Builder::new_current_thread().enable_all().build().unwrap(),
             folder: Folder::new(),
-            log: log.clone(),
-            followed: Arc::new(log.clone()),
+            log: MemoryLog::clone(&world.log),
+            keys: world.keys(),
+            followed: Arc::new(MemoryLog::clone(&world.log)),
             views: None,
             rests: chance.below(RESTS),
             chance,
@@ -103,9 +105,8 @@ impl Readers {
     }
 
     fn open(&self, name: &str, log: Arc<dyn EventLog>) -> Views {
-        let keys: Arc<dyn Keyring> = Arc::new(SeedMint::new(1));
         let database = Database::files(&self.folder.file(name));
-        self.runtime.block_on(Views::open_with_window(database, log, keys, WINDOW)).unwrap()
+        self.runtime.block_on(Views::open_with_window(database, log, Arc::clone(&self.keys), WINDOW)).unwrap()
     }
 
     /// They take in what the log has; opened where they are not.

@@ -24,6 +24,9 @@ use tests::world::{Chance, Packet, World};
 /// Who is away longer than this loses what was on its way: transactions end after 64·T1.
 const TOO_LONG: u64 = 20_000;
 
+/// What ended is asked about for so long: 64·T1, and what its own messages took.
+const REMEMBERED: Duration = Duration::from_secs(36);
+
 /// So many happenings are more than any run has.
 const MOST_STEPS: usize = 30_000;
 
@@ -54,6 +57,8 @@ pub(super) const EVERYTHING: &[&str] = &[
     "called back",
     "late calls",
     "replaced late",
+    "erased",
+    "erased while it ran",
 ];
 
 enum Happening {
@@ -97,6 +102,10 @@ pub(super) struct Town {
     mute: bool,
     /// Whether a stream was frozen at some time.
     frozen: bool,
+    /// Where the process dies before then it forgets what ended a moment ago: the keys of that are gone.
+    forgets_until: Moment,
+    /// The same of a call that runs.
+    unknown: bool,
     /// When the process came back, or something was asked of it, the last time.
     trouble: Moment,
 }
@@ -115,7 +124,7 @@ impl Town {
         }
         let moody_until = world.now().moment + Duration::from_millis(plan::BEGINS_WITHIN);
         stations[plan::REGISTRAR].registrar = Some(Registrar::new(Chance::new(seed ^ 0x7265_6769), moody_until));
-        let readers = has_readers(seed).then(|| Readers::new(seed, &world.log));
+        let readers = has_readers(seed).then(|| Readers::new(seed, &world));
         let mut town = Self {
             world,
             stations,
@@ -134,6 +143,8 @@ impl Town {
             log_away: None,
             mute: false,
             frozen: false,
+            forgets_until: Moment::from_micros(0),
+            unknown: false,
             trouble: Moment::from_micros(0),
         };
         for (millis, event) in plan::draw(&mut town.chance) {
@@ -155,7 +166,7 @@ impl Town {
 
     /// Its read models, which a seed alone may not have, are changed: for sabotage.
     pub(super) fn reading(self, seed: u64, change: impl FnOnce(Readers, &MemoryLog) -> Readers) -> Self {
-        let readers = Some(change(Readers::new(seed, &self.world.log), &self.world.log));
+        let readers = Some(change(Readers::new(seed, &self.world), &self.world.log));
         Self { readers, ..self }
     }
 
@@ -164,8 +175,11 @@ impl Town {
         self.run();
         self.weather = Weather::fair();
         if self.world.has_frozen() {
-            // What another writer took, or nobody knows the end of, is known again after the next start.
             self.note("frozen");
+        }
+        // What another writer took, or nobody knows the end of, is known again after the next start; what was to be erased
+        // and could not be written down is gone then.
+        while self.world.has_frozen() || self.world.has_open_erasures() {
             self.dies(0);
             self.notice_death();
             self.run();
@@ -175,6 +189,7 @@ impl Town {
         self.witness.see(self.world.sent(), self.lost || self.frozen, &self.world.ladder);
         self.world.assert_nothing_left();
         self.world.assert_uplinks_ended();
+        self.world.assert_nothing_sealed_anew();
         self.check_agreement();
         if let Some(readers) = &mut self.readers {
             readers.end(&self.world.ladder);
@@ -359,7 +374,7 @@ impl Town {
             self.returning = true;
             self.readers.iter_mut().for_each(Readers::die);
             let away = self.away.unwrap_or_default();
-            self.lost |= away > TOO_LONG;
+            self.lost |= away > TOO_LONG || self.unknown || self.world.now().moment < self.forgets_until;
             self.after(away, Happening::Returns);
         }
         self.frozen |= self.world.exchange.census().frozen > 0;

@@ -1,5 +1,6 @@
 //! A follower that tells something else than what the log has: for sabotage.
 
+use domain::erasure::{ErasureEvent, SubjectErased, Targets};
 use domain::log::{Follow, Followed, PortFuture, ReadError, Recorded};
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ pub(super) enum Lie {
     Misses(&'static str),
     /// They hear of it twice.
     Doubles(&'static str),
+    /// They hear of erasures, and not of what.
+    ErasesNothing,
 }
 
 /// See the module.
@@ -23,9 +26,16 @@ impl Lie {
         match self {
             Self::Misses(kind) if &*event.kind == kind => vec![Recorded { kind: Arc::from("Overlooked"), ..event }],
             Self::Doubles(kind) if &*event.kind == kind => vec![event.clone(), event],
-            Self::Misses(_) | Self::Doubles(_) => vec![event],
+            Self::ErasesNothing if &*event.kind == "SubjectErased" => vec![of_nothing(event)],
+            Self::Misses(_) | Self::Doubles(_) | Self::ErasesNothing => vec![event],
         }
     }
+}
+
+fn of_nothing(event: Recorded) -> Recorded {
+    let Ok(ErasureEvent::SubjectErased(erased)) = ErasureEvent::decode(&event) else { return event };
+    let data = ErasureEvent::SubjectErased(SubjectErased { targets: Targets::default(), ..erased }).encode().data;
+    Recorded { data, ..event }
 }
 
 impl Follow for Unfaithful {

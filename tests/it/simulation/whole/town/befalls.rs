@@ -3,9 +3,10 @@
 use super::super::plan::{self, Event};
 use super::super::station::{By, joins, says};
 use super::super::uplink;
-use super::{Happening, Town};
+use super::{Happening, REMEMBERED, Town};
 use crate::simulation::automaton::{Act, Automaton, Errand, Stage};
 use bytes::Bytes;
+use domain::time::Now;
 use tests::world::{Chance, Packet};
 
 impl Town {
@@ -58,6 +59,7 @@ impl Town {
                 self.note("commands");
                 command.carry_out(&mut self.world);
             }
+            Event::Erases { all, runs } => self.erases(all, runs),
             Event::Dies(effects, away) => {
                 self.away = Some(away);
                 self.world.doom(effects);
@@ -104,6 +106,27 @@ impl Town {
             let named = dialogs.swap_remove(self.chance.below(dialogs.len() as u64) as usize);
             self.stations[station].replace(&mut self.world, errand, named, late);
             self.note("replaces");
+        }
+    }
+
+    /// What is personal goes. A start cannot take up what it cannot open: it forgets what ended a moment ago, and knows nobody
+    /// of a call that runs.
+    fn erases(&mut self, all: bool, runs: bool) {
+        let [mut wanted, mut running] = self.world.erasable();
+        if !all && !wanted.is_empty() {
+            wanted = vec![wanted.swap_remove(self.chance.below(wanted.len() as u64) as usize)];
+        }
+        if runs && !running.is_empty() {
+            wanted.push(running.swap_remove(self.chance.below(running.len() as u64) as usize));
+            self.unknown = true;
+            self.note("erased while it ran");
+        }
+        let newest = wanted.iter().filter_map(|stream| self.world.stream_of(stream).last().map(|event| event.at)).max();
+        if let Some(newest) = newest {
+            let Now { moment, wall } = self.world.now();
+            self.forgets_until = self.forgets_until.max(moment + REMEMBERED.saturating_sub(wall.since(newest)));
+            self.world.erase(&wanted);
+            self.note("erased");
         }
     }
 
