@@ -6,9 +6,12 @@ use super::inner::Recall;
 use super::kept::{CATEGORIES, kept};
 use crate::kept::{Derived, Shelf};
 use domain::decider::{Aggregate, DecodeError};
-use domain::log::{Direction, EventHash, EventLog, Part, PortFuture, ReadError, Recorded, Revision, StreamName};
+use domain::log::{
+    Direction, EventHash, EventLog, Part, PortFuture, ReadError, Recorded, Revision, StreamName, read_whole,
+};
 use domain::number::Number;
 use domain::routing::{Provisioned, ProvisioningEvent};
+use domain::trunk::Trunk;
 use tokio::sync::mpsc;
 
 /// Events read at a time.
@@ -51,9 +54,11 @@ pub(super) async fn load(
     let numbers = streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count();
     directory.expect(numbers);
     sink.expect(numbers);
+    let (trunks, others): (Vec<_>, _) = streams.into_iter().partition(|stream| stream.category() == Trunk::CATEGORY);
     let is_kept = |stream: &StreamName| shelf.is_some() && CATEGORIES.contains(&stream.category());
-    let (kept, others) = streams.into_iter().partition(is_kept);
+    let (kept, others) = others.into_iter().partition(is_kept);
     read(log, sink, &directory, others).await?;
+    read_trunks(log, sink, &directory, trunks).await?;
     if let Some(shelf) = shelf {
         let left = take_up(log, sink, &directory, (shelf, kept)).await?;
         read(log, sink, &directory, left).await?;
@@ -126,6 +131,32 @@ async fn read(
     for page in applied {
         page.await;
     }
+    Ok(())
+}
+
+/// Reads whole streams of trunks, and tells of all together in the order of the log: an address or a user name may have gone
+/// from one to another.
+async fn read_trunks(
+    log: &dyn EventLog,
+    sink: &dyn TablesSink,
+    directory: &Directory,
+    streams: Vec<StreamName>,
+) -> Result<(), LoadError> {
+    let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
+    let (mut reading, mut recalls) = (log.read_together(streams, whole), vec![]);
+    loop {
+        let together = reading.next().await?;
+        if together.is_empty() {
+            break;
+        }
+        for (stream, page) in together {
+            let events = if page.len() < PAGE { page } else { read_whole(log, &stream).await? };
+            recalls.append(&mut recall(&stream, events, EventHash::NONE)?);
+        }
+    }
+    recalls.sort_by_key(|recall| recall.event.position);
+    route_by(sink, &recalls).await;
+    directory.apply(&recalls);
     Ok(())
 }
 

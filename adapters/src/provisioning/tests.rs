@@ -5,6 +5,7 @@ mod kept;
 use super::*;
 use crate::event_log::memory::MemoryLog;
 use domain::account::AccountRejection;
+use domain::address::EdgeRole;
 use domain::credential::{AuthRule, CredentialRejection, DigestSecret, Password};
 use domain::domain_name::{DomainPatch, DomainRejection, DomainSettings};
 use domain::ids::{CredentialId, DomainId};
@@ -288,6 +289,24 @@ async fn strangers_cannot_share_an_address_and_families_cannot_repeat_one() {
     );
     let other_side = trunk(r#"{"name":"T","kind":"carrier","addresses":["10.0.0.7"]}"#);
     assert!(world.service.add_trunk(stranger, other_side, None).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_address_that_an_older_trunk_was_given_is_that_ones_after_a_start() {
+    let world = World::new().await;
+    let account = world.account(None).await;
+    let older = world.add(account, "10.0.0.1").await.unwrap();
+    let newer = world.add(account, "10.0.0.2").await.unwrap();
+    for (trunk, address) in [(newer, "10.0.0.3"), (older, "10.0.0.2")] {
+        let patch = TrunkPatch { addresses: Some(vec![address.parse().unwrap()]), ..TrunkPatch::default() };
+        world.service.change_trunk(trunk, patch, None).await.unwrap().unwrap();
+    }
+    let known = |world: &World| {
+        let tables = &world.routing.0.lock().unwrap().0;
+        tables.identify("10.0.0.2:5060".parse().unwrap(), EdgeRole::Public).map(|trunk| trunk.id)
+    };
+    assert_eq!(known(&world), Some(older));
+    assert_eq!(known(&world.restarted().await), Some(older));
 }
 
 #[tokio::test]
