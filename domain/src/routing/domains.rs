@@ -35,7 +35,7 @@ pub struct CredentialEntry {
 }
 
 /// Domains by name, and their users. A credential costs some 250 bytes with its table's slack.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Domains {
     names: HashMap<Box<str>, DomainId>,
     domains: IdMap<DomainId, DomainEntry>,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// Trunks of both kinds by source. A look-up costs one probe, and one more for each length of network in use.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sources {
     endpoints: HashMap<(TrunkKind, SocketAddr), TrunkId>,
     networks: HashMap<(TrunkKind, Network), TrunkId>,

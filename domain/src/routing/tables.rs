@@ -1,5 +1,7 @@
 //! What routing knows, in memory, folded from provisioning events.
 
+mod unlike;
+
 use super::choose::destinations;
 use super::domains::Domains;
 use super::resolved::{HostKey, Resolved};

@@ -88,13 +88,12 @@ impl World {
 
     #[track_caller]
     fn check_sent(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
-        for event in streams.values().flatten() {
-            for wire in [received(event, &self.mint), committed(event, &self.mint)].into_iter().flatten() {
-                super::watch::assert_no_credentials(&wire.bytes);
-            }
-        }
-        let committed = streams.values().flatten().filter_map(|event| committed(event, &self.mint));
-        let durable: HashSet<(Flow, Bytes)> = committed.map(|wire| (wire.flow, wire.bytes)).collect();
+        let all = || streams.values().flatten();
+        let left: Vec<_> = all().filter_map(|event| committed(event, &self.mint)).collect();
+        let came = all().filter_map(|event| received(event, &self.mint));
+        came.for_each(|wire| super::watch::assert_no_credentials(&wire.bytes));
+        left.iter().for_each(|wire| super::watch::assert_no_credentials(&wire.bytes));
+        let durable: HashSet<(Flow, Bytes)> = left.into_iter().map(|wire| (wire.flow, wire.bytes)).collect();
         for (flow, bytes) in &self.sent {
             if durable.contains(&(*flow, bytes.clone())) || super::watch::keeps_alive(bytes) {
                 continue;

@@ -10,6 +10,7 @@ mod joined;
 mod messages;
 mod mortal;
 mod phone;
+mod provisioning;
 mod reborn;
 mod registering;
 mod registrar;
@@ -99,6 +100,8 @@ pub struct World {
     mint: SeedMint,
     keys: Arc<Keys>,
     erasing: erasing::Erasing,
+    /// Where settings go by way of the log.
+    provisioner: Option<provisioning::Provisioner>,
     outcomes: Arc<Outcomes>,
     mailboxes: HashMap<SocketAddr, VecDeque<Bytes>>,
     paths: BTreeMap<PathId, [(LegId, PortPair); 2]>,
@@ -210,6 +213,7 @@ impl World {
             mint: SeedMint::new(seed),
             keys: Arc::default(),
             erasing: erasing::Erasing::default(),
+            provisioner: None,
             outcomes: Arc::default(),
             mailboxes: HashMap::new(),
             paths: BTreeMap::new(),

@@ -59,6 +59,7 @@ impl World {
         self.finish_erasures();
         let histories = self.recent_histories();
         self.exchange = self.exchange.anew(self.epoch, !self.mortal.was_killed());
+        self.start_writer();
         self.watch.reborn(&everything(&self.log), &SeedKeys);
         self.restore_open();
         let lasts = self.cut_off();

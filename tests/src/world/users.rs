@@ -1,7 +1,8 @@
 //! Domains, users and a PBX that prove themselves by password.
 
 use super::World;
-use domain::codec::seal::{KeyRef, SealKey};
+use super::provisioning::KEY;
+use super::seed::SeedKeys;
 use domain::codec::secret::{Sealed, Secret};
 use domain::credential::{CredentialEvent, DigestSecret, Password};
 use domain::ids::{AccountId, CredentialId, DomainId, NumberId, TrunkId};
@@ -36,18 +37,8 @@ pub const NUMBER_ACME: &str = "+15550003333";
 /// A number of another account below, whose target is the same PBX.
 pub const NUMBER_STOLEN: &str = "+15550004444";
 
-const KEY: KeyRef = KeyRef(7);
-
-struct One;
-
-impl Keyring for One {
-    fn key(&self, reference: KeyRef) -> Option<SealKey> {
-        (reference == KEY).then(|| SealKey::from_bytes([3; 32]))
-    }
-}
-
 fn sealed<T: Secret>(secret: &T, place: &str) -> Value {
-    let key = (KEY, SealKey::from_bytes([3; 32]));
+    let key = (KEY, SeedKeys.key(KEY).unwrap());
     serde_json::to_value(Sealed::seal(secret, &key, [1; 24], place)).unwrap()
 }
 
@@ -182,7 +173,7 @@ impl World {
     fn learn(&mut self, category: &str, kind: &str, data: Value) {
         let data = serde_json::to_vec(&data).unwrap();
         let mut event = ProvisioningEvent::decode(category, kind, 1, &data).unwrap().unwrap();
-        assert!(event.open(&One));
+        assert!(event.open(&SeedKeys));
         let at = WallTime::from_micros(0);
         self.exchange.provision(&Provisioned { position: Position(100), revision: Revision(0), at, event });
     }

@@ -8,6 +8,7 @@ use crate::ids::SessionId;
 use crate::log::{Recorded, StreamName};
 use crate::pager::PagerEvent;
 use crate::ports::{Keyring, Mint};
+use crate::routing::Tables;
 use crate::session::Session;
 use crate::session::referred::Referred;
 use crate::time::Now;
@@ -61,6 +62,18 @@ impl Exchange {
         let epoch = if takes_old_nonces { self.settings.epoch } else { start };
         let settings = ExchangeSettings { epoch, edge_stream, ..self.settings.clone() };
         Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
+    }
+
+    /// What calls are routed by: for tests.
+    #[doc(hidden)]
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// It knows no settings, as at the beginning of a start: for tests.
+    #[doc(hidden)]
+    pub fn forget_settings(&mut self) {
+        self.tables = Tables::default();
     }
 
     /// The streams of MESSAGEs that are in memory: for tests.

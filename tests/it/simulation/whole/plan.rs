@@ -57,6 +57,8 @@ pub(super) enum Event {
     DiesUntold(u64),
     /// Somebody asks the API.
     Operator(Command),
+    /// Somebody asks it to change settings.
+    Changes(Command),
     /// A station's connection breaks.
     Breaks(usize),
     /// Somebody in a call says something.
@@ -165,6 +167,13 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
             all.push((at, erases));
         }
         all.push((20_000 + chance.below(160_000), Event::Dies(chance.below(8) as usize, away(chance))));
+    }
+    plan.some(4, |chance| Event::Changes(Command::draw_change(chance)));
+    if plan.chance.percent(25) {
+        let Plan { chance, all } = &mut plan;
+        let at = chance.below(30_000);
+        all.push((at, Event::Changes(Command::MoveAddress { back: false })));
+        all.push((at + 5_000 + chance.below(25_000), Event::Changes(Command::MoveAddress { back: true })));
     }
     // A log that stays away keeps everybody for ever.
     plan.all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));

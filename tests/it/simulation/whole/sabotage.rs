@@ -59,6 +59,11 @@ fn a_registrar_that_refuses_leaves_an_exchange_that_is_not_registered() {
     is_told(&told(Fate::default(), Town::refusing_registrations), "the exchange is not registered");
 }
 
+#[test]
+fn tables_that_overlook_a_change_are_noticed() {
+    is_told(&told(Fate::default(), Town::overlooking_trunks), "routing tables are not what the log tells");
+}
+
 /// Whether some run tells, with read models that are changed so, that they tell something else than new ones.
 fn is_read(change: impl Fn(Readers, &MemoryLog) -> Readers) -> bool {
     let fails = |seed| match under(Fate::default(), || drop(Town::new(seed).reading(seed, &change).live())) {

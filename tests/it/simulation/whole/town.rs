@@ -59,6 +59,7 @@ pub(super) const EVERYTHING: &[&str] = &[
     "replaced late",
     "erased",
     "erased while it ran",
+    "changes",
 ];
 
 enum Happening {
@@ -115,8 +116,9 @@ impl Town {
         let mut chance = Chance::new(seed);
         let mut world = World::new(seed);
         world.network = Some(Vec::new());
-        world.log.hold();
+        world.settings_by_log();
         allow_transfers(&mut world);
+        world.log.hold();
         let mut stations = plan::stations(&mut world, &mut chance);
         for (station, user, address) in plan::registrants() {
             let first = world.now().moment + Duration::from_millis(chance.below(5_000));
@@ -164,6 +166,12 @@ impl Town {
         self
     }
 
+    /// Its routing tables overlook how trunks change: for sabotage.
+    pub(super) fn overlooking_trunks(mut self) -> Self {
+        self.world.overlook_trunks();
+        self
+    }
+
     /// Its read models, which a seed alone may not have, are changed: for sabotage.
     pub(super) fn reading(self, seed: u64, change: impl FnOnce(Readers, &MemoryLog) -> Readers) -> Self {
         let readers = Some(change(Readers::new(seed, &self.world), &self.world.log));
@@ -190,6 +198,7 @@ impl Town {
         self.world.assert_nothing_left();
         self.world.assert_uplinks_ended();
         self.world.assert_nothing_sealed_anew();
+        self.world.assert_tables();
         self.check_agreement();
         if let Some(readers) = &mut self.readers {
             readers.end(&self.world.ladder);
@@ -263,6 +272,7 @@ impl Town {
     /// Memory is what the log tells; now and then also as a start would take it up.
     fn examine(&mut self) {
         self.world.examine();
+        self.world.assert_tables();
         self.world.pass(Duration::ZERO);
         let whole = self.world.log.waiting() == 0 && self.world.exchange.census().frozen == 0;
         if whole && self.chance.percent(20) {
@@ -388,6 +398,7 @@ impl Town {
         }
         self.world.come_back();
         self.world.examine();
+        self.world.assert_tables();
     }
 }
 

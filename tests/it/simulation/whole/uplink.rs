@@ -1,9 +1,11 @@
 //! The trunk at which the exchange keeps itself registered for a while, and what must hold of that.
 
+use super::operator::change;
 use super::registrar::Registrar;
 use domain::time::Moment;
+use domain::trunk::{HealthRule, TrunkPatch};
 use domain::uplink::RegistrationState;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use tests::world::{Chance, OUT, OUT_LOGIN, World, login};
 
@@ -28,21 +30,19 @@ impl Uplink {
 
     /// From here on the settings ask for it.
     pub(super) fn begin(self, world: &mut World) {
-        let mut settings = without();
-        settings["login"] = login(OUT_LOGIN);
-        settings["register"] = json!({ "registrar": format!("sip:{}", OUT[0]), "aor": "sip:account-7@carrier.example", "expires": self.expires });
-        if self.pings {
-            settings["health"] = json!({ "rule": "options", "interval": 30, "failures": 2 });
-        }
-        world.set_trunk(TRUNK, settings);
+        let register = json!({
+            "registrar": format!("sip:{}", OUT[0]), "aor": "sip:account-7@carrier.example", "expires": self.expires,
+        });
+        let patch = TrunkPatch {
+            login: Some(Some(serde_json::from_value(login(OUT_LOGIN)).unwrap())),
+            register: Some(Some(serde_json::from_value(register).unwrap())),
+            health: Some(if self.pings { HealthRule::Options } else { HealthRule::Off }),
+            health_interval: Some(30),
+            health_failures: Some(2),
+            ..TrunkPatch::default()
+        };
+        change(world, TRUNK, patch);
     }
-}
-
-fn without() -> Value {
-    json!({
-        "name": "out 1", "kind": "carrier", "destination": format!("sip:{}", OUT[0]), "prefixes": ["+1"], "priority": 1,
-        "ring_timeout": 20,
-    })
 }
 
 /// The settings ask for nothing more. Answers whether it was registered till then: after `trouble` long ago it must be.
@@ -50,10 +50,12 @@ fn without() -> Value {
 pub(super) fn leave(world: &mut World, registrar: &Registrar, trouble: Moment) -> bool {
     let state = world.standing(TRUNK).registration.map(|registration| registration.state);
     let registered = state == Some(RegistrationState::Registered);
-    let calm = world.now().moment.since(trouble.max(registrar.moody_until)) >= CALM;
+    let trouble = trouble.max(world.settings_changed()).max(registrar.moody_until);
+    let calm = world.now().moment.since(trouble) >= CALM;
     let whole = world.exchange.census().frozen == 0;
     assert!(registered || !calm || !whole, "the exchange is not registered: {state:?}\n{}", world.ladder);
     assert!(!registered || registrar.granted > 0, "the exchange thinks it is registered\n{}", world.ladder);
-    world.set_trunk(TRUNK, without());
+    let health = Some(HealthRule::Off);
+    change(world, TRUNK, TrunkPatch { login: Some(None), register: Some(None), health, ..TrunkPatch::default() });
     registered
 }

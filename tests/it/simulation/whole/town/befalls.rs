@@ -59,6 +59,10 @@ impl Town {
                 self.note("commands");
                 command.carry_out(&mut self.world);
             }
+            Event::Changes(command) => {
+                self.note("changes");
+                command.carry_out(&mut self.world);
+            }
             Event::Erases { all, runs } => self.erases(all, runs),
             Event::Dies(effects, away) => {
                 self.away = Some(away);
