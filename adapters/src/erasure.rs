@@ -75,9 +75,9 @@ impl Erasures {
     ) -> Result<(Erasure, Position), ErasureError> {
         let _turn = self.turn.lock().await;
         let (keys, needed) = self.read(&targets).await?;
-        match self.running_among(needed).await? {
-            0 => {}
-            running => return Err(ErasureError::Joined(running)),
+        let running = self.running_among(needed).await?;
+        if running > 0 {
+            return Err(ErasureError::Joined(running));
         }
         let digest = SubjectDigest::of(&self.digests, account, subject, text);
         let id = ErasureId::from_bits(lock(&self.entropy).wide_bits());

@@ -83,7 +83,8 @@ impl Pools {
 
     /// Adds keys; none, after a failure, lets the account want again.
     pub fn fill(&mut self, account: AccountId, keys: Vec<(KeyRef, SealKey)>, now: Instant) {
-        let block = keys.len();
+        // Whoever has few wants more with the first that is taken.
+        let block = keys.len().max(SMALLEST);
         let fresh = || Pool { ready: VecDeque::new(), block, filled: now, taken: 0, wanting: false, dry: false };
         let pool = self.pools.entry(account).or_insert_with(fresh);
         if !keys.is_empty() {
@@ -168,6 +169,12 @@ mod tests {
         assert!(pools.take(ACCOUNT).key.is_none(), "an empty pool has nothing to give");
         assert!(pools.next(now).is_some() && pools.next(now).is_none());
         pools.fill(ACCOUNT, Vec::new(), now);
+        assert!(pools.take(ACCOUNT).wants);
+    }
+
+    #[test]
+    fn an_account_that_begins_with_few_wants_more() {
+        let mut pools = filled(1, Instant::now());
         assert!(pools.take(ACCOUNT).wants);
     }
 

@@ -7,15 +7,17 @@ use super::kept::{CATEGORIES, kept};
 use crate::kept::{Derived, Shelf};
 use domain::decider::{Aggregate, DecodeError};
 use domain::log::{
-    Direction, EventHash, EventLog, Part, PortFuture, ReadError, Recorded, Revision, StreamName, read_whole,
+    Direction, EventHash, EventLog, Part, PortFuture, ReadError, ReadTogether, Recorded, Revision, StreamName,
+    read_whole,
 };
 use domain::number::Number;
 use domain::routing::{Provisioned, ProvisioningEvent};
-use domain::trunk::Trunk;
 use tokio::sync::mpsc;
 
 /// Events read at a time.
 const PAGE: usize = 500;
+/// Streams from their beginning on.
+const WHOLE: Part = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
 
 /// Why provisioning could not be read. The exchange must not run without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,15 +56,13 @@ pub(super) async fn load(
     let numbers = streams.iter().filter(|stream| stream.category() == Number::CATEGORY).count();
     directory.expect(numbers);
     sink.expect(numbers);
-    let (trunks, others): (Vec<_>, _) = streams.into_iter().partition(|stream| stream.category() == Trunk::CATEGORY);
-    let is_kept = |stream: &StreamName| shelf.is_some() && CATEGORIES.contains(&stream.category());
-    let (kept, others) = others.into_iter().partition(is_kept);
-    read(log, sink, &directory, others).await?;
-    read_trunks(log, sink, &directory, trunks).await?;
-    if let Some(shelf) = shelf {
-        let left = take_up(log, sink, &directory, (shelf, kept)).await?;
-        read(log, sink, &directory, left).await?;
-    }
+    let (many, few): (Vec<_>, _) = streams.into_iter().partition(|stream| CATEGORIES.contains(&stream.category()));
+    read_in_order(log, sink, &directory, few).await?;
+    let left = match shelf {
+        Some(shelf) => take_up(log, sink, &directory, (shelf, many)).await?,
+        None => many,
+    };
+    read(log, sink, &directory, left).await?;
     Ok(directory)
 }
 
@@ -100,33 +100,19 @@ async fn take_up(
     Ok(taken?)
 }
 
-/// Reads whole streams.
+/// Reads whole streams, none of which has anything to do with another.
 async fn read(
     log: &dyn EventLog,
     sink: &dyn TablesSink,
     directory: &Directory,
     streams: Vec<StreamName>,
 ) -> Result<(), LoadError> {
-    let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
-    let mut reading = log.read_together(streams, whole);
+    let mut reading = log.read_together(streams, WHOLE);
     // The shard has bindings to take up besides: nobody waits for it a page at a time.
     let mut applied = vec![];
-    loop {
-        let together = reading.next().await?;
-        if together.is_empty() {
-            break;
-        }
-        let (mut recalls, mut longer) = (vec![], vec![]);
-        for (stream, page) in together {
-            let full = page.len() == PAGE;
-            recalls.extend(recall(&stream, page, EventHash::NONE)?);
-            longer.extend(full.then_some(stream));
-        }
+    while let Some(recalls) = recalls_of_some(log, &mut *reading).await? {
         applied.push(route_by(sink, &recalls));
         directory.apply(&recalls);
-        for stream in longer {
-            catch_up(log, sink, directory, &stream).await?;
-        }
     }
     for page in applied {
         page.await;
@@ -134,30 +120,33 @@ async fn read(
     Ok(())
 }
 
-/// Reads whole streams of trunks, and tells of all together in the order of the log: an address or a user name may have gone
-/// from one to another.
-async fn read_trunks(
+/// Reads whole streams, and tells of all together in the order of the log: an address or a user name may have gone from one
+/// trunk to another.
+async fn read_in_order(
     log: &dyn EventLog,
     sink: &dyn TablesSink,
     directory: &Directory,
     streams: Vec<StreamName>,
 ) -> Result<(), LoadError> {
-    let whole = Part { from: Revision(0), direction: Direction::Forwards, limit: PAGE };
-    let (mut reading, mut recalls) = (log.read_together(streams, whole), vec![]);
-    loop {
-        let together = reading.next().await?;
-        if together.is_empty() {
-            break;
-        }
-        for (stream, page) in together {
-            let events = if page.len() < PAGE { page } else { read_whole(log, &stream).await? };
-            recalls.append(&mut recall(&stream, events, EventHash::NONE)?);
-        }
+    let (mut reading, mut all) = (log.read_together(streams, WHOLE), vec![]);
+    while let Some(mut recalls) = recalls_of_some(log, &mut *reading).await? {
+        all.append(&mut recalls);
     }
-    recalls.sort_by_key(|recall| recall.event.position);
-    route_by(sink, &recalls).await;
-    directory.apply(&recalls);
+    all.sort_by_key(|recall| recall.event.position);
+    route_by(sink, &all).await;
+    directory.apply(&all);
     Ok(())
+}
+
+/// What the next streams tell; none once all have been read.
+async fn recalls_of_some(log: &dyn EventLog, reading: &mut dyn ReadTogether) -> Result<Option<Vec<Recall>>, LoadError> {
+    let together = reading.next().await?;
+    let (any, mut recalls) = (!together.is_empty(), vec![]);
+    for (stream, page) in together {
+        let events = if page.len() < PAGE { page } else { read_whole(log, &stream).await? };
+        recalls.append(&mut recall(&stream, events, EventHash::NONE)?);
+    }
+    Ok(any.then_some(recalls))
 }
 
 /// Reads what a stream holds beyond the directory's knowledge of it, and applies that.

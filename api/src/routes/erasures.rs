@@ -194,11 +194,13 @@ fn not_found_out(error: FindError) -> ApiError {
 }
 
 fn not_done(error: ErasureError) -> ApiError {
-    if let ErasureError::Joined(_) = error {
-        return ApiError::conflict(error.to_string());
+    match error {
+        ErasureError::Joined(_) => ApiError::conflict(error.to_string()),
+        ErasureError::Read(_) | ErasureError::Append(_) | ErasureError::Keys(_) | ErasureError::Decode(_) => {
+            tracing::error!(%error, "an erasure was not finished");
+            ApiError::unavailable(
+                "the erasure is not finished: what is written down of it is done at the next start, or ask again",
+            )
+        }
     }
-    tracing::error!(%error, "an erasure was not finished");
-    ApiError::unavailable(
-        "the erasure is not finished: what is written down of it is done at the next start, or ask again",
-    )
 }

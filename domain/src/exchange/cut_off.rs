@@ -4,7 +4,7 @@
 use super::Exchange;
 use super::outbox::Outbox;
 use crate::codec::seal::{KeyRef, SealKey};
-use crate::codec::{Encoded, pager, session, uplink};
+use crate::codec::{Desk, Encoded, pager, session, uplink};
 use crate::id_map::IdMap;
 use crate::ids::{EventId, MessageId, SessionId, UplinkId};
 use crate::log::Recorded;
@@ -61,12 +61,8 @@ impl Exchange {
             let id = UplinkId::from_bits(id.as_u128());
             let cause = UplinkEndCause::ProcessEnded;
             let event = UplinkEvent::UplinkEnded(UplinkEnded { cause, unregistered: false });
-            mint.begin_turn();
-            let event_id = mint.event_id();
-            let (key, secret) = no_key();
-            let encoded = uplink::encode(&mut self.desk, &event, event_id, key, &secret);
-            let outbox = self.last_word(now, last, event_id, encoded);
-            self.cut_off.uplinks.insert(id, Box::new(outbox));
+            let outbox = self.last_word(now, mint, last, &event, uplink::encode);
+            self.cut_off.uplinks.insert(id, outbox);
             self.uplinks.touched.push(id);
         }
     }
@@ -74,36 +70,35 @@ impl Exchange {
     /// Ends the stream of a call that could not even begin again: who is in it is unknown.
     pub(super) fn end_lost_session(&mut self, now: Now, mint: &mut dyn Mint, id: SessionId, last: &Recorded) {
         let event = SessionEvent::SessionEnded(SessionEnded { cause: EndCause::Lost, status: None, by: None });
-        mint.begin_turn();
-        let event_id = mint.event_id();
-        let (key, secret) = no_key();
-        let encoded = session::encode(&mut self.desk, &event, event_id, key, &secret);
-        let outbox = self.last_word(now, last, event_id, encoded);
-        self.cut_off.sessions.insert(id, Box::new(outbox));
+        let outbox = self.last_word(now, mint, last, &event, session::encode);
+        self.cut_off.sessions.insert(id, outbox);
         self.touched.push(id);
     }
 
     /// Ends the stream of a MESSAGE that could not even begin again.
     pub(super) fn end_lost_message(&mut self, now: Now, mint: &mut dyn Mint, id: MessageId, last: &Recorded) {
         let event = PagerEvent::MessageEnded(MessageEnded { status: FATE_UNKNOWN, target: None });
-        mint.begin_turn();
-        let event_id = mint.event_id();
-        let (key, secret) = no_key();
-        let encoded = pager::encode(&mut self.desk, &event, event_id, key, &secret);
-        let outbox = self.last_word(now, last, event_id, encoded);
-        self.cut_off.messages.insert(id, Box::new(outbox));
+        let outbox = self.last_word(now, mint, last, &event, pager::encode);
+        self.cut_off.messages.insert(id, outbox);
         self.messages.touched.push(id);
     }
 
-    fn last_word(&mut self, now: Now, last: &Recorded, id: EventId, event: Encoded) -> Outbox {
+    /// The stream's last event, on its way to the log.
+    fn last_word<E>(
+        &mut self,
+        now: Now,
+        mint: &mut dyn Mint,
+        last: &Recorded,
+        event: &E,
+        encode: impl FnOnce(&mut Desk, &E, EventId, KeyRef, &SealKey) -> Encoded,
+    ) -> Box<Outbox> {
+        mint.begin_turn();
+        let id = mint.event_id();
+        // Nothing of these events is sealed.
+        let encoded = encode(&mut self.desk, event, id, KeyRef(0), &SealKey::from_bytes([0; 32]));
         let mut outbox = Outbox::restored(last, self.settings.node);
-        outbox.record(&mut self.desk, id, now.wall, None, event);
+        outbox.record(&mut self.desk, id, now.wall, None, encoded);
         outbox.close();
-        outbox
+        Box::new(outbox)
     }
-}
-
-/// Nothing of these events is sealed.
-fn no_key() -> (KeyRef, SealKey) {
-    (KeyRef(0), SealKey::from_bytes([0; 32]))
 }
