@@ -8,6 +8,7 @@ use api::wiring::{self, FirstAccountSettings, Running};
 use api::{demo, rebuild, verify};
 use clap::{Parser, Subcommand};
 use domain::ids::AccountId;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -96,11 +97,15 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| "info".into());
+    let command = Arguments::parse().command;
+    // The demo tells its own story.
+    let usual = if matches!(command, Command::Demo(_)) { "warn" } else { "info" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STROWGER_LOG").unwrap_or_else(|_| usual.into());
     let said = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let said = said.with_ansi(std::io::stderr().is_terminal());
     // Where stderr is a file on a disk that is full, to complain of that there would end the thread that speaks.
     said.log_internal_errors(false).init();
-    let result = match Arguments::parse().command {
+    let result = match command {
         Command::Serve { no_supervisor: false, .. } => match supervisor::supervise().await {
             Ok(code) => return code,
             Err(error) => Err(format!("the exchange cannot be started: {error}")),
