@@ -17,6 +17,7 @@ use domain::log::{
     StreamName, read_whole,
 };
 use domain::ports::KeyEraser;
+use domain::registration::Aor;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -38,6 +39,9 @@ pub enum ErasureError {
     /// taken up without the other.
     #[error("{0} calls that still run are joined with some of these: end them, or ask again when they have ended")]
     Joined(usize),
+    /// Something was written of an address since it was looked whether bindings hold: their key would go with the rest.
+    #[error("a device registered meanwhile, or was removed: ask again")]
+    Changed,
     /// An erasure in the log cannot be understood.
     #[error("an erasure in the log cannot be read: {0}")]
     Decode(#[from] DecodeError),
@@ -63,7 +67,8 @@ impl Erasures {
         Self { log, keys, ids, digests, entropy, turn: tokio::sync::Mutex::default() }
     }
 
-    /// Erases what is personal in these streams, at most [`Erasures::MOST`]; answers the erasure and its position.
+    /// Erases what is personal in these streams, at most [`Erasures::MOST`], of which somebody looked at `known` that nothing
+    /// runs or holds; answers the erasure and its position.
     ///
     /// # Errors
     /// [`ErasureError`].
@@ -72,9 +77,10 @@ impl Erasures {
         account: AccountId,
         (subject, text): (SubjectKind, &str),
         targets: Targets,
+        known: Position,
     ) -> Result<(Erasure, Position), ErasureError> {
         let _turn = self.turn.lock().await;
-        let (keys, needed) = self.read(&targets).await?;
+        let (keys, needed) = self.read(&targets, known).await?;
         let running = self.running_among(needed).await?;
         if running > 0 {
             return Err(ErasureError::Joined(running));
@@ -125,14 +131,19 @@ impl Erasures {
     }
 
     /// The keys that sealed anything in these streams, and the streams that share legs with them.
-    async fn read(&self, targets: &Targets) -> Result<(Vec<KeyRef>, BTreeSet<StreamName>), ReadError> {
+    async fn read(
+        &self,
+        targets: &Targets,
+        known: Position,
+    ) -> Result<(Vec<KeyRef>, BTreeSet<StreamName>), ErasureError> {
         let (mut keys, mut needed) = (BTreeSet::new(), BTreeSet::new());
         for stream in targets.streams() {
             let mut pages = Pages::of(&*self.log, &stream);
             loop {
                 let page = pages.next().await?;
-                if page.is_empty() {
-                    break;
+                let Some(last) = page.last() else { break };
+                if stream.category() == Aor::CATEGORY && last.position > known {
+                    return Err(ErasureError::Changed);
                 }
                 keys.extend(page.iter().filter_map(|event| key_named_in(&event.data)));
                 needed.extend(needs(&page));

@@ -147,7 +147,8 @@ async fn erase(
     let account = caller.scope(state.app.provisioning.directory(), wanted.account)?;
     let subject = wanted.subject()?;
     // What is not in the rows yet would be overlooked.
-    written(&state.app, &state.views, Some(At(state.log.head()))).await?;
+    let known = state.log.head();
+    written(&state.app, &state.views, Some(At(known))).await?;
     let most = Erasures::MOST;
     let found =
         find(&state.views, (&*state.log, &*state.keyring), account, &subject, most).await.map_err(not_found_out)?;
@@ -164,7 +165,7 @@ async fn erase(
         return Err(ApiError::conflict(format!("more than {most} streams would be erased at once: name less")));
     }
     let named = (subject.kind(), &*subject.text());
-    let (told, position) = state.erasures.erase(account, named, targets).await.map_err(not_done)?;
+    let (told, position) = state.erasures.erase(account, named, targets, known).await.map_err(not_done)?;
     // Whoever asks next finds the rows masked.
     written(&state.app, &state.views, Some(At(position))).await?;
     Ok(changed(StatusCode::OK, Erasure::of(&told), position))
@@ -195,7 +196,7 @@ fn not_found_out(error: FindError) -> ApiError {
 
 fn not_done(error: ErasureError) -> ApiError {
     match error {
-        ErasureError::Joined(_) => ApiError::conflict(error.to_string()),
+        ErasureError::Joined(_) | ErasureError::Changed => ApiError::conflict(error.to_string()),
         ErasureError::Read(_) | ErasureError::Append(_) | ErasureError::Keys(_) | ErasureError::Decode(_) => {
             tracing::error!(%error, "an erasure was not finished");
             ApiError::unavailable(

@@ -129,9 +129,9 @@ impl Projection for Registrations {
     fn mask<'a>(&'a self, erased: &'a Erased, sql: &'a mut Transaction) -> PortFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
             let ids: Vec<_> = erased.targets.registrations.iter().map(|id| id.bits()).collect();
-            // The address may have been registered again since.
+            // The address may have been registered again since, and just before: then the binding holds, under a key of its own.
             let masked = "UPDATE registrations SET aor = NULL, contact = NULL, user_agent = NULL, instance = NULL, \
-                          address = NULL WHERE registration IN ";
+                          address = NULL WHERE ended_at IS NOT NULL AND registration IN ";
             mask(masked, ids.clone(), Some(("added", erased.at)), sql).await?;
             // That a binding moved shows in what is gone alone: rows that are made again do not tell it.
             let moves = "DELETE FROM registration_history WHERE what = 'moved' AND registration IN ";

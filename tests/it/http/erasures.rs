@@ -123,6 +123,24 @@ async fn an_address_of_record_goes_with_its_bindings_and_what_names_it() {
 }
 
 #[tokio::test]
+async fn an_address_that_registered_since_it_was_looked_at_keeps_its_key() {
+    let (log, keys) = (MemoryLog::new(), Arc::new(Keys::default()));
+    let ended = RegistrationScript::of("alice").in_domain(tests::calls::ACCOUNT, DOMAIN).added(1, 5060);
+    let ended = ended.removed(1, domain::registration::RemovalCause::Unregistered).record(&log);
+    let (known, shared): (_, Arc<dyn EventLog>) = (log.head(), Arc::new(log.clone()));
+    let erasures = erasures(&shared, &keys, 1);
+    let targets = domain::erasure::Targets { registrations: vec![ended.id()], ..Default::default() };
+    let named = (domain::erasure::SubjectKind::Aor, "alice");
+    let online = ended.added(2, 5061).record(&log);
+    let refused = erasures.erase(tests::calls::ACCOUNT, named, targets.clone(), known).await.unwrap_err();
+    assert!(matches!(refused, adapters::erasure::ErasureError::Changed), "{refused}");
+    assert!(domain::ports::Keyring::key(&*keys, Keys::pair().0).is_some());
+    online.removed(2, domain::registration::RemovalCause::Unregistered).record(&log);
+    erasures.erase(tests::calls::ACCOUNT, named, targets, log.head()).await.unwrap();
+    assert!(domain::ports::Keyring::key(&*keys, Keys::pair().0).is_none());
+}
+
+#[tokio::test]
 async fn what_runs_is_refused_and_nothing_of_it_is_erased() {
     let world = World::whole().await;
     let owner = world.tenant("Owner").await;
@@ -171,7 +189,7 @@ async fn an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start() {
     let shared: Arc<dyn EventLog> = Arc::new(log.clone());
     let targets = domain::erasure::Targets { sessions: vec![call.session], ..Default::default() };
     let named = (domain::erasure::SubjectKind::Session, "CA1");
-    let whole = erasures(&shared, &keys, 1).erase(tests::calls::ACCOUNT, named, targets).await.unwrap().0;
+    let whole = erasures(&shared, &keys, 1).erase(tests::calls::ACCOUNT, named, targets, log.head()).await.unwrap().0;
     // The same, but for what comes after the first append.
     let (crashed, other) = (MemoryLog::new(), Arc::new(Keys::default()));
     record(&crashed, &call);

@@ -72,13 +72,13 @@ async fn a_call_that_gave_its_leg_away_is_not_erased_while_that_is_in_a_call() {
         let targets = || Targets { sessions: vec![id], ..Targets::default() };
         let log: Arc<dyn EventLog> = Arc::clone(&world.log) as Arc<dyn EventLog>;
         let erasures = erasures(&log, &world.keys(), 1);
-        let refused = erasures.erase(ACCOUNT, (SubjectKind::Session, "one"), targets()).await.unwrap_err();
+        let refused = erasures.erase(ACCOUNT, (SubjectKind::Session, "one"), targets(), log.head()).await.unwrap_err();
         assert!(refused.to_string().starts_with("1 calls that still run are joined with"), "{refused}");
         assert_eq!(world.erasable()[0], []);
         // So it is known at the next start whom to tell that the call is over.
         world.dies_unnoticed();
         hang_up(&mut world, &mut calls.remaining, &mut calls.moved);
-        let (erased, _) = erasures.erase(ACCOUNT, (SubjectKind::Session, "one"), targets()).await.unwrap();
+        let (erased, _) = erasures.erase(ACCOUNT, (SubjectKind::Session, "one"), targets(), log.head()).await.unwrap();
         assert!(erased.completed_at.is_some());
         let key = key_named_in(&world.stream_of(&stream)[0].data).unwrap();
         assert_eq!(erased.keys, [key]);

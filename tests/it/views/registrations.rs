@@ -180,11 +180,27 @@ async fn that_a_binding_moved_is_forgotten_with_where_it_was() {
     let log = world.log();
     let targets = Targets { registrations: vec![script.id()], ..Targets::default() };
     let named = (SubjectKind::Aor, "alice@a.example");
-    let (_, position) = erasures(&log, &world.keys, 1).erase(ACCOUNT, named, targets).await.unwrap();
+    let (_, position) = erasures(&log, &world.keys, 1).erase(ACCOUNT, named, targets, log.head()).await.unwrap();
     views.progress().wait_for_rows(position, PATIENCE).await.unwrap();
     assert_eq!(told(&history(&views, &script).await), ["removed masked unregistered", "added masked -"]);
     let rebuilt = world.views("again.db").await;
     assert_eq!(history(&rebuilt, &script).await, history(&views, &script).await);
+}
+
+#[tokio::test]
+async fn a_binding_that_began_just_before_an_erasure_keeps_its_row() {
+    let world = World::new();
+    let script = RegistrationScript::of("alice").added(1, 5070).after(1);
+    let script = script.removed(1, RemovalCause::Unregistered).after(1).added(2, 5080).record(&world.log);
+    let views = world.views("views.db").await;
+    let log = world.log();
+    let targets = Targets { registrations: vec![script.id()], ..Targets::default() };
+    let named = (SubjectKind::Aor, "alice@a.example");
+    let (_, position) = erasures(&log, &world.keys, 1).erase(ACCOUNT, named, targets, log.head()).await.unwrap();
+    views.progress().wait_for_rows(position, PATIENCE).await.unwrap();
+    let rows = list(&views, &all()).await;
+    let shown: Vec<_> = rows.iter().map(|row| (row.ended_at.is_some(), row.aor.as_deref())).collect();
+    assert_eq!(shown, [(false, Some("alice@a.example")), (true, None)]);
 }
 
 #[tokio::test]
