@@ -9,3 +9,4 @@ pub mod given;
 mod model;
 mod remote;
 mod setting;
+mod sharing;

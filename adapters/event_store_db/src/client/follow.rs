@@ -1,90 +1,91 @@
-//! Catch-up subscriptions with our own checkpoints: the client crate's stops where it last delivered an event, which says
-//! nothing of what a filter left out.
+//! Followers. Who is behind has a subscription of its own; who has caught up reads what all of them share, so that an event
+//! comes from the store once, however many follow.
 
-use super::connection::Trouble;
-use super::event::{position_of, recorded};
-use super::{Shared, read};
-use domain::log::{Filter, Follow, Followed, PortFuture, Position, ReadError, Recorded};
-use kurrentdb::{SubscribeToAllOptions, SubscriptionEvent};
+use super::Shared;
+use super::live;
+use super::recent::{PAGE, Page};
+use super::subscription::Subscription;
+use domain::log::{Filter, Follow, Followed, PortFuture, Position, ReadError};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::watch;
 
-/// Events that wait for a reader. Beyond that the store waits.
-const AHEAD: usize = 512;
-/// Events handed over at a time.
-const PAGE: usize = 512;
-/// After a failure the store is asked again after this long, and after up to so long where it goes on.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// What the store tells.
-enum Told {
-    Event(Box<Recorded>),
-    Checkpoint(Position),
-    CaughtUp(Position),
-    Damaged(ReadError),
-}
-
-/// One subscription.
+/// One reader.
 pub struct Follower {
     shared: Arc<Shared>,
-    told: mpsc::Receiver<Told>,
-    /// What came after a page of events.
-    next: Option<Told>,
-    /// Up to here the reader was told.
+    filter: Filter,
+    /// Everything up to here was seen, and told.
     seen: Position,
-    task: AbortHandle,
+    way: Way,
+}
+
+/// From where it reads.
+enum Way {
+    /// The store; whether it has caught up there.
+    Store(Subscription, bool),
+    /// What the followers share; it tells when there is more.
+    Recent(watch::Receiver<Position>),
 }
 
 impl Follower {
     pub fn new(shared: Arc<Shared>, after: Position, filter: Filter) -> Self {
-        let (out, told) = mpsc::channel(AHEAD);
-        let task = tokio::spawn(Source { shared: Arc::clone(&shared), filter, seen: after, out }.follow());
-        Self { shared, told, next: None, seen: after, task: task.abort_handle() }
+        let way = from_store(&shared, after, &filter);
+        Self { shared, filter, seen: after, way }
     }
 
     async fn advance(&mut self) -> Result<Followed, ReadError> {
         loop {
-            let next = match self.next.take() {
-                Some(next) => Some(next),
-                None => self.told.recv().await,
+            let followed = match &mut self.way {
+                Way::Store(subscription, caught_up) => {
+                    let followed = subscription.next().await?;
+                    *caught_up |= matches!(followed, Followed::CaughtUp(_));
+                    Some(followed)
+                }
+                Way::Recent(more) => {
+                    // Marked before it is looked: what comes meanwhile wakes.
+                    more.mark_unchanged();
+                    match self.shared.recent.page(self.seen, &self.filter, PAGE) {
+                        None => {
+                            self.way = from_store(&self.shared, self.seen, &self.filter);
+                            None
+                        }
+                        Some(page) => match told(page, self.seen) {
+                            None => {
+                                let closed = |_| ReadError::Unavailable("it was closed".into());
+                                more.changed().await.map_err(closed)?;
+                                None
+                            }
+                            followed => followed,
+                        },
+                    }
+                }
             };
-            match next {
-                None => return Err(ReadError::Unavailable("it was closed".into())),
-                Some(Told::Event(event)) => return Ok(Followed::Events(self.page(*event))),
-                Some(Told::Checkpoint(position)) if position > self.seen => {
-                    self.seen = position;
-                    return Ok(Followed::Checkpoint(position));
-                }
-                Some(Told::Checkpoint(_)) => {}
-                Some(Told::CaughtUp(position)) => {
-                    self.seen = self.seen.max(position);
-                    return Ok(Followed::CaughtUp(self.seen));
-                }
-                Some(Told::Damaged(error)) => return Err(error),
+            if let Some(followed) = followed {
+                self.told(&followed);
+                self.join();
+                return Ok(followed);
             }
         }
     }
 
-    /// An event and those that have come after it.
-    fn page(&mut self, first: Recorded) -> Vec<Recorded> {
-        let mut page = vec![first];
-        while page.len() < PAGE {
-            match self.told.try_recv() {
-                Ok(Told::Event(event)) => page.push(*event),
-                Ok(other) => {
-                    self.next = Some(other);
-                    break;
+    /// Goes on with what is shared, where that goes as far back. The live list is not among it.
+    fn join(&mut self) {
+        let Way::Store(_, true) = self.way else { return };
+        let shares = !self.filter.categories.iter().any(|category| category == live::CATEGORY);
+        if shares && let Some(more) = self.shared.recent.join(&self.shared.connection, self.seen) {
+            self.way = Way::Recent(more);
+        }
+    }
+
+    fn told(&mut self, followed: &Followed) {
+        match followed {
+            Followed::Events(events) => {
+                if let Some(last) = events.last() {
+                    self.seen = last.position;
+                    self.shared.saw(last.position);
                 }
-                Err(_) => break,
             }
+            Followed::Checkpoint(position) | Followed::CaughtUp(position) => self.seen = self.seen.max(*position),
         }
-        if let Some(last) = page.last() {
-            self.seen = last.position;
-            self.shared.saw(last.position);
-        }
-        page
     }
 }
 
@@ -94,104 +95,15 @@ impl Follow for Follower {
     }
 }
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+fn from_store(shared: &Shared, after: Position, filter: &Filter) -> Way {
+    Way::Store(Subscription::new(Arc::clone(&shared.connection), after, filter.clone()), false)
 }
 
-/// The task that reads: a subscription of the client crate cannot be left in the midst of waiting.
-struct Source {
-    shared: Arc<Shared>,
-    filter: Filter,
-    seen: Position,
-    out: mpsc::Sender<Told>,
-}
-
-impl Source {
-    /// Follows for ever: a store that is away comes back.
-    async fn follow(mut self) {
-        let mut pause = AGAIN.0;
-        if !self.belongs_here(&mut pause).await {
-            return;
-        }
-        loop {
-            let before = self.seen;
-            let Err(trouble) = self.subscribe().await else { return };
-            if self.seen > before {
-                pause = AGAIN.0;
-            }
-            self.wait(&trouble, &mut pause).await;
-        }
-    }
-
-    async fn wait(&self, trouble: &Trouble, pause: &mut Duration) {
-        tracing::warn!(%trouble, after = self.seen.0, "following the store is interrupted");
-        tokio::time::sleep(*pause).await;
-        *pause = (*pause * 2).min(AGAIN.1);
-    }
-
-    /// Whether the store goes as far as the reader has come: a reader's checkpoint may be of another store.
-    async fn belongs_here(&self, pause: &mut Duration) -> bool {
-        loop {
-            match read::end(&self.shared.connection).await {
-                Ok(end) if self.seen <= end => return true,
-                Ok(end) => {
-                    let what =
-                        format!("the store ends at {end}, before this reader's checkpoint: it is not the same one");
-                    // The reader has gone.
-                    let _ = self.out.send(Told::Damaged(ReadError::Damaged { position: self.seen, what })).await;
-                    return false;
-                }
-                Err(trouble) => self.wait(&trouble, pause).await,
-            }
-        }
-    }
-
-    /// Reads one subscription to its end; `Ok` where the reader has gone.
-    async fn subscribe(&mut self) -> Result<(), Trouble> {
-        let options = SubscribeToAllOptions::default().position(read::start_after(self.seen));
-        let options = options.filter(read::at_the_store(&self.filter));
-        let mut subscription = self.shared.connection.subscribe(options).await?;
-        loop {
-            let told = match subscription.next_subscription_event().await {
-                Ok(event) => self.take(event),
-                Err(error) => return Err(self.shared.connection.broken(&error)),
-            };
-            if let Some(told) = told
-                && self.out.send(told).await.is_err()
-            {
-                return Ok(());
-            }
-        }
-    }
-
-    fn take(&mut self, event: SubscriptionEvent) -> Option<Told> {
-        match event {
-            SubscriptionEvent::EventAppeared(resolved) => {
-                let event = resolved.link.or(resolved.event)?;
-                let position = position_of(&event);
-                if position <= self.seen {
-                    return None;
-                }
-                self.seen = position;
-                let event = recorded(&event).filter(|event| read::wanted(&self.filter, event));
-                Some(event.map_or(Told::Checkpoint(position), |event| Told::Event(Box::new(event))))
-            }
-            SubscriptionEvent::Checkpoint(position) => {
-                self.seen = self.seen.max(Position(position.commit));
-                Some(Told::Checkpoint(self.seen))
-            }
-            SubscriptionEvent::CaughtUp(caught_up) => {
-                let position = caught_up.and_then(|caught_up| caught_up.position);
-                self.seen = self.seen.max(position.map_or(Position(0), |position| Position(position.commit)));
-                Some(Told::CaughtUp(self.seen))
-            }
-            SubscriptionEvent::Confirmed(_)
-            | SubscriptionEvent::FirstStreamPosition(_)
-            | SubscriptionEvent::LastStreamPosition(_)
-            | SubscriptionEvent::LastAllPosition(_)
-            | SubscriptionEvent::FellBehind(_) => None,
-        }
+/// What is to be told of a page; `None` where it holds nothing new.
+fn told(page: Page, seen: Position) -> Option<Followed> {
+    match page {
+        Page { events, .. } if !events.is_empty() => Some(Followed::Events(events)),
+        Page { seen: further, .. } if further > seen => Some(Followed::Checkpoint(further)),
+        Page { .. } => None,
     }
 }

@@ -9,8 +9,10 @@ mod event;
 mod follow;
 mod live;
 mod read;
+mod recent;
 mod resolve;
 mod settings;
+mod subscription;
 mod writer;
 
 pub use settings::{ConnectionString, NoConnectionString};
@@ -21,6 +23,7 @@ use domain::log::{
     Recorded, Revision, StreamName,
 };
 use live::Live;
+use recent::Recent;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -52,7 +55,9 @@ pub struct StoreLog {
 
 /// What reading, following and writing share.
 struct Shared {
-    connection: Connection,
+    connection: Arc<Connection>,
+    /// What followers share that have caught up.
+    recent: Recent,
     /// Position of the newest event of ours that was seen.
     head: AtomicU64,
     live: Mutex<Live>,
@@ -61,9 +66,9 @@ struct Shared {
 }
 
 impl Shared {
-    const fn new(connection: Connection, head: Position, live: Live) -> Self {
+    fn new(connection: Connection, head: Position, live: Live) -> Self {
         let (head, waiting) = (AtomicU64::new(head.0), AtomicUsize::new(0));
-        Self { connection, head, live: Mutex::new(live), waiting }
+        Self { connection: Arc::new(connection), recent: Recent::new(), head, live: Mutex::new(live), waiting }
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
