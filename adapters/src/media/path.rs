@@ -6,6 +6,9 @@ use domain::ids::LegId;
 use domain::media::{MediaSource, PathId, PortPair, Side};
 use std::net::{IpAddr, SocketAddr};
 
+/// Packets of the source before a move that do not pin it again: what was under way, and what is sent until our answer is there.
+const UNDER_WAY: u8 = 50;
+
 /// Payload types a side may name clock rates for; the rest keeps 8000 Hz.
 const MAX_CLOCK_RATES: usize = 32;
 
@@ -30,6 +33,8 @@ pub(super) struct RelaySide {
     wants_rtcp: bool,
     sends: bool,
     latched: Option<SocketAddr>,
+    /// The source before the peer moved, and how many more of its packets are taken for what was under way.
+    left: Option<(SocketAddr, u8)>,
     /// Where RTCP of a latched peer came from: behind NAT that port is no other's.
     latched_rtcp: Option<SocketAddr>,
     clock_rates: Vec<(u8, u32)>,
@@ -76,6 +81,7 @@ impl RelaySide {
             wants_rtcp: false,
             sends: false,
             latched: None,
+            left: None,
             latched_rtcp: None,
             clock_rates: Vec::new(),
         }
@@ -90,11 +96,12 @@ impl RelaySide {
         }
         let moved = order.rtp.is_some_and(|to| self.known_rtp != Some(to));
         if moved || order.source != self.source {
-            self.latched = None;
+            self.left = self.latched.take().map(|source| (source, UNDER_WAY));
             self.latched_rtcp = None;
         }
         if order.latched.is_some() && order.latched != self.latched {
             self.latched = order.latched;
+            self.left = None;
             self.latched_rtcp = None;
         }
         self.ports = order.ports;
@@ -113,13 +120,27 @@ impl RelaySide {
     pub fn admit_rtp(&mut self, from: SocketAddr) -> Admission {
         let known = match (self.source, self.latched) {
             (MediaSource::Latch, None) => {
-                self.latched = Some(from);
+                if self.is_under_way(from) {
+                    return Admission::Known;
+                }
+                (self.latched, self.left) = (Some(from), None);
                 return Admission::Latched;
             }
             (MediaSource::Latch, pinned) => pinned,
             (MediaSource::Sdp, _) => self.known_rtp,
         };
         if known == Some(from) { Admission::Known } else { Admission::Stranger }
+    }
+
+    /// Whether a packet is from where the peer was before it moved, and soon after that.
+    fn is_under_way(&mut self, from: SocketAddr) -> bool {
+        match &mut self.left {
+            Some((source, more)) if *source == from && *more > 0 => {
+                *more -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Judges the source of an RTCP packet. RTCP never latches: it follows the address that RTP pinned.

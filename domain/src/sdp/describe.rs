@@ -171,3 +171,7 @@ fn address(place: Connection, port: u16) -> Option<SocketAddr> {
         Connection::Unicast(_) | Connection::Unspecified(_) | Connection::Name | Connection::Foreign => None,
     }
 }
+/// Whether media can be sent there: old-style hold names the unspecified address.
+pub fn is_reachable(address: &SocketAddr) -> bool {
+    !address.ip().is_unspecified() && address.port() != 0
+}

@@ -36,7 +36,7 @@ mod tests;
 
 pub use both_ways::both_ways;
 pub use compare::{Change, answers, change, less_rejected, same_media, stands_for};
-pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe};
+pub use describe::{Description, Direction, Origin, StreamDescription, StreamKind, describe, is_reachable};
 pub use each_other::suit_each_other;
 pub use fault::SdpFault;
 pub use inactive::inactive;

@@ -4,6 +4,7 @@ use super::event::{Parties, RefusalCause};
 use crate::codec::personal::Personal;
 use crate::ids::{DomainId, LegId, SessionId, TrunkId};
 use crate::media::{MediaSource, PortPair};
+use crate::sdp;
 use crate::sip::dialog::MAX_FORKS;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -97,6 +98,8 @@ pub struct Leg {
     pub ports: Vec<Option<PortPair>>,
     /// Sources that a latch pinned, by m-line.
     pub latched: Vec<Option<SocketAddr>>,
+    /// Where SDP last said that the peer is, by m-line; noted while a source is pinned.
+    pub named: Vec<Option<SocketAddr>>,
     /// The last SDP that came from the peer; before an answer, from the fork that sent the first.
     pub heard: Option<Bytes>,
     /// SDP by fork until one of them answers, in order of appearance; at most [`MAX_FORKS`].
@@ -137,6 +140,7 @@ impl Leg {
             media_source,
             ports: Vec::new(),
             latched: Vec::new(),
+            named: Vec::new(),
             heard: None,
             early: Vec::new(),
             offered: None,
@@ -195,18 +199,45 @@ impl Leg {
         if let (Some(early), Some(sdp)) = (self.early.first_mut(), &sdp) {
             early.sdp = sdp.clone();
         }
+        if let (Some(before), Some(sdp)) = (&self.agreed, &sdp)
+            && self.latched.iter().any(Option::is_some)
+        {
+            if self.named.is_empty() {
+                self.named = named(before);
+            }
+            let now = named(sdp);
+            self.follow(&now);
+        }
         self.agreed = sdp;
+    }
+
+    /// A peer that names another address than before sends from elsewhere too: its first packet pins it anew (RFC 3264
+    /// §8.3.1). Hold by 0.0.0.0 names none.
+    fn follow(&mut self, now: &[Option<SocketAddr>]) {
+        self.named.resize(self.named.len().max(now.len()), None);
+        for (index, (before, now)) in self.named.iter_mut().zip(now).enumerate() {
+            let moved = now.is_some_and(|now| before.replace(now).is_some_and(|before| before != now));
+            if let Some(pinned) = self.latched.get_mut(index).filter(|_| moved) {
+                *pinned = None;
+            }
+        }
     }
 
     /// Gives back what only a leg needs that may still carry media. Its ports are the session's to give back.
     pub fn forget_media(&mut self) {
         (self.heard, self.agreed, self.told) = (None, None, None);
         self.early = Vec::new();
-        self.latched = Vec::new();
+        (self.latched, self.named) = (Vec::new(), Vec::new());
     }
 
     /// The session id in our `o=` line: the leg, within 63 bits (RFC 8866 §5.2 asks for a number).
     pub const fn origin(&self) -> u64 {
         self.id.bits() >> 1
     }
+}
+
+/// Where an SDP says that its peer is, by m-line.
+fn named(sdp: &[u8]) -> Vec<Option<SocketAddr>> {
+    let streams = sdp::describe(sdp).map(|description| description.streams).unwrap_or_default();
+    streams.iter().map(|stream| stream.rtp.filter(sdp::is_reachable).filter(|_| stream.port != 0)).collect()
 }

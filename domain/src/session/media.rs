@@ -10,7 +10,6 @@ use crate::sdp::{self, Anchor, Description, OurOrigin, SdpFault};
 use crate::sip::endpoint::{Body, RELIABLE};
 use crate::sip::wire::{HeaderName, Message};
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
 
 /// The most m-lines that we anchor.
 const MAX_STREAMS: usize = 8;
@@ -313,21 +312,12 @@ fn side(leg: &Leg, description: &Description, index: usize) -> Option<Side> {
     Some(Side {
         leg: leg.id,
         ports,
-        rtp: stream.rtp.filter(is_reachable).filter(|_| here),
-        rtcp: stream.rtcp.filter(is_reachable).filter(|_| here),
+        rtp: stream.rtp.filter(sdp::is_reachable).filter(|_| here),
+        rtcp: stream.rtcp.filter(sdp::is_reachable).filter(|_| here),
         source: leg.media_source,
         latched: leg.latched.get(index).copied().flatten(),
         expects: here && stream.direction.sends(),
         sends: here && stream.direction.receives(),
         clock_rates: stream.clock_rates.clone(),
     })
-}
-
-/// Old-style hold names the unspecified address.
-fn is_reachable(address: &SocketAddr) -> bool {
-    let unspecified = match address.ip() {
-        IpAddr::V4(address) => address.is_unspecified(),
-        IpAddr::V6(address) => address.is_unspecified(),
-    };
-    !unspecified && address.port() != 0
 }

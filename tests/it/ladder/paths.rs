@@ -169,6 +169,32 @@ fn a_latched_source_survives_a_change_of_media() {
     world.assert_nothing_left();
 }
 
+fn a_peer_that_moves_its_media_is_pinned_anew() {
+    let mut world = World::default();
+    let (mut caller, mut callee) = answered(&mut world);
+    let (path, legs) = world.media_paths()[0];
+    let before = ["203.0.113.7:9000", "203.0.113.8:9000"].map(|source| source.parse().unwrap());
+    for (leg, source) in legs.into_iter().zip(before) {
+        world.report(&MediaReport::Latched { path, leg, source });
+    }
+    let moved = caller.sdp("sendrecv").replace("m=audio 4000 ", "m=audio 4400 ");
+    let address = format!("c=IN IP4 {}", caller.address.ip());
+    let held = caller.sdp("sendonly").replace(&address, "c=IN IP4 0.0.0.0");
+    for offer in [held, moved] {
+        caller.reinvite(&mut world, Some(&offer));
+        caller.expect(&mut world, "100");
+        let invite = callee.expect(&mut world, "INVITE");
+        let answer = callee.sdp("sendrecv");
+        callee.respond(&mut world, &invite, 200, Some(&answer));
+        callee.expect(&mut world, "ACK");
+        caller.expect(&mut world, "200");
+        caller.ack(&mut world, None);
+    }
+    assert_eq!(world.latched(), [None, Some(before[1])], "who stays where it is stays pinned");
+    hang_up(&mut world, &mut caller, &mut callee);
+    world.assert_nothing_left();
+}
+
 super::scenarios![
     requests_to_a_phone_behind_nat_go_where_it_was_heard_from,
     each_leg_keeps_the_route_of_its_own_proxies_in_order,
@@ -179,4 +205,5 @@ super::scenarios![
     an_answer_that_cannot_be_relayed_ends_the_callee_and_the_caller_hears_502,
     what_media_reports_is_written_down,
     a_latched_source_survives_a_change_of_media,
+    a_peer_that_moves_its_media_is_pinned_anew,
 ];

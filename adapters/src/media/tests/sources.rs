@@ -88,6 +88,44 @@ fn a_latch_survives_an_update_and_opens_anew_when_the_peer_moves() {
 }
 
 #[test]
+fn what_was_under_way_when_a_peer_moved_is_heard_and_pins_nothing() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    call.sides[0].source = MediaSource::Latch;
+    world.order(call.relay());
+    call.heard(0, &rtp(1));
+    assert!(matches!(world.report(), MediaReport::Latched { .. }));
+    let before = std::mem::replace(&mut call.phones[0], Phone::at("127.0.0.1"));
+    call.sides[0].rtp = Some(call.phones[0].rtp.local_addr().unwrap());
+    world.order(call.relay());
+    before.send(call.sides[0].ports.rtp(), &rtp(2));
+    assert_eq!(call.phones[1].hear().0, rtp(2));
+    call.heard(1, &rtp(9));
+    call.heard(0, &rtp(3));
+    let source = call.phones[0].rtp.local_addr().unwrap();
+    assert_eq!(world.report(), MediaReport::Latched { path: call.path, leg: call.sides[0].leg, source });
+    before.send(call.sides[0].ports.rtp(), &rtp(666));
+    call.heard(0, &rtp(4));
+    assert_eq!(world.close(&call)[0].dropped, 1);
+}
+
+#[test]
+fn who_says_that_it_moved_and_does_not_is_pinned_where_it_is() {
+    let mut world = World::new();
+    let mut call = world.call(1);
+    call.sides[0].source = MediaSource::Latch;
+    world.order(call.relay());
+    call.heard(0, &rtp(1));
+    let latched = world.report();
+    call.sides[0].rtp = Some("127.0.0.2:9".parse().unwrap());
+    world.order(call.relay());
+    (2..53).for_each(|n| call.heard(0, &rtp(n)));
+    assert_eq!(world.report(), latched);
+    call.heard(1, &rtp(9));
+    world.close(&call);
+}
+
+#[test]
 fn a_changed_address_takes_effect_at_once_and_counters_survive() {
     let mut world = World::new();
     let mut call = world.call(1);

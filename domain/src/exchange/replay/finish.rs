@@ -122,8 +122,9 @@ fn media(session: &Session, paths: Paths) -> (Vec<Effect>, Vec<MediaReport>) {
             continue;
         }
         for side in sides.iter_mut() {
-            let pinned = session.leg(side.leg).and_then(|leg| leg.latched.get(stream).copied().flatten());
-            side.latched = pinned.or(side.latched);
+            if let Some(leg) = session.leg(side.leg) {
+                side.latched = leg.latched.get(stream).copied().flatten();
+            }
         }
         orders.push(Effect::Media(MediaOrder::Relay { path, sides }));
     }
