@@ -7,7 +7,7 @@
 use super::Exchange;
 use super::registrar::Admission;
 use crate::address::{EdgeRole, Flow};
-use crate::ids::{CredentialId, DomainId, TrunkId};
+use crate::ids::{CredentialId, DomainId, LegId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
 use crate::sip::digest::{Asker, DigestSecret, Realm};
@@ -172,6 +172,17 @@ impl Exchange {
                 let Some(trunk) = trunk.filter(may) else { return refuse(403) };
                 Ok(Identified { caller: Caller::Trunk(trunk.id), user: None, domain: None })
             }
+        }
+    }
+
+    /// What we answer with where the peer of a leg asks who we are. While calls are taken up it is known whether there was
+    /// something, whatever the trunk is set to since: without it a call would be decided otherwise, and ended.
+    pub(super) fn login_for(&self, leg: LegId, trunk: Option<TrunkId>) -> Option<Login> {
+        let login = trunk.and_then(|trunk| self.login_of(trunk));
+        match self.replaying.as_ref().and_then(|playing| playing.had_login(leg)) {
+            Some(true) => Some(login.unwrap_or_else(Login::forgotten)),
+            Some(false) => None,
+            None => login,
         }
     }
 

@@ -442,7 +442,7 @@ impl Exchange {
                 self.endpoint.answer(moment, mint, leg, status, &headers, body.as_ref());
             }
             Order::Invite(mut plan) => {
-                plan.login = plan.trunk.and_then(|trunk| self.login_of(trunk)).map(Box::new);
+                plan.login = self.login_for(plan.leg, plan.trunk).map(Box::new);
                 self.legs.insert(plan.leg, id);
                 if let Some(live) = self.sessions.get_mut(&id) {
                     live.legs += 1;

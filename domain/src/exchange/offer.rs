@@ -115,7 +115,7 @@ impl Exchange {
             return false;
         }
         self.keep_registered_flow(leg, flow);
-        if let Some(login) = call.trunk.and_then(|trunk| self.login_of(trunk)) {
+        if let Some(login) = self.login_for(leg, call.trunk) {
             self.endpoint.give_login(leg, login);
         }
         let mut live = self.new_live(id, call.key);

@@ -62,7 +62,7 @@ impl Exchange {
             return false;
         };
         self.keep_registered_flow(leg, flow);
-        if let Some(login) = asker.trunk.and_then(|trunk| self.login_of(trunk)) {
+        if let Some(login) = self.login_for(leg, asker.trunk) {
             self.endpoint.give_login(leg, login);
         }
         let mut referral = self.referral_outside(now, (flow, request), &asker, transaction);

@@ -10,6 +10,7 @@ mod death;
 mod erased;
 mod freeze;
 mod freeze_transfer;
+mod otherwise;
 mod overload;
 mod reborn;
 mod referred;

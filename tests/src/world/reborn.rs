@@ -5,7 +5,7 @@ use super::seed::SeedKeys;
 use super::surroundings::{committed, received, without_credentials};
 use super::{Packet, World, autopsy, doubt, summary};
 use bytes::Bytes;
-use domain::exchange::{Histories, needs};
+use domain::exchange::{ExchangeSettings, Histories, needs};
 use domain::log::{EventLog, Recorded, StreamName};
 use domain::pager::PagerEvent;
 use domain::session::event::SessionEvent;
@@ -35,6 +35,12 @@ impl World {
         self.returns = true;
         self.dies();
         self.returns = false;
+    }
+
+    /// The same, and the configuration is another then.
+    pub fn dies_and_is_set_otherwise(&mut self, change: impl FnOnce(&mut ExchangeSettings)) {
+        self.exchange.set_otherwise(change);
+        self.dies_unnoticed();
     }
 
     /// The process dies, and begins anew: what the log does not have is lost, and calls go on.

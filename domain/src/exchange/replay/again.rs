@@ -104,7 +104,7 @@ impl Exchange {
             return all;
         }
         let wall = streams.iter().flatten().map(|event| event.at).max().unwrap_or_default();
-        let playing = self.play_all(Now { wall, moment: moment_of(wall) }, draws.clone(), (keys, ways), turns);
+        let playing = self.play_all(Now { wall, moment: moment_of(wall) }, draws.clone(), (keys, ways, None), turns);
         let found = Found { streams, lasts, over: playing.over, transfers: playing.transfers_unlike };
         all.iter_mut().for_each(|again| self.judge(again, &found));
         all

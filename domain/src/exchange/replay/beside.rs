@@ -30,8 +30,8 @@ impl Exchange {
     ) -> Result<Self, Vec<Unlike>> {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
-        let Histories { turns, keys, ways, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint.draws().clone(), (keys, ways), turns);
+        let Histories { turns, keys, ways, logins, mut unlike, .. } = Histories::read(streams, keyring);
+        other.play_all(now, mint.draws().clone(), (keys, ways, Some(logins)), turns);
         other.endpoint.outlives_as(&self.endpoint);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());
@@ -62,6 +62,12 @@ impl Exchange {
         let epoch = if takes_old_nonces { self.settings.epoch } else { start };
         let settings = ExchangeSettings { epoch, edge_stream, ..self.settings.clone() };
         Self { instead: self.instead.clone(), ..Self::new(settings, self.tables.clone()) }
+    }
+
+    /// The next start is set otherwise: for tests.
+    #[doc(hidden)]
+    pub fn set_otherwise(&mut self, change: impl FnOnce(&mut ExchangeSettings)) {
+        change(&mut self.settings);
     }
 
     /// What calls are routed by: for tests.

@@ -1,7 +1,7 @@
 //! Streams as turns, in the order in which the log has them.
 
 use super::messages::Events as MessageEvents;
-use super::{Keys, Unlike, Ways};
+use super::{Keys, Logins, Unlike, Ways};
 use crate::codec::seal::{KeyRef, SealKey};
 use crate::codec::{key_named_in, pager, session, transfer};
 use crate::draws::TurnId;
@@ -10,7 +10,7 @@ use crate::ids::{EventId, MessageId, SessionId, TransferId, TrunkId};
 use crate::log::{Recorded, StreamName};
 use crate::pager::PagerEvent;
 use crate::ports::Keyring;
-use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent};
+use crate::session::event::{LegInvited, RefusalCause, RouteChosen, SessionEvent, SipMessage};
 use crate::time::WallTime;
 use crate::transfer::TransferEvent;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -68,6 +68,7 @@ pub struct Histories {
     pub(super) turns: Vec<Turn>,
     pub(super) keys: Keys,
     pub(super) ways: Ways,
+    pub(super) logins: Logins,
     pub(super) lasts: BTreeMap<SessionId, Last>,
     pub(super) messages: BTreeMap<MessageId, Last>,
     /// How it ended.
@@ -78,9 +79,16 @@ pub struct Histories {
 impl Histories {
     /// Reads streams, whole and oldest event first; see [`needs`] for which belong together.
     pub fn read(streams: &[Vec<Recorded>], keyring: &dyn Keyring) -> Self {
-        let (turns, keys, ways, lasts) = (vec![], HashMap::new(), HashMap::new(), BTreeMap::new());
-        let mut all =
-            Self { turns, keys, ways, lasts, messages: BTreeMap::new(), death: death(streams), unlike: vec![] };
+        let mut all = Self {
+            turns: vec![],
+            keys: HashMap::new(),
+            ways: HashMap::new(),
+            logins: HashMap::new(),
+            lasts: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            death: death(streams),
+            unlike: vec![],
+        };
         for stream in streams {
             let Some(first) = stream.first() else { continue };
             if let Err(why) = all.add(first, stream, keyring) {
@@ -146,6 +154,7 @@ impl Histories {
                 continue;
             }
             self.note_way(&event);
+            self.note_login(&event);
             let id = TurnId::of(recorded.id);
             match turns.last_mut() {
                 Some(Turn { id: last, story: Story::Session { events, .. }, .. }) if *last == id => {
@@ -171,6 +180,17 @@ impl Histories {
             && let Some(wire) = sent.wire.known()
         {
             self.ways.entry(sent.leg).or_insert(wire.flow);
+        }
+    }
+
+    /// Whether we had something to answer with where the peer of a leg asked who we are: only then an event tells of it.
+    fn note_login(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::LegChallenged(challenged) => drop(self.logins.insert(challenged.leg, true)),
+            SessionEvent::SipMessageReceived(SipMessage { leg, status: Some(401 | 407), .. }) => {
+                self.logins.entry(*leg).or_insert(false);
+            }
+            _ => {}
         }
     }
 

@@ -36,6 +36,7 @@ impl Exchange {
         let measures = measured(id, &events);
         if let Some(playing) = &mut self.replaying {
             playing.prepare(&events, onward);
+            self.endpoint.is_set_as_then(playing.timers_then(&events));
         }
         let mut expected = Some(events);
         match self.expectation(id) {

@@ -33,6 +33,7 @@ use crate::ports::Mint;
 use crate::session::event::{RouteChosen, RouteRefused, SessionEvent};
 use crate::session::referred::Sender;
 use crate::session::transfer::{Joins, Referral};
+use crate::sip::endpoint::TimersThen;
 use crate::time::{Moment, Now, WallTime};
 use crate::transfer::TransferEvent;
 use crate::trunk::ReferRule;
@@ -69,6 +70,9 @@ type Keys = HashMap<SessionId, (KeyRef, SealKey)>;
 /// See [`Playing::ways`].
 type Ways = HashMap<LegId, Flow>;
 
+/// Legs whose peers asked who we are, and whether we had something to answer with.
+type Logins = HashMap<LegId, bool>;
+
 /// What the turn at hand was given then, in place of what tables and counts say now.
 #[derive(Debug, Default)]
 pub(super) struct Playing {
@@ -97,6 +101,8 @@ pub(super) struct Playing {
     transfers_unlike: BTreeMap<TransferId, EventId>,
     /// By what flow the first request of ours went to a leg, whose own INVITE or REFER may have come by another.
     ways: HashMap<LegId, Flow>,
+    /// What was set then of legs, and may be set otherwise since; none where the question is what would be decided now.
+    logins: Option<Logins>,
     /// What sessions were to say that are over and forgotten.
     over: BTreeMap<SessionId, Box<Expectation>>,
 }
@@ -106,8 +112,8 @@ impl Exchange {
     /// [`Exchange::serve`] comes after. What leaves now is to be had by [`Exchange::appends`] and [`Exchange::effects`], as
     /// after any input.
     pub fn take_up(&mut self, now: Now, mint: &mut dyn Mint, histories: Histories) -> TakenUp {
-        let Histories { turns, keys, ways, lasts, messages, death, mut unlike } = histories;
-        self.play_all(now, mint.draws().clone(), (keys, ways), turns);
+        let Histories { turns, keys, ways, logins, lasts, messages, death, mut unlike } = histories;
+        self.play_all(now, mint.draws().clone(), (keys, ways, Some(logins)), turns);
         unlike.extend(self.finish(now, mint, (lasts, messages), &death));
         let mut accounts = BTreeMap::new();
         self.sessions.values().for_each(|live| *accounts.entry(live.session.account).or_default() += 1);
@@ -116,13 +122,20 @@ impl Exchange {
     }
 
     /// Plays everything; what is left over is what there was beside it, and what is known of sessions that are forgotten.
-    fn play_all(&mut self, now: Now, draws: Draws, (keys, ways): (Keys, Ways), turns: Vec<Turn>) -> Playing {
+    fn play_all(
+        &mut self,
+        now: Now,
+        draws: Draws,
+        (keys, ways, logins): (Keys, Ways, Option<Logins>),
+        turns: Vec<Turn>,
+    ) -> Playing {
         let mut redraw = Redraw::new(draws);
-        self.replaying = Some(Box::new(Playing { keys, ways, keeps_answers: true, ..Playing::default() }));
+        self.replaying = Some(Box::new(Playing { keys, ways, logins, keeps_answers: true, ..Playing::default() }));
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
         self.fire_silent(now, &mut redraw);
+        self.endpoint.is_set_as_now();
         self.effects.clear();
         self.touched.clear();
         self.replaying.take().map(|playing| *playing).unwrap_or_default()
@@ -201,6 +214,25 @@ impl Playing {
     /// Where the call, or whoever a REFER named, was routed in this turn.
     pub(super) const fn route(&self) -> Option<&Result<RouteChosen, RouteRefused>> {
         self.route.as_ref()
+    }
+
+    /// Whether there was something to answer the peer of a leg with that asked who we are, where that is known.
+    pub(super) fn had_login(&self, leg: LegId) -> Option<bool> {
+        self.logins.as_ref()?.get(&leg).copied()
+    }
+
+    /// What the log says of session timers in a turn; none where the question is what would be decided now.
+    fn timers_then(&self, events: &[(EventId, SessionEvent)]) -> Option<TimersThen> {
+        self.logins.as_ref()?;
+        let set = |(_, event): &(EventId, SessionEvent)| match event {
+            SessionEvent::SessionTimerSet(set) => Some((set.leg, set.timer)),
+            _ => None,
+        };
+        let too_short = |(_, event): &(EventId, SessionEvent)| match event {
+            SessionEvent::SipMessageCommitted(sent) => sent.status == Some(422),
+            _ => false,
+        };
+        Some(TimersThen { set: events.iter().filter_map(set).collect(), too_short: events.iter().any(too_short) })
     }
 
     /// Whether whoever a REFER outside any dialog named is called at devices, where that is known.

@@ -90,6 +90,16 @@ impl Login {
         Self { known: Arc::new(known), realms: Vec::new(), invite: Vec::new() }
     }
 
+    /// One that stands for what is no longer known: what was answered with it then is told alike, and it answers nothing
+    /// from [`Endpoint::is_set_as_now`] on.
+    pub fn forgotten() -> Self {
+        Self::new("", "")
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.known.username.is_empty()
+    }
+
     /// What the ACK to a 2xx carries: the credentials of its INVITE.
     pub(super) fn of_invite(&self) -> SessionHeaders {
         headers_of(&self.invite)
@@ -157,6 +167,15 @@ impl Endpoint {
     pub fn give_login(&mut self, leg: LegId, login: Login) {
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.login = Some(Box::new(login));
+        }
+    }
+
+    /// Logins that are no longer known answer nothing.
+    pub(super) fn drop_forgotten_logins(&mut self) {
+        for (_, dialog) in self.dialogs.iter_mut() {
+            if dialog.login.as_ref().is_some_and(|login| login.is_forgotten()) {
+                dialog.login = None;
+            }
         }
     }
 

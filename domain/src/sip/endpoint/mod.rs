@@ -35,6 +35,7 @@ pub use options::RELIABLE;
 pub use orders::InvitePlan;
 pub use outside::{Outcome, OutsidePlan};
 pub use relay::{MAX_PASSED_BODY, RequestPlan};
+pub use session_timer::TimersThen;
 pub use stateless::{Dropped, Stateless, is_stateless_tag};
 
 use super::dialog::{Dialog, DialogState, Sent};
@@ -333,6 +334,8 @@ pub struct Endpoint {
     transactions: u64,
     flows: FlowUsers,
     outputs: VecDeque<Output>,
+    /// While calls are taken up: what the turn at hand was like.
+    then: Option<TimersThen>,
 }
 
 impl Endpoint {
@@ -352,6 +355,7 @@ impl Endpoint {
             transactions: 0,
             flows: FlowUsers::default(),
             outputs: VecDeque::new(),
+            then: None,
         }
     }
 

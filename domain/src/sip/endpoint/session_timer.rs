@@ -8,7 +8,7 @@ use super::{Endpoint, Fact, SessionHeaders};
 use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sip::dialog::{Dialog, DialogState};
-use crate::sip::session_timer::{self, Granted, Interval, TIMER, Terms};
+use crate::sip::session_timer::{self, Granted, Interval, IntervalFault, TIMER, Terms};
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::wire::{HeaderName, Message, Method, Writer};
 use crate::time::Moment;
@@ -22,11 +22,35 @@ const MAX_RETRIES: u8 = 3;
 const CHANGES: [HeaderName; 4] =
     [HeaderName::SessionExpires, HeaderName::MinSe, HeaderName::Authorization, HeaderName::ProxyAuthorization];
 
+/// What the log says of session timers in a turn that is played: what this exchange wants of them may have been set
+/// otherwise since, and what was agreed holds (RFC 4028 §7.2).
+#[derive(Debug, Clone, Default)]
+pub struct TimersThen {
+    /// What came into force, by leg.
+    pub set: Vec<(LegId, Option<Terms>)>,
+    /// An interval was refused as too short.
+    pub too_short: bool,
+}
+
 impl Endpoint {
+    /// A turn is played that went like this; nothing where it is to be decided as things are set now.
+    pub fn is_set_as_then(&mut self, then: Option<TimersThen>) {
+        self.then = then;
+    }
+
+    /// All is played: from here on things are as they are set now.
+    pub fn is_set_as_now(&mut self) {
+        self.then = None;
+        self.drop_forgotten_logins();
+    }
+
     /// The status that refuses a request for the interval it asks for.
     pub(super) fn interval_refusal(&self, request: &Message) -> Option<u16> {
-        let judged = session_timer::grant(request, self.settings.intervals, None);
-        judged.err().map(session_timer::IntervalFault::status)
+        let judged = session_timer::grant(request, self.settings.intervals, None).err();
+        match (&self.then, judged) {
+            (Some(then), None | Some(IntervalFault::TooShort { .. })) => then.too_short.then_some(422),
+            (_, judged) => judged.map(IntervalFault::status),
+        }
     }
 
     /// A Min-SE of the peer holds for what we ask in this dialog (§7.4).
@@ -60,7 +84,9 @@ impl Endpoint {
             Some(Method::Update) if dialog.state == DialogState::Confirmed => {}
             Some(_) | None => return None,
         }
-        session_timer::grant(request, self.settings.intervals, dialog.timer.terms).ok()
+        let granted = session_timer::grant(request, self.settings.intervals, dialog.timer.terms).ok();
+        // What was granted then is known, whatever would be said now.
+        granted.or_else(|| self.then.is_some().then_some(Granted { says: None, requires: false, terms: None }))
     }
 
     /// What is in force after a 2xx of the peer.
@@ -73,6 +99,12 @@ impl Endpoint {
     pub(super) fn set_session_timer(&mut self, now: Moment, leg: LegId, terms: Option<Terms>) {
         let confirmed = |dialog: &&mut Box<Dialog>| dialog.state == DialogState::Confirmed && !dialog.timer.over;
         let Some(dialog) = self.dialogs.get_mut(&leg).filter(confirmed) else { return };
+        let terms = match &self.then {
+            Some(then) => {
+                then.set.iter().rev().find(|(of, _)| *of == leg).map_or(dialog.timer.terms, |(_, terms)| *terms)
+            }
+            None => terms,
+        };
         let before = std::mem::replace(&mut dialog.timer.terms, terms);
         dialog.timer.retries = 0;
         dialog.timer.ends = now + terms.map_or(Duration::ZERO, |terms| Duration::from_secs(u64::from(terms.interval)));
