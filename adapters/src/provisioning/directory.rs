@@ -274,21 +274,27 @@ impl Directory {
         Some((inner.line(account).count() - 1, inner.is_closed(account)))
     }
 
-    /// The first of these addresses that identifies another trunk of this kind: the same address anywhere, or one
-    /// that overlaps it in an account that is neither above nor below this one. Costs a walk over all trunks.
+    /// The first of these addresses that identifies another trunk of this kind: the same address anywhere, or one that
+    /// overlaps it where whoever asks does not hold both accounts. An account below could else take calls of a carrier
+    /// above it by naming its addresses more narrowly. Costs a walk over all trunks.
     pub(super) fn clash(
         &self,
-        account: AccountId,
+        (account, by): (AccountId, Option<KeyId>),
         trunk: TrunkId,
         kind: TrunkKind,
         addresses: &[TrunkAddress],
     ) -> Option<TrunkAddress> {
         let inner = self.read();
+        let holds = |asker: AccountId, other| inner.is_within(account, asker) && inner.is_within(other, asker);
         let others = inner.trunks.values().filter_map(|entry| entry.state.active());
         others.filter(|other| other.id != trunk && other.settings.kind == kind).find_map(|other| {
-            let related = inner.is_within(account, other.account) || inner.is_within(other.account, account);
+            let may = match by {
+                Some(key) => inner.keys.get(&key).is_some_and(|asker| holds(*asker, other.account)),
+                // The exchange itself.
+                None => inner.is_within(account, other.account) || inner.is_within(other.account, account),
+            };
             addresses.iter().copied().find(|address| {
-                let clashes = |theirs: &TrunkAddress| theirs == address || !related && theirs.overlaps(address);
+                let clashes = |theirs: &TrunkAddress| theirs == address || !may && theirs.overlaps(address);
                 other.settings.addresses.iter().any(clashes)
             })
         })

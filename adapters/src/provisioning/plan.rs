@@ -6,7 +6,7 @@ use domain::account::{Account, AccountCommand, AccountRejection, ParentFacts};
 use domain::credential::{Credential, CredentialCommand};
 use domain::decider::Aggregate;
 use domain::domain_name::{Domain, DomainCommand};
-use domain::ids::{AccountId, CredentialId, DomainId, TrunkId};
+use domain::ids::{AccountId, CredentialId, DomainId, KeyId, TrunkId};
 use domain::number::{Number, NumberCommand};
 use domain::trunk::{Trunk, TrunkAddress, TrunkCommand, TrunkRejection, TrunkSettings};
 use std::sync::Arc;
@@ -39,13 +39,14 @@ impl Writer {
             }
             Order::AddTrunk { id, account, settings, by } => {
                 let account_closed = self.is_closed(account)?;
-                let (clash, username_taken) = self.clash(account, id, &settings);
+                let (clash, username_taken) = self.clash((account, by), id, &settings);
                 let command = TrunkCommand::Add { id, account, settings, clash, username_taken, account_closed, by };
                 self.trunk(id, command)
             }
             Order::ChangeTrunk { id, patch, by } => {
                 let current = directory.trunk(id).ok_or(rejected(TrunkRejection::Unknown))?.item;
-                let (clash, username_taken) = self.clash(current.account, id, &patch.clone().onto(&current.settings));
+                let (clash, username_taken) =
+                    self.clash((current.account, by), id, &patch.clone().onto(&current.settings));
                 self.trunk(id, TrunkCommand::Change { patch, clash, username_taken, by })
             }
             Order::RemoveTrunk { id, by } => self.trunk(id, TrunkCommand::Remove { by }),
@@ -97,10 +98,15 @@ impl Writer {
     }
 
     /// An address that identifies another trunk, and whether another proves itself under the same user name.
-    fn clash(&self, account: AccountId, id: TrunkId, settings: &TrunkSettings) -> (Option<TrunkAddress>, bool) {
+    fn clash(
+        &self,
+        of: (AccountId, Option<KeyId>),
+        id: TrunkId,
+        settings: &TrunkSettings,
+    ) -> (Option<TrunkAddress>, bool) {
         // Too many addresses are refused anyway; until then they shall cost nothing.
         let addresses = settings.addresses.get(..TrunkSettings::MAX_ADDRESSES).unwrap_or(&settings.addresses);
-        let clash = self.directory.clash(account, id, settings.kind, addresses);
+        let clash = self.directory.clash(of, id, settings.kind, addresses);
         (clash, settings.proves_as().is_some_and(|username| self.directory.proves_as(username, id)))
     }
 }

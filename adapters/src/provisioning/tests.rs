@@ -287,6 +287,12 @@ async fn strangers_cannot_share_an_address_and_families_cannot_repeat_one() {
         world.service.change_trunk(id, patch, None).await.unwrap(),
         taken("10.0.0.7").map(|_: TrunkId| Position(0))
     );
+    let (child, secret, _) = world.service.open_account(name("Sub"), Some(root), None).await.unwrap().unwrap();
+    let narrow = trunk(r#"{"name":"T","kind":"pbx","addresses":["10.0.0.9"]}"#);
+    let added = world.service.add_trunk(child, narrow.clone(), Some(secret.key)).await.unwrap();
+    assert_eq!(added, Err(TrunkRejection::AddressTaken("10.0.0.9".parse().unwrap()).into()), "not by itself");
+    let key = world.service.issue_key(root, name("Key"), None).await.unwrap().unwrap().0.key;
+    assert!(world.service.add_trunk(child, narrow, Some(key)).await.unwrap().is_ok(), "the account above may");
     let other_side = trunk(r#"{"name":"T","kind":"carrier","addresses":["10.0.0.7"]}"#);
     assert!(world.service.add_trunk(stranger, other_side, None).await.unwrap().is_ok());
 }

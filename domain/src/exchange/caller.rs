@@ -46,6 +46,12 @@ impl Exchange {
         {
             return Ok(Identified { caller: Caller::Trunk(trunk), user: None, domain: None });
         }
+        // Whoever names the network that others' users sit in as its trunk's does not speak for them.
+        if let (EdgeRole::Public, Some(trunk), Some(domain)) = (role, by_address, self.domain_of_caller(request))
+            && !self.tables.is_held_by(domain.account, trunk.account)
+        {
+            return self.identify_user(now, mint, flow, request, &domain);
+        }
         match (role, known) {
             // Switched-off ones are known too: routing refuses them.
             (EdgeRole::Carrier | EdgeRole::Public, Some(_)) if !asks => {

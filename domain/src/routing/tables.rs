@@ -247,6 +247,11 @@ impl Tables {
         self.account_index.get(&account).is_none_or(|at| self.closed(*at).is_some())
     }
 
+    /// Whether an account is this one, or lies below it.
+    pub fn is_held_by(&self, account: AccountId, above: AccountId) -> bool {
+        self.accounts_above(account).any(|at| at == above)
+    }
+
     /// An account, and those above it.
     pub fn accounts_above(&self, account: AccountId) -> impl Iterator<Item = AccountId> + '_ {
         self.index(account).into_iter().flat_map(|at| self.line(at)).map(|at| self.account(at).id)

@@ -4,6 +4,7 @@ use super::{gets_bye, hang_up, lines, refused};
 use domain::ids::TrunkId;
 use domain::session::event::{RouteChosen, RouteRefused, SessionEvent, SessionOffered};
 use domain::sip::wire::{HeaderName, Message};
+use serde_json::json;
 use tests::world::{
     A, ACME, B, CARRIER, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_BOB, OUT, PASSWORD, PUBLIC, Phone, World, credential,
 };
@@ -90,6 +91,20 @@ fn a_user_calls_a_user_and_both_are_reached_where_they_registered() {
     let chosen = chosen(&world);
     assert_eq!(&*chosen.rule, "user");
     assert!(chosen.targets.known().unwrap()[0].binding.is_some());
+}
+
+fn who_names_the_network_of_others_users_as_its_trunks_gets_none_of_their_calls() {
+    let mut world = World::with_users();
+    let network = ["198.51.100.0/24"];
+    world.add_trunk_of_other(30, json!({ "name": "wide", "kind": "pbx", "addresses": network, "ring_timeout": 20 }));
+    let (mut alice, mut bob) = (alice(&mut world), bob(&mut world));
+    call(&mut world, &mut alice, "alice", &format!("sip:bob@{A}"));
+    alice.expect(&mut world, "100");
+    let invite = bob.expect(&mut world, "INVITE sip:bob@198.51.100.60:9");
+    answer(&mut world, &mut alice, &mut bob, &invite);
+    hang_up(&mut world, &mut alice, &mut bob);
+    world.assert_nothing_left();
+    assert_eq!((offered(&world).trunk, offered(&world).user), (None, Some(credential(1))));
 }
 
 fn a_number_rings_the_device_of_the_user_that_it_points_at() {
@@ -267,6 +282,7 @@ fn a_pbx_without_an_address_proves_itself_by_password() {
 
 super::scenarios![
     a_user_calls_a_user_and_both_are_reached_where_they_registered,
+    who_names_the_network_of_others_users_as_its_trunks_gets_none_of_their_calls,
     a_number_rings_the_device_of_the_user_that_it_points_at,
     a_user_dials_a_number_of_the_account_and_it_rings_inside,
     a_user_dials_a_number_and_it_goes_by_the_accounts_carrier,

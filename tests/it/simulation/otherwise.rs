@@ -46,7 +46,7 @@ fn a_session_timer_that_was_agreed_holds_whatever_is_asked_for_since() {
 #[test]
 fn a_call_whose_challenge_was_answered_goes_on_where_the_login_is_gone() {
     let mut world = World::with_logins();
-    let (mut pbx, [mut first, mut second], invite) = called_out(&mut world);
+    let (mut pbx, [mut first, second], invite) = called_out(&mut world);
     first.respond_saying(&mut world, &invite, 407, CHALLENGE);
     first.expect(&mut world, "ACK");
     let invite = first.expect(&mut world, "INVITE");

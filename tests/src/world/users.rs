@@ -144,6 +144,12 @@ impl World {
         self.learn("trunk", "TrunkChanged", json!({ "id": id, "account": account, "settings": settings }));
     }
 
+    /// Another account has a trunk of these settings from now on.
+    pub fn add_trunk_of_other(&mut self, id: u128, settings: Value) {
+        let (id, account) = (TrunkId::from_bits(id), AccountId::from_bits(9));
+        self.learn("trunk", "TrunkAdded", json!({ "id": id, "account": account, "settings": settings }));
+    }
+
     /// The limits of the account are these from now on.
     pub fn limit_account(&mut self, limits: Value) {
         self.learn("account", "AccountLimited", json!({ "account": AccountId::from_bits(1), "limits": limits }));
