@@ -153,6 +153,8 @@ pub struct Dialog {
     pub updating: Option<TransactionId>,
     /// CSeq of our last INVITE.
     pub invite_cseq: u32,
+    /// Its 2xx came and has no ACK yet.
+    pub owes_ack: bool,
     /// Our 2xx that waits for its ACK.
     pub answer: Option<PendingAnswer>,
     /// The ACKs to the last 2xx that we received, the newest last, each with the CSeq it is for: at most [`MAX_ACKS`].
@@ -239,6 +241,7 @@ impl Dialog {
             waiting: Vec::new(),
             updating: None,
             invite_cseq: 0,
+            owes_ack: false,
             answer: None,
             acked: Vec::new(),
             ack_heard: None,
@@ -356,9 +359,13 @@ impl Dialog {
         self.subscription.as_ref().is_some_and(|subscription| subscription.ends.is_some())
     }
 
-    /// Gives back what only requests of ours need: an ended dialog sends none. What a late fork needs stays
-    /// (RFC 3261 §13.2.2.4).
-    pub fn slim(&mut self) {
+    /// Gives back what only requests of ours need, once none will go any more. An ended dialog sends none but the NOTIFYs of
+    /// a REFER, and the ACK to a 2xx that its end overtook, which may come late (RFC 3261 §13.2.2.4, §12.2.1.1). What a late
+    /// fork needs stays.
+    pub fn slim_if_done(&mut self) {
+        if self.state != DialogState::Over || self.subscription.is_some() || self.outgoing.is_some() || self.owes_ack {
+            return;
+        }
         self.remote = Box::default();
         self.target = Box::default();
         self.routes = Vec::new();
@@ -501,5 +508,23 @@ mod tests {
         hear(&mut dialog, "f0", "");
         assert_eq!(dialog.remote_tag.as_deref(), Some("f0"));
         assert!(dialog.forks.len() < MAX_FORKS);
+    }
+    #[test]
+    fn an_ended_dialog_keeps_what_requests_need_until_its_last_invite_has_its_ack() {
+        let pending = OutgoingInvite {
+            transaction: TransactionId(1),
+            offers: true,
+            takes_reliable: false,
+            cancelling: Cancelling::No,
+        };
+        let slimmed = |state, outgoing, owes_ack| {
+            let mut dialog = Dialog { state, outgoing, owes_ack, ..dialog() };
+            dialog.slim_if_done();
+            dialog.remote.is_empty() && dialog.target.is_empty()
+        };
+        assert!(!slimmed(DialogState::Confirmed, None, false));
+        assert!(!slimmed(DialogState::Over, Some(pending), false));
+        assert!(!slimmed(DialogState::Over, None, true));
+        assert!(slimmed(DialogState::Over, None, false));
     }
 }

@@ -1,6 +1,6 @@
 //! Calls that change while they run.
 
-use super::{answered, body, gets_bye, hang_up, lines, pass, refused};
+use super::{answer, answered, body, gets_bye, hang_up, lines, pass, refused, ringing};
 use domain::session::event::{EndCause, OfferChange, SessionEvent};
 use domain::sip::wire::{HeaderName, Message, Method};
 use tests::world::{CARRIER, NUMBER, PBX, Phone, World};
@@ -489,7 +489,9 @@ fn a_change_that_only_rings_when_the_call_ends_is_forgotten() {
     for late in [None, Some(200), Some(487)] {
         for caller_ends in [true, false] {
             let mut world = World::default();
-            let (mut caller, mut callee) = answered(&mut world);
+            let (mut caller, mut callee, invite) = ringing(&mut world);
+            callee.extra = format!("Record-Route: <sip:edge@{};lr>\r\n", callee.address);
+            answer(&mut world, &mut caller, &mut callee, &invite);
             let offer = caller.sdp("sendonly");
             caller.reinvite(&mut world, Some(&offer));
             caller.expect(&mut world, "100");
@@ -502,11 +504,33 @@ fn a_change_that_only_rings_when_the_call_ends_is_forgotten() {
             let bye = Message::scan(bye).unwrap();
             assert_eq!(bye.method().map(Method::as_str), Some("BYE"), "{}", world.ladder);
             other.respond(&mut world, &bye, 200, None);
-            if let Some(status) = late {
-                callee.respond(&mut world, &invite, status, None);
+            match late {
+                None => {}
+                Some(200) => acknowledges_late(&mut world, &mut callee, &invite),
+                Some(status) => {
+                    callee.respond(&mut world, &invite, status, None);
+                    callee.expect(&mut world, "ACK");
+                }
             }
             world.assert_nothing_left();
         }
+    }
+}
+
+/// A callee's 2xx to this INVITE within the dialog comes when the dialog is over on either side, and once more: both get an
+/// ACK that finds its way, and belongs to the dialog (RFC 3261 §12.2.1.1, §13.2.2.4).
+#[track_caller]
+fn acknowledges_late(world: &mut World, callee: &mut Phone, invite: &Message) {
+    for _ in 0..2 {
+        callee.respond(world, invite, 200, None);
+        let ack = callee.expect(world, "ACK");
+        for name in [HeaderName::To, HeaderName::From, HeaderName::CallId, HeaderName::Route] {
+            assert!(ack.header(name).is_some_and(|value| value.len() > 8), "{name:?}: {}", world.ladder);
+            assert_eq!(ack.header(name), invite.header(name), "{}", world.ladder);
+        }
+        assert_eq!(ack.request_uri(), invite.request_uri());
+        assert_eq!(ack.cseq().unwrap().number, invite.cseq().unwrap().number);
+        callee.expect_silence(world);
     }
 }
 

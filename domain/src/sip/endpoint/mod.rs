@@ -476,9 +476,7 @@ impl Endpoint {
     fn end_dialog(&mut self, leg: LegId) {
         if let Some(dialog) = self.dialogs.get_mut(&leg) {
             dialog.state = DialogState::Over;
-            if dialog.subscription.is_none() {
-                dialog.slim();
-            }
+            dialog.slim_if_done();
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.timers.stop(Timer::Leg(leg, LegTimer::Retry));

@@ -7,7 +7,6 @@ use super::{Body, Endpoint, Fact, SessionHeaders};
 use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::sip::dialog::DialogState;
 use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::wire::{EventType, HeaderName, Message, Method, reason_phrase};
 use crate::time::Moment;
@@ -119,9 +118,7 @@ impl Endpoint {
         if dialog.subscription.take().is_none() {
             return;
         }
-        if dialog.state == DialogState::Over {
-            dialog.slim();
-        }
+        dialog.slim_if_done();
         self.timers.stop(Timer::Leg(leg, LegTimer::Unwatched));
         self.learned(leg, Fact::Unwatched);
         self.send_waiting_bye(now, mint, leg);

@@ -259,6 +259,8 @@ impl Endpoint {
                 self.send(leg, &sent, "ACK".into(), None, cseq);
                 if let Some(dialog) = self.dialogs.get_mut(&leg) {
                     dialog.keep_ack(cseq, sent);
+                    dialog.owes_ack = false;
+                    dialog.slim_if_done();
                 }
             }
             Err(why) => self.outputs.push_back(Output::Unbuildable { leg, why }),

@@ -147,6 +147,7 @@ impl Endpoint {
             return;
         }
         dialog.outgoing = None;
+        dialog.owes_ack = status < 300;
         dialog.forks = Vec::new();
         self.heard.remove(&leg);
         match (status < 300, early) {
@@ -156,6 +157,7 @@ impl Endpoint {
             (false, true) => dialog.state = DialogState::Over,
             (false, false) => {}
         }
+        dialog.slim_if_done();
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
     }
@@ -255,6 +257,7 @@ impl Endpoint {
             if dialog.state == DialogState::Early {
                 dialog.state = DialogState::Over;
             }
+            dialog.slim_if_done();
         }
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
         self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));

@@ -123,6 +123,7 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(&leg) else { return };
         let over = dialog.state == DialogState::Over;
         let Some(invite) = dialog.outgoing.take() else { return };
+        dialog.slim_if_done();
         self.end_client(invite.transaction);
         if over {
             return;
