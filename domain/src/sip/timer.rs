@@ -60,6 +60,8 @@ pub enum LegTimer {
     AckMissing,
     /// The far end has rung long enough.
     NoAnswer,
+    /// Our INVITE within a dialog has stayed long enough at a provisional response (RFC 3261 §16.8, timer C).
+    ChangePending,
     /// 64·T1 after our CANCEL: no final response will come (RFC 3261 §9.1).
     CancelUnanswered,
     /// Send our reliable provisional response again: no PRACK yet (RFC 3262 §3).
@@ -78,10 +80,11 @@ pub enum LegTimer {
 
 impl LegTimer {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RepeatAnswer,
         Self::AckMissing,
         Self::NoAnswer,
+        Self::ChangePending,
         Self::CancelUnanswered,
         Self::RepeatProvisional,
         Self::PrackMissing,

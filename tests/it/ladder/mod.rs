@@ -40,6 +40,7 @@ mod modify;
 mod pass;
 mod paths;
 mod pbx;
+mod pending;
 mod pickup;
 mod pings;
 mod prack;
@@ -79,6 +80,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         pass::ALL,
         paths::ALL,
         pbx::ALL,
+        pending::ALL,
         pickup::ALL,
         pings::ALL,
         prack::ALL,

@@ -10,7 +10,7 @@ use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sip::dialog::{Cancelling, Dialog, DialogState, Sent};
 use crate::sip::digest::{self, Asker, Challenge, GaveUp, Session};
-use crate::sip::timer::TransactionId;
+use crate::sip::timer::{LegTimer, Timer, TransactionId};
 use crate::sip::wire::{HeaderName, Message, Method, Writer};
 use crate::time::Moment;
 use bytes::Bytes;
@@ -346,6 +346,8 @@ impl Endpoint {
         }
         let Some(request) = request else { return };
         self.heard.remove(&key.leg);
+        // Nothing was said to this one yet: B bounds it.
+        self.timers.stop(Timer::Leg(key.leg, LegTimer::ChangePending));
         let Some(dialog) = self.dialogs.get_mut(&key.leg) else { return };
         dialog.invite_cseq = cseq;
         if let Some(outgoing) = &mut dialog.outgoing {

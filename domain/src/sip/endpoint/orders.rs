@@ -276,6 +276,7 @@ impl Endpoint {
         invite.cancelling = Cancelling::Wanted;
         let id = invite.transaction;
         self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
+        self.timers.stop(Timer::Leg(leg, LegTimer::ChangePending));
         let proceeding = ClientMachine::Invite(client_invite::State::Proceeding);
         if self.clients.get(&id).is_some_and(|client| client.machine == proceeding) {
             self.send_cancel(now, mint, leg);

@@ -6,7 +6,7 @@ use crate::address::Flow;
 use crate::ids::LegId;
 use crate::ports::Mint;
 use crate::sip::dialog::{Cancelling, DialogState};
-use crate::sip::timer::{LegTimer, Timer, TransactionId};
+use crate::sip::timer::TransactionId;
 use crate::sip::transaction::{Action, Class, client_invite, client_other};
 use crate::sip::wire::{Message, Method};
 use crate::time::Moment;
@@ -123,6 +123,7 @@ impl Endpoint {
         self.step_client_invite(now, id, client_invite::Input::Response(Class::of(status)));
         match Class::of(status) {
             Class::Provisional => {
+                self.bound_change(now, leg, status);
                 self.send_waiting_cancel(now, mint, leg);
                 if arrival == Arrival::Next {
                     self.take_reliable(now, mint, leg, &response, event);
@@ -158,8 +159,7 @@ impl Endpoint {
             (false, false) => {}
         }
         dialog.slim_if_done();
-        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
-        self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
+        self.stop_invite_timers(leg);
     }
 
     pub(super) fn absorb_final(&mut self, id: TransactionId) {
@@ -259,8 +259,7 @@ impl Endpoint {
             }
             dialog.slim_if_done();
         }
-        self.timers.stop(Timer::Leg(leg, LegTimer::NoAnswer));
-        self.timers.stop(Timer::Leg(leg, LegTimer::CancelUnanswered));
+        self.stop_invite_timers(leg);
         self.learned(leg, Fact::Unanswered);
     }
 

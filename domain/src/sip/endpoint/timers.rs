@@ -3,11 +3,15 @@
 use super::{ClientMachine, Endpoint, Fact, ServerMachine};
 use crate::ids::LegId;
 use crate::ports::Mint;
-use crate::sip::dialog::DialogState;
+use crate::sip::dialog::{Cancelling, DialogState};
 use crate::sip::timer::{LegTimer, Timer, TransactionId, TransactionTimer};
 use crate::sip::transaction::{Action, client_invite, client_other, server_invite, server_other};
 use crate::time::Moment;
 use std::time::Duration;
+
+/// How long an INVITE within a dialog may stay at a provisional response. Nobody needs to be fetched for most, so it need not
+/// be timer C's three minutes (RFC 3261 §16.6 item 11); but more than one, after which who takes long says so again (§13.3.1.1).
+const CHANGE_PENDING: Duration = Duration::from_secs(90);
 
 impl Endpoint {
     /// Takes one due timer that is not the endpoint's to handle: notes of repeats, and what forgets a request, whose
@@ -89,6 +93,8 @@ impl Endpoint {
                 self.forget_if_over(leg);
             }
             LegTimer::NoAnswer => self.learned(leg, Fact::NoAnswer),
+            // A final response, or 64·T1 without one, tells what became of it.
+            LegTimer::ChangePending => self.cancel(now, mint, leg),
             LegTimer::CancelUnanswered => self.give_up_cancelled(leg),
             LegTimer::RepeatProvisional => self.repeat_provisional(now, mint, leg),
             LegTimer::PrackMissing => self.prack_missing(leg),
@@ -109,11 +115,32 @@ impl Endpoint {
         self.repeat(leg, sent);
     }
 
+    /// A provisional response came to our INVITE. Within a dialog nothing else would ever end it: other changes would be refused
+    /// for good, and no refresh would go. Each but 100 gains the whole time anew, as timer C has it (RFC 3261 §16.7 step 2).
+    pub(super) fn bound_change(&mut self, now: Moment, leg: LegId, status: u16) {
+        let Some(dialog) = self.dialogs.get(&leg).filter(|dialog| dialog.state == DialogState::Confirmed) else {
+            return;
+        };
+        let timer = Timer::Leg(leg, LegTimer::ChangePending);
+        let waits = dialog.outgoing.as_ref().is_some_and(|invite| invite.cancelling == Cancelling::No);
+        if waits && (status > 100 || !self.timers.is_set(timer)) {
+            self.timers.set(timer, now + CHANGE_PENDING);
+        }
+    }
+
+    /// Our INVITE is over: nothing bounds it any more.
+    pub(super) fn stop_invite_timers(&mut self, leg: LegId) {
+        for timer in [LegTimer::NoAnswer, LegTimer::ChangePending, LegTimer::CancelUnanswered] {
+            self.timers.stop(Timer::Leg(leg, timer));
+        }
+    }
+
     /// The dialog ends while an INVITE of ours within it has no final response. One should come (RFC 3261 §15.1.2), but
     /// after a provisional response nothing else would ever end the transaction: it has 64·T1 from here on.
     pub(super) fn bound_pending_invite(&mut self, now: Moment, leg: LegId) {
         if self.dialogs.get(&leg).is_some_and(|dialog| dialog.outgoing.is_some()) {
             let timeout = self.settings.timers.timeout();
+            self.timers.stop(Timer::Leg(leg, LegTimer::ChangePending));
             self.timers.set(Timer::Leg(leg, LegTimer::CancelUnanswered), now + timeout);
         }
     }
