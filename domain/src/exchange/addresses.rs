@@ -24,6 +24,7 @@ use crate::time::WallTime;
 /// One address's stream.
 #[derive(Debug)]
 pub(super) struct Live {
+    id: RegistrationId,
     pub(super) aor: Aor,
     pub(super) account: AccountId,
     /// As decided; durable or about to be.
@@ -74,15 +75,22 @@ pub(super) struct Unread {
     pub(super) pending: Vec<Pending>,
 }
 
+impl Unread {
+    fn of(aor: &Aor, registrant: &Registrant) -> Self {
+        Self { aor: aor.clone(), account: registrant.account, pending: Vec::new() }
+    }
+}
+
 impl Live {
     /// A stream whose last event that told all bindings is so many events ago.
     pub(super) fn new(
-        (aor, account): (Aor, AccountId),
+        (id, aor, account): (RegistrationId, Aor, AccountId),
         registration: Registration,
         outbox: Outbox,
         since_stated: usize,
     ) -> Self {
         Self {
+            id,
             aor,
             account,
             registration,
@@ -128,7 +136,8 @@ impl Live {
             let event = self.registration.written(event);
             self.registration.apply(at, &event);
             self.write_as(desk, mint.event_id(), at, &event);
-            self.outbox.hold(Effect::Bind(Box::new(Bound { aor: self.aor.clone(), at, event })));
+            let (aor, stream) = (self.aor.clone(), self.id);
+            self.outbox.hold(Effect::Bind(Box::new(Bound { aor, stream, at, event })));
         }
         self.outbox.set_life(if self.registration.is_empty() { Life::Closed } else { Life::Open });
     }
@@ -159,20 +168,21 @@ impl Live {
 }
 
 impl Registrar {
-    /// The address's stream in memory, for a REGISTER; `Err` while it is being read.
+    /// The address's stream in memory, for a REGISTER; `Err` while it is being read, or waits for the end of bindings in
+    /// another.
     pub(super) fn live_to_register(
         &mut self,
         aor: &Aor,
         registrant: &Registrant,
     ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
         let id = aor.id(&self.hash_key, registrant.home);
-        if self.unread.contains_key(&id) {
+        if self.unread.contains_key(&id) || self.waits_for_former(id, aor, registrant) {
             return Err(id);
         }
         self.wake(id, aor, registrant.account);
         let new = || {
             let outbox = Outbox::new(aor.stream(&self.hash_key, registrant.home), id.uuid(), self.node);
-            let live = Live::new((aor.clone(), registrant.account), Registration::default(), outbox, 0);
+            let live = Live::new((id, aor.clone(), registrant.account), Registration::default(), outbox, 0);
             Box::new(Live { supposed: true, ..live })
         };
         Ok((id, self.live.entry(id).or_insert_with(new)))
@@ -186,23 +196,53 @@ impl Registrar {
         registrant: &Registrant,
     ) -> Result<(RegistrationId, &mut Live), RegistrationId> {
         let id = aor.id(&self.hash_key, registrant.home);
+        if self.waits_for_former(id, aor, registrant) {
+            return Err(id);
+        }
         self.wake(id, aor, registrant.account);
         if !self.live.contains_key(&id) && !self.unread.contains_key(&id) {
-            let unread = Unread { aor: aor.clone(), account: registrant.account, pending: Vec::new() };
-            self.unread.insert(id, Some(unread));
+            self.unread.insert(id, Some(Unread::of(aor, registrant)));
             self.to_read.push(aor.stream(&self.hash_key, registrant.home));
         }
         self.live.get_mut(&id).filter(|live| !live.supposed).map(|live| (id, &mut **live)).ok_or(id)
+    }
+
+    /// The stream that an address's bindings stand in, in memory, whatever the address's home is now; nothing where it is
+    /// being read.
+    pub(super) fn live_bound(&mut self, aor: &Aor) -> Option<(RegistrationId, &mut Live)> {
+        let id = self.bindings.stream_of(aor)?;
+        let account = self.bindings.get(aor)?.account()?;
+        self.wake(id, aor, account);
+        self.live.get_mut(&id).filter(|live| !live.supposed).map(|live| (id, &mut **live))
+    }
+
+    /// Whether an address has bindings in another stream than this: another domain or trunk was its home when they were made.
+    pub(super) fn stands_elsewhere(&self, id: RegistrationId, aor: &Aor) -> bool {
+        self.bindings.stream_of(aor).is_some_and(|known| known != id)
+    }
+
+    /// The same; where it is so this stream is read once they have ended.
+    fn waits_for_former(&mut self, id: RegistrationId, aor: &Aor, registrant: &Registrant) -> bool {
+        let waits = self.stands_elsewhere(id, aor);
+        if waits && !self.unread.contains_key(&id) {
+            self.let_rest(id);
+            self.unread.insert(id, Some(Unread::of(aor, registrant)));
+            self.after_former.push((id, aor.clone()));
+        }
+        waits
     }
 
     /// An address that rests is about to be written to. One whose bindings were dropped, because nobody could call it any
     /// more, is as one that is not known.
     fn wake(&mut self, id: RegistrationId, aor: &Aor, account: AccountId) {
         let Some(Resting { end, since_stated, key }) = self.resting.remove(&id) else { return };
+        if self.stands_elsewhere(id, aor) {
+            return;
+        }
         let Some(registration) = self.bindings.get(aor).cloned() else { return };
         let account = registration.account().unwrap_or(account);
         let outbox = Outbox::new(StreamName::new(Aor::CATEGORY, id.uuid()), id.uuid(), self.node).after(end);
-        let live = Live::new((aor.clone(), account), registration, outbox, since_stated);
+        let live = Live::new((id, aor.clone(), account), registration, outbox, since_stated);
         self.live.insert(id, Box::new(Live { key, ..live }));
     }
 
@@ -229,6 +269,10 @@ impl Registrar {
                 live.pending = Vec::new();
             }
         }
+        let waiting = std::mem::take(&mut self.after_former);
+        let (wait, go): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(id, aor)| self.stands_elsewhere(*id, aor));
+        self.after_former = wait;
+        self.to_read.extend(go.into_iter().map(|(id, _)| StreamName::new(Aor::CATEGORY, id.uuid())));
         self.touched.push(id);
     }
 

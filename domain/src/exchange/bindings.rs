@@ -3,7 +3,7 @@
 
 use super::Exchange;
 use crate::address::Flow;
-use crate::ids::{AccountId, BindingId};
+use crate::ids::{AccountId, BindingId, RegistrationId};
 use crate::log::{Revision, StreamName};
 use crate::ports::Mint;
 use crate::registration::{Aor, CommandRejection, Registration, RegistrationCommand, RegistrationEvent, Terms};
@@ -43,14 +43,9 @@ pub struct Decided {
 impl Exchange {
     /// Bindings that nobody refreshed end.
     pub(super) fn expire_bindings(&mut self, now: Now, mint: &mut dyn Mint) {
-        let Self { registrar, tables, desk, expire_at, settings, .. } = self;
+        let Self { registrar, desk, expire_at, .. } = self;
         for aor in registrar.bindings.overdue(now.wall, EXPIRE_AT_ONCE + registrar.unread.len()) {
-            let Some(registrant) = tables.registrant(&aor, settings.domain.as_deref()) else {
-                // Nobody calls users of a domain or a trunk that is no more, and their bindings must not hold up others'.
-                registrar.bindings.put(&aor, Registration::default());
-                continue;
-            };
-            let Ok((id, live)) = registrar.live_of(&aor, &registrant) else { continue };
+            let Some((id, live)) = registrar.live_bound(&aor) else { continue };
             if live.outbox.is_frozen() || !live.has_key(mint) {
                 continue;
             }
@@ -94,12 +89,8 @@ impl Exchange {
 
     /// Whether all that was to be said of an address's bindings by that flow has been.
     fn flow_lost_of(&mut self, now: Now, mint: &mut dyn Mint, flow: Flow, aor: &Aor) -> bool {
-        let Self { registrar, tables, desk, settings, .. } = self;
-        let Some(registrant) = tables.registrant(aor, settings.domain.as_deref()) else {
-            registrar.bindings.put(aor, Registration::default());
-            return true;
-        };
-        let Ok((id, live)) = registrar.live_of(aor, &registrant) else { return false };
+        let Self { registrar, desk, .. } = self;
+        let Some((id, live)) = registrar.live_bound(aor) else { return false };
         if live.outbox.is_frozen() || !live.has_key(mint) {
             return false;
         }
@@ -111,6 +102,24 @@ impl Exchange {
         }
         registrar.touched.push(id);
         true
+    }
+
+    /// An address has another home now than when its bindings were made, because a domain or trunk is no more: they end, and
+    /// whoever asks for its stream waits until that is durable.
+    pub(super) fn end_former_bindings(&mut self, now: Now, mint: &mut dyn Mint, aor: &Aor, id: RegistrationId) {
+        let Self { registrar, desk, .. } = self;
+        let elsewhere = registrar.stands_elsewhere(id, aor);
+        let Some((former, live)) = elsewhere.then(|| registrar.live_bound(aor)).flatten() else { return };
+        if live.outbox.is_frozen() || !live.has_key(mint) {
+            return;
+        }
+        let events = live.registration.leave();
+        if !events.is_empty() {
+            live.state_if_due(desk, mint, now.wall);
+            live.cause = None;
+            live.change(desk, mint, now.wall, events);
+        }
+        registrar.touched.push(former);
     }
 
     /// Makes sure that the bindings which calls find are looked at when the next one expires. What has expired already
@@ -141,7 +150,11 @@ impl Exchange {
         let registrant = registrant.filter(|known| known.account == account).ok_or(CommandRejection::NoDomain)?;
         let id = match registrar.live_of(aor, &registrant) {
             Ok((id, _)) => id,
-            Err(id) => return Ok(if registrar.is_unreadable(id) { Commanded::Away } else { Commanded::Reading }),
+            Err(id) => {
+                let commanded = if registrar.is_unreadable(id) { Commanded::Away } else { Commanded::Reading };
+                self.end_former_bindings(now, mint, aor, id);
+                return Ok(commanded);
+            }
         };
         // Whatever comes of it: see `Registrar::let_rest`.
         registrar.touched.push(id);

@@ -1,7 +1,7 @@
 //! Effects that wait for the log.
 
 use crate::address::Flow;
-use crate::ids::{TransferId, TrunkId, UplinkId};
+use crate::ids::{RegistrationId, TransferId, TrunkId, UplinkId};
 use crate::log::Durable;
 use crate::media::MediaOrder;
 use crate::registration::{Aor, RegistrationEvent};
@@ -49,6 +49,8 @@ pub struct Stood {
 pub struct Bound {
     /// Whose.
     pub aor: Aor,
+    /// In which stream.
+    pub stream: RegistrationId,
     /// When it happened.
     pub at: WallTime,
     /// What happened.

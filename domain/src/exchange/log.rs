@@ -201,7 +201,9 @@ impl Exchange {
     fn release(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Bind(bound) => self.registrar.bindings.apply(&bound.aor, bound.at, &bound.event),
+                Effect::Bind(bound) => {
+                    self.registrar.bindings.apply((&bound.aor, bound.stream), bound.at, &bound.event);
+                }
                 Effect::Stand(stood) => {
                     let down = self.uplinks.stand(&stood);
                     self.tables.set_down(stood.trunk, down);

@@ -166,9 +166,8 @@ impl Exchange {
     /// A binding is reached in another way than before, if it is. Where that cannot be written down now, the next ping
     /// finds out again.
     fn reach_changes(&mut self, now: Now, mint: &mut dyn Mint, aor: &Aor, id: BindingId, reach: Reach) {
-        let Self { registrar, tables, desk, settings, .. } = self;
-        let Some(registrant) = tables.registrant(aor, settings.domain.as_deref()) else { return };
-        let Ok((stream, live)) = registrar.live_of(aor, &registrant) else { return };
+        let Self { registrar, desk, .. } = self;
+        let Some((stream, live)) = registrar.live_bound(aor) else { return };
         let differs = |binding: &Binding| binding.reach != reach && binding.reach != Reach::Contact;
         if live.outbox.is_frozen() || !live.registration.binding(id).is_some_and(differs) || !live.has_key(mint) {
             return;

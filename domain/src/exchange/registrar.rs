@@ -18,7 +18,7 @@ use crate::ids::{AccountId, BindingId, EventId, LegId, RegistrationId};
 use crate::log::StreamName;
 use crate::ports::Mint;
 use crate::registration::{
-    Bindings, Home, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Rejection, Terms,
+    Aor, Bindings, Home, RegisterAnswered, RegisterReceived, RegisterRequest, RegistrationEvent, Rejection, Terms,
 };
 use crate::routing::{DomainEntry, Registrant};
 use crate::session::event::Wire;
@@ -47,6 +47,8 @@ pub(super) struct Registrar {
     pub(super) unread: IdMap<RegistrationId, Option<Unread>>,
     /// Those of them whose reading has not begun.
     pub(super) to_read: Vec<StreamName>,
+    /// Those that are read once bindings of the same address in another stream have ended.
+    pub(super) after_former: Vec<(RegistrationId, Aor)>,
     /// Flows that are gone and whose bindings are to be ended.
     pub(super) lost: BTreeSet<Flow>,
     /// The registration that a REGISTER belongs to, by the leg that its transaction is known by.
@@ -100,6 +102,7 @@ impl Registrar {
             resting: IdMap::default(),
             unread: IdMap::default(),
             to_read: Vec::new(),
+            after_former: Vec::new(),
             lost: BTreeSet::new(),
             asked: IdMap::default(),
             touched: Vec::new(),
@@ -267,9 +270,8 @@ impl Exchange {
             Ok(found) => found,
             Err(id) => {
                 let refused = registrar.wait_for(id, Pending { transaction: None, flow, request, answer: None });
-                return refused
-                    .into_iter()
-                    .for_each(|refused| endpoint.answer_statelessly(refused.flow, &refused.request, 503));
+                refused.into_iter().for_each(|it| endpoint.answer_statelessly(it.flow, &it.request, 503));
+                return self.end_former_bindings(now, mint, &read.aor, id);
             }
         };
         if live.outbox.is_frozen() || !live.has_key(mint) {

@@ -56,7 +56,7 @@ impl Registrar {
         let Some(whose) = restored.whose().or_else(asked) else { return };
         let Restored { registration, end, since_stated, .. } = restored;
         if let Some(end) = end.filter(|_| !registration.is_empty()) {
-            self.bindings.put(&whose.0, registration);
+            self.bindings.put((&whose.0, id), registration);
             self.resting.insert(id, Resting { end, since_stated, key: None });
             return;
         }
@@ -66,8 +66,8 @@ impl Registrar {
             None => new,
         };
         // It has no bindings.
-        self.bindings.put(&whose.0, registration.clone());
-        self.live.insert(id, Box::new(Live::new(whose, registration, outbox, since_stated)));
+        self.bindings.put((&whose.0, id), registration.clone());
+        self.live.insert(id, Box::new(Live::new((id, whose.0, whose.1), registration, outbox, since_stated)));
         self.touched.push(id);
     }
 

@@ -3,7 +3,7 @@
 use super::{Aor, Callee, Registration, RegistrationEvent, instance_of_gruu};
 use crate::address::Flow;
 use crate::domain_name::Hunt;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, RegistrationId};
 use crate::sip::wire::Uri;
 use crate::time::WallTime;
 use std::collections::{BTreeSet, HashMap};
@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 /// Live bindings in memory: some 900 bytes each. Looking one up costs one probe of a hash table.
 #[derive(Debug, Clone, Default)]
 pub struct Bindings {
-    registrations: HashMap<Aor, Registration>,
+    registrations: HashMap<Aor, Bound>,
     /// When the next binding of an address expires; each address once.
     due: BTreeSet<(WallTime, Aor)>,
     /// Addresses with bindings that came by a flow.
@@ -21,10 +21,18 @@ pub struct Bindings {
     bindings: usize,
 }
 
+/// The bindings of an address, and the stream that they stand in: that of the domain or trunk which it had as its home when
+/// they were made.
+#[derive(Debug, Clone)]
+struct Bound {
+    stream: RegistrationId,
+    registration: Registration,
+}
+
 impl Bindings {
     /// Takes the next event of an address's stream, which happened at that time.
-    pub fn apply(&mut self, aor: &Aor, at: WallTime, event: &RegistrationEvent) {
-        self.change(aor, |registration| registration.apply(at, event));
+    pub fn apply(&mut self, (aor, stream): (&Aor, RegistrationId), at: WallTime, event: &RegistrationEvent) {
+        self.change((aor, stream), |registration| registration.apply(at, event));
     }
 
     /// Makes room for so many addresses more.
@@ -34,18 +42,29 @@ impl Bindings {
     }
 
     /// Sets the bindings of an address to what its whole stream says.
-    pub fn put(&mut self, aor: &Aor, whole: Registration) {
-        self.change(aor, |registration| *registration = whole);
+    pub fn put(&mut self, (aor, stream): (&Aor, RegistrationId), whole: Registration) {
+        self.change((aor, stream), |registration| *registration = whole);
     }
 
-    fn change(&mut self, aor: &Aor, change: impl FnOnce(&mut Registration)) {
-        let registration = self.registrations.entry(aor.clone()).or_default();
+    fn change(&mut self, (aor, stream): (&Aor, RegistrationId), change: impl FnOnce(&mut Registration)) {
+        let new = || Bound { stream, registration: Registration::default() };
+        let bound = self.registrations.entry(aor.clone()).or_insert_with(new);
+        let registration = &mut bound.registration;
         if let Some(due) = registration.next_expiry() {
             self.due.remove(&(due, aor.clone()));
         }
         let (count, flows) = (registration.bindings.len(), flows_of(registration));
         let before = registration.account().map(|account| (account, count));
-        change(registration);
+        if bound.stream == stream {
+            change(registration);
+        } else {
+            // Bindings of two streams never mix: those that are made take the place of what was there.
+            let mut other = Registration::default();
+            change(&mut other);
+            if !other.is_empty() {
+                (bound.stream, *registration) = (stream, other);
+            }
+        }
         let after = registration.account().map(|account| (account, registration.bindings.len()));
         self.bindings = self.bindings + registration.bindings.len() - count;
         if let Some(due) = registration.next_expiry() {
@@ -101,7 +120,12 @@ impl Bindings {
 
     /// The bindings of an address of record; `None` where there are none.
     pub fn get(&self, aor: &Aor) -> Option<&Registration> {
-        self.registrations.get(aor)
+        self.registrations.get(aor).map(|bound| &bound.registration)
+    }
+
+    /// The stream that an address's bindings stand in.
+    pub fn stream_of(&self, aor: &Aor) -> Option<RegistrationId> {
+        self.registrations.get(aor).map(|bound| bound.stream)
     }
 
     /// Whom a call to an address rings ([`Registration::targets`]).
@@ -122,12 +146,12 @@ impl Bindings {
 
     /// All bindings by address.
     pub fn iter(&self) -> impl Iterator<Item = (&Aor, &Registration)> {
-        self.registrations.iter()
+        self.registrations.iter().map(|(aor, bound)| (aor, &bound.registration))
     }
 
     /// The flows by datagrams that their devices promised to keep alive.
     pub fn promised(&self) -> impl Iterator<Item = Flow> {
-        let bindings = self.registrations.values().flat_map(|registration| &registration.bindings);
+        let bindings = self.registrations.values().flat_map(|bound| &bound.registration.bindings);
         let named = bindings.filter(|binding| binding.reg_id.is_some() && binding.device.path.is_empty());
         named.filter_map(super::Binding::flow).filter(|flow| !flow.transport.is_reliable())
     }
@@ -180,11 +204,13 @@ mod tests {
     use super::*;
     use crate::registration::tests::{ALICE, Device, at, flow, keep};
 
+    const STREAM: RegistrationId = RegistrationId::from_bits(1);
+
     fn register(bindings: &mut Bindings, aor: &str, device: &Device, time: WallTime) {
         let aor: Aor = aor.parse().unwrap();
         let mut registration = bindings.get(&aor).cloned().unwrap_or_default();
         for event in keep(&mut registration, &aor, device, time) {
-            bindings.apply(&aor, time, &event);
+            bindings.apply((&aor, STREAM), time, &event);
         }
         assert_eq!(bindings.get(&aor), Some(&registration).filter(|registration| !registration.is_empty()));
     }
@@ -221,13 +247,31 @@ mod tests {
         assert_eq!(bindings.overdue(at(200), 1).len(), 1);
         for aor in late {
             for event in bindings.get(&aor).unwrap().expire(at(200)) {
-                bindings.apply(&aor, at(200), &event);
+                bindings.apply((&aor, STREAM), at(200), &event);
             }
         }
         assert_eq!((bindings.len(), bindings.next_expiry()), (1, Some(at(300))));
         // A refresh moves it.
         register(&mut bindings, "a@a.example", &Device::at("sip:x@192.0.2.1").cseq(2).expires(300), at(250));
         assert_eq!(bindings.next_expiry(), Some(at(550)));
+    }
+
+    #[test]
+    fn bindings_of_an_address_in_two_streams_do_not_mix() {
+        let (aor, other): (Aor, _) = (ALICE.parse().unwrap(), RegistrationId::from_bits(2));
+        let mut bindings = Bindings::default();
+        register(&mut bindings, ALICE, &Device::at("sip:alice@192.0.2.1"), at(0));
+        let former = bindings.get(&aor).cloned().unwrap();
+        let mut new = Registration::default();
+        for event in keep(&mut new, &aor, &Device::at("sip:alice@192.0.2.2"), at(1)) {
+            bindings.apply((&aor, other), at(1), &event);
+        }
+        assert_eq!((bindings.get(&aor), bindings.stream_of(&aor), bindings.len()), (Some(&new), Some(other), 1));
+        for event in former.leave() {
+            bindings.apply((&aor, STREAM), at(2), &event);
+        }
+        bindings.put((&aor, STREAM), Registration::default());
+        assert_eq!((bindings.get(&aor), bindings.stream_of(&aor), bindings.len()), (Some(&new), Some(other), 1));
     }
 
     #[test]
@@ -240,7 +284,7 @@ mod tests {
         assert_eq!(on.iter().map(Aor::user).collect::<Vec<_>>(), ["a", "b"]);
         for aor in on {
             for event in bindings.get(&aor).unwrap().flow_lost(&flow(1)) {
-                bindings.apply(&aor, at(1), &event);
+                bindings.apply((&aor, STREAM), at(1), &event);
             }
         }
         assert_eq!((bindings.len(), bindings.on_flow(&flow(1)).len()), (1, 0));
@@ -280,13 +324,13 @@ mod tests {
             let own = [device.contact.as_str(), &*device.params, &*device.call_id].map(|text| block(text.len()));
             own.into_iter().chain(optional).chain(path).sum::<usize>()
         };
-        let registrations = bindings.registrations.iter().map(|(aor, registration)| {
+        let registrations = bindings.iter().map(|(aor, registration)| {
             let rows = registration.bindings.capacity() * size_of::<crate::registration::Binding>();
             let name = block(16 + aor.as_str().len());
             name + block(rows) + registration.bindings.iter().map(texts).sum::<usize>()
         });
         let flows = bindings.flows.values().map(|aors| block(aors.capacity() * size_of::<Aor>()));
-        table(bindings.registrations.capacity(), size_of::<(Aor, Registration)>())
+        table(bindings.registrations.capacity(), size_of::<(Aor, Bound)>())
             + registrations.sum::<usize>()
             + bindings.due.len() * size_of::<(WallTime, Aor)>() * 3 / 2
             + table(bindings.flows.capacity(), size_of::<(Flow, Vec<Aor>)>())

@@ -207,6 +207,11 @@ impl Registration {
         events
     }
 
+    /// Removes all: the domain or trunk that they were made under is no more.
+    pub fn leave(&self) -> Vec<RegistrationEvent> {
+        self.remove_where(RemovalCause::Api, |_| true)
+    }
+
     fn remove_where(&self, cause: RemovalCause, goes: impl Fn(&Binding) -> bool) -> Vec<RegistrationEvent> {
         let Some(account) = self.account else { return vec![] };
         let removed = |binding: &Binding| BindingRemoved { binding: binding.id, account, cause, by: None };

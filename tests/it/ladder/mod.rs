@@ -32,6 +32,7 @@ mod early;
 mod fork;
 mod guard;
 mod health;
+mod homes;
 mod lessons;
 mod limits;
 mod login;
@@ -75,6 +76,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         modify::ALL,
         early::ALL,
         health::ALL,
+        homes::ALL,
         login::ALL,
         messages::ALL,
         pass::ALL,

@@ -3,6 +3,7 @@
 
 use super::World;
 use super::surroundings::{committed, received};
+use super::watch::by_address;
 use adapters::event_log::memory::MemoryLog;
 use bytes::Bytes;
 use domain::address::Flow;
@@ -111,6 +112,7 @@ impl World {
     /// Calls find what the log says, as far as the exchange was told that it says so.
     #[track_caller]
     fn check_bindings(&self, streams: &BTreeMap<StreamName, Vec<Recorded>>) {
+        let mut folds = vec![];
         for (stream, events) in streams.iter().filter(|(stream, _)| stream.category() == Aor::CATEGORY) {
             let Some(last) = self.watch.last_durable(stream) else { continue };
             let (mut fold, mut aor) = (Registration::default(), None);
@@ -119,8 +121,9 @@ impl World {
                 aor = event.aor().cloned().or(aor);
                 fold.apply(recorded.at, &event);
             }
-            let Some(aor) = aor else { continue };
-            let fold = Some(&fold).filter(|fold| !fold.is_empty());
+            folds.extend(aor.map(|aor| (aor, fold)));
+        }
+        for (aor, fold) in by_address(folds.iter().map(|(aor, fold)| (aor.clone(), fold))) {
             assert_eq!(self.exchange.bindings_of(&aor), fold, "log and memory differ\n{}", self.ladder);
         }
     }

@@ -163,6 +163,20 @@ impl World {
         self.learn("domain", "DomainChanged", data);
     }
 
+    /// A domain of the first account whose users are known by address is there from now on.
+    pub fn add_domain(&mut self, id: u128, name: &str, addresses: &[&str]) {
+        let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
+        let settings = json!({ "auth": "address", "addresses": addresses });
+        let data = json!({ "id": id, "account": account, "name": name, "settings": settings });
+        self.learn("domain", "DomainAdded", data);
+    }
+
+    /// A domain of the first account is there no more.
+    pub fn remove_domain(&mut self, id: u128, name: &str) {
+        let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));
+        self.learn("domain", "DomainRemoved", json!({ "id": id, "account": account, "name": name }));
+    }
+
     /// Users of a domain of the first account prove their passwords by these algorithms from now on.
     pub fn set_digest(&mut self, id: u128, name: &str, digest: &[&str]) {
         let (id, account) = (DomainId::from_bits(id), AccountId::from_bits(1));

@@ -47,8 +47,8 @@ pub struct Watch {
     registering: HashMap<StreamName, Registering>,
     /// What uplinks and MESSAGEs say that is not durable yet.
     uplinks: HashMap<StreamName, Vec<Wire>>,
-    /// Bindings, as the log said they are durable.
-    bindings: BTreeMap<Aor, Registration>,
+    /// Bindings by stream, as the log said they are durable.
+    bindings: BTreeMap<StreamName, Registration>,
     /// Whose the streams of registrations are.
     addresses: HashMap<StreamName, Aor>,
     /// Messages that left without a stream: stateless answers.
@@ -187,8 +187,8 @@ impl Watch {
             if let Some(aor) = event.aor() {
                 self.addresses.insert(stream.clone(), aor.clone());
             }
-            if let Some(aor) = self.addresses.get(stream) {
-                self.bindings.entry(aor.clone()).or_default().apply(at, &event);
+            if self.addresses.contains_key(stream) {
+                self.bindings.entry(stream.clone()).or_default().apply(at, &event);
             }
         }
     }
@@ -196,8 +196,9 @@ impl Watch {
     /// Calls find those bindings that are durable, and no others.
     #[track_caller]
     pub fn check_bindings(&self, exchange: &Exchange) {
-        for (aor, durable) in &self.bindings {
-            let durable = Some(durable).filter(|durable| !durable.is_empty());
+        let folds = self.bindings.iter().map(|(stream, fold)| (self.addresses[stream].clone(), fold));
+        for (aor, durable) in &by_address(folds) {
+            let durable = *durable;
             assert_eq!(exchange.bindings_of(aor), durable, "bindings of {aor} are not what is durable");
         }
         let count: usize = self.bindings.values().map(Registration::len).sum();
@@ -242,9 +243,7 @@ impl Watch {
         };
         self.chains.insert(stream.clone(), (last.revision, last.hash()));
         self.landed.insert(stream.clone(), last.revision);
-        if let Some(aor) = self.addresses.get(stream) {
-            self.bindings.remove(aor);
-        }
+        self.bindings.remove(stream);
         self.registered(stream, Registering::of(events, keyring));
     }
 
@@ -297,6 +296,22 @@ impl Watch {
             assert_eq!(ends, 1, "{stream} has {ends} ends");
         }
     }
+}
+
+/// The bindings of each address, from those in each of its streams: it has a new one when its domain is another, and bindings
+/// in one of them alone.
+#[track_caller]
+pub(super) fn by_address<'f>(
+    folds: impl Iterator<Item = (Aor, &'f Registration)>,
+) -> BTreeMap<Aor, Option<&'f Registration>> {
+    let mut all = BTreeMap::new();
+    for (aor, fold) in folds {
+        let known = all.entry(aor).or_insert(None);
+        if !fold.is_empty() {
+            assert_eq!(known.replace(fold), None, "bindings of an address stand in two streams");
+        }
+    }
+    all
 }
 
 /// What proves who somebody is never reaches the log.

@@ -80,7 +80,11 @@ impl Exchange {
             sole: false,
             device: device.into(),
         };
-        self.bindings.apply(&aor, now, &RegistrationEvent::BindingAdded(added));
+        self.bindings.apply(
+            (&aor, crate::ids::RegistrationId::from_bits(1)),
+            now,
+            &RegistrationEvent::BindingAdded(added),
+        );
         self
     }
 
