@@ -7,6 +7,7 @@
 use super::Exchange;
 use super::registrar::Admission;
 use crate::address::{EdgeRole, Flow};
+use crate::domain_name::DomainName;
 use crate::ids::{CredentialId, DomainId, LegId, TrunkId};
 use crate::ports::Mint;
 use crate::routing::{Caller, DomainEntry, TrunkRow};
@@ -115,6 +116,17 @@ impl Exchange {
         let from = request.from().ok()?;
         let Some(Host::Name(name)) = from.uri.host() else { return None };
         self.tables.domain(name).cloned()
+    }
+
+    /// The name of the domain whose user sent a request that is played again; of one that is no more, as From has it.
+    pub(super) fn domain_named(&self, id: DomainId, request: &Message) -> Option<Box<str>> {
+        if let Some(domain) = self.tables.domain_of(id) {
+            return Some(domain.name.as_str().into());
+        }
+        match request.from().ok()?.uri.host()? {
+            Host::Name(name) => Some(name.parse::<DomainName>().ok()?.as_str().into()),
+            Host::V4(_) | Host::V6(_) => None,
+        }
     }
 
     fn identify_user(

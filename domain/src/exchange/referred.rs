@@ -115,7 +115,7 @@ impl Exchange {
         let trunk = asked.trunk.and_then(|trunk| self.tables.trunk(trunk));
         let domain = asked.domain.and_then(|id| self.tables.domain_of(id));
         let rule = trunk.map(|trunk| trunk.settings.refer).or_else(|| Some(domain?.settings.refer_rule()));
-        let domain = asked.domain.zip(domain).map(|(id, domain)| (id, domain.name.as_str().into()));
+        let domain = asked.domain.and_then(|id| Some((id, self.domain_named(id, request)?)));
         let identified = Identified { caller: Caller::User(asked.account), user: asked.user, domain };
         let SessionReferred { account, edge, trunk, .. } = asked;
         let rule = rule.unwrap_or_default();

@@ -19,3 +19,17 @@ fn whom_nobody_can_call_any_more_after_a_death_is_not_called_and_who_asked_hears
     bob.expect_silence(&mut world);
     world.assert_nothing_left();
 }
+
+#[test]
+fn who_asked_and_rings_goes_on_ringing_over_a_death_though_its_domain_is_gone() {
+    let mut world = World::with_users();
+    let [mut alice, mut desk, bob] = people(&mut world);
+    let invite = rings_alice(&mut world, &mut alice, &mut desk);
+    world.remove_domain(1, A);
+    world.dies_unnoticed();
+    waits(&mut world, &mut desk, &invite);
+    hears(&mut world, &mut alice, 480);
+    gets_bye(&mut world, &mut desk);
+    bob.expect_silence(&mut world);
+    world.assert_nothing_left();
+}

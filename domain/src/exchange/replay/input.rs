@@ -153,7 +153,7 @@ impl Exchange {
         let (key, route) = (playing.keys.get(&id).cloned(), playing.route.clone());
         let (Some(key), Some(route), Some(parties)) = (key, route, offered.parties.known().cloned()) else { return };
         let shared = offered.domain.filter(|_| refer::rings_devices(&route));
-        let shared = shared.and_then(|id| Some(self.tables.domain_of(id)?.name.as_str().into()));
+        let shared = shared.and_then(|id| self.domain_named(id, request));
         let call = Call {
             account: offered.account,
             edge: offered.edge,

@@ -116,7 +116,7 @@ impl Exchange {
         });
         let (Some(offered), Some(route)) = (offered, route) else { return };
         let shared = offered.domain.filter(|_| rings_devices(&route));
-        let shared = shared.and_then(|id| Some(self.tables.domain_of(id)?.name.as_str().into()));
+        let shared = shared.and_then(|id| self.domain_named(id, &request));
         let from = self.identity_of(flow, &request, shared);
         let mut recounted = Recounted::default();
         recounted.begin(events);
