@@ -24,7 +24,7 @@ pub use doubt::{Chance, Course, Death, Ended, Fate, Sabotage, under};
 pub use drawn::summary;
 pub use erasing::Keys;
 pub use phone::Phone;
-pub use registering::{DEVICES, DOMAIN, Device, USERS};
+pub use registering::{DEVICES, DOMAIN, Device, USERS, password};
 pub use seed::SeedMint;
 pub use users::{
     A, ACME, B, IN_TURN, KNOWN, KNOWN_SOURCE, NUMBER_ACME, NUMBER_BOB, NUMBER_STOLEN, OUT_LOGIN, PASSWORD, credential,

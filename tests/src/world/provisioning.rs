@@ -2,12 +2,12 @@
 //! durable. A start reads all of it again, as every start does.
 
 use super::seed::{self, SeedKeys};
-use super::{ACCOUNT, Keys, World, autopsy, registering, settings};
+use super::{ACCOUNT, DOMAIN, Keys, World, autopsy, registering, settings};
 use adapters::event_log::memory::MemoryLog;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
 use bytes::Bytes;
 use domain::codec::seal::{KeyRef, SealKey};
-use domain::credential::CredentialEvent;
+use domain::credential::{AuthRule, CredentialEvent, DigestSecret};
 use domain::decider::StoredEvent;
 use domain::domain_name::DomainEvent;
 use domain::exchange::Exchange;
@@ -50,8 +50,31 @@ pub(super) struct Provisioner {
     asked: Vec<(Ask, JoinHandle<bool>)>,
     /// When the tables took something the last time.
     changed: Moment,
-    /// They overlook how trunks change: for sabotage.
-    overlooks: bool,
+    /// They overlook this: for sabotage.
+    overlooks: Overlooks,
+}
+
+/// What tables overlook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overlooks {
+    Nothing,
+    /// How trunks change.
+    Trunks,
+    /// How credentials change and go; and nobody compares the tables with the log.
+    Users,
+}
+
+impl Overlooks {
+    const fn is_about(self, event: &ProvisioningEvent) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Trunks => matches!(event, ProvisioningEvent::Trunk(TrunkEvent::Changed(_))),
+            Self::Users => matches!(
+                event,
+                ProvisioningEvent::Credential(CredentialEvent::Changed(_) | CredentialEvent::Removed(_))
+            ),
+        }
+    }
 }
 
 /// What the writer has of the machine: time, the number of this start, and how many ids it drew.
@@ -137,7 +160,7 @@ impl Provisioner {
             told: Arc::default(),
             asked: vec![],
             changed: Moment::from_micros(0),
-            overlooks: false,
+            overlooks: Overlooks::Nothing,
         }
     }
 
@@ -257,8 +280,7 @@ impl World {
         for (events, done) in told {
             for mut provisioned in events {
                 assert!(provisioned.event.open(&*self.keys), "the key of a secret is gone");
-                let changes = matches!(provisioned.event, ProvisioningEvent::Trunk(TrunkEvent::Changed(_)));
-                if !(changes && provisioner.overlooks) {
+                if !provisioner.overlooks.is_about(&provisioned.event) {
                     self.exchange.provision(&provisioned);
                 }
                 provisioner.changed = self.now.moment;
@@ -275,13 +297,16 @@ impl World {
 
     /// The tables overlook from here on how trunks change: for sabotage.
     pub fn overlook_trunks(&mut self) {
-        self.provisioner.iter_mut().for_each(|provisioner| provisioner.overlooks = true);
+        self.provisioner.iter_mut().for_each(|provisioner| provisioner.overlooks = Overlooks::Trunks);
     }
 
-    /// The routing tables are what the log tells, event by event from its beginning, and those of a start now would be.
-    #[track_caller]
-    pub fn assert_tables(&self) {
-        let Some(provisioner) = &self.provisioner else { return };
+    /// They overlook from here on how credentials change and go, and nobody compares them with the log: for sabotage.
+    pub fn overlook_users(&mut self) {
+        self.provisioner.iter_mut().for_each(|provisioner| provisioner.overlooks = Overlooks::Users);
+    }
+
+    /// The routing tables, as the log tells them event by event from its beginning.
+    fn told_tables(&self) -> Tables {
         let mut told = Tables::default();
         for recorded in autopsy::everything(&self.log) {
             if let Some(mut provisioned) = Provisioned::read(&recorded).unwrap() {
@@ -289,6 +314,23 @@ impl World {
                 told.apply(&provisioned);
             }
         }
+        told
+    }
+
+    /// Whether, as the log tells, who knows this password may register as a user of [`DOMAIN`].
+    pub fn may_register(&self, user: &str, password: &str) -> bool {
+        let told = self.told_tables();
+        let asked = told.domain(DOMAIN).is_some_and(|domain| domain.settings.auth == AuthRule::Digest);
+        let secret = told.credential(DOMAIN, user).and_then(|known| known.secret.clone());
+        asked && secret == Some(DigestSecret::from_password(user, DOMAIN, password))
+    }
+
+    /// The routing tables are what the log tells, event by event from its beginning, and those of a start now would be.
+    #[track_caller]
+    pub fn assert_tables(&self) {
+        let compared = |provisioner: &&Provisioner| provisioner.overlooks != Overlooks::Users;
+        let Some(provisioner) = self.provisioner.as_ref().filter(compared) else { return };
+        let told = self.told_tables();
         let unlike = self.exchange.tables().unlike(&told);
         assert!(unlike.is_empty(), "routing tables are not what the log tells: {unlike:?}\n{}", self.ladder);
         let filled = Arc::new(Filled { tables: Mutex::default(), keys: self.keys() });

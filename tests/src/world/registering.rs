@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 /// A domain of the account.
 pub const DOMAIN: &str = "pbx.example";
-/// Its users; the password of each is its name and `-secret`.
+/// Its users: see [`password`].
 pub const USERS: [&str; 2] = ["alice", "bob"];
 /// Where a user's devices are.
 pub const DEVICES: [&str; 2] = ["198.51.100.70:5060", "198.51.100.71:5060"];
@@ -33,7 +33,7 @@ pub(super) fn provisioning(account: AccountId) -> Vec<ProvisioningEvent> {
     };
     let user = |(id, name): (u128, &str)| {
         let username = name.parse().unwrap();
-        let plain = DigestSecret::from_password(name, DOMAIN, &password(name));
+        let plain = DigestSecret::from_password(name, DOMAIN, &password(name, false));
         let reference = KeyRef(u64::MAX);
         let key: (KeyRef, SealKey) = (reference, SeedKeys.key(reference).unwrap());
         let place = CredentialEvent::place(&realm, &username);
@@ -53,8 +53,9 @@ pub(super) fn provisioning(account: AccountId) -> Vec<ProvisioningEvent> {
     std::iter::once(domain).chain((1..).zip(USERS).map(user)).collect()
 }
 
-fn password(user: &str) -> String {
-    format!("{user}-secret")
+/// A user's password, or the one that comes after it.
+pub fn password(user: &str, second: bool) -> String {
+    format!("{user}-{}", if second { "second" } else { "secret" })
 }
 
 /// A device of a user. Its messages are written by hand.
@@ -93,7 +94,7 @@ impl Device {
             domain: DOMAIN.to_owned(),
             user: user.to_owned(),
             username: user.to_owned(),
-            password: password(user),
+            password: password(user, false),
             session: Session::default(),
             contact: format!("sip:{user}@{address};x=1"),
             cseq: 0,
@@ -160,11 +161,20 @@ impl Device {
     /// Answers a challenge with the same REGISTER and credentials.
     #[track_caller]
     pub fn answer(&mut self, world: &mut World, headers: &str, challenge: &Message) {
+        assert!(self.answers(world, headers, challenge), "it gives up\n{}", world.ladder);
+    }
+
+    /// The same, unless what it knows was just refused.
+    pub fn answers(&mut self, world: &mut World, headers: &str, challenge: &Message) -> bool {
         let uri = self.uri();
         let login = Login { username: &self.username, secret: Secret::Password(&self.password) };
         let cnonce = u64::from(self.cseq);
-        let answer = self.session.challenged(&Challenge::of(challenge), &login, "REGISTER", &uri, cnonce).unwrap();
-        self.send_with(world, headers, Some(answer));
+        let answer = self.session.challenged(&Challenge::of(challenge), &login, "REGISTER", &uri, cnonce).ok();
+        let proves = answer.is_some();
+        if proves {
+            self.send_with(world, headers, answer);
+        }
+        proves
     }
 
     /// A whole registration: challenged where it has to be, it ends with this status.

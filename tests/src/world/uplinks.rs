@@ -2,9 +2,11 @@
 
 use super::seed::SeedKeys;
 use super::{World, autopsy};
-use domain::codec::uplink;
+use domain::codec::{session, uplink};
 use domain::ids::TrunkId;
 use domain::log::{EventLog, StreamName};
+use domain::session::event::{RouteChosen, SessionEvent};
+use domain::time::WallTime;
 use domain::uplink::{Standing, UplinkEvent};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,50 @@ impl World {
             let is_end = |word: &&&str| matches!(**word, "unregistered" | "ended");
             let whole = story.first() == Some(&"begun") && story.last().is_some_and(|last| is_end(&last));
             assert!(whole && story.iter().filter(is_end).count() == 1, "{stream}: {story:?}\n{}", self.ladder);
+        }
+    }
+
+    /// Every route in the log that a call was given: since when it may have been decided, and when it was recorded. Where a
+    /// REFER outside any call asks for one, the target's is looked up at once, and taken when the sender has answered.
+    pub fn routes(&self) -> Vec<([WallTime; 2], RouteChosen)> {
+        let (mut referred, mut routes) = (BTreeMap::new(), vec![]);
+        for event in autopsy::everything(&self.log) {
+            if !matches!(&*event.kind, "SessionReferred" | "RouteChosen") {
+                continue;
+            }
+            match session::decode(&event, &SeedKeys).unwrap() {
+                SessionEvent::SessionReferred(_) => drop(referred.insert(event.stream, event.at)),
+                SessionEvent::RouteChosen(route) => {
+                    let asked = referred.get(&event.stream).filter(|_| route.asked_by.is_some());
+                    routes.push(([*asked.unwrap_or(&event.at), event.at], route));
+                }
+                _ => {}
+            }
+        }
+        routes
+    }
+
+    /// Trunks stand as the log tells it of the uplinks of this start, as far as the exchange was told that it does.
+    #[track_caller]
+    pub fn assert_standings(&self) {
+        let mut told: BTreeMap<TrunkId, (StreamName, Standing)> = BTreeMap::new();
+        for event in autopsy::everything(&self.log) {
+            let durable = self.watch.last_durable(&event.stream).is_some_and(|last| event.revision <= last);
+            let ours = event.id.parts().1 == self.epoch;
+            if event.stream.category() != UplinkEvent::CATEGORY || !durable || !ours {
+                continue;
+            }
+            let uplink = uplink::decode(&event, &SeedKeys).unwrap();
+            if let UplinkEvent::UplinkBegun(begun) = &uplink {
+                told.insert(begun.trunk, (event.stream.clone(), Standing::default()));
+            }
+            for (_, standing) in told.values_mut().filter(|(stream, _)| *stream == event.stream) {
+                standing.apply(event.at, &uplink);
+            }
+        }
+        for (trunk, (stream, standing)) in told {
+            let known = self.exchange.standing(trunk).cloned().unwrap_or_default();
+            assert_eq!(known, standing, "{trunk} stands otherwise than {stream} tells\n{}", self.ladder);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use domain::sip::wire::{HeaderName, Message};
 use domain::time::Moment;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tests::world::{Device, World};
+use tests::world::{Device, World, password};
 
 const T1: Duration = Duration::from_millis(500);
 
@@ -22,12 +23,34 @@ pub(super) struct Registrant {
     /// How often it was registered.
     pub(super) registered: usize,
     challenges: u32,
+    /// What each of its REGISTERs was proved by, if at all.
+    passwords: BTreeMap<u32, String>,
 }
 
 impl Registrant {
     pub(super) fn new(user: &str, address: &str, first: Moment, times: u32) -> Self {
         let device = Device::of(user, address);
-        Self { device, repeats: None, next: Some(first), left: times, registered: 0, challenges: 0 }
+        let passwords = BTreeMap::new();
+        Self { device, repeats: None, next: Some(first), left: times, registered: 0, challenges: 0, passwords }
+    }
+
+    /// Whose it is.
+    pub(super) fn user(&self) -> &str {
+        &self.device.user
+    }
+
+    /// What a REGISTER of this number was proved by, if at all.
+    pub(super) fn password_of(&self, number: u32) -> &str {
+        &self.passwords[&number]
+    }
+
+    /// It uses the first or the second of its user's passwords from now on.
+    pub(super) fn learn(&mut self, second: bool) {
+        self.device.password = password(&self.device.user, second);
+    }
+
+    fn note_password(&mut self) {
+        self.passwords.insert(self.device.cseq, self.device.password.clone());
     }
 
     /// Whether this is the Call-ID of its registration.
@@ -51,6 +74,7 @@ impl Registrant {
             self.challenges = 0;
             let wanted = self.wanted();
             self.device.send(world, &wanted);
+            self.note_password();
             self.next = (self.left > 0).then_some(now + Duration::from_secs(u64::from(EXPIRES) / 2));
             self.repeats = Some((now + T1, T1));
         }
@@ -72,7 +96,10 @@ impl Registrant {
             Some(401) if self.challenges < 3 && answer.has(HeaderName::WwwAuthenticate) => {
                 self.challenges += 1;
                 let wanted = self.wanted();
-                self.device.answer(world, &wanted, answer);
+                if !self.device.answers(world, &wanted, answer) {
+                    return;
+                }
+                self.note_password();
                 self.repeats = Some((world.now().moment + T1, T1));
             }
             _ => {}

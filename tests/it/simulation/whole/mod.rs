@@ -2,9 +2,12 @@
 //! transfers, an operator, a network that loses, doubles and reorders, a log that is slow, away and unsure, and a process
 //! that dies at any moment. A failure names its seed: `STROWGER_SEEDS=seed` repeats it, and `scripts/simulate` runs many.
 
+mod admissions;
+mod carrier;
 mod device;
 mod operator;
 mod plan;
+mod reach;
 mod readers;
 mod registrar;
 mod sabotage;
@@ -12,6 +15,7 @@ mod station;
 mod town;
 mod unfaithful;
 mod uplink;
+mod users;
 mod weather;
 mod witness;
 

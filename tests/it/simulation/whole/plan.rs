@@ -1,9 +1,12 @@
 //! What is to happen in a run, as its seed draws it.
 
 use super::super::automaton::Errand;
+use super::carrier::Doing;
 use super::operator::Command;
+use super::reach::Watching;
 use super::station::{By, Station};
 use super::uplink::Uplink;
+use super::users::UserChange;
 use super::weather::Weather;
 use tests::world::{
     CARRIER, CARRIER_TCP, Chance, DEVICES, EXCHANGE, NUMBER, NUMBER_TCP, OUT, PBX, PBX_TCP, PUBLIC, USERS, World,
@@ -15,8 +18,14 @@ pub(super) const BEGINS_WITHIN: u64 = 60_000;
 /// Where the exchange is registered somewhere, it stays so for so many milliseconds at least.
 const LEAVES_AFTER: u64 = 240_000;
 
+/// Where carriers are looked after, they are so for so many milliseconds at least.
+const WATCHED_FOR: u64 = 600_000;
+
 /// The station at which it registers.
 pub(super) const REGISTRAR: usize = 4;
+
+/// The stations of carriers for calls out, in the order of [`OUT`].
+pub(super) const CARRIERS: [usize; 2] = [4, 5];
 
 /// Calls: from which station, and what for.
 const CALLS: [(usize, Errand); 8] = [
@@ -77,6 +86,16 @@ pub(super) enum Event {
     Uplink(Uplink),
     /// They ask for it no more.
     Leaves,
+    /// Carriers for calls out are looked after so.
+    Watches(Watching),
+    /// One of them is so from now on.
+    Does(usize, Doing),
+    /// They are looked after no more.
+    Unwatches,
+    /// Somebody asks the API to change a domain and its users.
+    Users(UserChange),
+    /// A user's device is told which of two passwords it has.
+    Learns { user: usize, second: bool },
     /// What is personal in the stream of a call, MESSAGE or address that is over is to go, or in `all` of them; now and then
     /// also in that of a call that runs, which the API refuses.
     Erases { all: bool, runs: bool },
@@ -175,9 +194,52 @@ pub(super) fn draw(chance: &mut Chance) -> Vec<(u64, Event)> {
         all.push((at, Event::Changes(Command::MoveAddress { back: false })));
         all.push((at + 5_000 + chance.below(25_000), Event::Changes(Command::MoveAddress { back: true })));
     }
+    carriers_fail(&mut plan);
+    users_change(&mut plan);
     // A log that stays away keeps everybody for ever.
     plan.all.push((BEGINS_WITHIN, Event::Weather(Weather::fair())));
     plan.all
+}
+
+/// Carriers for calls out that are looked after are down for a while, and calls go out meanwhile.
+fn carriers_fail(plan: &mut Plan<'_>) {
+    if !plan.chance.percent(40) {
+        return;
+    }
+    plan.some(1, |chance| Event::Watches(Watching::draw(chance)));
+    let Plan { chance, all } = plan;
+    all.push((chance.below(5_000), Event::Watches(Watching::draw(chance))));
+    for _ in 0..1 + chance.below(3) {
+        let (at, place) = (chance.below(BEGINS_WITHIN), chance.below(2) as usize);
+        all.push((at, Event::Does(place, Doing::draw(chance))));
+        all.push((at + 10_000 + chance.below(290_000), Event::Does(place, Doing::Well)));
+    }
+    for _ in 0..chance.below(8) {
+        let at = 10_000 + chance.below(250_000);
+        let (station, errand) = one_of(chance, &[CALLS[4], REFERRALS[4]]);
+        let refers = chance.percent(25);
+        all.push((
+            at,
+            if refers { Event::Refers(station, errand) } else { Event::Call { station, errand, late: false } },
+        ));
+    }
+    all.push((WATCHED_FOR + chance.below(300_000), Event::Unwatches));
+}
+
+/// Domain and users change while devices register, refresh and call; a device learns of its password before or after.
+fn users_change(plan: &mut Plan<'_>) {
+    if !plan.chance.percent(40) {
+        return;
+    }
+    let Plan { chance, all } = plan;
+    for _ in 0..1 + chance.below(4) {
+        let (at, change) = (chance.below(2 * BEGINS_WITHIN), UserChange::draw(chance));
+        all.push((at, Event::Users(change)));
+        all.extend(change.undone().map(|undone| (at + chance.below(BEGINS_WITHIN), Event::Users(undone))));
+        if let UserChange::Password { user, second } = change {
+            all.push((at.saturating_sub(2_000) + chance.below(30_000), Event::Learns { user, second }));
+        }
+    }
 }
 
 fn one_of<T: Copy>(chance: &mut Chance, all: &[T]) -> T {

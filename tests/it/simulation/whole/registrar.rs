@@ -43,10 +43,9 @@ impl Registrar {
         }
     }
 
-    /// Whether it answers this: a REGISTER, or an OPTIONS outside any call.
+    /// Whether it answers this.
     pub(super) fn is_for(&self, message: &Message) -> bool {
-        let outside = message.to().is_ok_and(|to| to.tag().is_none());
-        outside && message.method().is_some_and(|method| matches!(method.as_str(), "REGISTER" | "OPTIONS"))
+        message.method().is_some_and(|method| method.as_str() == "REGISTER")
     }
 
     /// A request came.
@@ -57,11 +56,7 @@ impl Registrar {
                 known.clone().map(|bytes| Packet { local: self.phone.exchange, from: self.phone.from(), bytes });
             return answer.into_iter().for_each(|packet| world.send_to(packet.local, packet.from, packet.bytes));
         }
-        let answer = match request.method().is_some_and(|method| method.as_str() == "REGISTER") {
-            true => self.judge(world.now().moment, request),
-            false => Some((200, "Accept: application/sdp".to_owned())),
-        };
-        let said = answer.map(|(status, line)| {
+        let said = self.judge(world.now().moment, request).map(|(status, line)| {
             self.phone.respond_saying(world, request, status, &line);
             world.network.as_ref().unwrap().last().unwrap().bytes.clone()
         });

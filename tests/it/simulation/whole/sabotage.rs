@@ -60,8 +60,18 @@ fn a_registrar_that_refuses_leaves_an_exchange_that_is_not_registered() {
 }
 
 #[test]
+fn pings_that_never_arrive_leave_an_exchange_that_thinks_a_carrier_is_down() {
+    is_told(&told(Fate::default(), |town| town.losing("OPTIONS ")), "is Well, and down: true");
+}
+
+#[test]
 fn tables_that_overlook_a_change_are_noticed() {
     is_told(&told(Fate::default(), Town::overlooking_trunks), "routing tables are not what the log tells");
+}
+
+#[test]
+fn who_registers_by_a_credential_that_is_gone_is_noticed() {
+    is_told(&told(Fate::default(), Town::overlooking_users), "registered with what proves nothing any more");
 }
 
 /// Whether some run tells, with read models that are changed so, that they tell something else than new ones.

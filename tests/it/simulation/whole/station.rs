@@ -1,6 +1,7 @@
 //! An address with as many phones as there are calls at it. Each message goes to the phone whose call it belongs to.
 
 use super::super::automaton::{Act, Automaton, Errand, Manners};
+use super::carrier::Carrier;
 use super::device::Registrant;
 use super::registrar::Registrar;
 use super::weather::manners;
@@ -32,6 +33,8 @@ pub(super) struct Station {
     pub(super) registrant: Option<Registrant>,
     /// Where it is a carrier's that the exchange registers at.
     pub(super) registrar: Option<Registrar>,
+    /// Where it is a carrier's for calls out.
+    pub(super) carrier: Option<Carrier>,
     /// No packet by connection overtakes another.
     pub(super) newest: [Moment; 2],
     chance: Chance,
@@ -46,6 +49,7 @@ impl Station {
             phones: vec![],
             registrant: None,
             registrar: None,
+            carrier: None,
             newest: [Moment::from_micros(0); 2],
             chance: Chance::new(seed),
         };
@@ -157,6 +161,9 @@ impl Station {
         }
         if let Some(automaton) = self.phones.iter_mut().find(|automaton| automaton.phone.call_id() == call) {
             return automaton.hear(world, bytes);
+        }
+        if let Some(carrier) = self.carrier.as_mut().filter(|carrier| carrier.is_for(&message)) {
+            return carrier.hear(world, &message);
         }
         if message.is_request() {
             let from = message.top_via().unwrap();

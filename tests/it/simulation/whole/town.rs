@@ -5,9 +5,12 @@ mod promises;
 
 use super::super::automaton::{Act, Automaton};
 use super::Seen;
+use super::admissions::Admissions;
+use super::carrier::Carrier;
 use super::device::Registrant;
 use super::operator::allow_transfers;
 use super::plan::{self, Event};
+use super::reach::Reaches;
 use super::readers::Readers;
 use super::registrar::Registrar;
 use super::station::{By, Station};
@@ -60,6 +63,12 @@ pub(super) const EVERYTHING: &[&str] = &[
     "erased",
     "erased while it ran",
     "changes",
+    "found down",
+    "known to be down",
+    "known to be up again",
+    "passed over",
+    "users change",
+    "turned away",
 ];
 
 enum Happening {
@@ -87,6 +96,8 @@ pub(super) struct Town {
     queued: u64,
     committing: bool,
     witness: Witness,
+    reaches: Reaches,
+    admissions: Admissions,
     /// Where it has some.
     readers: Option<Readers>,
     seen: Seen,
@@ -107,6 +118,8 @@ pub(super) struct Town {
     forgets_until: Moment,
     /// The same of a call that runs.
     unknown: bool,
+    /// From then on network and log are well.
+    fair_from: Moment,
     /// When the process came back, or something was asked of it, the last time.
     trouble: Moment,
 }
@@ -126,6 +139,9 @@ impl Town {
         }
         let moody_until = world.now().moment + Duration::from_millis(plan::BEGINS_WITHIN);
         stations[plan::REGISTRAR].registrar = Some(Registrar::new(Chance::new(seed ^ 0x7265_6769), moody_until));
+        for station in plan::CARRIERS {
+            stations[station].carrier = Some(Carrier::new(stations[station].address));
+        }
         let readers = has_readers(seed).then(|| Readers::new(seed, &world));
         let mut town = Self {
             world,
@@ -136,6 +152,8 @@ impl Town {
             queued: 0,
             committing: false,
             witness: Witness::default(),
+            reaches: Reaches::default(),
+            admissions: Admissions::default(),
             readers,
             seen: Seen::new(),
             loses: None,
@@ -147,6 +165,7 @@ impl Town {
             frozen: false,
             forgets_until: Moment::from_micros(0),
             unknown: false,
+            fair_from: moody_until,
             trouble: Moment::from_micros(0),
         };
         for (millis, event) in plan::draw(&mut town.chance) {
@@ -169,6 +188,12 @@ impl Town {
     /// Its routing tables overlook how trunks change: for sabotage.
     pub(super) fn overlooking_trunks(mut self) -> Self {
         self.world.overlook_trunks();
+        self
+    }
+
+    /// Its routing tables overlook how users change, and nobody compares them with the log: for sabotage.
+    pub(super) fn overlooking_users(mut self) -> Self {
+        self.world.overlook_users();
         self
     }
 
@@ -199,7 +224,9 @@ impl Town {
         self.world.assert_uplinks_ended();
         self.world.assert_nothing_sealed_anew();
         self.world.assert_tables();
+        assert_eq!(self.world.open_registrations(), 0, "bindings never end\n{}", self.world.ladder);
         self.check_agreement();
+        self.check_routes();
         if let Some(readers) = &mut self.readers {
             readers.end(&self.world.ladder);
             self.note("read");
@@ -208,7 +235,7 @@ impl Town {
         let registered = registered.map(|registrant| registrant.registered).sum();
         self.seen.insert("registered", registered);
         let transfers = self.world.ladder.matches("202 (").count();
-        self.seen.insert("transfers", transfers);
+        self.seen.extend([("transfers", transfers), ("turned away", self.admissions.turned_away)]);
         self.seen.retain(|_, times| *times > 0);
         Story { seen: self.seen, ladder: std::mem::take(&mut self.world.ladder) }
     }
@@ -236,6 +263,8 @@ impl Town {
                 self.happen(happening);
             }
             self.notice_death();
+            self.reaches.look(&self.world);
+            self.admissions.see(&self.world, &self.stations);
             self.witness.see(self.world.sent(), self.lost || self.frozen, &self.world.ladder);
             assert!(self.world.now().moment < LAST, "it goes on for ever\n{}", self.world.ladder);
             if step % 64 == 0 && !self.world.is_dead() {
@@ -273,6 +302,7 @@ impl Town {
     fn examine(&mut self) {
         self.world.examine();
         self.world.assert_tables();
+        self.world.assert_standings();
         self.world.pass(Duration::ZERO);
         let whole = self.world.log.waiting() == 0 && self.world.exchange.census().frozen == 0;
         if whole && self.chance.percent(20) {

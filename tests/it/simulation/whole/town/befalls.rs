@@ -1,6 +1,8 @@
 //! What happens of itself, as it was planned.
 
+use super::super::carrier::Doing;
 use super::super::plan::{self, Event};
+use super::super::reach::{self, Watching};
 use super::super::station::{By, joins, says};
 use super::super::uplink;
 use super::{Happening, REMEMBERED, Town};
@@ -29,7 +31,7 @@ impl Town {
                 self.note("referred");
                 self.stations[station].refer(&mut self.world, errand);
             }
-            Event::Uplink(_) | Event::Leaves if self.world.is_dead() => {
+            Event::Uplink(_) | Event::Leaves | Event::Watches(_) | Event::Unwatches if self.world.is_dead() => {
                 self.after(1_000, Happening::Event(event));
             }
             Event::Uplink(uplink) => {
@@ -37,6 +39,21 @@ impl Town {
                 uplink.begin(&mut self.world);
             }
             Event::Leaves => self.leaves(),
+            Event::Users(_) if self.world.is_dead() => self.after(1_000, Happening::Event(event)),
+            Event::Users(change) => {
+                self.note("users change");
+                change.carry_out(&mut self.world);
+            }
+            Event::Learns { user, second } => {
+                let station = plan::registrants().nth(user).map(|(station, ..)| station).unwrap();
+                self.stations[station].registrant.as_mut().unwrap().learn(second);
+            }
+            Event::Watches(watching) => watching.begin(&mut self.world),
+            Event::Does(place, doing) => self.does(place, doing),
+            Event::Unwatches => {
+                (0..plan::CARRIERS.len()).for_each(|place| self.knows(place));
+                Watching::OFF.begin(&mut self.world);
+            }
             Event::Text(user) => {
                 self.note("texts");
                 self.stations[6 + user].text(&mut self.world, plan::TEXTS[user]);
@@ -131,6 +148,25 @@ impl Town {
             self.forgets_until = self.forgets_until.max(moment + REMEMBERED.saturating_sub(wall.since(newest)));
             self.world.erase(&wanted);
             self.note("erased");
+        }
+    }
+
+    /// A carrier is otherwise from now on.
+    fn does(&mut self, place: usize, doing: Doing) {
+        self.knows(place);
+        let now = self.world.now().moment;
+        let carrier = self.stations[plan::CARRIERS[place]].carrier.as_mut().unwrap();
+        (carrier.doing, carrier.since) = (doing, now);
+    }
+
+    /// What a carrier does was to be known by now.
+    fn knows(&mut self, place: usize) {
+        let carrier = self.stations[plan::CARRIERS[place]].carrier.as_ref().unwrap();
+        let trouble = self.trouble.max(self.fair_from);
+        match reach::assert_known(&self.world, place, carrier, trouble) {
+            Some(true) => self.note("known to be down"),
+            Some(false) => self.note("known to be up again"),
+            None => {}
         }
     }
 

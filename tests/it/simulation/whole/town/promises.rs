@@ -32,6 +32,16 @@ impl Town {
         self.seen.extend(told);
     }
 
+    /// Who is known to be down is called where there is no other, and who is not is not passed over.
+    pub(super) fn check_routes(&mut self) {
+        let routes = self.world.routes();
+        for (at, route) in &routes {
+            assert_eq!(self.reaches.objection(*at, route), None, "{route:?}\n{}", self.world.ladder);
+        }
+        let over = routes.iter().flat_map(|(_, route)| &route.passed_over).filter(|over| &*over.reason == "it is down");
+        self.seen.extend([("found down", self.reaches.downs()), ("passed over", over.count())]);
+    }
+
     fn phones(&self) -> impl Iterator<Item = &Automaton> {
         self.stations.iter().flat_map(|station| &station.phones)
     }
