@@ -111,6 +111,11 @@ impl Source {
         loop {
             let before = self.seen;
             let Err(trouble) = self.subscribe().await else { return };
+            if let Trouble::Damaged(position, what) = trouble {
+                // It does not pass. If nobody listens, the reader has gone.
+                let _ = self.out.send(Told::Damaged(ReadError::Damaged { position, what })).await;
+                return;
+            }
             if self.seen > before {
                 pause = AGAIN.0;
             }
