@@ -35,6 +35,8 @@ pub enum Trouble {
     Damaged(Position, String),
     /// There is no such stream.
     NotFound,
+    /// There was one, which was deleted for good.
+    Deleted,
 }
 
 impl std::fmt::Display for Trouble {
@@ -43,6 +45,7 @@ impl std::fmt::Display for Trouble {
             Self::Away(why) | Self::Refused(why) => f.write_str(why),
             Self::Damaged(at, what) => write!(f, "{DAMAGED}{at}: {what}"),
             Self::NotFound => f.write_str("there is no such stream"),
+            Self::Deleted => f.write_str("the stream was deleted for good in the store"),
         }
     }
 }
@@ -51,6 +54,7 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match &error {
             Error::ResourceNotFound => Self::NotFound,
+            Error::ResourceDeleted => Self::Deleted,
             Error::AccessDenied => Self::Refused("the store does not let us in: check its user and password".into()),
             Error::UnsupportedFeature => Self::Refused("the store is older than 21.10: it has no BatchAppend".into()),
             Error::Grpc { code: tonic::Code::InvalidArgument | tonic::Code::PermissionDenied, message } => {
@@ -113,7 +117,13 @@ impl Connection {
     }
 
     fn forget_after(&self, error: &Error) {
-        if matches!(error, Error::ConnectionClosed | Error::GrpcConnectionError(_) | Error::ServerError(_)) {
+        let broke = match error {
+            Error::ConnectionClosed | Error::GrpcConnectionError(_) => true,
+            // Damage is told over a connection that works.
+            Error::ServerError(text) => !text.contains(DAMAGED),
+            _ => false,
+        };
+        if broke {
             self.forget();
         }
     }
@@ -194,5 +204,6 @@ mod tests {
         let trouble = Trouble::from(Error::ServerError(status.to_string()));
         assert!(matches!(&trouble, Trouble::Damaged(Position(42), what) if what.starts_with("a row cannot be read")));
         assert!(matches!(Trouble::from(Error::ServerError("gone".into())), Trouble::Away(_)));
+        assert!(matches!(Trouble::from(Error::ResourceDeleted), Trouble::Deleted));
     }
 }

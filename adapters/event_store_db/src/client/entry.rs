@@ -1,10 +1,13 @@
 //! Appends that were submitted and not answered, in the order of submission.
 
+use super::connection::Trouble;
 use super::live::Live;
 use domain::log::{Append, AppendError, Committed, Durable, Expected, Outcome, Position, Revision, StreamName};
+use kurrentdb::Error;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use tonic::Code;
 
 /// The most bytes of one append's data, as every engine of the log has it.
 const MOST_BYTES: usize = 16 << 20;
@@ -14,7 +17,7 @@ const LONGEST_KIND: usize = 255;
 /// How an append stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// It was not sent, or is known not to have been written.
+    /// It was not sent, or is not there and is to be sent again.
     Waits,
     /// It was sent, then, and the head was here.
     Sent(Instant, Position),
@@ -33,6 +36,25 @@ pub enum Doubt {
     Unanswered,
     /// The store refuses such an append.
     Refused(String),
+    /// The store takes none for now.
+    ForNow(String),
+}
+
+impl From<&Error> for Doubt {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Grpc {
+                code:
+                    Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled,
+                message,
+            } => Self::ForNow(format!("the store takes no appends for now: {message}")),
+            Error::DeadlineExceeded => Self::ForNow("the store took too long over an append".into()),
+            _ => match Trouble::from(error.clone()) {
+                Trouble::Refused(why) => Self::Refused(why),
+                Trouble::Away(_) | Trouble::Damaged(..) | Trouble::NotFound | Trouble::Deleted => Self::Unanswered,
+            },
+        }
+    }
 }
 
 /// See the module.
@@ -45,6 +67,8 @@ pub struct Entry {
     pub reply: Option<Arc<dyn Committed>>,
     /// How it stands.
     pub stage: Stage,
+    /// How often it was sent. Once it was, nobody can promise that it will not be written.
+    pub sent: u32,
 }
 
 /// All of them.
@@ -72,7 +96,7 @@ impl Entries {
         if stage == Stage::Waits {
             self.waiting.push_back(self.next);
         }
-        self.entries.push_back(Entry { number: self.next, append: Arc::new(append), reply, stage });
+        self.entries.push_back(Entry { number: self.next, append: Arc::new(append), reply, stage, sent: 0 });
         self.next += 1;
     }
 
@@ -103,6 +127,7 @@ impl Entries {
                 false
             }
             Stage::Sent(..) => {
+                entry.sent += 1;
                 self.in_flight += 1;
                 true
             }
@@ -128,9 +153,9 @@ impl Entries {
         self.entries.iter().filter(|entry| stage(&entry.stage)).map(|entry| entry.number).collect()
     }
 
-    /// What waits.
-    pub fn waiting(&self) -> Vec<u64> {
-        self.waiting.iter().copied().collect()
+    /// What waits and was never sent.
+    pub fn unsent(&self) -> Vec<u64> {
+        self.waiting.iter().copied().filter(|number| self.get(*number).is_some_and(|entry| entry.sent == 0)).collect()
     }
 
     /// How many were sent and not answered.

@@ -256,11 +256,19 @@ impl Live {
         self.flying = 0;
     }
 
-    /// Another process wrote to the list: where it ends now.
-    pub fn overtaken(&mut self, last: &Recorded) {
+    /// Another process wrote to the list: where it ends now, and the hash of the last event there that an exchange wrote.
+    pub fn overtaken(&mut self, last: Revision, hash: Option<EventHash>) {
         self.flying = 0;
-        self.expected = Expected::Exactly(last.revision);
-        self.previous = last.hash();
+        self.expected = Expected::Exactly(last);
+        self.previous = hash.unwrap_or(self.previous);
+    }
+
+    /// A stream that is listed cannot be read: it is not among those that are live, and stays listed until it is looked at
+    /// again.
+    pub fn unreadable(&mut self, stream: &StreamName) {
+        if let Some((_, standing)) = self.standings.get_mut(stream) {
+            *standing = Standing::Listed;
+        }
     }
 }
 

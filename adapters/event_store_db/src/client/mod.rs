@@ -187,6 +187,8 @@ impl EventLog for StoreLog {
 fn unreadable(trouble: Trouble) -> ReadError {
     match trouble {
         Trouble::Damaged(position, what) => ReadError::Damaged { position, what },
+        // Nobody need ask again.
+        Trouble::Deleted => ReadError::Damaged { position: Position(0), what: trouble.to_string() },
         Trouble::Away(_) | Trouble::Refused(_) | Trouble::NotFound => ReadError::Unavailable(trouble.to_string()),
     }
 }

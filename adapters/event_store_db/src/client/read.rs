@@ -4,7 +4,7 @@ use super::connection::{Connection, Trouble};
 use super::event::{position_of, recorded};
 use super::live::{self, Live};
 use super::unreadable;
-use domain::log::{Direction, Filter, Life, Position, ReadError, Recorded, Revision, StreamName};
+use domain::log::{Direction, EventHash, Filter, Life, Position, ReadError, Recorded, Revision, StreamName};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream as streams};
 use kurrentdb::{ReadAllOptions, ReadStreamOptions, StreamPosition, SubscriptionFilter};
@@ -30,17 +30,31 @@ pub struct Opened {
 
 /// Reads what is needed before the first append.
 pub async fn open(connection: &Connection, node: u16) -> Result<Opened, Trouble> {
-    let events = live_list(connection, node).await?;
+    let (events, end) = match live_list(connection, node).await {
+        Err(Trouble::Deleted) => {
+            let name = Live::stream_of(node);
+            return Err(Trouble::Refused(format!("{name} was deleted for good: this node needs another number")));
+        }
+        list => list?,
+    };
     let mut live = Live::read(node, &events);
+    if let Some(end) = end {
+        live.overtaken(end, None);
+    }
     let mut checks = streams::iter(live.streams().into_iter().map(|name| is_live(connection, name))).buffered(AT_ONCE);
-    while let Some(check) = checks.next().await {
-        let (name, is_live) = check?;
-        if !is_live {
-            live.close(&name);
+    while let Some((name, check)) = checks.next().await {
+        match check {
+            Ok(true) => {}
+            Ok(false) => live.close(&name),
+            Err(trouble @ (Trouble::Away(_) | Trouble::NotFound)) => return Err(trouble),
+            Err(trouble @ (Trouble::Damaged(..) | Trouble::Refused(_) | Trouble::Deleted)) => {
+                tracing::error!(stream = %name, %trouble, "a call in the event store cannot be read: it is left alone");
+                live.unreadable(&name);
+            }
         }
     }
     drop(checks);
-    Ok(Opened { live, head: newest(connection).await?, new_node: events.is_empty() })
+    Ok(Opened { live, head: newest(connection).await?, new_node: end.is_none() })
 }
 
 /// Where the newest event of ours stands.
@@ -50,21 +64,26 @@ pub async fn newest(connection: &Connection) -> Result<Position, Trouble> {
 }
 
 /// Whether a stream that is listed as live is, by its last event.
-fn is_live(connection: &Connection, name: StreamName) -> BoxFuture<'_, Result<(StreamName, bool), Trouble>> {
+fn is_live(connection: &Connection, name: StreamName) -> BoxFuture<'_, (StreamName, Result<bool, Trouble>)> {
     Box::pin(async move {
-        let last = last(connection, &name).await?;
-        Ok((name, last.is_some_and(|event| event.life == Life::Open)))
+        let last = last(connection, &name).await;
+        (name, last.map(|last| last.is_some_and(|event| event.life == Life::Open)))
     })
 }
 
-/// The live list from its last statement on, oldest first.
-async fn live_list(connection: &Connection, node: u16) -> Result<Vec<Recorded>, Trouble> {
+/// The live list from its last statement on, oldest first, and where it ends. What a stranger wrote into it is passed over.
+async fn live_list(connection: &Connection, node: u16) -> Result<(Vec<Recorded>, Option<Revision>), Trouble> {
     let name = Live::stream_of(node);
-    let (mut all, mut from) = (Vec::new(), u64::MAX);
+    let (mut all, mut from, mut end) = (Vec::new(), u64::MAX, None);
     loop {
-        let page = stream_of(connection, &name, from, Direction::Backwards, PAGE).await?;
+        let stored = stored(connection, &name, from, Direction::Backwards, PAGE).await?;
+        end = end.or_else(|| stored.first().map(|event| Revision(event.revision)));
+        let (count, first) = (stored.len(), stored.last().map_or(0, |event| event.revision));
+        let page: Vec<Recorded> = stored.iter().filter_map(recorded).collect();
+        if page.len() < count {
+            tracing::error!(stream = %name, "somebody else writes to the list of live streams: it is passed over");
+        }
         let begins = page.iter().position(Live::begins_statement);
-        let (count, first) = (page.len(), page.last().map_or(0, |event| event.revision.0));
         all.extend(page.into_iter().take(begins.map_or(PAGE, |at| at + 1)));
         if begins.is_some() || count < PAGE || first == 0 {
             break;
@@ -72,7 +91,17 @@ async fn live_list(connection: &Connection, node: u16) -> Result<Vec<Recorded>, 
         from = first - 1;
     }
     all.reverse();
-    Ok(all)
+    Ok((all, end))
+}
+
+/// Where a stream ends, and the hash of the last event there that an exchange wrote.
+pub async fn end_of(
+    connection: &Connection,
+    stream: &StreamName,
+) -> Result<Option<(Revision, Option<EventHash>)>, Trouble> {
+    let stored = stored(connection, stream, u64::MAX, Direction::Backwards, PAGE).await?;
+    let hash = stored.iter().find_map(recorded).map(|event| event.hash());
+    Ok(stored.first().map(|event| (Revision(event.revision), hash)))
 }
 
 /// A stream's last event.
@@ -106,6 +135,21 @@ pub async fn stream_of(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<Recorded>, Trouble> {
+    let ours = |event: &kurrentdb::RecordedEvent| {
+        let what = || format!("{name} holds an event that no exchange wrote");
+        recorded(event).ok_or_else(|| Trouble::Damaged(position_of(event), what()))
+    };
+    stored(connection, name, from, direction, limit).await?.iter().map(ours).collect()
+}
+
+/// What stands in a stream, whoever wrote it.
+async fn stored(
+    connection: &Connection,
+    name: &StreamName,
+    from: u64,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<kurrentdb::RecordedEvent>, Trouble> {
     let mut found = Vec::new();
     // Revisions are signed in the store.
     let beyond = i64::try_from(from).is_err();
@@ -125,13 +169,7 @@ pub async fn stream_of(
     };
     loop {
         match reading.next().await {
-            Ok(Some(event)) => match recorded(&event) {
-                Some(event) => found.push(event),
-                None => {
-                    let what = format!("{name} holds an event that no exchange wrote");
-                    return Err(Trouble::Damaged(position_of(&event), what));
-                }
-            },
+            Ok(Some(event)) => found.push(event),
             Ok(None) | Err(Trouble::NotFound) => return Ok(found),
             Err(trouble) => return Err(trouble),
         }

@@ -2,15 +2,18 @@
 //!
 //! The client crate's session ends with the first append that is refused, and then says nothing of the others. So whatever
 //! was sent and not answered with yes is looked for in the store ([`resolve`]) and, where it is not there, sent again with
-//! the same ids. While the store is away, what was never sent is answered with [`AppendError::Unavailable`]; what was sent
-//! waits until the store can be read again: it may be there.
+//! the same ids. While the store is away, or takes nothing, what was never sent is answered with
+//! [`AppendError::Unavailable`]; what was sent waits until it is written: it may be there, or be on its way.
+//!
+//! A stream that cannot be read while the store can is that stream's trouble alone: its append is
+//! [`AppendError::Unknown`], and whoever writes it stops.
 
 use super::connection::{PATIENCE, Trouble};
 use super::entry::{Doubt, Entries, Entry, Stage, tell};
 use super::event::data_of;
 use super::resolve::{Found, resolve};
 use super::{Shared, Submission, read};
-use domain::log::{Append, AppendError, Durable, Expected, Position, Revision};
+use domain::log::{Append, AppendError, Durable, Expected, Life, Position, Revision};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -21,6 +24,10 @@ use tokio::sync::mpsc;
 
 /// Appends that the store has to answer for at once.
 const IN_FLIGHT: usize = 1_024;
+/// Appends that try whether a store that was away takes any again.
+const PROBES: usize = 4;
+/// An append that was sent so often, without an answer and without being there, is the store's trouble.
+const IN_VAIN: u32 = 2;
 /// Appends whose streams are read at once.
 const RESOLVING: usize = 16;
 /// How often it is looked whether something takes too long.
@@ -58,8 +65,8 @@ pub struct Writer {
     resolving: usize,
     /// Nothing is tried before that.
     pause: Option<Instant>,
-    /// Whether it was said that the store is away.
-    said: bool,
+    /// Why the store is away, where that was said. It ends with an append that was written.
+    away: Option<String>,
     pause_for: Duration,
     /// Since when closings wait to be noted.
     noted_since: Option<Instant>,
@@ -75,7 +82,7 @@ impl Writer {
             flights: FuturesUnordered::new(),
             resolving: 0,
             pause: None,
-            said: false,
+            away: None,
             pause_for: AGAIN.0,
             noted_since: None,
         }
@@ -116,13 +123,14 @@ impl Writer {
         }
     }
 
-    fn is_away(&self) -> bool {
+    /// Whether nothing is tried now.
+    const fn rests(&self) -> bool {
         self.pause.is_some()
     }
 
     /// Does whatever can be done without waiting.
     fn advance(&mut self) {
-        if self.is_away() {
+        if self.rests() {
             self.refuse_unsent();
         }
         self.note();
@@ -137,9 +145,9 @@ impl Writer {
 
     /// What was never sent will not be: the store is away.
     fn refuse_unsent(&mut self) {
-        for number in self.entries.waiting() {
-            let away = AppendError::Unavailable("the event store is away".into());
-            self.entries.set(number, Stage::Done(Err(away)));
+        let why = self.away.clone().unwrap_or_default();
+        for number in self.entries.unsent() {
+            self.entries.set(number, Stage::Done(Err(AppendError::Unavailable(why.clone()))));
         }
     }
 
@@ -164,10 +172,11 @@ impl Writer {
     }
 
     fn send(&mut self) {
-        if self.is_away() {
+        if self.rests() {
             return;
         }
-        let room = IN_FLIGHT.saturating_sub(self.entries.in_flight());
+        let most = if self.away.is_some() { PROBES } else { IN_FLIGHT };
+        let room = most.saturating_sub(self.entries.in_flight());
         let numbers = self.entries.sendable(&mut self.shared.live(), room);
         if numbers.is_empty() {
             return;
@@ -212,13 +221,11 @@ impl Writer {
 
     fn came(&mut self, came: Came) {
         match came {
-            Came::Session(Ok(session)) => {
-                self.session = Session::Open(Arc::new(session));
-                self.back();
-            }
+            // That proves nothing: it is open before the store has said a word.
+            Came::Session(Ok(session)) => self.session = Session::Open(Arc::new(session)),
             Came::Session(Err(trouble)) => {
                 self.session = Session::None;
-                self.away(&trouble);
+                self.away(trouble.to_string());
             }
             Came::Answer(number, generation, result) => self.answered(number, generation, result),
             Came::Resolved(number, found) => self.resolved(number, found),
@@ -232,21 +239,19 @@ impl Writer {
                 let Stage::Sent(_, head) = entry.stage else { return };
                 let last = entry.append.expected.next().0 + entry.append.events.len() as u64 - 1;
                 match written.current_position().map(|position| Position(position.commit)) {
-                    Some(position) if position > Position(0) && i64::try_from(position.0).is_ok() => {
+                    // Nothing new is written at a position that was seen before: then the stream may have gone on since.
+                    Some(position) if position > head && i64::try_from(position.0).is_ok() => {
+                        let life = entry.append.life;
                         let durable = Durable::after_commit(entry.append.stream.clone(), Revision(last), position);
-                        // Nothing new is written at a position that was seen before.
-                        self.done(number, durable, position > head);
+                        self.done(number, durable, life);
+                        self.back();
                     }
                     _ => self.entries.set(number, Stage::Doubtful(Doubt::Unanswered)),
                 }
             }
             Err(error) => {
                 if self.entries.get(number).is_some_and(|entry| matches!(entry.stage, Stage::Sent(..))) {
-                    let doubt = match Trouble::from(error.clone()) {
-                        Trouble::Refused(why) => Doubt::Refused(why),
-                        Trouble::Away(_) | Trouble::Damaged(..) | Trouble::NotFound => Doubt::Unanswered,
-                    };
-                    self.entries.set(number, Stage::Doubtful(doubt));
+                    self.entries.set(number, Stage::Doubtful(Doubt::from(&error)));
                 }
                 if generation == self.generation {
                     self.session_broke();
@@ -268,26 +273,35 @@ impl Writer {
 
     fn resolved(&mut self, number: u64, found: Result<Found, Trouble>) {
         self.resolving -= 1;
-        let Some(Entry { append, stage, .. }) = self.entries.get(number) else { return };
+        let Some(Entry { append, stage, sent, .. }) = self.entries.get(number) else { return };
         let Stage::Resolving(doubt) = stage else { return };
-        let (append, doubt) = (Arc::clone(append), doubt.clone());
-        if found.is_ok() {
-            self.back();
-        }
+        let (append, doubt, sent) = (Arc::clone(append), doubt.clone(), *sent);
         let next = match found {
-            Ok(Found::Written(durable)) => return self.done(number, durable, true),
+            Ok(Found::Written(durable, life)) => return self.done(number, durable, life),
             Ok(Found::Elsewhere(actual)) => Stage::Done(Err(AppendError::WrongRevision {
                 stream: append.stream.clone(),
                 expected: append.expected,
                 actual,
             })),
             Ok(Found::NotThere) => match doubt {
-                Doubt::Unanswered => Stage::Waits,
+                Doubt::Unanswered => {
+                    if sent >= IN_VAIN {
+                        self.away("the store answers no appends".into());
+                    }
+                    Stage::Waits
+                }
                 Doubt::Refused(why) => Stage::Done(Err(AppendError::Invalid(why))),
+                Doubt::ForNow(why) => {
+                    self.away(why);
+                    Stage::Waits
+                }
             },
-            Err(trouble) => {
-                self.away(&trouble);
+            Err(Trouble::Away(why)) => {
+                self.away(why);
                 Stage::Doubtful(doubt)
+            }
+            Err(trouble @ (Trouble::Refused(_) | Trouble::Damaged(..) | Trouble::NotFound | Trouble::Deleted)) => {
+                self.unreadable(number, &trouble)
             }
         };
         let failed = matches!(next, Stage::Done(_));
@@ -297,18 +311,29 @@ impl Writer {
         }
     }
 
-    /// An append is in the store; `fresh` where it was written now.
-    fn done(&mut self, number: u64, durable: Durable, fresh: bool) {
+    /// One stream cannot be read, and the others can. Where it is the live list, nothing can be opened any more.
+    fn unreadable(&mut self, number: u64, trouble: &Trouble) -> Stage {
+        let Some(Entry { append, reply, .. }) = self.entries.get(number) else { return Stage::Waits };
+        let stream = append.stream.clone();
+        tracing::error!(%stream, %trouble, "a stream in the event store cannot be read: nothing more is written to it");
+        if reply.is_none() {
+            self.away(format!("the list of live streams {stream} cannot be read: {trouble}"));
+        }
+        Stage::Done(Err(AppendError::Unknown(stream)))
+    }
+
+    /// An append is in the store, and its stream stands so since.
+    fn done(&mut self, number: u64, durable: Durable, life: Life) {
         let Some(entry) = self.entries.get(number) else { return };
         let append: Arc<Append> = Arc::clone(&entry.append);
         let ours = entry.reply.is_some();
         let position = durable.position();
         self.entries.set(number, Stage::Done(Ok(durable)));
         let mut live = self.shared.live();
-        match (ours, fresh) {
-            (false, _) => live.landed(&append),
-            (true, true) => live.written(&append.stream, append.life),
-            (true, false) => live.not_written(&append.stream),
+        if ours {
+            live.written(&append.stream, life);
+        } else {
+            live.landed(&append);
         }
         drop(live);
         if ours {
@@ -317,7 +342,7 @@ impl Writer {
     }
 
     fn read_doubtful(&mut self) {
-        if self.is_away() || !self.entries.has_doubtful() {
+        if self.rests() || !self.entries.has_doubtful() {
             return;
         }
         let room = RESOLVING.saturating_sub(self.resolving);
@@ -347,13 +372,13 @@ impl Writer {
     fn noted(&mut self, stage: &Stage) {
         let Stage::Done(Err(error)) = stage else { return };
         self.shared.live().lost();
-        if let AppendError::WrongRevision { stream, .. } = error {
+        if let AppendError::WrongRevision { stream, .. } | AppendError::Unknown(stream) = error {
             tracing::error!(%stream, "another process writes as this node: node numbers must differ");
             let shared = Arc::clone(&self.shared);
             let stream = stream.clone();
             tokio::spawn(async move {
-                match read::last(&shared.connection, &stream).await {
-                    Ok(Some(last)) => shared.live().overtaken(&last),
+                match read::end_of(&shared.connection, &stream).await {
+                    Ok(Some((last, hash))) => shared.live().overtaken(last, hash),
                     Ok(None) => {}
                     Err(trouble) => tracing::error!(%trouble, "the list of live streams cannot be read"),
                 }
@@ -361,16 +386,17 @@ impl Writer {
         }
     }
 
-    fn away(&mut self, trouble: &Trouble) {
-        if !std::mem::replace(&mut self.said, true) {
-            tracing::error!(%trouble, "the event store is away: calls wait, new ones are refused");
+    fn away(&mut self, why: String) {
+        if self.away.is_none() {
+            tracing::error!(%why, "the event store is away: calls wait, new ones are refused");
         }
+        self.away = Some(why);
         self.pause = Some(Instant::now() + self.pause_for);
         self.pause_for = (self.pause_for * 2).min(AGAIN.1);
     }
 
     fn back(&mut self) {
-        if std::mem::take(&mut self.said) {
+        if self.away.take().is_some() {
             tracing::info!("the event store is back");
         }
         self.pause = None;
