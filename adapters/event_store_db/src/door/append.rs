@@ -114,13 +114,13 @@ pub fn sort(shared: &Shared, proposal: Proposal) -> Result<Task, Refusal> {
 ///
 /// # Errors
 /// It was refused, or the log could not do it.
-pub async fn carry_out(shared: &Shared, task: Task) -> Result<Written, Refusal> {
+pub async fn carry_out(shared: &Arc<Shared>, task: Task) -> Result<Written, Refusal> {
     match task {
         Task::Ours(append) => {
             let expected = expectation(append.expected);
             write(shared, append).await.map_err(|error| Refusal::of_log(error, expected))
         }
-        Task::Foreign(foreign, proposal) => foreign::append(shared, &foreign, proposal).await,
+        Task::Foreign(foreign, proposal) => foreign::append(shared, foreign, proposal).await,
     }
 }
 

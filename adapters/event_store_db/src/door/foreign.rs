@@ -9,19 +9,34 @@ use super::status::{Expectation, Refusal};
 use bytes::Bytes;
 use domain::ids::EventId;
 use domain::log::{Append, Direction, Draft, EventHash, Expected, Recorded, Revision};
+use std::future::Future;
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// How far back a repeat is looked for that expects nothing of its stream.
+/// How many events may have come after one that is repeated, where it expects nothing of its stream.
 const LOOK_BACK: usize = 256;
 
-/// Appends to a foreign stream.
+/// Appends to a foreign stream. Goes on where nobody waits any more: else the stream's lock would be free while the log
+/// still has the append before it.
 ///
 /// # Errors
 /// The stream is not as expected, or gone, or the log cannot do it.
-pub async fn append(shared: &Shared, foreign: &Foreign, proposal: Proposal) -> Result<Written, Refusal> {
+pub async fn append(shared: &Arc<Shared>, foreign: Foreign, proposal: Proposal) -> Result<Written, Refusal> {
     if proposal.bytes > MOST_FOREIGN {
         return Err(Refusal::TooLarge { most: MOST_FOREIGN });
     }
+    let shared = Arc::clone(shared);
+    to_its_end(async move { append_alone(&shared, &foreign, proposal).await }).await
+}
+
+/// Does what must not be left halfway, whatever becomes of the call that asked for it.
+pub async fn to_its_end(
+    work: impl Future<Output = Result<Written, Refusal>> + Send + 'static,
+) -> Result<Written, Refusal> {
+    tokio::spawn(work).await.unwrap_or(Err(Refusal::Unknown))
+}
+
+async fn append_alone(shared: &Shared, foreign: &Foreign, proposal: Proposal) -> Result<Written, Refusal> {
     let _alone = shared.lock(foreign.base()).lock().await;
     let retention = Retention::of(shared, foreign).await?;
     if retention.tombstone {
@@ -72,7 +87,10 @@ async fn repeat(
         Expectation::Revision(_) | Expectation::NoStream if fits => return Ok(None),
         Expectation::Revision(revision) => (revision.saturating_add(1), proposal.events.len()),
         Expectation::NoStream => (0, proposal.events.len()),
-        Expectation::Any | Expectation::Exists => ((last.revision.0 + 1).saturating_sub(LOOK_BACK as u64), LOOK_BACK),
+        Expectation::Any | Expectation::Exists => {
+            let count = LOOK_BACK + proposal.events.len();
+            ((last.revision.0 + 1).saturating_sub(count as u64), count)
+        }
     };
     let events = shared.log.read_stream(&foreign.stream, Revision(from), Direction::Forwards, count).await?;
     let begins = events.iter().position(|event| event.id.uuid() == first.id);
