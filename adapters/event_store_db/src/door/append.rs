@@ -2,15 +2,16 @@
 
 use super::envelope::{ContentType, Proposed};
 use super::foreign;
-use super::names::{Place, place};
+use super::names::{NameFault, Place, place};
 use super::status::{Expectation, Refusal};
 use super::{Shared, envelope};
 use crate::metadata::Metadata;
 use crate::wire::streams::MapEntry;
+use bytes::Bytes;
 use domain::ids::EventId;
 use domain::log::{Append, Committed, Draft, Expected, Life, Outcome, Revision, StreamName};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
 /// The most bytes of a foreign append: the log keeps it in more than that.
@@ -19,24 +20,39 @@ pub const MOST_FOREIGN: usize = 8 << 20;
 const LONGEST_KIND: usize = 255;
 /// Longer content types than this, in bytes, are refused.
 const LONGEST_TYPE: usize = 255;
+/// Longer names than this, in bytes, are not even repeated in an answer.
+const LONGEST_NAME: usize = 1_024;
+/// What an event costs in memory beside what it says, roughly.
+const EVENT: usize = 256;
 
 /// An append as a client proposes it.
 #[derive(Debug)]
 pub struct Proposal {
     /// The stream, as the client names it.
-    pub stream: bytes::Bytes,
+    pub stream: Bytes,
     /// What it must look like.
     pub expected: Expectation,
     /// The events.
     pub events: Vec<Proposed>,
     /// Bytes of data and metadata.
     pub bytes: usize,
+    /// Bytes in memory.
+    weight: usize,
+    /// Room for them.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 impl Proposal {
     /// An append without events yet.
-    pub const fn new(stream: bytes::Bytes, expected: Expectation) -> Self {
-        Self { stream, expected, events: Vec::new(), bytes: 0 }
+    ///
+    /// # Errors
+    /// The name is longer than any that is kept for an answer.
+    pub fn new(stream: &[u8], expected: Expectation) -> Result<Self, Refusal> {
+        if stream.len() > LONGEST_NAME {
+            return Err(NameFault::TooLong.into());
+        }
+        let stream = Bytes::copy_from_slice(stream);
+        Ok(Self { stream, expected, events: Vec::new(), bytes: 0, weight: 0, held: None })
     }
 
     /// The stream's name as text, for answers.
@@ -44,30 +60,64 @@ impl Proposal {
         String::from_utf8_lossy(&self.stream).into_owned()
     }
 
-    /// Adds an event.
+    /// Takes room for what it has, where there is some: who brings an append in parts may never end it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn gather(&mut self, room: &Arc<Semaphore>) -> Result<(), Refusal> {
+        let wanted = self.wanted();
+        let full = |_| Refusal::Away("too much is being appended at once: try again".to_owned());
+        self.hold(Arc::clone(room).try_acquire_many_owned(wanted).map_err(full)?);
+        Ok(())
+    }
+
+    /// Waits for room for what it has: those who have it are on their way into the log.
+    pub async fn wait(&mut self, room: &Arc<Semaphore>) {
+        let wanted = self.wanted();
+        // The room is never closed.
+        if let Ok(permit) = Arc::clone(room).acquire_many_owned(wanted).await {
+            self.hold(permit);
+        }
+    }
+
+    fn wanted(&self) -> u32 {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        u32::try_from(self.weight.saturating_sub(held)).unwrap_or(u32::MAX)
+    }
+
+    fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        match &mut self.held {
+            Some(held) => held.merge(permit),
+            None => self.held = Some(permit),
+        }
+    }
+
+    /// Adds an event. What is kept of it is copied: a slice would keep all of the message that it came in.
     ///
     /// # Errors
     /// It is not whole, or one too many, or too large.
     pub fn add(
         &mut self,
         id: Option<Uuid>,
-        said: Vec<MapEntry>,
-        metadata: bytes::Bytes,
-        data: bytes::Bytes,
+        said: &[MapEntry],
+        metadata: &[u8],
+        data: &[u8],
         most: usize,
     ) -> Result<(), Refusal> {
         let malformed = |what: &str| Err(Refusal::Malformed(what.to_owned()));
         let Some(id) = id else { return malformed("an event has no id") };
-        let Some(kind) = text_of(&said, b"type", LONGEST_KIND).map(Arc::from) else {
+        let Some(kind) = text_of(said, b"type", LONGEST_KIND).map(Arc::<str>::from) else {
             return malformed("an event's type is a text of 1 to 255 bytes");
         };
-        let Some(content_type) = text_of(&said, b"content-type", LONGEST_TYPE).map(ContentType::from) else {
+        let Some(content_type) = text_of(said, b"content-type", LONGEST_TYPE).map(ContentType::from) else {
             return malformed("an event's content-type is a text of 1 to 255 bytes");
         };
         self.bytes += metadata.len() + data.len();
         if self.bytes > most || self.events.len() >= Append::MAX_EVENTS {
             return Err(Refusal::TooLarge { most });
         }
+        self.weight += metadata.len() + data.len() + kind.len() + content_type.as_str().len() + EVENT;
+        let (metadata, data) = (Bytes::copy_from_slice(metadata), Bytes::copy_from_slice(data));
         self.events.push(Proposed { id, kind, content_type, metadata, data });
         Ok(())
     }
@@ -90,8 +140,8 @@ pub struct Written {
 
 /// What is to be done with a proposal.
 pub enum Task {
-    /// An exchange's own append, for the log as it is.
-    Ours(Append),
+    /// An exchange's own append, for the log as it is, and the room that it takes.
+    Ours(Append, Option<OwnedSemaphorePermit>),
     /// A stranger's, which is looked at first.
     Foreign(super::names::Foreign, Proposal),
 }
@@ -100,12 +150,12 @@ pub enum Task {
 ///
 /// # Errors
 /// It may not be written.
-pub fn sort(shared: &Shared, proposal: Proposal) -> Result<Task, Refusal> {
-    if !shared.writable {
-        return Err(Refusal::Denied("this door is read-only"));
-    }
+pub fn sort(mut proposal: Proposal) -> Result<Task, Refusal> {
     match place(&proposal.stream)? {
-        Place::Ours(stream) => ours(stream, proposal).map(Task::Ours),
+        Place::Ours(stream) => {
+            let held = proposal.held.take();
+            ours(stream, proposal).map(|append| Task::Ours(append, held))
+        }
         Place::Foreign(foreign) => Ok(Task::Foreign(foreign, proposal)),
     }
 }
@@ -116,7 +166,7 @@ pub fn sort(shared: &Shared, proposal: Proposal) -> Result<Task, Refusal> {
 /// It was refused, or the log could not do it.
 pub async fn carry_out(shared: &Arc<Shared>, task: Task) -> Result<Written, Refusal> {
     match task {
-        Task::Ours(append) => {
+        Task::Ours(append, _held) => {
             let expected = expectation(append.expected);
             write(shared, append).await.map_err(|error| Refusal::of_log(error, expected))
         }

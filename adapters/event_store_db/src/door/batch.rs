@@ -80,11 +80,12 @@ impl Session {
         let Some(id) = read_uuid(request.correlation_id.as_ref()) else {
             return Err(Status::invalid_argument("an append has no correlation id"));
         };
-        let mut proposal = match (self.begun.remove(&id), request.options) {
-            (Some(begun), None) => begun,
+        let (mut proposal, in_parts) = match (self.begun.remove(&id), request.options) {
+            (Some(begun), None) => (begun, true),
             (None, Some(options)) => {
                 let stream = options.stream_identifier.map(|stream| stream.stream_name).unwrap_or_default();
-                Proposal::new(stream, asked(options.expected_stream_position))
+                let proposal = Proposal::new(&stream, asked(options.expected_stream_position));
+                (proposal.map_err(|refusal| refusal.status(""))?, !request.is_final)
             }
             (Some(_), Some(_)) => return Err(Status::invalid_argument("an append has options twice")),
             (None, None) => return Err(Status::invalid_argument("an append begins without options")),
@@ -93,8 +94,13 @@ impl Session {
         for message in request.proposed_messages {
             let id = read_uuid(message.id.as_ref());
             added = added.and_then(|()| {
-                proposal.add(id, message.metadata, message.custom_metadata, message.data, self.shared.message)
+                proposal.add(id, &message.metadata, &message.custom_metadata, &message.data, self.shared.message)
             });
+        }
+        if in_parts {
+            added = added.and_then(|()| proposal.gather(&self.shared.rooms.gathered));
+        } else if added.is_ok() {
+            proposal.wait(&self.shared.rooms.under_way).await;
         }
         let about =
             About { correlation: request.correlation_id, stream: proposal.stream.clone(), expected: proposal.expected };
@@ -112,8 +118,8 @@ impl Session {
     }
 
     async fn append(&self, about: About, proposal: Proposal, permit: OwnedSemaphorePermit) {
-        match sort(&self.shared, proposal) {
-            Ok(Task::Ours(append)) => self.submit(about, append, permit),
+        match sort(proposal) {
+            Ok(Task::Ours(append, held)) => self.submit(about, append, permit, held),
             Ok(task @ Task::Foreign(..)) => {
                 let result = carry_out(&self.shared, task).await;
                 self.answer(about, result, permit);
@@ -122,9 +128,9 @@ impl Session {
         }
     }
 
-    fn submit(&self, about: About, append: Append, permit: OwnedSemaphorePermit) {
+    fn submit(&self, about: About, append: Append, permit: OwnedSemaphorePermit, held: Option<OwnedSemaphorePermit>) {
         let expected = expectation(append.expected);
-        let waiting = Mutex::new(Some((about, permit)));
+        let waiting = Mutex::new(Some((about, permit, held)));
         self.shared.log.submit(vec![append], Arc::new(Reply { out: self.out.clone(), expected, waiting }));
     }
 
@@ -138,13 +144,14 @@ impl Session {
 struct Reply {
     out: mpsc::UnboundedSender<Ready>,
     expected: Expectation,
-    waiting: Mutex<Option<(About, OwnedSemaphorePermit)>>,
+    /// What its answer repeats, its place among those in flight, and the room that it takes until the log has it.
+    waiting: Mutex<Option<(About, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>>,
 }
 
 impl Committed for Reply {
     fn committed(&self, outcomes: Vec<Outcome>) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some((about, permit)), Some(outcome)) = (waiting, outcomes.into_iter().next()) {
+        if let (Some((about, permit, _held)), Some(outcome)) = (waiting, outcomes.into_iter().next()) {
             let result = outcome.result.map(|durable| written(&durable));
             let answer = about.answer(result.map_err(|error| Refusal::of_log(error, self.expected)));
             // The sender has gone; what is written stays written.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 use subtle::ConstantTimeEq as _;
-use tonic::metadata::MetadataMap;
+use tonic::codegen::http::HeaderMap;
 
 /// Longer headers than this are no credentials.
 const LONGEST: usize = 1_024;
@@ -22,8 +22,8 @@ impl Credentials {
     }
 
     /// Whether a call carries them (basic authentication, RFC 7617).
-    pub fn are_in(&self, metadata: &MetadataMap) -> bool {
-        let header = metadata.get("authorization").and_then(|value| value.to_str().ok());
+    pub fn are_in(&self, headers: &HeaderMap) -> bool {
+        let header = headers.get("authorization").and_then(|value| value.to_str().ok());
         let Some((scheme, encoded)) = header.filter(|text| text.len() <= LONGEST).and_then(|text| text.split_once(' '))
         else {
             return false;
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
 
     fn admits(header: &str) -> bool {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("authorization", header.parse().unwrap());
-        Credentials::new("auditor", "p:w").are_in(&metadata)
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", header.parse().unwrap());
+        Credentials::new("auditor", "p:w").are_in(&headers)
     }
 
     #[test]
@@ -57,7 +57,7 @@ mod tests {
             assert!(!admits(&basic(wrong)), "{wrong}");
         }
         assert!(!admits("Bearer abc") && !admits("Basic ***") && !admits("Basic"));
-        assert!(!Credentials::new("a", "b").are_in(&MetadataMap::new()));
+        assert!(!Credentials::new("a", "b").are_in(&HeaderMap::new()));
     }
 
     #[test]

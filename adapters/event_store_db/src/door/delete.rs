@@ -28,9 +28,6 @@ pub async fn delete(
     expected: Expectation,
     deletion: Deletion,
 ) -> Result<Written, Refusal> {
-    if !shared.writable {
-        return Err(Refusal::Denied("this door is read-only"));
-    }
     let Place::Foreign(foreign) = place(stream)? else {
         return Err(Refusal::Denied("the exchange's own streams are not deleted"));
     };

@@ -12,6 +12,7 @@ mod append;
 mod batch;
 mod credentials;
 mod delete;
+mod entrance;
 mod envelope;
 mod filter;
 mod foreign;
@@ -25,8 +26,12 @@ mod subscribe;
 
 pub use credentials::Credentials;
 
-use crate::wire::{gossip, persistent_subscriptions, server_features, streams as wire};
+use crate::wire::gossip::gossip_server::GossipServer;
+use crate::wire::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
+use crate::wire::server_features::server_features_server::ServerFeaturesServer;
+use crate::wire::streams::streams_server::StreamsServer;
 use domain::log::EventLog;
+use entrance::{Entrance, Who};
 use futures_util::stream;
 use std::io;
 use std::net::SocketAddr;
@@ -35,7 +40,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 
 /// How long a connection may be silent before it is asked whether it lives, and how long it has for the answer.
@@ -46,8 +50,6 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 const FRAME: u32 = 64 << 10;
 /// More bytes of headers than this are refused.
 const HEADERS: u32 = 16 << 10;
-/// How long a wrong password waits for its answer.
-const SLOW_REFUSAL: Duration = Duration::from_millis(300);
 /// Writers of foreign streams wait for each other where their streams share one of so many locks.
 const LOCKS: usize = 64;
 /// How long the end of everything that the door does is waited for.
@@ -66,13 +68,24 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Calls that append.
     pub appending: usize,
-    /// Bytes of one message: more than the log takes as one append, for names and metadata stand beside its data.
+    /// Bytes of one message that appends: more than the log takes as one append, for names and metadata stand beside its
+    /// data.
     pub message: usize,
+    /// Bytes of appends whose last part has not come, and as many that the log has before it.
+    pub appended: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 64, calls: 256, reads: 256, subscriptions: 64, appending: 64, message: 24 << 20 }
+        Self {
+            connections: 64,
+            calls: 256,
+            reads: 256,
+            subscriptions: 64,
+            appending: 64,
+            message: 24 << 20,
+            appended: 128 << 20,
+        }
     }
 }
 
@@ -124,6 +137,32 @@ pub enum DoorError {
     Identity(String),
 }
 
+/// How much may be at once.
+struct Rooms {
+    reads: Arc<Semaphore>,
+    subscriptions: Arc<Semaphore>,
+    appending: Arc<Semaphore>,
+    /// For appends that come in parts, in bytes.
+    gathered: Arc<Semaphore>,
+    /// For appends that came whole, until the log has them, in bytes.
+    under_way: Arc<Semaphore>,
+}
+
+impl Rooms {
+    fn new(limits: &Limits) -> Self {
+        let room = |most| Arc::new(Semaphore::new(most));
+        // Any one append finds room in the end: what an event costs beside its data is counted too.
+        let bytes = limits.appended.max(limits.message) + (1 << 20);
+        Self {
+            reads: room(limits.reads),
+            subscriptions: room(limits.subscriptions),
+            appending: room(limits.appending),
+            gathered: room(bytes),
+            under_way: room(bytes),
+        }
+    }
+}
+
 /// What all calls share.
 struct Shared {
     log: Arc<dyn EventLog>,
@@ -133,24 +172,12 @@ struct Shared {
     message: usize,
     /// One writer at a time for each foreign stream: what it finds there is still so when it writes.
     locks: Vec<Mutex<()>>,
-    reads: Arc<Semaphore>,
-    subscriptions: Arc<Semaphore>,
-    appending: Arc<Semaphore>,
+    rooms: Rooms,
     /// Told by being dropped.
     _alive: oneshot::Sender<()>,
 }
 
 impl Shared {
-    /// Whether a call's sender may come in.
-    async fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
-        let Some(credentials) = &self.credentials else { return Ok(()) };
-        if credentials.are_in(metadata) {
-            return Ok(());
-        }
-        tokio::time::sleep(SLOW_REFUSAL).await;
-        Err(Status::unauthenticated("Not Authenticated: the door asks for its user and password"))
-    }
-
     /// The lock of a foreign stream and what is said about it.
     fn lock(&self, base: &str) -> &Mutex<()> {
         let sum = base.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
@@ -196,14 +223,17 @@ impl Door {
             credentials,
             message: limits.message,
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
-            reads: Arc::new(Semaphore::new(limits.reads)),
-            subscriptions: Arc::new(Semaphore::new(limits.subscriptions)),
-            appending: Arc::new(Semaphore::new(limits.appending)),
+            rooms: Rooms::new(&limits),
             _alive: alive,
         });
         let connections = accept::connections(listener, tls, limits.connections, closing.clone());
-        let streams = streams::Streams { shared: Arc::clone(&shared) };
-        let small = small::Small { shared, address };
+        let streams = Arc::new(streams::Streams { shared: Arc::clone(&shared) });
+        let streams = |most| StreamsServer::from_arc(Arc::clone(&streams)).max_decoding_message_size(most);
+        let streams = Entrance::of_appends(Arc::clone(&shared), streams(entrance::SMALL), streams(limits.message));
+        let small = small::Small { address };
+        let features = ServerFeaturesServer::new(small).max_decoding_message_size(entrance::SMALLEST);
+        let gossip = GossipServer::new(small).max_decoding_message_size(entrance::SMALLEST);
+        let persistent = PersistentSubscriptionsServer::new(small).max_decoding_message_size(entrance::SMALL);
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
@@ -212,12 +242,10 @@ impl Door {
             .max_frame_size(FRAME)
             .max_concurrent_streams(limits.calls)
             .http2_max_header_list_size(HEADERS)
-            .add_service(wire::streams_server::StreamsServer::new(streams).max_decoding_message_size(limits.message))
-            .add_service(server_features::server_features_server::ServerFeaturesServer::new(small.clone()))
-            .add_service(gossip::gossip_server::GossipServer::new(small.clone()))
-            .add_service(
-                persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer::new(small),
-            );
+            .add_service(streams)
+            .add_service(Entrance::of_small(Arc::clone(&shared), Who::Anybody, features))
+            .add_service(Entrance::of_small(Arc::clone(&shared), Who::Anybody, gossip))
+            .add_service(Entrance::of_small(shared, Who::Known, persistent));
         let mut closed = closing;
         tokio::spawn(async move {
             let until = async move {

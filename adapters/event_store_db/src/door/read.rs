@@ -90,7 +90,7 @@ pub fn permit(room: &Arc<tokio::sync::Semaphore>, what: &str) -> Result<OwnedSem
 /// # Errors
 /// As [`find`], or too many read.
 pub async fn stream(shared: Arc<Shared>, place: Place, from: From, how: How) -> Result<Answers<ReadResp>, Status> {
-    let permit = permit(&shared.reads, "reads")?;
+    let permit = permit(&shared.rooms.reads, "reads")?;
     let found = find(&shared, place).await?;
     let (out, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
@@ -166,7 +166,7 @@ async fn send_stream(shared: &Shared, found: &Found, from: From, how: How, out: 
 /// # Errors
 /// Too many read.
 pub fn all(shared: Arc<Shared>, from: Position, how: How, wanted: Option<Wanted>) -> Result<Answers<ReadResp>, Status> {
-    let permit = permit(&shared.reads, "reads")?;
+    let permit = permit(&shared.rooms.reads, "reads")?;
     let (out, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let _permit = permit;

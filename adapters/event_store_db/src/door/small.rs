@@ -1,13 +1,12 @@
 //! What clients ask beside streams: what the server can do, which nodes there are, who shares subscriptions.
 
-use super::Shared;
+use super::entrance::Reached;
 use super::envelope::now;
 use crate::wire::gossip::{self, ClusterInfo, EndPoint, MemberInfo, member_info::VNodeState};
 use crate::wire::persistent_subscriptions::{self as persistent, ListReq, ListResp};
 use crate::wire::server_features::{self as features, SupportedMethod, SupportedMethods};
 use crate::wire::{Empty, TICKS_PER_MICRO, write_uuid};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -23,9 +22,8 @@ const METHODS: [(&str, &[&str]); 4] = [
 ];
 
 /// See the module.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Small {
-    pub(super) shared: Arc<Shared>,
     pub(super) address: SocketAddr,
 }
 
@@ -44,12 +42,15 @@ impl features::server_features_server::ServerFeatures for Small {
     }
 }
 
-/// A door is a cluster of one, which leads itself.
+/// A door is a cluster of one, which leads itself. It is where its caller reached it: the address that it listens on may be
+/// none that anybody can call.
 #[tonic::async_trait]
 impl gossip::gossip_server::Gossip for Small {
-    async fn read(&self, _: Request<Empty>) -> Result<Response<ClusterInfo>, Status> {
-        let address = self.address.ip().to_string();
-        let end_point = EndPoint { address, port: self.address.port().into() };
+    async fn read(&self, request: Request<Empty>) -> Result<Response<ClusterInfo>, Status> {
+        let reached = request.extensions().get::<Reached>();
+        let address = reached.map_or_else(|| self.address.ip().to_string(), |reached| reached.host.clone());
+        let port = reached.and_then(|reached| reached.port).unwrap_or(self.address.port());
+        let end_point = EndPoint { address, port: port.into() };
         let member = MemberInfo {
             instance_id: Some(write_uuid(Uuid::nil(), true)),
             time_stamp: now().micros().saturating_mul(TICKS_PER_MICRO),
@@ -64,8 +65,7 @@ impl gossip::gossip_server::Gossip for Small {
 /// There are no persistent subscriptions; clients may ask.
 #[tonic::async_trait]
 impl persistent::persistent_subscriptions_server::PersistentSubscriptions for Small {
-    async fn list(&self, request: Request<ListReq>) -> Result<Response<ListResp>, Status> {
-        self.shared.admit(request.metadata()).await?;
+    async fn list(&self, _: Request<ListReq>) -> Result<Response<ListResp>, Status> {
         Ok(Response::new(ListResp { subscriptions: Vec::new() }))
     }
 }

@@ -38,31 +38,31 @@ impl streams_server::Streams for Streams {
     type BatchAppendStream = Answers<BatchAppendResp>;
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        self.shared.admit(request.metadata()).await?;
         let options = request.into_inner().options.unwrap_or_default();
         let answers = self.answer_read(options).await?;
         Ok(Response::new(answers))
     }
 
     async fn append(&self, request: Request<Streaming<AppendReq>>) -> Result<Response<AppendResp>, Status> {
-        self.shared.admit(request.metadata()).await?;
-        let _call = permit(&self.shared.appending, "appends")?;
+        let _call = permit(&self.shared.rooms.appending, "appends")?;
         let mut messages = request.into_inner();
         let Some(Content::Options(options)) = messages.message().await?.and_then(|message| message.content) else {
             return Err(Status::invalid_argument("an append begins with its options"));
         };
-        let mut proposal =
-            Proposal::new(stream_of(options.stream_identifier), appends_to(options.expected_stream_revision));
-        let (name, expected) = (proposal.name(), proposal.expected);
+        let expected = appends_to(options.expected_stream_revision);
+        let proposal = Proposal::new(&stream_of(options.stream_identifier), expected);
+        let mut proposal = proposal.map_err(|refusal| refusal.status(""))?;
+        let name = proposal.name();
         while let Some(message) = messages.message().await? {
             let Some(Content::ProposedMessage(event)) = message.content else {
                 return Err(Status::invalid_argument("after an append's options come its events"));
             };
             let id = read_uuid(event.id.as_ref());
-            let added = proposal.add(id, event.metadata, event.custom_metadata, event.data, self.shared.message);
+            let added = proposal.add(id, &event.metadata, &event.custom_metadata, &event.data, self.shared.message);
+            let added = added.and_then(|()| proposal.gather(&self.shared.rooms.gathered));
             added.map_err(|refusal| refusal.status(&name))?;
         }
-        let result = match sort(&self.shared, proposal) {
+        let result = match sort(proposal) {
             Ok(task) => carry_out(&self.shared, task).await,
             Err(refusal) => Err(refusal),
         };
@@ -78,7 +78,6 @@ impl streams_server::Streams for Streams {
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
-        self.shared.admit(request.metadata()).await?;
         let options = request.into_inner().options.unwrap_or_default();
         let expected = match options.expected_stream_revision {
             Some(DeleteFrom::Revision(revision)) => Expectation::Revision(revision),
@@ -96,7 +95,6 @@ impl streams_server::Streams for Streams {
     }
 
     async fn tombstone(&self, request: Request<TombstoneReq>) -> Result<Response<TombstoneResp>, Status> {
-        self.shared.admit(request.metadata()).await?;
         let options = request.into_inner().options.unwrap_or_default();
         let expected = match options.expected_stream_revision {
             Some(EndOf::Revision(revision)) => Expectation::Revision(revision),
@@ -117,8 +115,7 @@ impl streams_server::Streams for Streams {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        self.shared.admit(request.metadata()).await?;
-        let call = permit(&self.shared.appending, "appends")?;
+        let call = permit(&self.shared.rooms.appending, "appends")?;
         Ok(Response::new(batch::serve(Arc::clone(&self.shared), request.into_inner(), call)))
     }
 }

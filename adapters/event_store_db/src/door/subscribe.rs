@@ -31,7 +31,7 @@ pub async fn all(
     structured: bool,
     wanted: Option<Wanted>,
 ) -> Result<Answers<ReadResp>, Status> {
-    let permit = permit(&shared.subscriptions, "subscriptions")?;
+    let permit = permit(&shared.rooms.subscriptions, "subscriptions")?;
     if after > shared.log.head() {
         return Err(Status::out_of_range("the log ends before that position: is it another log?"));
     }
@@ -59,7 +59,7 @@ pub async fn stream(
     after: From,
     structured: bool,
 ) -> Result<Answers<ReadResp>, Status> {
-    let permit = permit(&shared.subscriptions, "subscriptions")?;
+    let permit = permit(&shared.rooms.subscriptions, "subscriptions")?;
     let found = find(&shared, place).await?;
     let first = found.last.map_or(found.next, |last| found.retention.first(last));
     let next = match after {
