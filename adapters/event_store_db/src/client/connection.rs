@@ -37,6 +37,8 @@ pub enum Trouble {
     NotFound,
     /// There was one, which was deleted for good.
     Deleted,
+    /// Another node of the store leads, this one. After a read the crate's client asks there the next time.
+    NotLeader(String),
 }
 
 impl std::fmt::Display for Trouble {
@@ -45,6 +47,7 @@ impl std::fmt::Display for Trouble {
             Self::Away(why) | Self::Refused(why) => f.write_str(why),
             Self::Damaged(at, what) => write!(f, "{DAMAGED}{at}: {what}"),
             Self::NotFound => f.write_str("there is no such stream"),
+            Self::NotLeader(leader) => write!(f, "the store is led by its node {leader}"),
             Self::Deleted => f.write_str("the stream was deleted for good in the store"),
         }
     }
@@ -55,6 +58,7 @@ impl From<Error> for Trouble {
         match &error {
             Error::ResourceNotFound => Self::NotFound,
             Error::ResourceDeleted => Self::Deleted,
+            Error::NotLeaderException(leader) => Self::NotLeader(format!("{}:{}", leader.host, leader.port)),
             Error::AccessDenied => Self::Refused("the store does not let us in: check its user and password".into()),
             Error::UnsupportedFeature => Self::Refused("the store is older than 21.10: it has no BatchAppend".into()),
             Error::Grpc { code: tonic::Code::InvalidArgument | tonic::Code::PermissionDenied, message } => {
@@ -145,7 +149,7 @@ impl Connection {
             Some(credentials) => options.authenticated(credentials.clone()),
             None => options,
         };
-        let inner = self.ask(client.read_stream(stream, &options)).await?;
+        let inner = self.ask(client.read_stream(stream, &options.requires_leader(true))).await?;
         Ok(Reading { connection: self, inner })
     }
 
@@ -156,7 +160,7 @@ impl Connection {
             Some(credentials) => options.authenticated(credentials.clone()),
             None => options,
         };
-        let inner = self.ask(client.read_all(&options)).await?;
+        let inner = self.ask(client.read_all(&options.requires_leader(true))).await?;
         Ok(Reading { connection: self, inner })
     }
 
@@ -167,7 +171,15 @@ impl Connection {
             Some(credentials) => options.authenticated(credentials.clone()),
             None => options,
         };
-        Ok(client.subscribe_to_all(&options).await)
+        Ok(client.subscribe_to_all(&options.requires_leader(true)).await)
+    }
+
+    /// After a batch session broke. Where it was at a node that does not lead, the crate's client would stay there.
+    pub fn session_broke(&self, error: &Error) {
+        if matches!(error, Error::NotLeaderException(_)) {
+            self.forget();
+        }
+        self.forget_after(error);
     }
 
     /// After a subscription broke.

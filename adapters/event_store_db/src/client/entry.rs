@@ -51,7 +51,11 @@ impl From<&Error> for Doubt {
             Error::DeadlineExceeded => Self::ForNow("the store took too long over an append".into()),
             _ => match Trouble::from(error.clone()) {
                 Trouble::Refused(why) => Self::Refused(why),
-                Trouble::Away(_) | Trouble::Damaged(..) | Trouble::NotFound | Trouble::Deleted => Self::Unanswered,
+                Trouble::Away(_)
+                | Trouble::NotLeader(_)
+                | Trouble::Damaged(..)
+                | Trouble::NotFound
+                | Trouble::Deleted => Self::Unanswered,
             },
         }
     }

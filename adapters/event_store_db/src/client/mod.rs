@@ -24,6 +24,7 @@ use domain::log::{
 };
 use live::Live;
 use recent::Recent;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -93,7 +94,7 @@ impl StoreLog {
     /// [`StoreError`].
     pub async fn connect(at: ConnectionString, node: u16) -> Result<Self, StoreError> {
         let connection = Connection::new(at);
-        let opened = read::open(&connection, node).await;
+        let opened = at_the_leader(|| read::open(&connection, node)).await;
         let read::Opened { live, head, new_node } = opened.map_err(|trouble| unreachable(&connection, &trouble))?;
         let shared = Arc::new(Shared::new(connection, head, live));
         let (submissions, receiver) = mpsc::unbounded_channel();
@@ -108,7 +109,8 @@ impl StoreLog {
     /// [`StoreError`].
     pub async fn open_for_reading(at: ConnectionString, node: u16) -> Result<Self, StoreError> {
         let connection = Connection::new(at);
-        let head = read::newest(&connection).await.map_err(|trouble| unreachable(&connection, &trouble))?;
+        let head =
+            at_the_leader(|| read::newest(&connection)).await.map_err(|trouble| unreachable(&connection, &trouble))?;
         let shared = Arc::new(Shared::new(connection, head, Live::new(node)));
         Ok(Self { shared, submissions: None, node, new_node: false })
     }
@@ -116,6 +118,14 @@ impl StoreLog {
     /// Whether this node had never written to the store when we connected.
     pub const fn is_new_node(&self) -> bool {
         self.new_node
+    }
+}
+
+/// Reads once more where another node leads: then the client asks that one.
+async fn at_the_leader<T, F: Future<Output = Result<T, Trouble>>>(read: impl Fn() -> F) -> Result<T, Trouble> {
+    match read().await {
+        Err(Trouble::NotLeader(_)) => read().await,
+        other => other,
     }
 }
 
@@ -189,6 +199,8 @@ fn unreadable(trouble: Trouble) -> ReadError {
         Trouble::Damaged(position, what) => ReadError::Damaged { position, what },
         // Nobody need ask again.
         Trouble::Deleted => ReadError::Damaged { position: Position(0), what: trouble.to_string() },
-        Trouble::Away(_) | Trouble::Refused(_) | Trouble::NotFound => ReadError::Unavailable(trouble.to_string()),
+        Trouble::Away(_) | Trouble::NotLeader(_) | Trouble::Refused(_) | Trouble::NotFound => {
+            ReadError::Unavailable(trouble.to_string())
+        }
     }
 }

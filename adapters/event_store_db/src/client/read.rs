@@ -46,7 +46,7 @@ pub async fn open(connection: &Connection, node: u16) -> Result<Opened, Trouble>
         match check {
             Ok(true) => {}
             Ok(false) => live.close(&name),
-            Err(trouble @ (Trouble::Away(_) | Trouble::NotFound)) => return Err(trouble),
+            Err(trouble @ (Trouble::Away(_) | Trouble::NotLeader(_) | Trouble::NotFound)) => return Err(trouble),
             Err(trouble @ (Trouble::Damaged(..) | Trouble::Refused(_) | Trouble::Deleted)) => {
                 tracing::error!(stream = %name, %trouble, "a call in the event store cannot be read: it is left alone");
                 live.unreadable(&name);

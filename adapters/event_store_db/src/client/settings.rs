@@ -1,6 +1,6 @@
 //! Where the store is, and who we are there.
 
-use kurrentdb::{ClientSettings, Credentials};
+use kurrentdb::{ClientSettings, Credentials, NodePreference};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -20,16 +20,24 @@ pub struct ConnectionString {
 
 /// Why a text is no connection string. It is not repeated: a password may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this is no connection string of an EventStoreDB: write esdb://host:2113?tls=true, with user:password@ before the host where the store asks for them, percent-encoded"
-)]
-pub struct NoConnectionString;
+pub enum NoConnectionString {
+    /// It is of no form that is known.
+    #[error(
+        "this is no connection string of an EventStoreDB: write esdb://host:2113?tls=true, with user:password@ before the host where the store asks for them, percent-encoded"
+    )]
+    Malformed,
+    /// It asks for a node that does not lead: what that one has may be older than what was answered.
+    #[error(
+        "this connection string asks for a node of the store that does not lead: leave out nodePreference, or write nodePreference=leader"
+    )]
+    NotTheLeader,
+}
 
 impl FromStr for ConnectionString {
     type Err = NoConnectionString;
 
     fn from_str(text: &str) -> Result<Self, NoConnectionString> {
-        let (scheme, rest) = text.split_once("://").ok_or(NoConnectionString)?;
+        let (scheme, rest) = text.split_once("://").ok_or(NoConnectionString::Malformed)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         let (user, hosts) = match authority.rsplit_once('@') {
@@ -37,7 +45,7 @@ impl FromStr for ConnectionString {
             None => (None, authority),
         };
         if hosts.is_empty() {
-            return Err(NoConnectionString);
+            return Err(NoConnectionString::Malformed);
         }
         let mut plain = format!("{scheme}://{hosts}{tail}");
         if !tail.to_ascii_lowercase().contains("discoveryinterval=") {
@@ -45,8 +53,12 @@ impl FromStr for ConnectionString {
             plain.push_str(&format!("discoveryInterval={DISCOVERY_MS}"));
         }
         let read = Self { plain, user };
-        read.client()?;
-        Ok(read)
+        match read.client()?.node_preference() {
+            NodePreference::Leader => Ok(read),
+            NodePreference::Follower | NodePreference::Random | NodePreference::ReadOnlyReplica => {
+                Err(NoConnectionString::NotTheLeader)
+            }
+        }
     }
 }
 
@@ -54,7 +66,7 @@ impl ConnectionString {
     /// As the client crate takes it. It would send user and password as they stand in the string, encoded, so that they are
     /// given with each call instead.
     pub(super) fn client(&self) -> Result<ClientSettings, NoConnectionString> {
-        self.plain.parse().map_err(|_| NoConnectionString)
+        self.plain.parse().map_err(|_| NoConnectionString::Malformed)
     }
 
     pub(super) fn credentials(&self) -> Option<Credentials> {
@@ -110,11 +122,11 @@ fn decode(text: &str) -> Result<String, NoConnectionString> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        let (digits, rest) = part.split_at_checked(2).ok_or(NoConnectionString)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| NoConnectionString)?);
+        let (digits, rest) = part.split_at_checked(2).ok_or(NoConnectionString::Malformed)?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| NoConnectionString::Malformed)?);
         bytes.extend_from_slice(rest.as_bytes());
     }
-    String::from_utf8(bytes).map_err(|_| NoConnectionString)
+    String::from_utf8(bytes).map_err(|_| NoConnectionString::Malformed)
 }
 
 #[cfg(test)]
@@ -145,7 +157,16 @@ mod tests {
     #[test]
     fn what_is_none_is_refused_without_being_repeated() {
         for text in ["", "esdb://", "http://a", "a:b", "esdb://u:%zz@a", "esdb://u:p@", "esdb://a?tls=perhaps"] {
-            assert_eq!(text.parse::<ConnectionString>(), Err(NoConnectionString), "{text}");
+            assert_eq!(text.parse::<ConnectionString>(), Err(NoConnectionString::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_node_that_leads_is_asked() {
+        let read = |preference: &str| format!("esdb://a,b?nodePreference={preference}").parse::<ConnectionString>();
+        assert!(read("leader").is_ok() && read("Leader").is_ok());
+        for other in ["follower", "random", "readOnlyReplica"] {
+            assert_eq!(read(other), Err(NoConnectionString::NotTheLeader), "{other}");
         }
     }
 }

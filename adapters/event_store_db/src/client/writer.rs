@@ -255,8 +255,7 @@ impl Writer {
                 }
                 if generation == self.generation {
                     self.session_broke();
-                    // Tells whether the connection is to be made anew.
-                    drop(self.shared.connection.broken(&error));
+                    self.shared.connection.session_broke(&error);
                 }
             }
         }
@@ -296,8 +295,8 @@ impl Writer {
                     Stage::Waits
                 }
             },
-            Err(Trouble::Away(why)) => {
-                self.away(why);
+            Err(trouble @ (Trouble::Away(_) | Trouble::NotLeader(_))) => {
+                self.away(trouble.to_string());
                 Stage::Doubtful(doubt)
             }
             Err(trouble @ (Trouble::Refused(_) | Trouble::Damaged(..) | Trouble::NotFound | Trouble::Deleted)) => {
