@@ -10,3 +10,4 @@ mod model;
 mod remote;
 mod setting;
 mod sharing;
+mod trouble;
