@@ -130,7 +130,7 @@ impl Exchange {
         if let Some(registration) = self.registration_mut(id) {
             registration.at = None;
             registration.flow = flow.or(registration.flow);
-            registration.gave_up = flow.is_none().then(|| NO_WAY.into());
+            registration.gave_up = None;
         }
         match plan {
             Some(plan) => {
@@ -138,7 +138,21 @@ impl Exchange {
                 self.endpoint.ask(now.moment, mint, plan);
             }
             None if ask == Ask::Unregister => self.uplink_over(now, mint, id, false),
-            None => self.registrar_said(now, mint, id, None),
+            None => self.no_way_to_registrar(now, mint, id),
+        }
+    }
+
+    /// The registrar cannot be asked now: at another of its addresses perhaps, or once its name resolves.
+    fn no_way_to_registrar(&mut self, now: Now, mint: &mut dyn Mint, id: UplinkId) {
+        let Self { uplinks, desk, .. } = self;
+        let Some(live) = uplinks.live.get_mut(&id) else { return };
+        let Some(registration) = live.registration.as_mut() else { return };
+        let (event, wait) = registration.state.unasked(now, NO_WAY);
+        registration.at = Some(now.moment + wait);
+        registration.address = registration.address.wrapping_add(1);
+        if let Some(event) = event {
+            live.record(desk, mint, now.wall, event);
+            uplinks.touched.push(id);
         }
     }
 
@@ -210,15 +224,31 @@ impl Exchange {
     }
 
     /// The trunk at whose Contact of ours a call arrives, where it comes from the registrar's host: a carrier may send from
-    /// elsewhere than its settings name.
+    /// elsewhere than its settings name. What a start before registered stands at the registrar (RFC 3261 §10.2.1) with the
+    /// same Contact: such calls are taken before the first answer, too.
     pub(super) fn trunk_of_contact(&self, flow: Flow, request: &Message) -> Option<TrunkId> {
         let uri = Uri::parse(request.request_uri()?).ok()?;
         let trunk = *self.uplinks.contacts.get(&*uri.user_text()?)?;
         let live = self.uplinks.live.get(&self.uplinks.of_trunk(trunk)?)?;
-        let registration = live.registration.as_ref().filter(|registration| registration.state.until.is_some())?;
-        let own = registration.flow.is_some_and(|way| way.remote.ip() == flow.remote.ip());
+        let registration = live.registration.as_ref()?;
+        let known = match registration.state.until {
+            Some(_) => true,
+            None => live.ending.is_none() && registration.state.may_be_known(),
+        };
         let by_address = self.tables.trunk(trunk)?.settings.auth.asks_password(true) == Some(false);
-        (own && by_address).then_some(trunk)
+        (known && by_address && self.is_registrar(registration, flow)).then_some(trunk)
+    }
+
+    /// Whether something comes from a registrar's host: where it was asked last, or any that its name resolves to, for the
+    /// process before may have asked another.
+    fn is_registrar(&self, registration: &Registration, flow: Flow) -> bool {
+        let asked = registration.flow.map(|way| way.remote);
+        let addresses = self.tables.addresses_of(&registration.settings.registrar).into_iter();
+        let resolved = addresses.filter_map(|destination| match destination {
+            Destination::Address(address) => Some(address),
+            Destination::Unresolved { .. } => None,
+        });
+        asked.into_iter().chain(resolved).any(|address| address.ip() == flow.remote.ip())
     }
 
     /// Who is called at our Contact at a trunk: who the carrier says that it was (RFC 7315 §4.2), else who stands in To,

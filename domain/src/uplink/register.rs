@@ -15,6 +15,9 @@ const LONGEST: u32 = 86_400;
 /// How often a 423 is followed at once.
 const MOST_TOO_BRIEF: u8 = 2;
 
+/// After how long a registrar is looked for again that could not be asked.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How far the registration is.
 #[derive(Debug, Clone)]
 pub struct Registering {
@@ -24,6 +27,8 @@ pub struct Registering {
     pub until: Option<WallTime>,
     /// It knew us once and does no more.
     lost: bool,
+    /// It has said no since it last knew us.
+    refused: bool,
     failures: u32,
     too_brief: u8,
     last_error: Box<str>,
@@ -36,14 +41,29 @@ pub struct Answer<'a> {
     pub response: Option<&'a Message>,
     /// The user part of our Contact.
     pub contact: &'a str,
-    /// Why a challenge was not answered, or nothing was asked.
+    /// Why a challenge was not answered.
     pub gave_up: Option<&'a str>,
 }
 
 impl Registering {
     /// One that asks for so many seconds.
     pub fn new(asks: u32) -> Self {
-        Self { asks, until: None, lost: false, failures: 0, too_brief: 0, last_error: "".into() }
+        Self { asks, until: None, lost: false, refused: false, failures: 0, too_brief: 0, last_error: "".into() }
+    }
+
+    /// Whether the registrar may know us without having said so: it has not answered, or only that it cannot now, and what
+    /// an earlier start registered may stand there.
+    pub const fn may_be_known(&self) -> bool {
+        self.until.is_none() && !self.lost && !self.refused
+    }
+
+    /// It could not be asked, and after how long that is tried again. That is no refusal, so nothing waits longer for it;
+    /// it is told where it is new.
+    pub fn unasked(&mut self, now: Now, reason: &str) -> (Option<UplinkEvent>, Duration) {
+        let is_new = *self.last_error != *reason;
+        self.last_error = reason.into();
+        let told = || UplinkRefused { status: None, reason: reason.into(), again: now.wall + LOOK_AGAIN };
+        (is_new.then(|| UplinkEvent::UplinkRefused(told())), LOOK_AGAIN)
     }
 
     /// What follows from an answer, and after how long to ask again. `bits` are drawn.
@@ -51,7 +71,10 @@ impl Registering {
         let status = answer.response.and_then(Message::status);
         match (status, answer.response) {
             (Some(200..300), Some(response)) => match granted(response, answer.contact, self.asks) {
-                0 => self.failed(now, status, "the registrar granted no time".into(), None, bits),
+                0 => {
+                    self.refused = true;
+                    self.failed(now, status, "the registrar granted no time".into(), None, bits)
+                }
                 seconds => self.granted(now, seconds, bits),
             },
             (Some(423), Some(response)) if self.too_brief < MOST_TOO_BRIEF => match least(response) {
@@ -63,6 +86,8 @@ impl Registering {
                 Some(_) | None => self.failed(now, status, "it wants another time than it names".into(), None, bits),
             },
             (Some(status), Some(response)) => {
+                // Of others nothing follows for what it knows already.
+                self.refused |= !matches!(status, 408 | 423 | 500..600);
                 let reason = match answer.gave_up {
                     Some(why) => format!("{status}: {why}"),
                     None => format!("{status} {}", reason_phrase(status)),
@@ -86,7 +111,8 @@ impl Registering {
             Some(_) => UplinkEvent::UplinkRefreshed(UplinkRefreshed { expires, until }),
             None => UplinkEvent::UplinkRegistered(UplinkRegistered { expires, until, back: self.lost }),
         };
-        (self.lost, self.failures, self.too_brief, self.last_error) = (false, 0, 0, "".into());
+        (self.lost, self.refused, self.failures, self.too_brief) = (false, false, 0, 0);
+        self.last_error = "".into();
         (Some(event), refresh_after(expires, bits))
     }
 
@@ -206,6 +232,33 @@ mod tests {
         for wrong in ["", "Min-Expires: 60\r\n", "Min-Expires: 99999999\r\n", "Min-Expires: x\r\n"] {
             assert!(hears(&mut registering, 0, 423, wrong).0.is_some(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn until_it_says_no_a_registrar_may_know_us_from_before() {
+        let mut registering = Registering::new(60);
+        for status in [408, 423, 500, 503] {
+            assert!(hears(&mut registering, 0, status, "").0.is_some());
+            assert!(registering.may_be_known(), "{status}");
+        }
+        for (status, headers) in [(200, "Expires: 0\r\n"), (302, ""), (401, ""), (403, ""), (600, "")] {
+            let mut registering = Registering::new(60);
+            hears(&mut registering, 0, status, headers);
+            hears(&mut registering, 0, 503, "");
+            assert!(!registering.may_be_known(), "{status}");
+        }
+        hears(&mut registering, 0, 200, "Expires: 60\r\n");
+        assert!(registering.lapses(until(60)).is_some() && !registering.may_be_known());
+    }
+
+    #[test]
+    fn one_that_cannot_be_asked_did_not_refuse() {
+        let mut registering = Registering::new(60);
+        assert!(matches!(registering.unasked(now(0), "no way"), (Some(UplinkEvent::UplinkRefused(_)), LOOK_AGAIN)));
+        assert_eq!(registering.unasked(now(1), "no way"), (None, LOOK_AGAIN));
+        assert!(registering.may_be_known());
+        assert_eq!(hears(&mut registering, 0, 503, "").1, 15);
+        assert!(registering.unasked(now(1), "no way").0.is_some());
     }
 
     #[test]

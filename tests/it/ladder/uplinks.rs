@@ -1,6 +1,7 @@
 //! Trunks at which the exchange keeps itself registered.
 
-use super::{answer, comes, gets_bye, hang_up, lines, pass, refused};
+use super::{answer, comes, hang_up, lines, pass, refused};
+use domain::routing::HostKey;
 use domain::sip::digest::Credentials;
 use domain::sip::wire::{HeaderName, Message};
 use domain::uplink::{RegistrationState, UplinkEndCause, UplinkEvent};
@@ -254,16 +255,34 @@ fn a_trunk_that_is_switched_off_is_not_registered_at() {
     assert_eq!(world.uplinks(), [""; 0]);
 }
 
-fn a_registrar_without_an_address_is_tried_again_and_says_why() {
+/// The settings, with a registrar that is known by its name alone.
+fn named() -> Value {
+    let mut named = settings(OUT_LOGIN.1);
+    named["register"]["registrar"] = json!("sip:registrar.example");
+    named
+}
+
+fn resolves(world: &mut World, addresses: &[&str]) {
+    let host = HostKey { host: "registrar.example".into(), port: None };
+    let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    world.exchange.resolved(host, addresses);
+}
+
+fn a_registrar_without_an_address_says_why_once_and_is_asked_soon_after_it_has_one() {
     let mut world = World::default();
-    let mut nowhere = settings(OUT_LOGIN.1);
-    nowhere["register"]["registrar"] = json!("sip:nowhere.example");
-    world.set_trunk(TRUNK, nowhere);
+    world.set_trunk(TRUNK, named());
     pass(&mut world, 40_000);
     assert!(last_error(&world).contains("has no address"), "{}", last_error(&world));
-    world.remove_trunk(TRUNK);
-    world.assert_nothing_left();
-    assert!(world.uplinks().len() >= 4, "{:?}", world.uplinks());
+    assert_eq!(world.uplinks(), ["begun", "refused"]);
+    let mut carrier = world.phone(OUT[0]);
+    resolves(&mut world, &[OUT[0]]);
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER sip:registrar.example", 1_000);
+    // It was no failure of the registrar's, whose first is waited after as a first.
+    carrier.respond(&mut world, &register, 503, None);
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER sip:registrar.example", 30_100);
+    grants(&mut world, &mut carrier, &register, 600);
+    let world = removed(world, carrier);
+    assert_eq!(world.uplinks(), ["begun", "refused", "refused", "registered", "unregistered"]);
 }
 
 /// A call of the carrier from that address to the Contact that it knows, for a number.
@@ -278,14 +297,7 @@ fn calls(world: &mut World, register: &Message, from: &str, number: &str) -> Pho
 
 fn calls_to_our_contact_reach_the_number_that_was_called() {
     let (mut world, carrier, register) = registered(600);
-    let mut caller = calls(&mut world, &register, "198.51.100.11:5999", NUMBER);
-    caller.expect(&mut world, "100");
-    let mut pbx = world.phone(PBX);
-    let invite = pbx.expect(&mut world, "INVITE sip:reception@203.0.113.1:5060");
-    answer(&mut world, &mut caller, &mut pbx, &invite);
-    caller.say(&mut world, "BYE");
-    caller.expect(&mut world, "200");
-    gets_bye(&mut world, &mut pbx);
+    is_taken(&mut world, &register, "198.51.100.11:5999");
     let mut other = calls(&mut world, &register, "198.51.100.11:5998", "+19998887777");
     other.expect(&mut world, "100");
     refused(&mut world, &mut other, "404");
@@ -299,6 +311,78 @@ fn strangers_do_not_become_a_carrier_by_its_contact() {
     assert_eq!(lines(&world, "pbx <- INVITE"), 0);
     let world = removed(world, carrier);
     assert_eq!(world.watch.events().count(), 0);
+}
+
+/// A call of the carrier to our Contact reaches the PBX, and ends.
+#[track_caller]
+fn is_taken(world: &mut World, register: &Message, from: &str) {
+    let mut caller = calls(world, register, from, NUMBER);
+    caller.expect(world, "100");
+    let mut pbx = world.phone(PBX);
+    let invite = pbx.expect(world, "INVITE sip:reception@203.0.113.1:5060");
+    answer(world, &mut caller, &mut pbx, &invite);
+    hang_up(world, &mut caller, &mut pbx);
+}
+
+#[track_caller]
+fn is_refused(world: &mut World, register: &Message, from: &str) {
+    let mut caller = calls(world, register, from, NUMBER);
+    refused(world, &mut caller, "403");
+}
+
+/// The process ends and starts again; nobody has been asked yet.
+#[track_caller]
+fn starts_again(world: &mut World, settings: Value) {
+    world.restart(true);
+    world.set_trunk(TRUNK, settings);
+    pass(world, 0);
+    assert_eq!(state(world), Some(RegistrationState::Registering));
+}
+
+fn calls_to_our_contact_are_taken_before_a_new_start_is_registered() {
+    let (mut world, mut carrier, before) = registered(600);
+    starts_again(&mut world, settings(OUT_LOGIN.1));
+    is_taken(&mut world, &before, "198.51.100.11:5999");
+    is_refused(&mut world, &before, "192.0.2.77:5060");
+    let (first, _) = comes(&mut world, &mut carrier, "REGISTER", 1_000);
+    is_taken(&mut world, &before, "198.51.100.11:5998");
+    carrier.respond_saying(&mut world, &first, 503, "Retry-After: 60");
+    is_taken(&mut world, &before, "198.51.100.11:5997");
+    is_refused(&mut world, &before, "192.0.2.77:5061");
+    let (second, _) = comes(&mut world, &mut carrier, "REGISTER", 60_100);
+    carrier.respond(&mut world, &second, 403, None);
+    is_refused(&mut world, &before, "198.51.100.11:5996");
+    world.remove_trunk(TRUNK);
+    world.assert_nothing_left();
+}
+
+fn calls_to_our_contact_are_taken_from_every_address_of_the_registrar() {
+    let mut world = World::default();
+    world.set_trunk(TRUNK, named());
+    resolves(&mut world, &[OUT[0], OUT[1]]);
+    let mut carrier = world.phone(OUT[0]);
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER sip:registrar.example", 1_000);
+    grants(&mut world, &mut carrier, &register, 600);
+    is_taken(&mut world, &register, "198.51.100.12:5999");
+    starts_again(&mut world, named());
+    is_refused(&mut world, &register, "198.51.100.12:5998");
+    resolves(&mut world, &[OUT[0], OUT[1]]);
+    is_taken(&mut world, &register, "198.51.100.12:5997");
+    let (register, _) = comes(&mut world, &mut carrier, "REGISTER sip:registrar.example", 1_000);
+    grants(&mut world, &mut carrier, &register, 600);
+    removed(world, carrier);
+}
+
+fn calls_to_the_contact_of_a_trunk_that_is_left_are_refused() {
+    let (mut world, carrier, register) = registering();
+    world.remove_trunk(TRUNK);
+    pass(&mut world, 0);
+    // Its answer is awaited, and then it will be told that we go.
+    is_refused(&mut world, &register, "198.51.100.11:5999");
+    carrier.respond(&mut world, &register, 503, None);
+    is_refused(&mut world, &register, "198.51.100.11:5998");
+    world.assert_nothing_left();
+    assert_eq!((world.uplinks(), world.open_uplinks()), (vec!["begun", "refused", "ended"], 0));
 }
 
 fn calls_go_out_by_a_trunk_that_registers() {
@@ -345,9 +429,12 @@ super::scenarios![
     what_has_nothing_to_do_with_the_registration_changes_nothing_about_it,
     an_exchange_that_takes_no_more_calls_leaves_its_registrars,
     a_trunk_that_is_switched_off_is_not_registered_at,
-    a_registrar_without_an_address_is_tried_again_and_says_why,
+    a_registrar_without_an_address_says_why_once_and_is_asked_soon_after_it_has_one,
     calls_to_our_contact_reach_the_number_that_was_called,
     strangers_do_not_become_a_carrier_by_its_contact,
     calls_go_out_by_a_trunk_that_registers,
     a_start_registers_anew,
+    calls_to_our_contact_are_taken_before_a_new_start_is_registered,
+    calls_to_our_contact_are_taken_from_every_address_of_the_registrar,
+    calls_to_the_contact_of_a_trunk_that_is_left_are_refused,
 ];
