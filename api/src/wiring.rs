@@ -67,6 +67,9 @@ pub use views::database_of;
 /// How long a query may wait to be as fresh as it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a start waits for host names: as long as a resolver takes that is well, and not for one that is not.
+const NAMES_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Who the operator says the first account is.
 #[derive(Debug, Clone, Default)]
 pub struct FirstAccountSettings {
@@ -185,17 +188,21 @@ async fn take_up(
     let calls = calls::reading(log, keyring, of_calls, calls::remembered_since(config));
     let means = Arc::new(MachineMeans::new(node, Arc::clone(keyring)));
     let names = Names::start(Arc::clone(inbox));
-    let sink = Arc::new(tables::ShardTables { inbox: Arc::clone(inbox), keyring: Arc::clone(keyring), names });
+    let sink = tables::ShardTables { inbox: Arc::clone(inbox), keyring: Arc::clone(keyring), names: names.clone() };
     let provisioning =
-        Provisioning::start(Arc::clone(log), means, sink, node.number, shelves.numbers.as_deref()).await?;
+        Provisioning::start(Arc::clone(log), means, Arc::new(sink), node.number, shelves.numbers.as_deref()).await?;
+    let names = tokio::spawn(tokio::time::timeout(NAMES_PATIENCE, tables::names_known(Arc::clone(inbox), names)));
     let first_account = make_first_account(&provisioning, first).await?;
     laps.lap("provisioning");
     registrations::finished(bindings.await)?;
     laps.lap("bindings");
     calls::take_up(keyring, inbox, calls).await?;
+    laps.lap("calls");
+    // What is not known by now is looked up while others are served.
+    let _ = names.await;
+    laps.lap("host names");
     // Everything that requests are judged by has been told.
     inbox.tell(Notice::Serve);
-    laps.lap("calls");
     laps.tell();
     Ok((provisioning, first_account))
 }

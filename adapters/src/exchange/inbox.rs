@@ -25,6 +25,8 @@ pub enum Notice {
     Media(Vec<MediaReport>),
     /// Configuration changed; the sender waits until the shard routes by it.
     Provisioned(Vec<Provisioned>, oneshot::Sender<()>),
+    /// Which host names do targets and trunks name?
+    Hosts(oneshot::Sender<Vec<HostKey>>),
     /// A host name's addresses.
     Resolved(HostKey, Vec<SocketAddr>),
     /// So many streams of registrations follow, at the start.

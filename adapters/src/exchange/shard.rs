@@ -359,6 +359,10 @@ impl Worker {
                     // Who asked may have gone meanwhile; the change stands.
                     let _ = done.send(());
                 }
+                Notice::Hosts(reply) => {
+                    // Who asked may have gone.
+                    let _ = reply.send(exchange.hosts());
+                }
                 Notice::Resolved(host, addresses) => exchange.resolved(host, addresses),
                 Notice::ExpectAddresses(addresses) => exchange.expect_addresses(addresses),
                 Notice::ExpectNumbers(numbers) => exchange.expect_numbers(numbers),

@@ -43,6 +43,14 @@ impl TablesSink for ShardTables {
     }
 }
 
+/// Waits until every host name that targets and trunks name has been looked up once; what was found has been told then.
+pub(super) async fn names_known(inbox: Arc<Inbox>, names: Names) {
+    let (reply, hosts) = oneshot::channel();
+    inbox.tell(Notice::Hosts(reply));
+    // A shard that has stopped calls nobody.
+    names.looked_up(hosts.await.unwrap_or_default()).await;
+}
+
 /// The account that was opened by an event.
 const fn opened(provisioned: &Provisioned) -> Option<AccountId> {
     let ProvisioningEvent::Account(AccountEvent::Opened(opened)) = &provisioned.event else { return None };

@@ -280,6 +280,11 @@ impl Exchange {
         }
     }
 
+    /// See [`Tables::hosts`].
+    pub fn hosts(&mut self) -> Vec<HostKey> {
+        self.tables.hosts()
+    }
+
     /// A host name's addresses.
     pub fn resolved(&mut self, host: HostKey, addresses: Vec<SocketAddr>) {
         self.tables.set_resolved(host, addresses);
