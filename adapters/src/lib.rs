@@ -4,6 +4,7 @@ mod private_file;
 mod scratch;
 
 pub mod cache;
+pub mod descriptors;
 pub mod entropy;
 pub mod erasure;
 pub mod event_log;

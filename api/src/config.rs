@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 
 mod door;
 mod guard;
+mod http;
 mod notary;
 mod overload;
 
 pub use door::Door;
 pub use guard::Guard;
+pub use http::Http;
 pub use notary::Notary;
 
 /// The whole configuration.
@@ -50,14 +52,6 @@ pub struct Config {
     pub log: Log,
     /// What is signed of the log.
     pub notary: Notary,
-}
-
-/// The HTTP API.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Http {
-    /// Where it listens.
-    pub listen: SocketAddr,
 }
 
 /// SIP.
@@ -183,12 +177,6 @@ impl Default for Config {
             log: Log::default(),
             notary: Notary::default(),
         }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) }
     }
 }
 
@@ -325,6 +313,7 @@ impl Config {
         if !(1..=1_024).contains(&self.log.segment_mib) {
             return wrong("log.segment_mib", "must be 1 to 1024");
         }
+        self.http.check()?;
         self.log.door.as_ref().map_or(Ok(()), Door::check)?;
         if self.store_password_file.is_some() && self.store.is_none() {
             return wrong("store_password_file", "goes with store");
@@ -491,6 +480,8 @@ mod tests {
             ("[sip.tcp]\nconnections = 9", "sip.tcp.connections"),
             ("[sip.tcp]\nconnections_per_host = 0", "sip.tcp.connections_per_host"),
             ("[sip.tcp]\nidle_s = 29", "sip.tcp.idle_s"),
+            ("[http]\nconnections = 9", "http.connections"),
+            ("[http]\nconnections_per_host = 0", "http.connections_per_host"),
             ("[sip.guard]\nrequests_per_second = 0", "sip.guard.requests_per_second"),
             ("[sip.guard]\nknown_burst = 1000001", "sip.guard.known_burst"),
             ("[sip.guard]\nfailures = 0", "sip.guard.failures"),

@@ -54,5 +54,6 @@ pub mod openapi;
 pub mod paging;
 pub mod rebuild;
 pub mod routes;
+pub mod server;
 pub mod verify;
 pub mod wiring;

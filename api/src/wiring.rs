@@ -43,12 +43,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 mod again;
 mod calls;
 mod erasures;
 mod error;
+mod http;
 mod kept;
 mod laps;
 mod log;
@@ -96,8 +96,7 @@ pub struct Running {
     notary: Notary,
     keepers: Vec<Keeper>,
     door: Option<Door>,
-    server: tokio::task::JoinHandle<()>,
-    stop_server: oneshot::Sender<()>,
+    server: http::Server,
 }
 
 /// Starts an exchange. It takes calls when this returns.
@@ -150,13 +149,14 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let state =
         AppState { provisioning, log, keyring, standings, readiness: readiness.clone(), metrics, patience: PATIENCE };
     let (notary, proofs) = notary::start(config, &state.log, node, &state).await?;
+    let metrics = Arc::clone(&state.metrics);
     let router = router(state, &views, &inbox, erasures, proofs);
-    let (http, server, stop_server) = serve_http(config, router, &holder).await?;
+    let server = http::serve(config, router, &holder, &metrics).await?;
     readiness.set(true);
     holder.serves();
     let gauges = Arc::clone(shard.gauges());
     Ok(Running {
-        http,
+        http: server.address,
         sip,
         first_account,
         readiness,
@@ -169,7 +169,6 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
         keepers,
         door,
         server,
-        stop_server,
     })
 }
 
@@ -260,9 +259,7 @@ impl Running {
     /// Stops everything, the log last.
     pub async fn stop(self) {
         self.readiness.set(false);
-        // The server may have ended by itself.
-        let _ = self.stop_server.send(());
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        self.server.stop(Duration::from_secs(2)).await;
         if let Some(door) = self.door {
             door.close().await;
         }
@@ -388,31 +385,4 @@ async fn make_first_account(
         Ok(Err(rejection)) => Err(StartError::FirstAccount(rejection.to_string())),
         Err(Unavailable { why, .. }) => Err(StartError::FirstAccount(why)),
     }
-}
-
-async fn serve_http(
-    config: &Config,
-    router: axum::Router,
-    holder: &Holder,
-) -> Result<(SocketAddr, tokio::task::JoinHandle<()>, oneshot::Sender<()>), StartError> {
-    let address = config.http.listen;
-    let refused = |source| StartError::Http { address, source };
-    let name = format!("http {address}");
-    let listener = match holder.take(&name).and_then(|mut sockets| sockets.pop()) {
-        Some(socket) => tokio::net::TcpListener::from_std(socket.into()),
-        None => tokio::net::TcpListener::bind(address).await,
-    };
-    let listener = listener.map_err(refused)?;
-    holder.keep(&name, &[listener.as_fd()]);
-    let bound = listener.local_addr().map_err(refused)?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        let until = async move {
-            let _ = stopped.await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-            tracing::error!(%error, "the HTTP server stopped");
-        }
-    });
-    Ok((bound, server, stop))
 }

@@ -1,10 +1,10 @@
 //! The sockets: every port pair is bound once and kept, so that a call costs no `socket`, `bind` or `close`.
 
 use super::MediaSettings;
+use crate::descriptors;
 use crate::holder::Holder;
 use domain::media::PortPair;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -207,10 +207,6 @@ fn dual_stack(port: u16) -> io::Result<UdpSocket> {
 
 /// Raises the limit of open files to the hard limit; the number of pairs that fit under it.
 pub(super) fn pairs_under_descriptor_limit() -> usize {
-    let limit = match getrlimit(Resource::RLIMIT_NOFILE) {
-        Ok((soft, hard)) if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() => hard,
-        Ok((soft, _)) => soft,
-        Err(_) => RESERVED_DESCRIPTORS,
-    };
+    let limit = descriptors::raise().unwrap_or(RESERVED_DESCRIPTORS);
     usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS.min(limit / 4)) / 2).unwrap_or(usize::MAX)
 }

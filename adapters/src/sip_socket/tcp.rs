@@ -13,6 +13,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
+pub use connection::tune;
 pub use listener::TcpListener;
 pub use pump::TcpPump;
 

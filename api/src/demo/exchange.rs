@@ -49,7 +49,7 @@ pub async fn start_exchange(folder: &Path) -> Result<Exchange, DemoError> {
     let listener = |role| Listener { address: local(0), advertise: None, role, transport: Transport::Udp };
     let config = Config {
         data: folder.join("data"),
-        http: Http { listen: local(0) },
+        http: Http { listen: local(0), ..Http::default() },
         sip: Sip { listeners: vec![listener(EdgeRole::Carrier), listener(EdgeRole::Public)], ..Sip::default() },
         ..Config::default()
     };

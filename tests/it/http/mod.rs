@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accounts;
+mod connections;
 mod credentials;
 mod domains;
 mod erasures;

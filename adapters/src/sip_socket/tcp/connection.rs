@@ -178,7 +178,7 @@ impl Connection {
 pub(super) fn connect(from: IpAddr, to: SocketAddr, settings: &TcpSettings) -> io::Result<(TcpStream, Phase)> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    tune(&socket, settings)?;
+    tune(&socket, settings.unacknowledged)?;
     // Peers know us by the address that we listen on.
     if !from.is_unspecified() && from.is_ipv4() == to.is_ipv4() {
         socket.bind(&SocketAddr::new(from, 0).into())?;
@@ -192,8 +192,11 @@ pub(super) fn connect(from: IpAddr, to: SocketAddr, settings: &TcpSettings) -> i
 }
 
 /// No waiting for more to send, and peers that are gone are found out.
-pub(super) fn tune(socket: &impl std::os::fd::AsFd, settings: &TcpSettings) -> io::Result<()> {
-    let millis = u32::try_from(settings.unacknowledged.as_millis()).unwrap_or(u32::MAX);
+///
+/// # Errors
+/// The system refused an option.
+pub fn tune(socket: &impl std::os::fd::AsFd, unacknowledged: Duration) -> io::Result<()> {
+    let millis = u32::try_from(unacknowledged.as_millis()).unwrap_or(u32::MAX);
     setsockopt(socket, sockopt::TcpNoDelay, &true)?;
     setsockopt(socket, sockopt::KeepAlive, &true)?;
     setsockopt(socket, sockopt::TcpKeepIdle, &KEEPALIVE_AFTER_S)?;

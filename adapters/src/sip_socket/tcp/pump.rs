@@ -30,6 +30,9 @@ const LISTENER: u64 = u64::MAX;
 /// Without file descriptors nothing is accepted for so long.
 const BREATHE: Duration = Duration::from_millis(100);
 
+/// Between two complaints of that in the program's log.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The answer to a ping (RFC 5626 §3.5.1).
 const PONG: Bytes = Bytes::from_static(b"\r\n");
 
@@ -52,6 +55,8 @@ pub struct TcpPump {
     failed: Vec<SocketAddr>,
     /// When accepting goes on.
     accept_again: Option<Moment>,
+    /// That accepting fails is not said again before.
+    silent_until: Option<Moment>,
     buffer: Vec<u8>,
     figures: TcpFigures,
 }
@@ -74,6 +79,7 @@ impl TcpPump {
             deadlines: BTreeSet::new(),
             failed: Vec::new(),
             accept_again: None,
+            silent_until: None,
             buffer: vec![0; READ],
             figures: TcpFigures::default(),
         })
@@ -192,7 +198,7 @@ impl TcpPump {
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
                 Err(error) => {
-                    tracing::error!(%error, listener = %self.advertised, "a connection cannot be accepted: check the limit on file descriptors");
+                    self.complain(now, &error);
                     // The listener stays ready; without a pause this would be all we do.
                     if self.epoll.delete(&self.listener).is_ok() {
                         self.accept_again = Some(now + BREATHE);
@@ -203,12 +209,21 @@ impl TcpPump {
         }
     }
 
+    /// Says at most once a second why nothing is accepted, however often it is tried.
+    fn complain(&mut self, now: Moment, error: &io::Error) {
+        if self.silent_until.is_none_or(|until| until <= now) {
+            self.silent_until = Some(now + SILENCE);
+            let listener = self.advertised;
+            tracing::error!(%error, %listener, "a connection cannot be accepted: check the limit on file descriptors");
+        }
+    }
+
     fn welcome(&mut self, now: Moment, stream: TcpStream, remote: SocketAddr) {
         let host = host(remote.ip());
         let here = self.by_host.get(&host).copied().unwrap_or(0);
         let most = self.settings.connections - self.settings.connections / 10;
         let room = self.accepted < most && self.connections.len() < self.settings.connections;
-        let ready = stream.set_nonblocking(true).and_then(|()| tune(&stream, &self.settings));
+        let ready = stream.set_nonblocking(true).and_then(|()| tune(&stream, self.settings.unacknowledged));
         if !room || here >= self.settings.connections_per_host || ready.is_err() {
             self.figures.refused += 1;
             return;
