@@ -29,6 +29,11 @@ impl Caller {
         directory.is_within(account, self.account)
     }
 
+    /// Whether the key is still one, for answers that take long: it may be revoked meanwhile, or an account closed.
+    pub fn still_may(&self, directory: &Directory) -> bool {
+        directory.still_opens(adapters::provisioning::Caller { account: self.account, key: self.key })
+    }
+
     /// Whether the caller may do what concerns the whole exchange: its account is below no other.
     pub fn operates(&self, directory: &Directory) -> Result<(), ApiError> {
         let account = directory.account(self.account).ok_or_else(ApiError::not_found)?;

@@ -68,6 +68,13 @@ impl Directory {
         right.then_some(Caller { account, key: found.id })
     }
 
+    /// Whether who once authenticated would again: the key is not revoked, no account above it closed.
+    pub fn still_opens(&self, caller: Caller) -> bool {
+        let inner = self.read();
+        let holds = |profile: &Profile| profile.keys.iter().any(|key| key.id == caller.key);
+        inner.profile(caller.account).is_some_and(holds) && !inner.is_closed(caller.account)
+    }
+
     /// Whether `account` is `above`, or lies below it.
     pub fn is_within(&self, account: AccountId, above: AccountId) -> bool {
         self.read().is_within(account, above)

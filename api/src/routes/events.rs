@@ -91,8 +91,13 @@ struct EventsBody {
     more: bool,
 }
 
+/// Asked again while an answer goes on.
+type Allowed = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What a request asks for.
 struct Asked {
+    /// Whether who asks may still.
+    allowed: Allowed,
     visible: Visible,
     session: Option<SessionId>,
     after: Position,
@@ -102,8 +107,8 @@ struct Asked {
 }
 
 /// Events after a position, of sessions and transfers that join two, of MESSAGEs outside calls, and of what the exchange does at
-/// trunks of its own accord: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream that never ends and
-/// goes on after `Last-Event-ID`.
+/// trunks of its own accord: a page, a page worth waiting for, or with `Accept: text/event-stream` a stream that ends when the key
+/// is revoked, and goes on after `Last-Event-ID`.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventParams), security(("basic" = [])),
     responses((status = 200, content((EventsBody = "application/json"), (String = "text/event-stream"))),
         (status = "4XX", body = ErrorBody)))]
@@ -140,6 +145,8 @@ async fn list_of_session(
 impl EventState {
     fn asked(&self, caller: Caller, session: Option<SessionId>, params: &EventParams) -> Result<Asked, ApiError> {
         let provisioning = self.app.provisioning.clone();
+        let asking = provisioning.clone();
+        let allowed: Allowed = Arc::new(move || caller.still_may(asking.directory()));
         let visible: Visible = match params.account {
             Some(named) => {
                 let account = caller.scope(provisioning.directory(), Some(named))?;
@@ -148,6 +155,7 @@ impl EventState {
             None => Arc::new(move |owner| caller.may_use(provisioning.directory(), owner)),
         };
         Ok(Asked {
+            allowed,
             visible,
             session,
             after: params.after.unwrap_or_default().0,
@@ -162,12 +170,15 @@ impl EventState {
             if let Some(last) = stream::last_event_id(headers)? {
                 asked.after = last;
             }
-            return Ok(stream::respond(self.live(&asked)?, self.place()?).into_response());
+            return Ok(stream::respond(self.live(&asked)?, asked.allowed, self.place()?).into_response());
         }
         let mut page = self.page(&asked).await?;
         if page.events.is_empty() && !page.more && !asked.wait.is_zero() {
             asked.after = page.next;
             page = self.wait(&asked).await?;
+            if !(asked.allowed)() {
+                return Err(ApiError::unauthenticated());
+            }
         }
         Ok(Json(EventsBody { items: page.events, next: page.next.0, more: page.more }).into_response())
     }
@@ -193,7 +204,7 @@ impl EventState {
                 page.more = true;
                 page.next = page.events.last().map_or(page.next, |event| Position(event.position));
             }
-            if !page.events.is_empty() {
+            if !page.events.is_empty() || !(asked.allowed)() {
                 return Ok(page);
             }
             next = next.max(page.next);
