@@ -13,13 +13,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+mod addresses;
 mod door;
+mod error;
 mod guard;
 mod http;
 mod notary;
 mod overload;
 
 pub use door::Door;
+pub use error::ConfigError;
 pub use guard::Guard;
 pub use http::Http;
 pub use notary::Notary;
@@ -58,7 +61,7 @@ pub struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sip {
-    /// The domain in From toward callees. The listener's address where there is none.
+    /// The domain in From toward callees, a DNS name or an address. The listener's address where there is none.
     pub domain: Option<String>,
     /// T1 of RFC 3261, milliseconds: 10 to 5000. Leave it alone outside tests.
     pub t1_ms: u64,
@@ -222,6 +225,22 @@ impl Default for Tcp {
     }
 }
 
+impl Tcp {
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
+        if !(10..=1_000_000).contains(&self.connections) {
+            return wrong("sip.tcp.connections", "must be 10 to 1000000");
+        }
+        if self.connections_per_host == 0 {
+            return wrong("sip.tcp.connections_per_host", "must be 1 or more");
+        }
+        if !(30..=86_400).contains(&self.idle_s) {
+            return wrong("sip.tcp.idle_s", "must be 30 to 86400");
+        }
+        Ok(())
+    }
+}
+
 impl Default for Media {
     fn default() -> Self {
         Self {
@@ -238,25 +257,6 @@ impl Default for Log {
     fn default() -> Self {
         Self { engine: LogEngine::Segments, segment_mib: 64, door: None }
     }
-}
-
-/// What is wrong with a configuration. Each says where and what to write instead.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file is not there.
-    #[error("there is no configuration file {0}: check the path, or leave --config out to use the defaults")]
-    Missing(PathBuf),
-    /// The file or an environment variable cannot be read as a configuration.
-    #[error("the configuration cannot be read: {0}")]
-    Unreadable(Box<figment::Error>),
-    /// A value is out of range.
-    #[error("{setting}: {what}")]
-    Value {
-        /// The setting's path.
-        setting: &'static str,
-        /// What is wrong, and what would be right.
-        what: String,
-    },
 }
 
 impl Config {
@@ -287,21 +287,18 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
+        if self.data.as_os_str().is_empty() {
+            return wrong("data", "must name a folder, for example \"strowger-data\"");
+        }
         if self.sip.listeners.is_empty() {
             return wrong("sip.listeners", "at least one listener is needed");
         }
+        self.check_addresses()?;
+        self.sip.domain()?;
         if !(10..=5_000).contains(&self.sip.t1_ms) {
             return wrong("sip.t1_ms", "must be 10 to 5000");
         }
-        if !(10..=1_000_000).contains(&self.sip.tcp.connections) {
-            return wrong("sip.tcp.connections", "must be 10 to 1000000");
-        }
-        if self.sip.tcp.connections_per_host == 0 {
-            return wrong("sip.tcp.connections_per_host", "must be 1 or more");
-        }
-        if !(30..=86_400).contains(&self.sip.tcp.idle_s) {
-            return wrong("sip.tcp.idle_s", "must be 30 to 86400");
-        }
+        self.sip.tcp.check()?;
         if !(10..=3_600).contains(&self.sip.registrar.ping_s) && self.sip.registrar.ping_s != 0 {
             return wrong("sip.registrar.ping_s", "must be 10 to 3600, or 0 for none");
         }
@@ -462,6 +459,7 @@ mod tests {
     #[test]
     fn a_value_out_of_range_names_its_setting() {
         for (text, setting) in [
+            ("data = \"\"", "data"),
             ("[sip]\nt1_ms = 1", "sip.t1_ms"),
             ("[media]\nports = \"9-1\"", "media.ports"),
             ("[media]\naddress = \"0.0.0.0\"", "media.advertise"),

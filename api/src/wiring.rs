@@ -368,7 +368,7 @@ fn exchange_settings(
         epoch: node.epoch,
         secret,
         edge_stream: StreamName::new("edge", format_args!("{}-0-{}", node.number, node.epoch)),
-        domain: config.sip.domain.as_deref().map(Into::into),
+        domain: config.sip.domain()?.map(Into::into),
         ping: Some(Duration::from_secs(config.sip.registrar.ping_s)).filter(|every| !every.is_zero()),
         listeners: sip.to_vec(),
         guard: config.sip.guard.settings(),
