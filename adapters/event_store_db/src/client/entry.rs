@@ -34,6 +34,8 @@ pub enum Stage {
 pub enum Doubt {
     /// The answer was lost, or said that the stream is elsewhere.
     Unanswered,
+    /// The crate ended its session, as it does when another append is refused.
+    Cut,
     /// The store refuses such an append.
     Refused(String),
     /// The store takes none for now.
@@ -48,6 +50,7 @@ impl From<&Error> for Doubt {
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled,
                 message,
             } => Self::ForNow(format!("the store takes no appends for now: {message}")),
+            Error::ServerError(text) if text.contains(CLOSED) => Self::Cut,
             Error::DeadlineExceeded => Self::ForNow("the store took too long over an append".into()),
             _ => match Trouble::from(error.clone()) {
                 Trouble::Refused(why) => Self::Refused(why),
@@ -57,6 +60,30 @@ impl From<&Error> for Doubt {
                 | Trouble::NotFound
                 | Trouble::Deleted => Self::Unanswered,
             },
+        }
+    }
+}
+
+/// What the crate says of appends of a session that it has ended.
+const CLOSED: &str = "Batch-append stream has been closed";
+
+impl Doubt {
+    /// What the end of a session means to the other appends that it had.
+    pub fn beside(error: &Error) -> Self {
+        match error {
+            Error::Grpc { .. } => Self::Cut,
+            Error::ServerError(text) if text.contains(CLOSED) => Self::Cut,
+            _ => Self::Unanswered,
+        }
+    }
+
+    /// An append that was sent so often, and is not there, is the store's trouble.
+    pub const fn in_vain(&self, sent: u32) -> bool {
+        match self {
+            Self::Unanswered => sent >= 2,
+            // Refusals of others come in numbers: registrations suppose where their streams are.
+            Self::Cut => sent >= 16,
+            Self::Refused(_) | Self::ForNow(_) => false,
         }
     }
 }
@@ -245,5 +272,34 @@ fn check(append: &Append) -> Result<(), AppendError> {
             refuse("the expected revision is out of range")
         }
         Expected::Exactly(_) | Expected::NoStream => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: Code) -> Error {
+        Error::Grpc { code, message: "why".into() }
+    }
+
+    #[test]
+    fn a_refusal_for_now_is_none_for_good() {
+        for code in [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded, Code::Aborted, Code::Cancelled]
+        {
+            assert!(matches!(Doubt::from(&answer(code)), Doubt::ForNow(why) if why.ends_with("why")), "{code:?}");
+        }
+        assert_eq!(Doubt::from(&answer(Code::InvalidArgument)), Doubt::Refused("why".into()));
+        assert_eq!(Doubt::from(&answer(Code::FailedPrecondition)), Doubt::Unanswered);
+    }
+
+    #[test]
+    fn an_append_beside_one_that_is_refused_is_no_sign_of_a_store_that_is_away() {
+        let closed = Error::ServerError(tonic::Status::cancelled(CLOSED).to_string());
+        for ended in [answer(Code::FailedPrecondition), closed] {
+            assert_eq!(Doubt::beside(&ended), Doubt::Cut);
+        }
+        assert_eq!(Doubt::beside(&Error::ServerError("gone".into())), Doubt::Unanswered);
+        assert!(Doubt::Unanswered.in_vain(2) && !Doubt::Cut.in_vain(2) && Doubt::Cut.in_vain(16));
     }
 }

@@ -26,8 +26,6 @@ use tokio::sync::mpsc;
 const IN_FLIGHT: usize = 1_024;
 /// Appends that try whether a store that was away takes any again.
 const PROBES: usize = 4;
-/// An append that was sent so often, without an answer and without being there, is the store's trouble.
-const IN_VAIN: u32 = 2;
 /// Appends whose streams are read at once.
 const RESOLVING: usize = 16;
 /// How often it is looked whether something takes too long.
@@ -254,7 +252,7 @@ impl Writer {
                     self.entries.set(number, Stage::Doubtful(Doubt::from(&error)));
                 }
                 if generation == self.generation {
-                    self.session_broke();
+                    self.session_broke(&Doubt::beside(&error));
                     self.shared.connection.session_broke(&error);
                 }
             }
@@ -262,11 +260,11 @@ impl Writer {
     }
 
     /// Nothing of this session will be answered any more.
-    fn session_broke(&mut self) {
+    fn session_broke(&mut self, doubt: &Doubt) {
         self.session = Session::None;
         self.generation += 1;
         for number in self.entries.which(|stage| matches!(stage, Stage::Sent(..))) {
-            self.entries.set(number, Stage::Doubtful(Doubt::Unanswered));
+            self.entries.set(number, Stage::Doubtful(doubt.clone()));
         }
     }
 
@@ -283,8 +281,8 @@ impl Writer {
                 actual,
             })),
             Ok(Found::NotThere) => match doubt {
-                Doubt::Unanswered => {
-                    if sent >= IN_VAIN {
+                Doubt::Unanswered | Doubt::Cut => {
+                    if doubt.in_vain(sent) {
                         self.away("the store answers no appends".into());
                     }
                     Stage::Waits
@@ -413,7 +411,7 @@ impl Writer {
                 seconds = PATIENCE.as_secs(),
                 "the event store has not answered: its connection is made anew"
             );
-            self.session_broke();
+            self.session_broke(&Doubt::Unanswered);
         }
     }
 }
