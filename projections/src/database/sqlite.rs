@@ -4,9 +4,10 @@ use super::pool::Pool;
 use super::{StoreError, Tables};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::fs::{self, File, TryLockError};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ impl Folder {
     }
 
     pub(super) fn claim(&self) -> Result<File, StoreError> {
-        let made = self.make().and_then(|()| File::create(self.views.join("lock")));
+        let made = self.make().and_then(|()| private(&self.views.join("lock")));
         let lock = made.map_err(|source| self.refused(source))?;
         match lock.try_lock() {
             Ok(()) => Ok(lock),
@@ -58,8 +59,10 @@ impl Folder {
     }
 
     pub(super) async fn open(&self, model: &str, generation: u32) -> Result<Tables, StoreError> {
+        let file = self.file(model, generation);
+        keep_private(&file).map_err(|source| self.refused(source))?;
         let options = SqliteConnectOptions::new()
-            .filename(self.file(model, generation))
+            .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A power cut may cost the newest rows; the checkpoint goes with them and the log gives them again.
@@ -93,10 +96,35 @@ impl Folder {
     }
 }
 
-fn remove(file: &Path) -> io::Result<()> {
-    for suffix in SUFFIXES {
+/// Opens a file that nobody else on this machine may read, made where it is not there.
+fn private(file: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(file)
+}
+
+/// Makes a database that is nobody else's, or makes one so that an earlier build left readable for others. What SQLite puts
+/// beside it has the mode of the file itself.
+fn keep_private(file: &Path) -> io::Result<()> {
+    private(file)?;
+    for path in all_of(file) {
+        match fs::set_permissions(path, Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A database's file and what SQLite puts beside it.
+fn all_of(file: &Path) -> impl Iterator<Item = OsString> {
+    SUFFIXES.iter().map(|suffix| {
         let mut path = file.as_os_str().to_owned();
         path.push(suffix);
+        path
+    })
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    for path in all_of(file) {
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}

@@ -117,6 +117,30 @@ async fn files_that_are_damaged_are_built_anew() {
 }
 
 #[tokio::test]
+async fn the_files_are_nobody_elses_to_read_also_those_that_an_earlier_build_left() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let modes = || {
+        let files = std::fs::read_dir(world.folder.file("a").join("views")).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777)).collect::<Vec<_>>()
+    };
+    let private = |files: &[(std::ffi::OsString, u32)]| files.iter().all(|(_, mode)| *mode == 0o600);
+    record_together(&world.log, &mixed(0, 20));
+    let views = world.views_in_files("a").await;
+    let open = modes();
+    assert!(open.len() > 10 && private(&open), "with what SQLite puts beside them: {open:?}");
+    views.close().await;
+    for (name, _) in modes() {
+        let file = world.folder.file("a").join("views").join(name);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let views = world.views_in_files("a").await;
+    let again: Vec<_> = modes().into_iter().filter(|(name, _)| name != "lock").collect();
+    assert!(private(&again), "{again:?}");
+    views.close().await;
+}
+
+#[tokio::test]
 async fn two_never_write_the_same_files() {
     let world = World::new();
     let views = world.views_in_files("a").await;
