@@ -64,7 +64,8 @@ impl Views {
         let parts = (database.clone(), Arc::clone(&log), Arc::clone(&keyring));
         let rebuilds = Rebuilds::new(parts, Arc::clone(&memory), adopt, progress.clone());
         let serving: BTreeMap<Model, Serving> = Model::ALL.map(|model| (model, Serving::default())).into();
-        let opening = Opening { database, serving: serving.clone(), memory: Arc::clone(&memory) };
+        let opening =
+            Opening { database, serving: serving.clone(), memory: Arc::clone(&memory), log: Arc::clone(&log) };
         let claim = opening.database.claim()?;
         let opened = if opening.database.is_elsewhere() { None } else { Some(opening.slots().await?) };
         let projector = tokio::spawn(async move {
@@ -162,6 +163,7 @@ struct Opening {
     database: Database,
     serving: BTreeMap<Model, Serving>,
     memory: Arc<Memory>,
+    log: Arc<dyn EventLog>,
 }
 
 impl Opening {
@@ -169,9 +171,14 @@ impl Opening {
         let mut slots = Vec::with_capacity(self.serving.len());
         for (model, serving) in &self.serving {
             let tables = self.database.serving(*model).await?;
-            let mut slot = Slot::open(*model, model.projection(&self.memory), tables.clone()).await?;
+            let mut slot = Slot::open(*model, model.projection(&self.memory), tables).await?;
+            if !slot.is_of(&*self.log).await? {
+                tracing::warn!(%model, "a read model was made from another log than this one: it is built anew");
+                let tables = self.database.anew(*model, slot.tables).await?;
+                slot = Slot::open(*model, model.projection(&self.memory), tables).await?;
+            }
             slot.model.serve();
-            *serving.change().await = Some(tables);
+            *serving.change().await = Some(slot.tables.clone());
             slots.push(slot);
         }
         Ok(slots)

@@ -47,6 +47,16 @@ impl Database {
         Ok(None)
     }
 
+    /// Empty tables in the place of some that serve, which go.
+    pub(crate) async fn anew(&self, model: Model, old: Tables) -> Result<Tables, StoreError> {
+        let generation = old.generation();
+        old.close().await;
+        let tables = self.next(model, generation).await?;
+        tables.serve().await?;
+        self.remove(model, generation).await?;
+        Ok(tables)
+    }
+
     /// The generation after that one, empty.
     pub(crate) async fn next(&self, model: Model, serving: u32) -> Result<Tables, StoreError> {
         let next = serving + 1;

@@ -5,6 +5,7 @@
 
 mod error;
 mod generations;
+mod mark;
 mod pool;
 mod postgres;
 mod row;
@@ -18,6 +19,7 @@ pub use error::StoreError;
 pub use postgres::{NoPostgresUrl, NoSchemaPrefix, PostgresUrl, SchemaPrefix};
 
 pub(crate) use error::WriteError;
+pub(crate) use mark::Mark;
 pub(crate) use pool::Transaction;
 pub(crate) use row::Row;
 pub(crate) use serving::Serving;

@@ -5,7 +5,7 @@ use super::pool::Pool;
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-/// What every generation has beside its model's tables: how far its rows are, and whether it serves.
+/// What every generation has beside its model's tables: how far its rows are, of which log, and whether it serves.
 static ABOUT: Migrator = sqlx::migrate!("src/database/migrations");
 
 /// The same in PostgreSQL's words. Texts are compared as bytes, as SQLite does.

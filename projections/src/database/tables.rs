@@ -3,8 +3,8 @@
 use super::pool::{Pool, Transaction};
 use super::row::Row;
 use super::sql::Sql;
-use super::{StoreError, WriteError, schema};
-use domain::log::Position;
+use super::{Mark, StoreError, WriteError, schema};
+use domain::log::{EventHash, Position, Revision, StreamName};
 use sqlx::migrate::Migrator;
 
 /// Connections to the tables of one generation: one that writes, at most two that read.
@@ -44,13 +44,22 @@ impl Tables {
         self.about("position").await?.position("position")
     }
 
+    /// The last event that the rows were made of; `None` before the first, or where an earlier build wrote them.
+    pub(crate) async fn last(&self) -> Result<Option<Mark>, StoreError> {
+        let row = self.about("last_stream, last_revision, last_hash").await?;
+        let Some(stream) = row.maybe_text("last_stream")? else { return Ok(None) };
+        let stream = StreamName::parse(&stream).ok_or(StoreError::Damaged("a stream's name"))?;
+        let hash = EventHash::parse(&row.text("last_hash")?).ok_or(StoreError::Damaged("a hash"))?;
+        Ok(Some(Mark { stream, revision: Revision(row.number("last_revision")?), hash }))
+    }
+
     /// Whether queries are answered from it.
     pub(super) async fn serves(&self) -> Result<bool, StoreError> {
         self.about("serves").await?.flag("serves")
     }
 
-    async fn about(&self, column: &str) -> Result<Row, StoreError> {
-        let row = self.writer.one(Sql::new("SELECT ").push(column).push(" FROM about")).await?;
+    async fn about(&self, columns: &str) -> Result<Row, StoreError> {
+        let row = self.writer.one(Sql::new("SELECT ").push(columns).push(" FROM about")).await?;
         row.ok_or(StoreError::Damaged("its position is missing"))
     }
 
@@ -65,11 +74,21 @@ impl Tables {
         Ok(self.writer.begin().await?)
     }
 
-    /// Ends a transaction that took the rows from one position to another. Where the answer to it was lost before, and the
+    /// Ends a transaction that took the rows from one position to another, of which `last` is an event. Where the answer to it was lost before, and the
     /// rows are there already, it is dropped.
-    pub(crate) async fn commit(&self, mut open: Transaction, from: Position, to: Position) -> Result<(), WriteError> {
-        let moved = Sql::new("UPDATE about SET position = ").bind(to).push(" WHERE position = ").bind(from);
-        if open.run(moved).await? == 1 {
+    pub(crate) async fn commit(
+        &self,
+        mut open: Transaction,
+        (from, to): (Position, Position),
+        last: Option<&Mark>,
+    ) -> Result<(), WriteError> {
+        let mut moved = Sql::new("UPDATE about SET position = ").bind(to);
+        if let Some(Mark { stream, revision, hash }) = last {
+            moved = moved.push(", last_stream = ").bind(stream.as_str());
+            moved = moved.push(", last_revision = ").bind(Position(revision.0));
+            moved = moved.push(", last_hash = ").bind(hash.to_string());
+        }
+        if open.run(moved.push(" WHERE position = ").bind(from)).await? == 1 {
             return Ok(open.commit().await?);
         }
         drop(open);

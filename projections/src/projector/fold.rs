@@ -3,7 +3,7 @@
 use super::slot::Slot;
 use super::{Fault, MOST_EVENTS, SESSIONS, Seen, history};
 use crate::beginning::begins;
-use crate::database::WriteError;
+use crate::database::{Mark, WriteError};
 use crate::pages::Pages;
 use crate::progress::Stopped;
 use domain::codec::DecodeError;
@@ -25,13 +25,15 @@ pub(crate) struct Fold {
     pub slots: Vec<Slot>,
     /// Every one of them has taken in everything up to here.
     pub seen: Position,
+    /// The last event of these; `None` while the rows are as they were found.
+    last: Option<Recorded>,
 }
 
 impl Fold {
     /// Read models that go on where their rows end.
     pub(crate) fn new(log: Arc<dyn EventLog>, keyring: Arc<dyn Keyring>, slots: Vec<Slot>) -> Self {
         let seen = slots.iter().map(|slot| slot.stored).min().unwrap_or_default();
-        Self { log, keyring, slots, seen }
+        Self { log, keyring, slots, seen, last: None }
     }
 
     /// Follows the log from here on.
@@ -57,11 +59,14 @@ impl Fold {
         match page? {
             Followed::Events(events) => {
                 let wanted = events.iter().take_while(|recorded| recorded.position <= goal);
-                let mut taken = 0;
+                let mut taken: usize = 0;
                 for recorded in wanted {
                     self.fold(recorded).await?;
                     self.seen = recorded.position;
                     taken += 1;
+                }
+                if let Some(last) = taken.checked_sub(1).and_then(|index| events.get(index)) {
+                    self.last = Some(last.clone());
                 }
                 if taken < events.len() {
                     self.seen = goal;
@@ -109,14 +114,15 @@ impl Fold {
     /// Writes whatever is due, or all, and says whether anything was.
     pub(super) async fn write(&mut self, all: bool) -> Result<bool, WriteError> {
         let (now, seen) = (Instant::now(), self.seen);
-        let mut wrote = false;
-        for slot in &mut self.slots {
-            if slot.due(seen).is_some_and(|due| all || due <= now) {
-                slot.write(seen).await?;
-                wrote = true;
-            }
+        let is_due = |slot: &Slot| slot.due(seen).is_some_and(|due| all || due <= now);
+        if !self.slots.iter().any(is_due) {
+            return Ok(false);
         }
-        Ok(wrote)
+        let last = self.last.as_ref().map(Mark::of);
+        for slot in self.slots.iter_mut().filter(|slot| is_due(slot)) {
+            slot.write(seen, last.as_ref()).await?;
+        }
+        Ok(true)
     }
 
     /// Takes in and writes everything up to `goal`, which the log has reached, and nothing after it.

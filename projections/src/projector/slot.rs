@@ -1,12 +1,12 @@
 //! A read model's place in a projector: the model, its tables, and how far they are.
 
 use super::{Projection, SESSIONS};
-use crate::database::{StoreError, Tables, WriteError};
+use crate::database::{Mark, StoreError, Tables, WriteError};
 use crate::erasures::Erased;
 use crate::model::Model;
 use domain::codec::DecodeError;
 use domain::erasure::ErasureEvent;
-use domain::log::{Position, Recorded};
+use domain::log::{EventLog, Position, Recorded};
 use domain::ports::Keyring;
 use tokio::time::Instant;
 
@@ -26,6 +26,15 @@ impl Slot {
     pub(crate) async fn open(name: Model, model: Box<dyn Projection>, tables: Tables) -> Result<Self, StoreError> {
         let stored = tables.position().await?;
         Ok(Self { name, model, tables, stored, erased: Vec::new(), wrote: Instant::now() })
+    }
+
+    /// Whether the rows were made from this log, as far as can be told now: one that is away is taken for the right one.
+    pub(crate) async fn is_of(&self, log: &dyn EventLog) -> Result<bool, StoreError> {
+        let holds = match self.tables.last().await? {
+            Some(last) => last.is_in(log).await,
+            None => Ok(true),
+        };
+        Ok(holds.map_or(true, |holds| holds && self.stored <= log.head()))
     }
 
     /// Categories of streams that it is told of.
@@ -61,7 +70,7 @@ impl Slot {
     }
 
     /// Writes rows and checkpoint, in one transaction.
-    pub(super) async fn write(&mut self, seen: Position) -> Result<(), WriteError> {
+    pub(super) async fn write(&mut self, seen: Position, last: Option<&Mark>) -> Result<(), WriteError> {
         let mut sql = self.tables.begin().await?;
         if self.model.pending() {
             self.model.write(&mut sql).await?;
@@ -69,7 +78,7 @@ impl Slot {
         for erased in &self.erased {
             self.model.mask(erased, &mut sql).await?;
         }
-        self.tables.commit(sql, self.stored, seen).await?;
+        self.tables.commit(sql, (self.stored, seen), last).await?;
         self.model.written();
         self.erased.clear();
         self.stored = seen;

@@ -2,6 +2,7 @@
 
 use super::harness::{PATIENCE, World, rebuilt};
 use super::tellings;
+use adapters::event_log::memory::MemoryLog;
 use projections::{Ended, Model, RebuildError, StoreError, Views, rebuild_alone};
 use std::time::Duration;
 use tests::calls::{ACCOUNT, CallScript, basic, failover, hold, record, record_together, refused};
@@ -138,6 +139,24 @@ async fn the_files_are_nobody_elses_to_read_also_those_that_an_earlier_build_lef
     let again: Vec<_> = modes().into_iter().filter(|(name, _)| name != "lock").collect();
     assert!(private(&again), "{again:?}");
     views.close().await;
+}
+
+#[tokio::test]
+async fn rows_of_another_log_are_built_anew_whether_it_is_shorter_as_long_or_longer() {
+    for calls in [5, 20, 40] {
+        let mut world = World::new();
+        record_together(&world.log, &mixed(0, 20));
+        world.views("a").await.close().await;
+        world.log = MemoryLog::new();
+        record_together(&world.log, &mixed(100, 100 + calls));
+        let fresh = world.views("fresh").await;
+        let views = world.views("a").await;
+        assert_eq!(everything(&views).await, everything(&fresh).await, "{calls}");
+        let stands = views.stands().await;
+        assert!(stands.iter().all(|stand| stand.generation == Some(2)), "{stands:?}");
+        views.close().await;
+        assert_eq!(world.views("a").await.stands().await, stands, "once is enough");
+    }
 }
 
 #[tokio::test]
