@@ -2,7 +2,7 @@
 
 use super::row::Row;
 use super::sql::Sql;
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
+use sqlx::{PgPool, Postgres, Row as _, Sqlite, SqlitePool};
 
 /// Connections to one read model's tables.
 #[derive(Debug, Clone)]
@@ -31,6 +31,18 @@ impl Pool {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
             Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         })
+    }
+
+    /// Has nothing of earlier contents of pages beside the tables; whether that was done. Waits for readers, as long as it waits
+    /// for anybody. What a server keeps in its own write-ahead log is the server's.
+    pub(super) async fn forget(&self) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => {
+                let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+                Ok(done.try_get::<i64, _>("busy")? == 0)
+            }
+            Self::Postgres(_) => Ok(true),
+        }
     }
 
     /// Closes every connection once it is idle, and waits for it.

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// Pages of write-ahead log between two checkpoints of SQLite (4 KiB each): few checkpoints, each page copied once.
 const PAGES_BETWEEN_CHECKPOINTS: &str = "8192";
+/// Who writes is alone, and waits for readers where what was erased is to leave the write-ahead log: not as long as somebody who
+/// asked for the erasure waits for rows.
+const READERS_TAKE: Duration = Duration::from_secs(2);
 /// What SQLite puts beside a file.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
@@ -71,7 +74,7 @@ impl Folder {
             .pragma("wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "memory")
-            // What is masked is to be gone, not only out of sight.
+            // What is masked is to be gone, not only out of sight; from the write-ahead log too: `Slot::forget`.
             .pragma("secure_delete", "on")
             .thread_name(|number| format!("views-{number}"))
             .disable_statement_logging();
@@ -82,7 +85,8 @@ impl Folder {
                 .test_before_acquire(false)
                 .max_lifetime(None)
         };
-        let writer = pool(1).idle_timeout(None).connect_with(options.clone()).await?;
+        let writer = options.clone().busy_timeout(READERS_TAKE);
+        let writer = pool(1).idle_timeout(None).connect_with(writer).await?;
         let reader = pool(2).connect_lazy_with(options.read_only(true));
         Ok(Tables::new(Pool::Sqlite(writer), Pool::Sqlite(reader), generation))
     }

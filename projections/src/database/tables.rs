@@ -100,6 +100,11 @@ impl Tables {
         }
     }
 
+    /// See [`Pool::forget`].
+    pub(crate) async fn forget(&self) -> Result<bool, sqlx::Error> {
+        self.writer.forget().await
+    }
+
     /// Closes every connection and waits for it.
     pub(crate) async fn close(&self) {
         self.reader.close().await;

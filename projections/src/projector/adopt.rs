@@ -32,7 +32,13 @@ impl Adopt {
         *serving = Some(new.tables.clone());
         let old = std::mem::replace(place, new);
         drop(serving);
-        tokio::spawn(retire(self.database.clone(), old.name, old.tables));
+        let retiring = retire(self.database.clone(), old.name, old.tables);
+        if self.database.is_elsewhere() {
+            tokio::spawn(retiring);
+        } else {
+            // Nobody is told of a later erasure while the old files hold in clear what it is about.
+            retiring.await;
+        }
         Ok(())
     }
 }

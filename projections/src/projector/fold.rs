@@ -106,6 +106,13 @@ impl Fold {
         Ok(())
     }
 
+    /// Makes good what a crash left between the masking of rows and the end of what they were: see [`Slot::forget`].
+    pub(super) async fn forget(&mut self) {
+        for slot in &mut self.slots {
+            slot.forget().await;
+        }
+    }
+
     /// When the next write is due; none where everything is written.
     pub(super) fn next_write(&self) -> Option<Instant> {
         self.slots.iter().filter_map(|slot| slot.due(self.seen)).min()

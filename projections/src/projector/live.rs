@@ -65,6 +65,7 @@ impl Projector {
             }
             *restored = true;
             self.publish();
+            self.fold.forget().await;
         }
         let mut pages = self.fold.pages();
         loop {

@@ -8,7 +8,11 @@ use domain::codec::DecodeError;
 use domain::erasure::ErasureEvent;
 use domain::log::{EventLog, Position, Recorded};
 use domain::ports::Keyring;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// Pause before what remains of somebody who was erased is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Slot {
     pub name: Model,
@@ -19,13 +23,23 @@ pub(crate) struct Slot {
     /// Who was erased since.
     erased: Vec<Erased>,
     wrote: Instant,
+    remains: Remains,
+}
+
+/// Whether what was masked may be read beside the tables still, in pages as they were before.
+enum Remains {
+    Nothing,
+    /// And when it is tried next to have it gone.
+    Something(Instant),
 }
 
 impl Slot {
     /// A read model whose rows are where its tables say.
     pub(crate) async fn open(name: Model, model: Box<dyn Projection>, tables: Tables) -> Result<Self, StoreError> {
         let stored = tables.position().await?;
-        Ok(Self { name, model, tables, stored, erased: Vec::new(), wrote: Instant::now() })
+        // A crash may have come after rows were masked.
+        let remains = if stored > Position(0) { Remains::Something(Instant::now()) } else { Remains::Nothing };
+        Ok(Self { name, model, tables, stored, erased: Vec::new(), wrote: Instant::now(), remains })
     }
 
     /// Whether the rows were made from this log, as far as can be told now: one that is away is taken for the right one.
@@ -80,9 +94,34 @@ impl Slot {
         }
         self.tables.commit(sql, (self.stored, seen), last).await?;
         self.model.written();
-        self.erased.clear();
+        if !self.erased.is_empty() {
+            self.remains = Remains::Something(Instant::now());
+            self.erased.clear();
+        }
+        // Before anybody is told that the rows are there.
+        self.forget().await;
         self.stored = seen;
         self.wrote = Instant::now();
         Ok(())
+    }
+
+    /// Has nothing stay beside the tables of what was masked. A reader that does not end (somebody else's: ours do) is not
+    /// waited for any longer than that: it is tried again with a later write.
+    pub(super) async fn forget(&mut self) {
+        match self.remains {
+            Remains::Something(next) if next <= Instant::now() => {}
+            Remains::Something(_) | Remains::Nothing => return,
+        }
+        self.remains = match self.tables.forget().await {
+            Ok(true) => Remains::Nothing,
+            Ok(false) => {
+                tracing::warn!(model = %self.name, "somebody reads the file of a read model: until that ends, what was erased may be left in its -wal file");
+                Remains::Something(Instant::now() + AGAIN)
+            }
+            Err(error) => {
+                tracing::warn!(model = %self.name, %error, "what was erased may be left in the -wal file of a read model: trying again");
+                Remains::Something(Instant::now() + AGAIN)
+            }
+        };
     }
 }

@@ -94,6 +94,25 @@ async fn a_number_is_erased_wherever_the_account_has_it() {
 }
 
 #[tokio::test]
+async fn nothing_of_who_was_erased_is_left_in_any_file_while_the_exchange_runs() {
+    let world = World::whole().await;
+    let owner = world.tenant("Owner").await;
+    let account = owner.id.parse().unwrap();
+    let (caller, called, other) = ("+49301234567", "+15557654321", "+16665554321");
+    call(&world, &owner, 1, caller, called);
+    call(&world, &owner, 2, other, other);
+    MessageScript::new(1).of(account).between(caller, called).accepted().record(&world.log);
+    world.reads_up_to(world.log.head()).await;
+    assert!(world.files_with(caller) >= 2 && world.files_with(called) >= 2);
+    for number in [caller, called] {
+        // The second of them finds what is left of the first one's calls: nothing.
+        world.ask(&owner, Method::POST, "/v1/erasures", json!({"number": number})).await;
+        assert_eq!(world.files_with(number), 0, "{number}");
+    }
+    assert!(world.files_with(other) >= 1);
+}
+
+#[tokio::test]
 async fn an_address_of_record_goes_with_its_bindings_and_what_names_it() {
     let world = World::whole().await;
     let owner = world.tenant("Owner").await;

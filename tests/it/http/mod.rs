@@ -53,7 +53,7 @@ struct World {
     /// How trunks stand.
     told: Arc<Told>,
     /// The read models' folder, where there are any; it goes with this.
-    _history: Option<Folder>,
+    history: Option<Folder>,
 }
 
 /// An account and a secret that opens it.
@@ -133,7 +133,7 @@ impl World {
             false => (api::router(state), None),
             true => Self::with_history(state, &log, &keys).await,
         };
-        Self { router, log, readiness, root, told, _history: history }
+        Self { router, log, readiness, root, told, history }
     }
 
     async fn with_history(app: AppState, log: &MemoryLog, keys: &Arc<Keys>) -> (Router, Option<Folder>) {
@@ -158,6 +158,13 @@ impl World {
         for path in ["/v1/sessions", "/v1/registrations", "/v1/messages"] {
             self.get(&format!("{path}?at_least={position}")).await.ok();
         }
+    }
+
+    /// How many files of the read models hold this text, as they are now.
+    fn files_with(&self, text: &str) -> usize {
+        let views = self.history.as_ref().unwrap().file("data").join("views");
+        let files = std::fs::read_dir(views).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        files.filter(|file| file.windows(text.len()).any(|part| part == text.as_bytes())).count()
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
