@@ -22,6 +22,8 @@ struct Outcome {
     alike: bool,
     /// Sessions that were looked at, those included that began before and share legs with them.
     sessions: usize,
+    /// Those of them that could be decided again, alike or not.
+    decided: usize,
     /// Events of those that are decided alike.
     events: usize,
     /// Turns of those.
@@ -48,7 +50,11 @@ struct Group {
 impl Outcome {
     fn take(&mut self, again: Again, differs: Option<Differs>) {
         let Again { stream, events, turns, rewritten, verdict } = again;
-        self.sessions += usize::from(stream.category() == "session");
+        let is_session = usize::from(stream.category() == "session");
+        self.sessions += is_session;
+        if !matches!(verdict, Verdict::Unplayable(_)) {
+            self.decided += is_session;
+        }
         match (verdict, differs) {
             (Verdict::Alike, _) => {
                 self.events += events;
@@ -80,7 +86,7 @@ impl Outcome {
     }
 
     fn text(&self) -> String {
-        let Self { sessions, events, turns, rewritten, different, unplayable, .. } = self;
+        let Self { sessions, decided, events, turns, rewritten, different, unplayable, .. } = self;
         let mut text = String::new();
         for Group { sessions, named, first, .. } in different {
             text += &first.text();
@@ -90,18 +96,30 @@ impl Outcome {
             }
         }
         for (why, count) in unplayable {
-            text += &format!("{count} cannot be played: {why}\n");
+            text += &format!("not decided, {}: {why}\n", counted(*count, "stream"));
         }
         if *rewritten > 0 {
             text += &format!("{rewritten} messages would be written otherwise, to the same effect\n");
         }
         let differ: usize = different.iter().map(|group| group.sessions).sum();
         match (differ, self.verdict()) {
-            (0, Some(_)) => text + &format!("same decisions: {events} events, {turns} turns, {sessions} sessions\n"),
+            (0, Some(_)) => {
+                let (events, turns) = (counted(*events, "event"), counted(*turns, "turn"));
+                text += &format!("same decisions: {events}, {turns}, {}", counted(*decided, "session"));
+                match decided < sessions {
+                    true => text + &format!(" of {sessions}\n"),
+                    false => text + "\n",
+                }
+            }
             (0, None) => text + "nothing could be decided again\n",
-            (differ, _) => text + &format!("{differ} of {sessions} sessions are decided otherwise\n"),
+            (differ, _) => text + &format!("decided otherwise: {differ} of {}\n", counted(*decided, "session")),
         }
     }
+}
+
+/// So many of them.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Decides one session again.
@@ -122,6 +140,11 @@ pub(super) async fn range(
     times: (Option<WallTime>, Option<WallTime>),
     json: bool,
 ) -> Result<Option<bool>, AuditError> {
+    if let (Some(from), Some(to)) = times
+        && from >= to
+    {
+        return Err(AuditError::EmptyRange);
+    }
     let mut past = past(&records)?;
     let (mut after, until) = past.span(times.0, times.1).await.map_err(crate::wiring::PastError::from)?;
     let (mut outcome, mut known) = (Outcome::default(), BTreeSet::new());
@@ -136,6 +159,9 @@ pub(super) async fn range(
             screen.tell(Position(after.0 + (next.0 - after.0) * count / share), outcome.sessions);
         }
         after = next;
+    }
+    if outcome.sessions == 0 {
+        return Err(AuditError::EmptyRange);
     }
     print(outcome, json)
 }
@@ -203,5 +229,25 @@ impl Screen {
         let seconds = self.began.elapsed().as_secs_f64();
         let (rate, left) = (sessions as f64 / seconds, seconds * (whole - done) / done.max(1.0));
         eprintln!("{:3.0} %  {sessions} sessions, {rate:.0} a second, {left:.0} s left", 100.0 * done / whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_decided_is_counted_among_the_same_decisions() {
+        let mut outcome = Outcome::default();
+        for (stream, verdict) in [
+            ("session-1", Verdict::Alike),
+            ("session-2", Verdict::Unplayable("the key was erased".into())),
+            ("session-3", Verdict::Unplayable("the key was erased".into())),
+        ] {
+            let stream = StreamName::parse(stream).unwrap();
+            outcome.take(Again { stream, events: 20, turns: 1, rewritten: 0, verdict }, None);
+        }
+        let told = "not decided, 2 streams: the key was erased\nsame decisions: 20 events, 1 turn, 1 session of 3\n";
+        assert_eq!((outcome.text().as_str(), outcome.verdict()), (told, Some(true)));
     }
 }

@@ -51,6 +51,9 @@ pub enum AuditError {
     /// Neither a session nor a time was named.
     #[error("name a session, or a time: --decide --from TIME --to TIME")]
     NothingAsked,
+    /// No session began between two times.
+    #[error("the range is empty: no session began at --from or later and before --to")]
+    EmptyRange,
     /// Nothing had happened yet.
     #[error("nothing of the session had happened yet: its first event is of {}", .0.begins)]
     Before(Before),

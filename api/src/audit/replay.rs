@@ -25,7 +25,7 @@ pub struct ReplayOptions {
     /// Give what came in to this build, and name the first decision that it takes otherwise than is recorded.
     ///
     /// Accounts, trunks and domains are as they were when the session began, the configuration as it is now. Exit code 0:
-    /// everything is decided alike. 1: something is not. 2: it could not be found out.
+    /// all that could be decided again is decided alike. 1: something is not. 2: it could not be found out, or the range is empty.
     #[arg(long, conflicts_with_all = ["at", "step"])]
     decide: bool,
     /// With --decide and without a session: all sessions that began at this time (RFC 3339) or later.

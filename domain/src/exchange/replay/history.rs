@@ -118,7 +118,7 @@ impl Histories {
     ) -> Result<(), String> {
         self.messages.insert(message, Last::of(first, stream, PagerEvent::ENDED));
         let reference = key_named_in(&first.data).ok_or("its first event has no sealed part")?;
-        let mut key = Some((reference, keyring.key(reference).ok_or("its key was erased")?));
+        let mut key = Some((reference, keyring.key(reference).ok_or("the key was erased")?));
         let mut turns: Vec<Turn> = vec![];
         for recorded in stream {
             let event = pager::decode(recorded, keyring).map_err(|error| error.to_string())?;
@@ -146,7 +146,7 @@ impl Histories {
     ) -> Result<(), String> {
         self.lasts.insert(session, Last::of(first, stream, SessionEvent::ENDED));
         let reference = key_named_in(&first.data).ok_or("its first event has no sealed part")?;
-        let key = keyring.key(reference).ok_or("its key was erased")?;
+        let key = keyring.key(reference).ok_or("the key was erased")?;
         let mut turns: Vec<Turn> = vec![];
         for recorded in stream {
             let event = session::decode(recorded, keyring).map_err(|error| error.to_string())?;
