@@ -1,6 +1,10 @@
 //! Erasures carried out: what goes is written down first, then the keys are destroyed, then that is written down. What a
 //! crash left between is made good at the next start, before anything is read.
 
+mod restored;
+
+pub use restored::{ErasedUpTo, back_again, destroy_again, keep_up};
+
 use crate::entropy::Entropy;
 use crate::event_log::{commit::commit, lock};
 use crate::exchange::machine_time;

@@ -11,6 +11,7 @@ mod vault;
 mod wrap;
 
 use crate::cache::Cache;
+use crate::erasure::ErasedUpTo;
 use crate::event_log::lock;
 use crate::fatal::{self, OnFatal};
 use crate::private_file;
@@ -205,6 +206,30 @@ impl Keyring {
     /// A key that stays the same for the keyring's life and tell nothing of its keys; `purpose` tells uses apart.
     pub fn derived(&self, purpose: &str) -> SealKey {
         lock(&self.shared.vault).derived(purpose)
+    }
+
+    /// Up to where the erasures of a log are carried out here; `None` where nothing says so.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn erased_up_to(&self) -> Result<Option<ErasedUpTo>, KeyringError> {
+        lock(&self.shared.vault).erased_up_to()
+    }
+
+    /// Notes, durably, that all erasures of a log up to there are carried out.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn set_erased_up_to(&self, up_to: ErasedUpTo) -> Result<(), KeyringError> {
+        lock(&self.shared.vault).set_erased_up_to(up_to)
+    }
+
+    /// Gives no key a number up to this one any more: it was given by a keyring of which this is an older copy.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn never_give(&self, highest: KeyRef) -> Result<(), KeyringError> {
+        lock(&self.shared.vault).never_give(highest)
     }
 
     /// Erases keys, all or none: what they sealed is gone for good, and no byte of them is left in the file. Waits

@@ -113,6 +113,7 @@ pub async fn start(config: &Config, first: FirstAccountSettings) -> Result<Runni
     let master = Master::File(config.data.join("keyring.key"));
     let keyring = Arc::new(Keyring::open(&config.data.join("keyring.db"), &master)?);
     let shelves = kept::Shelves::of(config, &keyring);
+    erasures::again(&log, &keyring, &shelves).await?;
     laps.lap("log and keyring");
 
     let inbox = Arc::new(Inbox::new()?);

@@ -261,3 +261,29 @@ fn a_reader_says_what_to_do_where_a_change_was_cut_off() {
     drop(open(&cut).unwrap());
     assert!(reader(&cut).is_ok(), "a start has undone it");
 }
+
+#[test]
+fn how_far_erasures_are_carried_out_is_as_old_as_the_file_and_no_number_of_an_erased_key_is_given_again() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name);
+    let up_to =
+        |position| ErasedUpTo { position: domain::log::Position(position), hash: domain::log::EventHash([7; 32]) };
+    let keyring = open(&folder).unwrap();
+    assert_eq!(keyring.erased_up_to().unwrap(), None);
+    keyring.set_erased_up_to(up_to(3)).unwrap();
+    std::fs::copy(path("keyring.db"), path("copy")).unwrap();
+    let later = KeyRef(keyring.secrets_key(OTHER).unwrap().0.0 + 200);
+    keyring.set_erased_up_to(up_to(9)).unwrap();
+    assert_eq!(keyring.erased_up_to().unwrap(), Some(up_to(9)));
+    drop(keyring);
+    std::fs::rename(path("copy"), path("keyring.db")).unwrap();
+    let keyring = open(&folder).unwrap();
+    assert_eq!(keyring.erased_up_to().unwrap(), Some(up_to(3)));
+    keyring.never_give(later).unwrap();
+    assert!(keyring.key(later).is_none());
+    let (next, key) = keyring.secrets_key(OTHER).unwrap();
+    assert_eq!(next, KeyRef(later.0 + 1));
+    assert_eq!(keyring.key(next).unwrap().expose(), key.expose());
+    keyring.erase(&[next]).unwrap();
+    assert!(keyring.key(next).is_none());
+}

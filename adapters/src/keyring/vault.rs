@@ -3,9 +3,11 @@
 use super::pool::Made;
 use super::wrap::{Place, SALT, Wrapper};
 use super::{KeyringError, Master};
+use crate::erasure::ErasedUpTo;
 use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
+use domain::log::{EventHash, Position};
 use nix::fcntl::Flock;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
@@ -42,6 +44,14 @@ const SECRETS: &str = "
     CREATE TABLE IF NOT EXISTS secrets (account INTEGER PRIMARY KEY, reference INTEGER NOT NULL);
 ";
 
+/// How far along the log erasures are carried out. Added later too. An older copy of the file says less.
+const ERASED_UP_TO: &str = "
+    CREATE TABLE IF NOT EXISTS erased_up_to (only INTEGER PRIMARY KEY CHECK (only = 0), position INTEGER NOT NULL, hash BLOB NOT NULL);
+";
+
+/// The reference after the last that was given.
+const NEXT: &str = "SELECT coalesce(max(first + count), 1) FROM keys WHERE first = (SELECT max(first) FROM keys)";
+
 /// An account's number in the keyring, and its key.
 struct Account {
     number: i64,
@@ -77,6 +87,7 @@ impl Vault {
             (_, found) => return Err(KeyringError::Format { path: path.to_owned(), found }),
         }
         connection.execute_batch(SECRETS)?;
+        connection.execute_batch(ERASED_UP_TO)?;
         Ok(Self { connection, master, accounts: HashMap::new(), opened: BTreeMap::new(), lock: Some(lock) })
     }
 
@@ -190,6 +201,34 @@ impl Vault {
         Ok(transaction.commit()?)
     }
 
+    /// See [`super::Keyring::erased_up_to`].
+    pub fn erased_up_to(&self) -> Result<Option<ErasedUpTo>, KeyringError> {
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?));
+        let found = self.connection.query_row("SELECT position, hash FROM erased_up_to", [], row).optional()?;
+        Ok(found
+            .map(|(position, hash)| ErasedUpTo { position: Position(position.unsigned_abs()), hash: EventHash(hash) }))
+    }
+
+    /// See [`super::Keyring::set_erased_up_to`].
+    pub fn set_erased_up_to(&self, ErasedUpTo { position, hash }: ErasedUpTo) -> Result<(), KeyringError> {
+        let set = "INSERT OR REPLACE INTO erased_up_to (only, position, hash) VALUES (0, ?1, ?2)";
+        self.connection.execute(set, params![position.0 as i64, hash.0])?;
+        Ok(())
+    }
+
+    /// See [`super::Keyring::never_give`].
+    pub fn never_give(&self, highest: KeyRef) -> Result<(), KeyringError> {
+        let next: i64 = self.connection.query_row(NEXT, [], |row| row.get(0))?;
+        let Some(highest) = i64::try_from(highest.0).ok().filter(|highest| *highest >= next && *highest < i64::MAX / 2)
+        else {
+            return Ok(());
+        };
+        // A row of nobody's: no look-up finds a key in it, and numbers go on after it.
+        let add = "INSERT INTO keys (first, count, account, wrapped) VALUES (?1, 1, 0, x'')";
+        self.connection.execute(add, [highest])?;
+        Ok(())
+    }
+
     /// The row that holds a reference, opened.
     fn row_of(&self, reference: KeyRef) -> Result<Option<Row>, KeyringError> {
         let mut find = self.connection.prepare_cached(
@@ -292,8 +331,7 @@ fn insert(
     account: &Account,
     random: &[u8],
 ) -> Result<Vec<(KeyRef, SealKey)>, KeyringError> {
-    let next = "SELECT coalesce(max(first + count), 1) FROM keys WHERE first = (SELECT max(first) FROM keys)";
-    let mut first = transaction.query_row(next, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    let mut first = transaction.query_row(NEXT, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
     let mut add =
         transaction.prepare_cached("INSERT INTO keys (first, count, account, wrapped) VALUES (?1, ?2, ?3, ?4)")?;
     let mut keys = Vec::with_capacity(random.len() / 32);

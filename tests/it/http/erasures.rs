@@ -243,3 +243,41 @@ async fn an_erasure_that_a_crash_cut_off_is_finished_at_the_next_start() {
     let open: Vec<StreamName> = shared.open_streams().await.unwrap();
     assert_eq!(open, []);
 }
+
+#[tokio::test]
+async fn a_keyring_that_was_restored_from_a_copy_brings_nobody_back() {
+    let folder = crate::views::Folder::new();
+    let path = |name: &str| folder.file(name);
+    let open = || {
+        let master = adapters::keyring::Master::File(path("keyring.key"));
+        Arc::new(adapters::keyring::Keyring::open(&path("keyring.db"), &master).unwrap())
+    };
+    let log = MemoryLog::new();
+    let shared: Arc<dyn EventLog> = Arc::new(log.clone());
+    let again = |keyring: &Arc<adapters::keyring::Keyring>| {
+        let (log, keyring) = (Arc::clone(&shared), Arc::clone(keyring));
+        let eraser: Arc<dyn domain::ports::KeyEraser> = keyring.clone();
+        async move { adapters::erasure::destroy_again(&*log, &keyring, &eraser).await.unwrap() }
+    };
+    let readable =
+        |keyring: &adapters::keyring::Keyring| domain::ports::Keyring::key(keyring, Keys::pair().0).is_some();
+    let keyring = open();
+    keyring.ensure_accounts(&[tests::calls::ACCOUNT]).unwrap();
+    assert_eq!(keyring.take(tests::calls::ACCOUNT).unwrap().0, Keys::pair().0);
+    let call = CallScript::new(1).completed();
+    record(&log, &call);
+    assert_eq!(again(&keyring).await, 0);
+    std::fs::copy(path("keyring.db"), path("copy")).unwrap();
+    let targets = domain::erasure::Targets { sessions: vec![call.session], ..Default::default() };
+    let named = (domain::erasure::SubjectKind::Session, "CA1");
+    erasures(&shared, &keyring, 1).erase(tests::calls::ACCOUNT, named, targets, log.head()).await.unwrap();
+    assert_eq!((readable(&keyring), again(&keyring).await), (false, 0));
+    drop(keyring);
+    std::fs::rename(path("copy"), path("keyring.db")).unwrap();
+    let keyring = open();
+    assert!(readable(&keyring));
+    let back = || adapters::erasure::back_again(&*shared, &*keyring);
+    assert_eq!(back().await.unwrap(), 1);
+    assert_eq!((again(&keyring).await, readable(&keyring), again(&keyring).await), (1, false, 0));
+    assert_eq!(back().await.unwrap(), 0);
+}
