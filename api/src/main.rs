@@ -77,8 +77,9 @@ enum Command {
     /// Prove that nothing in the log was altered, removed or put in, also beside a running exchange.
     ///
     /// Every event is compared with the hash that its successor carries, and with the signed roots of the notary; the
-    /// roots with their signatures and with the exported file. Exit code 0: all proved. 1: something is wrong, and what
-    /// comes first is named. 2: it could not be found out.
+    /// roots with their signatures and with the exported file. Exit code 0: nothing is wrong, and all is proved but what is
+    /// said to be unproved. 1: something is wrong, and what comes first is named. 2: it could not be found out, or nothing could
+    /// be proved: the range is empty, a node has no roots, no root covers any of the events.
     Verify(verify::Options),
     /// Print the public key that this node's notary signs with.
     NotaryKey {

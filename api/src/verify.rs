@@ -2,15 +2,22 @@
 
 use crate::config::Config;
 use crate::wiring::{self, ReadingError, open_for_reading};
+use adapters::erasure::back_again;
 use adapters::event_log::{reading, segment};
+use adapters::exchange::machine_time;
+use adapters::keyring::{KeyringReader, Master};
 use adapters::notary::{Plan, Progress, Report, read_key, verify};
 use clap::Args;
-use domain::log::Position;
+use domain::log::{EventLog, Position};
 use domain::notary::{Finding, NotaryKey, Wrong};
+use domain::time::WallTime;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+/// What signing, writing and exporting may take beyond the notary's interval.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What is to be verified.
 #[derive(Debug, Args)]
@@ -43,7 +50,11 @@ pub async fn run(options: &Options) -> ExitCode {
     match prove(options).await {
         Ok(outcome) => {
             outcome.print(options.json);
-            ExitCode::from(u8::from(outcome.finding.is_some()))
+            match (&outcome.finding, outcome.proved) {
+                (Some(_), _) => ExitCode::from(1),
+                (None, true) => ExitCode::SUCCESS,
+                (None, false) => ExitCode::from(2),
+            }
         }
         Err(error) => {
             eprintln!("strowger: {error}");
@@ -70,6 +81,9 @@ fn key_of(config: &Config) -> Result<NotaryKey, String> {
 }
 
 async fn prove(options: &Options) -> Result<Outcome, String> {
+    if let Some(to) = options.to.filter(|to| *to < options.from.max(1)) {
+        return Err(format!("the range is empty: --to {to} lies before --from {}", options.from.max(1)));
+    }
     let config = Config::load(options.config.as_deref()).map_err(|error| error.to_string())?;
     let trusted = match &*options.key {
         [] => vec![key_of(&config).map_err(|error| format!("{error}. Or give its public half: --key"))?],
@@ -86,10 +100,78 @@ async fn prove(options: &Options) -> Result<Outcome, String> {
     };
     let mut screen = Screen { quiet: options.json, began, told: began };
     let report = verify(&*log, &plan, |progress| screen.tell(progress)).await.map_err(|error| error.to_string())?;
+    refuse(&report, options)?;
+    notes.extend(keys_back_again(&config, &*log).await);
+    notes.extend(notes_on(&report, Duration::from_secs(config.notary.every_s), machine_time()));
+    Ok(Outcome::of(report, notes, began.elapsed()))
+}
+
+/// Whether keys are in the data folder that should be gone; nothing where there is no keyring, as beside a copy of the log.
+async fn keys_back_again(config: &Config, log: &dyn EventLog) -> Option<String> {
+    let path = config.data.join("keyring.db");
+    if !path.is_file() {
+        return None;
+    }
+    let keyring = match KeyringReader::open(&path, &Master::File(config.data.join("keyring.key"))) {
+        Ok(keyring) => keyring,
+        Err(error) => return Some(format!("whether erased keys are gone could not be seen: {error}")),
+    };
+    match back_again(log, &keyring).await {
+        Ok(0) => None,
+        Ok(keys) => Some(format!(
+            "{keys} keys that erasures destroyed are in {} again, as in one that was restored from a copy: the next start of the \
+             exchange destroys them",
+            path.display()
+        )),
+        Err(error) => Some(format!("whether erased keys are gone could not be seen: {error}")),
+    }
+}
+
+/// What was asked for and is not there proves nothing, and is no pass.
+fn refuse(report: &Report, options: &Options) -> Result<(), String> {
+    if report.finding.is_some() {
+        return Ok(());
+    }
+    if let Some(node) = options.node.iter().find(|node| report.unknown.contains(node)) {
+        return Err(format!(
+            "there is no root of node {node}, neither in the log nor exported: name a node that has a notary"
+        ));
+    }
+    if report.events == 0 && options.from > 1 {
+        return Err(format!(
+            "the range is empty: the log has nothing from position {} on, or up to --to",
+            options.from
+        ));
+    }
+    Ok(())
+}
+
+/// What passes, but is to be known.
+fn notes_on(report: &Report, every: Duration, now: WallTime) -> Vec<String> {
+    let is_due = |at: WallTime| now.since(at) > every + GRACE;
+    let mut notes = Vec::new();
     if report.roots == 0 && report.finding.is_none() {
         notes.push("no signed root covers any of these events".to_owned());
     }
-    Ok(Outcome::of(report, notes, began.elapsed()))
+    // The file is read before the log: beside a running exchange it may lack the newest.
+    let mut missing = report.unexported.iter().filter(|root| is_due(root.at)).peekable();
+    if let Some(first) = missing.peek() {
+        let (index, node, from) = (first.index, first.node, first.after.0 + 1);
+        let count = missing.count();
+        notes.push(format!(
+            "{count} signed roots of the log are not in the exported file, which was shortened, emptied or put away: root {index} of \
+             notary-{node}, from position {from} on, is the first. If these events were rewritten with their roots, by someone with the \
+             key, that would pass: give the copies that you keep (--export)"
+        ));
+    }
+    if let (Some((first, _)), Some(at)) = (report.unproved, report.unproved_since.filter(|at| is_due(*at))) {
+        notes.push(format!(
+            "the events from {first} on are unproved since {at}, although the notary signs every {} s: the exchange was killed and not \
+             started again, its notary fails (its own log tells), or roots were removed",
+            every.as_secs()
+        ));
+    }
+    notes
 }
 
 /// The exported files, and what is to be said about them.
@@ -120,7 +202,18 @@ fn found_at_once(error: ReadingError, began: Instant) -> Result<Outcome, String>
         )) => {
             let finding = Some(Finding::at(Wrong::Unreadable, Position(0), what));
             let (from, to) = (Position(0), Position(0));
-            let report = Report { finding, events: 0, roots: 0, exported: 0, from, to, unproved: None };
+            let report = Report {
+                finding,
+                events: 0,
+                roots: 0,
+                exported: 0,
+                unexported: Vec::new(),
+                unknown: Vec::new(),
+                from,
+                to,
+                unproved: None,
+                unproved_since: None,
+            };
             Ok(Outcome::of(report, Vec::new(), began.elapsed()))
         }
         ReadingError::Folder(
@@ -134,7 +227,7 @@ fn found_at_once(error: ReadingError, began: Instant) -> Result<Outcome, String>
 /// What is printed in the end.
 #[derive(Debug, Serialize)]
 struct Outcome {
-    /// Whether everything that can be proved is.
+    /// Whether something was proved, and nothing is wrong: everything but what is `unproved`.
     proved: bool,
     /// The first thing that is wrong.
     finding: Option<Finding>,
@@ -160,10 +253,11 @@ struct Outcome {
 
 impl Outcome {
     fn of(report: Report, notes: Vec<String>, took: Duration) -> Self {
-        let Report { finding, events, roots, exported, from, to, unproved } = report;
+        let proved = report.proves();
+        let Report { finding, events, roots, exported, from, to, unproved, .. } = report;
         let seconds = took.as_secs_f64();
         Self {
-            proved: finding.is_none(),
+            proved,
             finding,
             from,
             to,
@@ -195,6 +289,10 @@ impl Outcome {
             println!("note: {note}");
         }
         match &self.finding {
+            None if !self.proved => println!("Nothing was proved: no signed root covers any of these events."),
+            None if self.unproved.is_some() => {
+                println!("Of what is proved nothing was altered, removed, put in or reordered.");
+            }
             None => println!("Nothing was altered, removed, put in or reordered."),
             Some(finding) => {
                 println!("\nWRONG: {}", named(finding));
@@ -236,5 +334,36 @@ impl Screen {
         let seconds = self.began.elapsed().as_secs_f64();
         let (rate, left) = (events as f64 / seconds, seconds * (whole - done) / done.max(1.0));
         eprintln!("{:3.0} %  position {at} of {until}  {rate:.0} events/s  {left:.0} s left", 100.0 * done / whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unproved_tail_that_the_notary_should_have_signed_is_called_out() {
+        let mut report = Report {
+            finding: None,
+            events: 9,
+            roots: 1,
+            exported: 1,
+            unexported: Vec::new(),
+            unknown: vec![7],
+            from: Position(1),
+            to: Position(9),
+            unproved: Some((Position(5), Position(9))),
+            unproved_since: Some(WallTime::from_micros(0)),
+        };
+        let notes = |report: &Report, after: u64| {
+            notes_on(report, Duration::from_secs(60), WallTime::from_micros(0) + Duration::from_secs(after))
+        };
+        assert!(notes(&report, 60).is_empty(), "it may be about to");
+        let told = notes(&report, 90);
+        assert!(told.len() == 1 && told[0].contains("from 5 on") && told[0].contains("every 60 s"), "{told:?}");
+        report.unproved_since = None;
+        assert!(notes(&report, 90).is_empty(), "a root is signed by the next one alone");
+        report.roots = 0;
+        assert!(notes(&report, 0)[0].contains("no signed root") && !report.proves());
     }
 }

@@ -2,7 +2,8 @@
 //! before it and the events that it covers, and the exported file against the roots in the log.
 
 use domain::log::{Direction, EventLog, Filter, Position, ReadError, Recorded, Revision};
-use domain::notary::{CATEGORY, Chain, Exported, Finding, NotaryKey, RootSigned, Verifier, Wrong, stream_of};
+use domain::notary::{CATEGORY, Chain, Exported, Finding, NotaryKey, Root, RootSigned, Verifier, Wrong, stream_of};
+use domain::time::WallTime;
 
 /// Events read at a time.
 const PAGE: usize = 4_096;
@@ -48,12 +49,25 @@ pub struct Report {
     pub roots: u64,
     /// Exported roots that were found in the log.
     pub exported: u64,
+    /// Roots in the log that are in none of the exported files; none where there is no such file.
+    pub unexported: Vec<Root>,
+    /// Nodes of which there is no root, neither in the log nor exported.
+    pub unknown: Vec<u16>,
     /// The first position that was looked at.
     pub from: Position,
     /// The last one.
     pub to: Position,
     /// The events from the one position to the other are behind the last root; roots are proved by themselves, but the last.
     pub unproved: Option<(Position, Position)>,
+    /// When the first of these happened, if a notary should sign it: it does not sign where nothing but roots came.
+    pub unproved_since: Option<WallTime>,
+}
+
+impl Report {
+    /// Whether any event was proved: what no root covers may have been written by anybody.
+    pub const fn proves(&self) -> bool {
+        self.finding.is_none() && self.roots > 0
+    }
 }
 
 /// Verifies a log as far as it goes now; `tell` hears of every page.
@@ -62,23 +76,16 @@ pub struct Report {
 /// The log is away. That it is damaged is a finding.
 pub async fn verify(log: &dyn EventLog, plan: &Plan, tell: impl FnMut(Progress)) -> Result<Report, ReadError> {
     let head = log.head();
-    let (mut notaries, mut findings, mut exported) = (Vec::new(), Vec::new(), 0);
+    let (mut notaries, mut outside) = (Vec::new(), Outside::default());
     for node in &plan.nodes {
         let (roots, finding) = roots_of(log, *node, &plan.trusted, head).await?;
         // Where a root in the log is wrong in itself, that is what is to be said of it.
         let ends = finding.is_none().then_some(head);
-        findings.extend(finding);
-        for file in &plan.exported {
-            match Exported::read(file, *node, &plan.trusted) {
-                Ok(found) => {
-                    findings.extend(found.compare(&roots, ends));
-                    exported += found.len() as u64;
-                }
-                Err(finding) => findings.push(finding),
-            }
-        }
+        outside.findings.extend(finding);
+        outside.compare(plan, *node, &roots, ends);
         notaries.push(roots);
     }
+    let Outside { findings, exported, unexported, unknown } = outside;
     let after = beginning(plan.from, notaries.first());
     let until = end(plan.to.unwrap_or(head).min(head), notaries.first());
     let last = notaries.first().and_then(|roots| roots.last()).map_or(Position(0), |root| root.signed.root.through);
@@ -94,9 +101,43 @@ pub async fn verify(log: &dyn EventLog, plan: &Plan, tell: impl FnMut(Progress))
     let (events, roots) = (pass.verifier.events(), pass.verifier.roots());
     // Where nothing but roots came since, that no more of them followed the last is unproved.
     let rest = if first.is_some() { Position(proved.0 + 1) } else { until };
-    let beyond = pass.beyond.or_else(|| (proved < until).then_some(rest));
-    let unproved = beyond.map(|beyond| (beyond, until));
-    Ok(Report { finding: first, events, roots, exported, from: Position(after.0 + 1), to: until, unproved })
+    let (beyond, unproved_since) = pass.beyond.unzip();
+    let unproved = beyond.or_else(|| (proved < until).then_some(rest)).map(|beyond| (beyond, until));
+    let (from, to, finding) = (Position(after.0 + 1), until, first);
+    Ok(Report { finding, events, roots, exported, unexported, unknown, from, to, unproved, unproved_since })
+}
+
+/// What is outside the log, compared with what is in it.
+#[derive(Default)]
+struct Outside {
+    findings: Vec<Finding>,
+    exported: u64,
+    unexported: Vec<Root>,
+    unknown: Vec<u16>,
+}
+
+impl Outside {
+    /// The exported files with a notary's roots in the log.
+    fn compare(&mut self, plan: &Plan, node: u16, logged: &[RootSigned], ends: Option<Position>) {
+        let mut files = Vec::with_capacity(plan.exported.len());
+        for file in &plan.exported {
+            match Exported::read(file, node, &plan.trusted) {
+                Ok(found) => {
+                    self.findings.extend(found.compare(logged, ends));
+                    self.exported += found.len() as u64;
+                    files.push(found);
+                }
+                Err(finding) => self.findings.push(finding),
+            }
+        }
+        if logged.is_empty() && files.iter().all(Exported::is_empty) {
+            self.unknown.push(node);
+        }
+        if !files.is_empty() {
+            let roots = logged.iter().map(|root| root.signed.root);
+            self.unexported.extend(roots.filter(|root| !files.iter().any(|file| file.holds(root.index))));
+        }
+    }
 }
 
 /// A notary's roots, up to the first that is wrong.
@@ -192,7 +233,7 @@ struct Pass<'l, F> {
     /// Up to here there is a root.
     proved: Position,
     /// The first event after that which is no root, for those prove themselves; in some logs positions have gaps.
-    beyond: Option<Position>,
+    beyond: Option<(Position, WallTime)>,
     tell: F,
 }
 
@@ -228,7 +269,7 @@ impl<F: FnMut(Progress)> Pass<'_, F> {
     async fn take(&mut self, events: &[Recorded]) -> Result<(), Stop> {
         for event in events {
             if event.position > self.proved && event.stream.category() != CATEGORY {
-                self.beyond.get_or_insert(event.position);
+                self.beyond.get_or_insert((event.position, event.at));
             }
             if self.verifier.lacks_predecessor(event) {
                 let before = Revision(event.revision.0 - 1);

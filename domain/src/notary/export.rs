@@ -36,6 +36,13 @@ impl Exported {
         self.0.len()
     }
 
+    /// Whether it holds this root, by its number.
+    pub fn holds(&self, index: u64) -> bool {
+        // The file was read as a chain: its numbers follow each other.
+        let first = self.0.first().map(|first| first.root.index);
+        first.is_some_and(|first| first <= index && index - first < self.0.len() as u64)
+    }
+
     /// Whether it holds none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -6,6 +6,7 @@ use adapters::event_log::memory::MemoryLog;
 use adapters::notary::{KeyError, Plan, signer as key_file, verify};
 use domain::log::{Direction, EventLog, Filter, Followed, Position, Revision};
 use domain::notary::{RootSigned, SignedRoot, stream_of};
+use domain::time::WallTime;
 use event_store_db::client::StoreLog;
 use event_store_db::door::{Door, DoorSettings};
 use std::os::unix::fs::PermissionsExt;
@@ -99,6 +100,7 @@ async fn a_log_as_it_was_written_is_proved_up_to_its_last_root() {
             (None, Some((Position(92), Position(95)))),
             "the root is signed itself"
         );
+        assert_eq!(report.unproved_since, Some(WallTime::from_micros(901)));
     }
 }
 
@@ -177,4 +179,43 @@ fn the_key_is_made_once_kept_to_this_user_and_missed_when_it_is_gone() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(key_file(&path, true), Err(KeyError::Missing(_))));
     assert_ne!(key_file(&path, false).unwrap().key(), made);
+}
+
+#[tokio::test]
+async fn what_is_not_there_proves_nothing() {
+    let folder = Folder::new();
+    for engine in ENGINES {
+        let data = signed(&folder, engine).await;
+        for (from, to, events) in [(91, 91, 1), (99_999, 100_000, 0)] {
+            let report = check_by(&data, &Plan { from: Position(from), to: Some(Position(to)), ..plan(&data) }).await;
+            assert_eq!(
+                (report.finding.is_none(), report.events, report.proves()),
+                (true, events, false),
+                "from {from}"
+            );
+        }
+        let report = check_by(&data, &Plan { nodes: vec![1, 7], ..plan(&data) }).await;
+        assert_eq!((report.finding.is_none(), report.unknown), (true, vec![7]));
+    }
+}
+
+#[tokio::test]
+async fn roots_that_an_exported_file_lacks_are_told() {
+    let folder = Folder::new();
+    for engine in ENGINES {
+        let data = signed(&folder, engine).await;
+        let text = std::fs::read_to_string(export_in(&data)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (file, missing) in [
+            (text.clone(), vec![]),
+            (String::new(), (0..9).collect()),
+            (lines[..6].join("\n"), vec![6, 7, 8]),
+            (lines[4..].join("\n"), vec![0, 1, 2, 3]),
+        ] {
+            let report = check_by(&data, &Plan { exported: vec![file], ..plan(&data) }).await;
+            let told: Vec<u64> = report.unexported.iter().map(|root| root.index).collect();
+            assert_eq!((report.finding, told), (None, missing));
+        }
+        assert!(check_by(&data, &Plan { exported: vec![], ..plan(&data) }).await.unexported.is_empty());
+    }
 }
