@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// What signing, writing and exporting may take beyond the notary's interval.
-const GRACE: Duration = Duration::from_secs(5);
+/// What signing and writing may take beyond the notary's interval.
+const SIGNING: Duration = Duration::from_secs(5);
+/// What a root may take from the log to the exported file, which is read before the log.
+const EXPORTING: Duration = Duration::from_secs(1);
 
 /// What is to be verified.
 #[derive(Debug, Args)]
@@ -148,13 +150,12 @@ fn refuse(report: &Report, options: &Options) -> Result<(), String> {
 
 /// What passes, but is to be known.
 fn notes_on(report: &Report, every: Duration, now: WallTime) -> Vec<String> {
-    let is_due = |at: WallTime| now.since(at) > every + GRACE;
     let mut notes = Vec::new();
     if report.roots == 0 && report.finding.is_none() {
         notes.push("no signed root covers any of these events".to_owned());
     }
-    // The file is read before the log: beside a running exchange it may lack the newest.
-    let mut missing = report.unexported.iter().filter(|root| is_due(root.at)).peekable();
+    // Beside a running exchange the file may lack the newest.
+    let mut missing = report.unexported.iter().filter(|root| now.since(root.at) > EXPORTING).peekable();
     if let Some(first) = missing.peek() {
         let (index, node, from) = (first.index, first.node, first.after.0 + 1);
         let count = missing.count();
@@ -164,7 +165,9 @@ fn notes_on(report: &Report, every: Duration, now: WallTime) -> Vec<String> {
              key, that would pass: give the copies that you keep (--export)"
         ));
     }
-    if let (Some((first, _)), Some(at)) = (report.unproved, report.unproved_since.filter(|at| is_due(*at))) {
+    if let (Some((first, _)), Some(at)) =
+        (report.unproved, report.unproved_since.filter(|at| now.since(*at) > every + SIGNING))
+    {
         notes.push(format!(
             "the events from {first} on are unproved since {at}, although the notary signs every {} s: the exchange was killed and not \
              started again, its notary fails (its own log tells), or roots were removed",

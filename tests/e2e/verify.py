@@ -200,7 +200,6 @@ def check_nothing_proved(binary, config, folder, checks, engine):
     with open(empty, "w", encoding="utf-8"):
         pass
     _, found = verify(binary, config, None, "--export", empty)
-    # What is as young as the notary's interval is no loss yet.
     checks.that(found["exported_roots"] == 0 and any("not in the exported file" in note for note in found["notes"]), f"{engine}: an emptied file: {found}")
 
 
