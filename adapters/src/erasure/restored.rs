@@ -5,15 +5,13 @@ use super::ErasureError;
 use crate::keyring::{Keyring, KeyringError};
 use domain::codec::seal::KeyRef;
 use domain::erasure::ErasureEvent;
-use domain::log::{Direction, EventHash, EventLog, Filter, Position, ReadError};
+use domain::log::{Direction, EventHash, EventLog, Filter, Followed, Position, ReadError, StreamName};
 use domain::ports::{KeyEraser, Keyring as _};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Events read at a time.
-const PAGE: usize = 4_096;
 /// The next start reads at most about so many events …
 const MOST_BEHIND: u64 = 20_000;
 /// … and what came since the last look.
@@ -46,19 +44,12 @@ pub async fn destroy_again(
         Some(_) | None => Position(0),
     };
     let mut named = BTreeSet::new();
-    let filter =
-        Filter { categories: vec![ErasureEvent::CATEGORY.to_owned()], kinds: vec!["SubjectErased".to_owned()] };
-    let mut at = after;
-    loop {
-        let page = log.read_all(at, Direction::Forwards, &filter, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        at = last.position;
-        for event in &page {
-            if let ErasureEvent::SubjectErased(erased) = ErasureEvent::decode(event)? {
-                named.extend(erased.keys);
-            }
+    erasures_after(log, after, |_, event| {
+        if let ErasureEvent::SubjectErased(erased) = event {
+            named.extend(erased.keys);
         }
-    }
+    })
+    .await?;
     let up_to = ErasedUpTo { position: newest.position, hash: newest.hash() };
     let (keyring, eraser) = (Arc::clone(keyring), Arc::clone(eraser));
     let done = spawn_blocking(move || carry_out(&keyring, &*eraser, &named, up_to)).await;
@@ -118,23 +109,37 @@ pub fn keep_up(log: &Arc<dyn EventLog>, keyring: &Arc<Keyring>, eraser: &Arc<dyn
 /// # Errors
 /// [`ErasureError`].
 pub async fn back_again(log: &dyn EventLog, keyring: &dyn domain::ports::Keyring) -> Result<usize, ErasureError> {
+    let (mut ordered, mut there) = (HashMap::<StreamName, Vec<KeyRef>>::new(), 0);
+    erasures_after(log, Position(0), |stream, event| match event {
+        ErasureEvent::SubjectErased(erased) => ordered.entry(stream).or_default().extend(erased.keys),
+        // Before this the exchange may be at it.
+        ErasureEvent::KeysDestroyed(_) => {
+            let keys = ordered.remove(&stream).unwrap_or_default();
+            there += keys.iter().filter(|reference| keyring.key(**reference).is_some()).count();
+        }
+    })
+    .await?;
+    Ok(there)
+}
+
+/// Hands over what the log tells of erasures, with their streams. By following it: where they are rare, a store elsewhere
+/// says from time to time how far it has looked, and a read of the next one says nothing until it is found.
+async fn erasures_after(
+    log: &dyn EventLog,
+    after: Position,
+    mut each: impl FnMut(StreamName, ErasureEvent) + Send,
+) -> Result<(), ErasureError> {
     let filter = Filter { categories: vec![ErasureEvent::CATEGORY.to_owned()], kinds: Vec::new() };
-    let (mut at, mut ordered, mut there) = (Position(0), HashMap::<_, Vec<KeyRef>>::new(), 0);
+    let mut follow = log.follow(after, filter);
     loop {
-        let page = log.read_all(at, Direction::Forwards, &filter, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(there) };
-        at = last.position;
-        for event in &page {
-            match ErasureEvent::decode(event)? {
-                ErasureEvent::SubjectErased(erased) => {
-                    ordered.entry(event.stream.clone()).or_default().extend(erased.keys);
-                }
-                // Before this the exchange may be at it.
-                ErasureEvent::KeysDestroyed(_) => {
-                    let keys = ordered.remove(&event.stream).unwrap_or_default();
-                    there += keys.iter().filter(|reference| keyring.key(**reference).is_some()).count();
+        match follow.next().await? {
+            Followed::Events(events) => {
+                for event in events {
+                    each(event.stream.clone(), ErasureEvent::decode(&event)?);
                 }
             }
+            Followed::Checkpoint(_) => {}
+            Followed::CaughtUp(_) => return Ok(()),
         }
     }
 }
