@@ -30,9 +30,8 @@ impl Exchange {
     ) -> Result<Self, Vec<Unlike>> {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
-        let Histories { turns, keys, ways, mut unlike, .. } = Histories::read(streams, keyring);
-        // Nothing is set otherwise, and of a leg that is over the log does not say what the exchange that runs knows still.
-        other.play_all(now, mint.draws().clone(), (keys, ways, None), turns);
+        let Histories { turns, keys, ways, logins, mut unlike, .. } = Histories::read(streams, keyring);
+        other.play_all(now, mint.draws().clone(), (keys, ways, Some(logins)), turns);
         other.endpoint.outlives_as(&self.endpoint);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());

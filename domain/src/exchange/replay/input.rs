@@ -34,9 +34,11 @@ impl Exchange {
     ) {
         let Some((_, first)) = events.first().cloned() else { return };
         let measures = measured(id, &events);
+        let legs = self.sessions.get(&id).into_iter().flat_map(|live| &live.session.legs);
+        let live = legs.filter(|leg| leg.is_live()).map(|leg| leg.id).collect();
         if let Some(playing) = &mut self.replaying {
             playing.prepare(&events, onward);
-            self.endpoint.is_set_as_then(playing.timers_then(&events));
+            self.endpoint.is_set_as_then(playing.timers_then(&events, live));
         }
         let mut expected = Some(events);
         match self.expectation(id) {

@@ -221,9 +221,15 @@ impl Playing {
         self.logins.as_ref()?.get(&leg).copied()
     }
 
-    /// What the log says of session timers in a turn; none where the question is what would be decided now.
-    fn timers_then(&self, events: &[(EventId, SessionEvent)]) -> Option<TimersThen> {
+    /// What the log says of session timers in a turn; none where the question is what would be decided now. `live` are the
+    /// legs that were not over before it.
+    fn timers_then(&self, events: &[(EventId, SessionEvent)], mut live: Vec<LegId>) -> Option<TimersThen> {
         self.logins.as_ref()?;
+        let released = |leg: &LegId| {
+            let releases = |event: &SessionEvent| matches!(event, SessionEvent::LegReleased(it) if it.leg == *leg);
+            events.iter().any(|(_, event)| releases(event))
+        };
+        live.retain(|leg| !released(leg));
         let set = |(_, event): &(EventId, SessionEvent)| match event {
             SessionEvent::SessionTimerSet(set) => Some((set.leg, set.timer)),
             _ => None,
@@ -232,7 +238,8 @@ impl Playing {
             SessionEvent::SipMessageCommitted(sent) => sent.status == Some(422),
             _ => false,
         };
-        Some(TimersThen { set: events.iter().filter_map(set).collect(), too_short: events.iter().any(too_short) })
+        let too_short = events.iter().any(too_short);
+        Some(TimersThen { set: events.iter().filter_map(set).collect(), live, too_short })
     }
 
     /// Whether whoever a REFER outside any dialog named is called at devices, where that is known.

@@ -28,6 +28,8 @@ const CHANGES: [HeaderName; 4] =
 pub struct TimersThen {
     /// What came into force, by leg.
     pub set: Vec<(LegId, Option<Terms>)>,
+    /// Legs of which the log would have told if anything else had: of those that are over it does not.
+    pub live: Vec<LegId>,
     /// An interval was refused as too short.
     pub too_short: bool,
 }
@@ -100,10 +102,12 @@ impl Endpoint {
         let confirmed = |dialog: &&mut Box<Dialog>| dialog.state == DialogState::Confirmed && !dialog.timer.over;
         let Some(dialog) = self.dialogs.get_mut(&leg).filter(confirmed) else { return };
         let terms = match &self.then {
-            Some(then) => {
-                then.set.iter().rev().find(|(of, _)| *of == leg).map_or(dialog.timer.terms, |(_, terms)| *terms)
-            }
             None => terms,
+            Some(then) => match then.set.iter().rev().find(|(of, _)| *of == leg) {
+                Some((_, set)) => *set,
+                None if then.live.contains(&leg) => dialog.timer.terms,
+                None => terms,
+            },
         };
         let before = std::mem::replace(&mut dialog.timer.terms, terms);
         dialog.timer.retries = 0;
