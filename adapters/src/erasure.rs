@@ -3,7 +3,7 @@
 
 mod restored;
 
-pub use restored::{ErasedUpTo, back_again, destroy_again, keep_up};
+pub use restored::{back_again, destroy_again, keep_up};
 
 use crate::entropy::Entropy;
 use crate::event_log::{commit::commit, lock};

@@ -11,12 +11,12 @@ mod vault;
 mod wrap;
 
 use crate::cache::Cache;
-use crate::erasure::ErasedUpTo;
 use crate::event_log::lock;
 use crate::fatal::{self, OnFatal};
 use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
+use domain::log::{Mark, Position};
 use pool::{Pools, Taken};
 use rusqlite::ErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,15 @@ impl From<rusqlite::Error> for KeyringError {
             Some(_) | None => Self::Store(error),
         }
     }
+}
+
+/// Up to where the erasures of a log are carried out in a keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedUpTo {
+    /// The position of an event …
+    pub position: Position,
+    /// … which tells whether it is this log.
+    pub mark: Mark,
 }
 
 /// The keyring of one node. Dropping it erases the keys that nobody took.
@@ -220,7 +229,7 @@ impl Keyring {
     ///
     /// # Errors
     /// The disk fails.
-    pub fn set_erased_up_to(&self, up_to: ErasedUpTo) -> Result<(), KeyringError> {
+    pub fn set_erased_up_to(&self, up_to: &ErasedUpTo) -> Result<(), KeyringError> {
         lock(&self.shared.vault).set_erased_up_to(up_to)
     }
 

@@ -20,12 +20,15 @@ mod guard;
 mod http;
 mod notary;
 mod overload;
+mod tcp;
 
 pub use door::Door;
 pub use error::ConfigError;
+use error::wrong;
 pub use guard::Guard;
 pub use http::Http;
 pub use notary::Notary;
+pub use tcp::Tcp;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,18 +99,6 @@ pub struct Sip {
 pub struct Registrar {
     /// Seconds between two OPTIONS to a device behind NAT by UDP: 10 to 3600; 0 sends none.
     pub ping_s: u64,
-}
-
-/// Limits of a listener's connections by TCP.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tcp {
-    /// Connections in all, those that the exchange opens included: 10 to 1000000.
-    pub connections: usize,
-    /// Connections that one host may have open: 1 or more.
-    pub connections_per_host: usize,
-    /// Seconds without traffic after which a connection is closed: 30 to 86400.
-    pub idle_s: u64,
 }
 
 /// One SIP listener.
@@ -219,28 +210,6 @@ impl Default for Registrar {
     }
 }
 
-impl Default for Tcp {
-    fn default() -> Self {
-        Self { connections: 10_000, connections_per_host: 64, idle_s: 600 }
-    }
-}
-
-impl Tcp {
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
-        if !(10..=1_000_000).contains(&self.connections) {
-            return wrong("sip.tcp.connections", "must be 10 to 1000000");
-        }
-        if self.connections_per_host == 0 {
-            return wrong("sip.tcp.connections_per_host", "must be 1 or more");
-        }
-        if !(30..=86_400).contains(&self.idle_s) {
-            return wrong("sip.tcp.idle_s", "must be 30 to 86400");
-        }
-        Ok(())
-    }
-}
-
 impl Default for Media {
     fn default() -> Self {
         Self {
@@ -286,7 +255,6 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         if self.data.as_os_str().is_empty() {
             return wrong("data", "must name a folder, for example \"strowger-data\"");
         }
@@ -345,7 +313,6 @@ impl Sip {
     /// # Errors
     /// One is out of range, or the shortest longer than what we ask for.
     pub fn intervals(&self) -> Result<SessionIntervals, ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         let range = SHORTEST..=LONGEST_MIN_SE;
         let (wanted, min) = (self.session_expires_s, self.min_se_s);
         if wanted != 0 && !range.contains(&wanted) {

@@ -2,10 +2,12 @@
 //!
 //! Engines (SQLite, memory, later EventStoreDB) implement [`EventLog`]; one conformance suite holds them to this text.
 
+mod mark;
 mod name;
 mod pages;
 mod together;
 
+pub use mark::Mark;
 pub use name::{CATEGORIES, Kind, StreamName};
 pub use pages::{Pages, read_whole};
 use together::OneByOne;

@@ -7,4 +7,5 @@ pub mod registrations;
 pub mod standings;
 mod stream;
 pub mod uplinks;
+pub mod watched;
 pub mod world;

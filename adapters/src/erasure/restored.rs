@@ -2,10 +2,10 @@
 //! log its erasures are carried out, so that an older copy says less, and whatever the log tells after that is done again.
 
 use super::ErasureError;
-use crate::keyring::{Keyring, KeyringError};
+use crate::keyring::{ErasedUpTo, Keyring, KeyringError};
 use domain::codec::seal::KeyRef;
 use domain::erasure::ErasureEvent;
-use domain::log::{Direction, EventHash, EventLog, Filter, Followed, Position, ReadError, StreamName};
+use domain::log::{Direction, EventLog, Filter, Followed, Mark, Position, StreamName};
 use domain::ports::{KeyEraser, Keyring as _};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -16,15 +16,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 const MOST_BEHIND: u64 = 20_000;
 /// … and what came since the last look.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// Up to where a log's erasures are carried out in a keyring: the hash tells whether it is this log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErasedUpTo {
-    /// The position of an event …
-    pub position: Position,
-    /// … and its hash.
-    pub hash: EventHash,
-}
 
 /// Destroys every key that an erasure in the log names and that is there again; answers how many. Before any key is made: a
 /// keyring that was restored would give numbers again that the log knows as erased.
@@ -40,7 +31,7 @@ pub async fn destroy_again(
     let Some(newest) = newest.first() else { return Ok(0) };
     let known = keyring.erased_up_to().map_err(failed)?;
     let after = match known {
-        Some(known) if is_of(known, log).await? => known.position,
+        Some(known) if known.mark.is_in(log).await? => known.position,
         Some(_) | None => Position(0),
     };
     let mut named = BTreeSet::new();
@@ -50,9 +41,9 @@ pub async fn destroy_again(
         }
     })
     .await?;
-    let up_to = ErasedUpTo { position: newest.position, hash: newest.hash() };
+    let up_to = ErasedUpTo { position: newest.position, mark: Mark::of(newest) };
     let (keyring, eraser) = (Arc::clone(keyring), Arc::clone(eraser));
-    let done = spawn_blocking(move || carry_out(&keyring, &*eraser, &named, up_to)).await;
+    let done = spawn_blocking(move || carry_out(&keyring, &*eraser, &named, &up_to)).await;
     done.unwrap_or_else(|error| Err(error.to_string())).map_err(ErasureError::Keys)
 }
 
@@ -60,7 +51,7 @@ fn carry_out(
     keyring: &Keyring,
     eraser: &dyn KeyEraser,
     named: &BTreeSet<KeyRef>,
-    up_to: ErasedUpTo,
+    up_to: &ErasedUpTo,
 ) -> Result<usize, String> {
     let there: Vec<KeyRef> = named.iter().copied().filter(|reference| keyring.key(*reference).is_some()).collect();
     if !there.is_empty() {
@@ -72,12 +63,6 @@ fn carry_out(
     }
     keyring.set_erased_up_to(up_to).map_err(text)?;
     Ok(there.len())
-}
-
-async fn is_of(known: ErasedUpTo, log: &dyn EventLog) -> Result<bool, ReadError> {
-    let before = Position(known.position.0.saturating_sub(1));
-    let found = log.read_all(before, Direction::Forwards, &Filter::default(), 1).await?;
-    Ok(found.first().is_some_and(|event| event.position == known.position && event.hash() == known.hash))
 }
 
 /// Has the keyring say from time to time how far it is, so that the next start has little to read.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::scratch::Folder;
 use domain::ids::EventId;
+use domain::log::{EventHash, Revision, StreamName};
 use domain::ports::Keyring as _;
 use std::collections::HashSet;
 
@@ -266,15 +267,18 @@ fn a_reader_says_what_to_do_where_a_change_was_cut_off() {
 fn how_far_erasures_are_carried_out_is_as_old_as_the_file_and_no_number_of_an_erased_key_is_given_again() {
     let folder = Folder::new();
     let path = |name: &str| folder.path().join(name);
-    let up_to =
-        |position| ErasedUpTo { position: domain::log::Position(position), hash: domain::log::EventHash([7; 32]) };
+    let up_to = |position| {
+        let stream = StreamName::new("session", 1);
+        let mark = Mark { stream, revision: Revision(position), hash: EventHash([7; 32]) };
+        ErasedUpTo { position: Position(position), mark }
+    };
     let keyring = open(&folder).unwrap();
     assert_eq!(keyring.erased_up_to().unwrap(), None);
-    keyring.set_erased_up_to(up_to(3)).unwrap();
+    keyring.set_erased_up_to(&up_to(3)).unwrap();
     std::fs::copy(path("keyring.db"), path("copy")).unwrap();
     // Beyond what `open` makes anew.
     let later = KeyRef(keyring.secrets_key(OTHER).unwrap().0.0 + 20_000);
-    keyring.set_erased_up_to(up_to(9)).unwrap();
+    keyring.set_erased_up_to(&up_to(9)).unwrap();
     assert_eq!(keyring.erased_up_to().unwrap(), Some(up_to(9)));
     drop(keyring);
     std::fs::rename(path("copy"), path("keyring.db")).unwrap();

@@ -2,12 +2,11 @@
 
 use super::pool::Made;
 use super::wrap::{Place, SALT, Wrapper};
-use super::{KeyringError, Master};
-use crate::erasure::ErasedUpTo;
+use super::{ErasedUpTo, KeyringError, Master};
 use crate::private_file;
 use domain::codec::seal::{KeyRef, SealKey};
 use domain::ids::AccountId;
-use domain::log::{EventHash, Position};
+use domain::log::{EventHash, Mark, Position, Revision, StreamName};
 use nix::fcntl::Flock;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
@@ -46,7 +45,10 @@ const SECRETS: &str = "
 
 /// How far along the log erasures are carried out. Added later too. An older copy of the file says less.
 const ERASED_UP_TO: &str = "
-    CREATE TABLE IF NOT EXISTS erased_up_to (only INTEGER PRIMARY KEY CHECK (only = 0), position INTEGER NOT NULL, hash BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS erased_up_to (
+        only INTEGER PRIMARY KEY CHECK (only = 0), position INTEGER NOT NULL, stream TEXT NOT NULL, revision INTEGER NOT NULL,
+        hash BLOB NOT NULL
+    );
 ";
 
 /// The reference after the last that was given.
@@ -203,16 +205,24 @@ impl Vault {
 
     /// See [`super::Keyring::erased_up_to`].
     pub fn erased_up_to(&self) -> Result<Option<ErasedUpTo>, KeyringError> {
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?));
-        let found = self.connection.query_row("SELECT position, hash FROM erased_up_to", [], row).optional()?;
-        Ok(found
-            .map(|(position, hash)| ErasedUpTo { position: Position(position.unsigned_abs()), hash: EventHash(hash) }))
+        let columns = "SELECT position, stream, revision, hash FROM erased_up_to";
+        let found = self.connection.query_row(columns, [], |row| {
+            let (position, stream) = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
+            Ok((position, stream, row.get::<_, i64>(2)?, row.get::<_, [u8; 32]>(3)?))
+        });
+        Ok(found.optional()?.and_then(|(position, stream, revision, hash)| {
+            let (stream, revision) = (StreamName::parse(&stream)?, Revision(revision.unsigned_abs()));
+            let mark = Mark { stream, revision, hash: EventHash(hash) };
+            Some(ErasedUpTo { position: Position(position.unsigned_abs()), mark })
+        }))
     }
 
     /// See [`super::Keyring::set_erased_up_to`].
-    pub fn set_erased_up_to(&self, ErasedUpTo { position, hash }: ErasedUpTo) -> Result<(), KeyringError> {
-        let set = "INSERT OR REPLACE INTO erased_up_to (only, position, hash) VALUES (0, ?1, ?2)";
-        self.connection.execute(set, params![position.0 as i64, hash.0])?;
+    pub fn set_erased_up_to(&self, ErasedUpTo { position, mark }: &ErasedUpTo) -> Result<(), KeyringError> {
+        let Mark { stream, revision, hash } = mark;
+        let set =
+            "INSERT OR REPLACE INTO erased_up_to (only, position, stream, revision, hash) VALUES (0, ?1, ?2, ?3, ?4)";
+        self.connection.execute(set, params![position.0 as i64, stream.as_str(), revision.0 as i64, hash.0])?;
         Ok(())
     }
 

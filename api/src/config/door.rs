@@ -1,6 +1,7 @@
 //! Settings of the log's door.
 
 use super::ConfigError;
+use super::error::wrong;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,7 +39,6 @@ const fn connections() -> usize {
 
 impl Door {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         if self.user.is_some() != self.password_file.is_some() {
             return wrong("log.door.user", "goes with password_file: set both or neither");
         }

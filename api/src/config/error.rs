@@ -22,6 +22,11 @@ pub enum ConfigError {
     },
 }
 
+/// A setting whose value is out of range.
+pub(super) fn wrong<T>(setting: &'static str, what: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value { setting, what: what.to_owned() })
+}
+
 /// Each thing that is wrong on a line: the setting, what is the matter, and where it stands.
 fn told(error: &figment::Error) -> String {
     let lines: Vec<_> = error.clone().into_iter().map(|error| line(&error)).collect();

@@ -1,6 +1,7 @@
 //! Settings of the guard at the edge.
 
 use super::ConfigError;
+use super::error::wrong;
 use domain::exchange::{Allowance, GuardSettings};
 use domain::trunk::TrunkAddress;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,6 @@ impl Guard {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         let rates = [
             ("sip.guard.requests_per_second", self.requests_per_second),
             ("sip.guard.burst", self.burst),

@@ -1,6 +1,7 @@
 //! Settings of the HTTP API.
 
 use super::ConfigError;
+use super::error::wrong;
 use crate::server::Places;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,7 +41,6 @@ impl Http {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         if !(10..=100_000).contains(&self.connections) {
             return wrong("http.connections", "must be 10 to 100000");
         }

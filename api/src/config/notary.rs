@@ -1,6 +1,7 @@
 //! Settings of the notary.
 
 use super::ConfigError;
+use super::error::wrong;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,6 @@ impl Notary {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, what: &str| Err(ConfigError::Value { setting, what: what.to_owned() });
         if !(1..=100_000).contains(&self.events) {
             return wrong("notary.events", "must be 1 to 100000");
         }

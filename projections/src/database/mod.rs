@@ -5,7 +5,6 @@
 
 mod error;
 mod generations;
-mod mark;
 mod pool;
 mod postgres;
 mod row;
@@ -19,7 +18,6 @@ pub use error::StoreError;
 pub use postgres::{NoPostgresUrl, NoSchemaPrefix, PostgresUrl, SchemaPrefix};
 
 pub(crate) use error::WriteError;
-pub(crate) use mark::Mark;
 pub(crate) use pool::Transaction;
 pub(crate) use row::Row;
 pub(crate) use serving::Serving;

@@ -3,8 +3,8 @@
 use super::pool::{Pool, Transaction};
 use super::row::Row;
 use super::sql::Sql;
-use super::{Mark, StoreError, WriteError, schema};
-use domain::log::{EventHash, Position, Revision, StreamName};
+use super::{StoreError, WriteError, schema};
+use domain::log::{EventHash, Mark, Position, Revision, StreamName};
 use sqlx::migrate::Migrator;
 
 /// Connections to the tables of one generation: one that writes, at most two that read.
@@ -74,8 +74,8 @@ impl Tables {
         Ok(self.writer.begin().await?)
     }
 
-    /// Ends a transaction that took the rows from one position to another, of which `last` is an event. Where the answer to it was lost before, and the
-    /// rows are there already, it is dropped.
+    /// Ends a transaction that took the rows from one position to another, of which `last` is an event. Where the answer to
+    /// it was lost before, and the rows are there already, it is dropped.
     pub(crate) async fn commit(
         &self,
         mut open: Transaction,

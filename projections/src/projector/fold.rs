@@ -3,13 +3,13 @@
 use super::slot::Slot;
 use super::{Fault, MOST_EVENTS, SESSIONS, Seen, history};
 use crate::beginning::begins;
-use crate::database::{Mark, WriteError};
+use crate::database::WriteError;
 use crate::pages::Pages;
 use crate::progress::Stopped;
 use domain::codec::DecodeError;
 use domain::codec::session::{decode, decode_clear};
 use domain::ids::SessionId;
-use domain::log::{EventLog, Filter, Followed, Position, ReadError, Recorded};
+use domain::log::{EventLog, Filter, Followed, Mark, Position, ReadError, Recorded};
 use domain::ports::Keyring;
 use domain::session::event::SessionEvent;
 use std::sync::Arc;

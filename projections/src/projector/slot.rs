@@ -1,12 +1,12 @@
 //! A read model's place in a projector: the model, its tables, and how far they are.
 
 use super::{Projection, SESSIONS};
-use crate::database::{Mark, StoreError, Tables, WriteError};
+use crate::database::{StoreError, Tables, WriteError};
 use crate::erasures::Erased;
 use crate::model::Model;
 use domain::codec::DecodeError;
 use domain::erasure::ErasureEvent;
-use domain::log::{EventLog, Position, Recorded};
+use domain::log::{EventLog, Mark, Position, Recorded};
 use domain::ports::Keyring;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -7,7 +7,10 @@ use domain::log::{
     Part, Recorded, Revision, StreamName, Together,
 };
 use domain::time::WallTime;
+use event_store_db::client::StoreLog;
+use event_store_db::door::{Door, DoorSettings};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,4 +199,29 @@ pub async fn together(log: &dyn EventLog, streams: &[StreamName], part: Part) ->
         }
         all.append(&mut some);
     }
+}
+
+/// The node that writes by a door.
+pub const NODE: u16 = 7;
+
+/// The door of a log, at a free port.
+pub async fn door_of(log: impl EventLog + 'static) -> Door {
+    door_at(log, "127.0.0.1:0".parse().unwrap()).await
+}
+
+/// The same at this address.
+pub async fn door_at(log: impl EventLog + 'static, listen: SocketAddr) -> Door {
+    let settings = DoorSettings { writable: true, ..DoorSettings::at(listen) };
+    Door::open(Arc::new(log), settings).await.unwrap()
+}
+
+/// A client at a door.
+pub async fn connect(door: &Door) -> StoreLog {
+    let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
+    StoreLog::connect(url.parse().unwrap(), NODE).await.unwrap()
+}
+
+/// The names of the streams that are live.
+pub async fn open_streams(log: &dyn EventLog) -> Vec<String> {
+    soon(log.open_streams()).await.unwrap().iter().map(StreamName::to_string).collect()
 }

@@ -1,38 +1,17 @@
 //! A log behind its door, and the client before it: what neither can show alone.
 
-use super::given::{Inbox, after, append, closing, draft, first, ids, next, recorded_ids, soon, stream, submit, write};
+use super::given::{
+    Inbox, NODE, after, append, closing, connect, door_at, door_of, draft, first, ids, next, open_streams,
+    recorded_ids, soon, stream, submit, write,
+};
 use adapters::event_log::memory::MemoryLog;
 use domain::log::{
     Append, AppendError, Direction, EventLog, Expected, Filter, Followed, Life, Position, Recorded, Revision,
-    StreamName,
 };
 use event_store_db::client::StoreLog;
-use event_store_db::door::{Door, DoorSettings};
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-const NODE: u16 = 7;
-
-async fn open_at(log: &MemoryLog, listen: SocketAddr) -> Door {
-    let settings = DoorSettings { writable: true, ..DoorSettings::at(listen) };
-    Door::open(Arc::new(log.clone()), settings).await.unwrap()
-}
-
-async fn open(log: &MemoryLog) -> Door {
-    open_at(log, "127.0.0.1:0".parse().unwrap()).await
-}
-
-async fn connect(door: &Door) -> StoreLog {
-    let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
-    StoreLog::connect(url.parse().unwrap(), NODE).await.unwrap()
-}
 
 async fn everything(log: &dyn EventLog) -> Vec<Recorded> {
     soon(log.read_all(Position(0), Direction::Forwards, &Filter::default(), usize::MAX)).await.unwrap()
-}
-
-async fn open_streams(log: &dyn EventLog) -> Vec<String> {
-    soon(log.open_streams()).await.unwrap().iter().map(StreamName::to_string).collect()
 }
 
 /// Events of the exchange's own, without the list of live streams.
@@ -51,7 +30,7 @@ enum Dying {
 /// the client says so.
 async fn a_store_dies_over_an_append(dying: Dying) {
     let log = MemoryLog::new();
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let address = door.address();
     let store = connect(&door).await;
     write(&store, first("session-1", 1)).await;
@@ -70,7 +49,7 @@ async fn a_store_dies_over_an_append(dying: Dying) {
         log.lose_waiting();
     }
     log.release();
-    let door = open_at(&log, address).await;
+    let door = door_at(log.clone(), address).await;
     let outcome = soon(outcomes.recv()).await.unwrap().remove(0);
     assert_eq!(outcome.result.unwrap().last(), Revision(3));
     let read = soon(store.read_stream(&stream("session-1"), Revision(1), Direction::Forwards, 10)).await.unwrap();
@@ -92,7 +71,7 @@ async fn an_append_that_never_arrived_is_sent_again() {
 #[tokio::test]
 async fn while_the_store_is_away_nothing_new_is_promised_and_later_it_goes_on() {
     let log = MemoryLog::new();
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let address = door.address();
     let store = connect(&door).await;
     let mut follow = store.follow(Position(0), Filter::default());
@@ -102,7 +81,7 @@ async fn while_the_store_is_away_nothing_new_is_promised_and_later_it_goes_on() 
     let refused = submit(&store, vec![wanted.clone()]).await.remove(0).result;
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
     assert!(everything(&log).await.is_empty());
-    let door = open_at(&log, address).await;
+    let door = door_at(log.clone(), address).await;
     // As an exchange does: again and again, the same.
     soon(async {
         while submit(&store, vec![wanted.clone()]).await.remove(0).result.is_err() {
@@ -139,7 +118,7 @@ async fn what_a_crash_left_in_the_live_list_too_much_is_not_recovered() {
     // One was never written, one was closed and that not noted, one lives.
     write(&log, closing(first("session-2", 2))).await;
     write(&log, first("session-3", 1)).await;
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     assert!(!store.is_new_node());
     assert_eq!(open_streams(&store).await, ["session-3"]);
@@ -149,7 +128,7 @@ async fn what_a_crash_left_in_the_live_list_too_much_is_not_recovered() {
 #[tokio::test]
 async fn an_opening_is_durable_before_the_first_append_of_its_stream() {
     let log = MemoryLog::new();
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     assert!(store.is_new_node());
     submit(&store, (0..50).map(|call| first(&format!("session-{call}"), 2)).collect()).await;
@@ -168,7 +147,7 @@ async fn an_opening_is_durable_before_the_first_append_of_its_stream() {
 #[tokio::test]
 async fn the_live_list_is_stated_anew_so_that_reading_it_costs_by_live_streams() {
     let log = MemoryLog::new();
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     write(&store, first("session-lives", 1)).await;
     for round in 0..30 {
@@ -198,7 +177,7 @@ async fn the_live_list_is_stated_anew_so_that_reading_it_costs_by_live_streams()
 #[tokio::test]
 async fn who_reads_alone_sees_everything_and_writes_nothing() {
     let log = MemoryLog::new();
-    let door = open(&log).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     write(&store, first("session-1", 2)).await;
     write(&store, closing(first("session-2", 1))).await;

@@ -1,21 +1,13 @@
 //! Followers of a store elsewhere: who has caught up shares one subscription with the others.
 
-use super::given::{append, draft, first, ids, next, recorded_ids, soon, until_caught_up, write};
+use super::given::{append, connect, door_of, draft, first, ids, next, recorded_ids, soon, until_caught_up, write};
 use adapters::event_log::memory::MemoryLog;
-use domain::log::{
-    Append, Committed, Direction, EventLog, Expected, Filter, Follow, Followed, PortFuture, Position, ReadError,
-    Recorded, Revision, StreamName,
-};
+use domain::log::{Append, EventLog, Expected, Filter, Follow, Followed, PortFuture, Position, ReadError, Recorded};
 use event_store_db::client::StoreLog;
-use event_store_db::door::{Door, DoorSettings};
+use event_store_db::door::Door;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A log that counts who follows it.
-struct Counted {
-    log: MemoryLog,
-    followers: Arc<AtomicUsize>,
-}
+use tests::watched::Watched;
 
 /// A follower that is counted.
 struct Follower {
@@ -35,45 +27,6 @@ impl Drop for Follower {
     }
 }
 
-impl EventLog for Counted {
-    fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
-        self.log.submit(appends, reply);
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Revision,
-        direction: Direction,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.log.read_stream(stream, from, direction, limit)
-    }
-
-    fn read_all<'a>(
-        &'a self,
-        from: Position,
-        direction: Direction,
-        filter: &'a Filter,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.log.read_all(from, direction, filter, limit)
-    }
-
-    fn follow(&self, after: Position, filter: Filter) -> Box<dyn Follow> {
-        self.followers.fetch_add(1, Ordering::SeqCst);
-        Box::new(Follower { inner: self.log.follow(after, filter), followers: Arc::clone(&self.followers) })
-    }
-
-    fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {
-        self.log.open_streams()
-    }
-
-    fn head(&self) -> Position {
-        self.log.head()
-    }
-}
-
 /// A store, and how many follow it there.
 struct Store {
     door: Door,
@@ -84,11 +37,14 @@ struct Store {
 impl Store {
     async fn open() -> Self {
         let followers = Arc::new(AtomicUsize::new(0));
-        let counted = Counted { log: MemoryLog::new(), followers: Arc::clone(&followers) };
-        let settings = DoorSettings { writable: true, ..DoorSettings::at("127.0.0.1:0".parse().unwrap()) };
-        let door = Door::open(Arc::new(counted), settings).await.unwrap();
-        let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
-        Self { door, log: StoreLog::connect(url.parse().unwrap(), 7).await.unwrap(), followers }
+        let counted = Arc::clone(&followers);
+        let each = move |inner| -> Box<dyn Follow> {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Box::new(Follower { inner, followers: Arc::clone(&counted) })
+        };
+        let door = door_of(Watched { log: MemoryLog::new(), each }).await;
+        let log = connect(&door).await;
+        Self { door, log, followers }
     }
 }
 

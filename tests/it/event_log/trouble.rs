@@ -1,36 +1,21 @@
 //! What a store may do to its client beyond going away: refuse for a while, lose a stream, hold what no exchange wrote, be
 //! damaged.
 
-use super::given::{after, append, draft, first, ids, next, one, recorded_ids, soon, stream, submit, try_one, write};
+use super::given::{
+    after, append, connect, door_of, draft, first, ids, next, one, open_streams, recorded_ids, soon, stream, submit,
+    try_one, write,
+};
 use adapters::event_log::memory::MemoryLog;
 use domain::log::{
-    Append, AppendError, Committed, Direction, EventLog, Expected, Filter, Follow, Followed, PortFuture, Position,
-    ReadError, Recorded, Revision, StreamName,
+    Append, AppendError, Direction, EventLog, Expected, Filter, Follow, Followed, PortFuture, Position, ReadError,
+    Revision,
 };
-use event_store_db::client::StoreLog;
-use event_store_db::door::{Door, DoorSettings};
-use std::sync::Arc;
-
-const NODE: u16 = 7;
-
-async fn open(log: impl EventLog + 'static) -> Door {
-    let settings = DoorSettings { writable: true, ..DoorSettings::at("127.0.0.1:0".parse().unwrap()) };
-    Door::open(Arc::new(log), settings).await.unwrap()
-}
-
-async fn connect(door: &Door) -> StoreLog {
-    let url = format!("esdb://{}?tls=false&discoveryInterval=1", door.address());
-    StoreLog::connect(url.parse().unwrap(), NODE).await.unwrap()
-}
-
-async fn open_streams(log: &dyn EventLog) -> Vec<String> {
-    soon(log.open_streams()).await.unwrap().iter().map(StreamName::to_string).collect()
-}
+use tests::watched::Watched;
 
 /// One stream becomes unreadable in the store: its writer hears of it, everybody else goes on, and so does the next start.
 async fn one_stream_is_lost(lose: Append) {
     let log = MemoryLog::new();
-    let door = open(log.clone()).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     write(&store, first("other-1", 1)).await;
     write(&log, lose).await;
@@ -65,7 +50,7 @@ fn full() -> AppendError {
 #[tokio::test]
 async fn while_the_store_takes_nothing_new_appends_hear_why() {
     let log = MemoryLog::new();
-    let door = open(log.clone()).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     log.fail_next(full());
     let wanted = first("session-1", 2);
@@ -86,7 +71,7 @@ async fn while_the_store_takes_nothing_new_appends_hear_why() {
 #[tokio::test]
 async fn what_was_sent_is_never_said_to_be_unwritten_for_good() {
     let log = MemoryLog::new();
-    let door = open(log.clone()).await;
+    let door = door_of(log.clone()).await;
     let store = connect(&door).await;
     write(&store, first("session-1", 1)).await;
     // Refused, and again when it is tried once more: an answer that was lost looks the same from here.
@@ -102,17 +87,14 @@ async fn a_repeat_leaves_its_stream_as_live_as_it_is() {
     let written = first("session-1", 2);
     // As a client did that died before it heard the answer.
     let before = one(&log, written.clone()).await;
-    let door = open(log).await;
+    let door = door_of(log).await;
     let store = connect(&door).await;
     assert_eq!(one(&store, written).await.position(), before.position());
     assert_eq!(open_streams(&store).await, ["session-1"]);
     door.close().await;
 }
 
-/// A log whose followers meet damage after what has been written so far.
-struct Damaged(MemoryLog);
-
-/// A follower that does.
+/// A follower that meets damage after what has been written so far.
 struct Stops(Box<dyn Follow>);
 
 impl Follow for Stops {
@@ -126,49 +108,11 @@ impl Follow for Stops {
     }
 }
 
-impl EventLog for Damaged {
-    fn submit(&self, appends: Vec<Append>, reply: Arc<dyn Committed>) {
-        self.0.submit(appends, reply);
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamName,
-        from: Revision,
-        direction: Direction,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.0.read_stream(stream, from, direction, limit)
-    }
-
-    fn read_all<'a>(
-        &'a self,
-        from: Position,
-        direction: Direction,
-        filter: &'a Filter,
-        limit: usize,
-    ) -> PortFuture<'a, Result<Vec<Recorded>, ReadError>> {
-        self.0.read_all(from, direction, filter, limit)
-    }
-
-    fn follow(&self, after: Position, filter: Filter) -> Box<dyn Follow> {
-        Box::new(Stops(self.0.follow(after, filter)))
-    }
-
-    fn open_streams(&self) -> PortFuture<'_, Result<Vec<StreamName>, ReadError>> {
-        self.0.open_streams()
-    }
-
-    fn head(&self) -> Position {
-        self.0.head()
-    }
-}
-
 #[tokio::test]
 async fn a_follower_ends_where_the_log_behind_the_door_is_damaged() {
     let log = MemoryLog::new();
     write(&log, first("session-1", 1)).await;
-    let door = open(Damaged(log)).await;
+    let door = door_of(Watched { log, each: |follow| Box::new(Stops(follow)) as Box<dyn Follow> }).await;
     let store = connect(&door).await;
     let mut follow = store.follow(Position(0), Filter::default());
     assert!(matches!(next(&mut *follow).await, Followed::Events(_)));

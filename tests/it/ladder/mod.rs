@@ -168,6 +168,19 @@ pub(crate) fn called_out(world: &mut World) -> (Phone, [Phone; 2], Message) {
     (pbx, [first, second], invite)
 }
 
+/// One side offers a change, the other agrees: what the first one hears.
+#[track_caller]
+pub(crate) fn changed(world: &mut World, by: &mut Phone, other: &mut Phone, [offer, answer]: [&str; 2]) -> Message {
+    by.reinvite(world, Some(offer));
+    by.expect(world, "100");
+    let invite = other.expect(world, "INVITE");
+    other.respond(world, &invite, 200, Some(answer));
+    other.expect(world, "ACK");
+    let ok = by.expect(world, "200 (");
+    by.ack(world, None);
+    ok
+}
+
 /// The callee's 200, the caller's ACK.
 #[track_caller]
 pub(crate) fn answer(world: &mut World, caller: &mut Phone, callee: &mut Phone, invite: &Message) {

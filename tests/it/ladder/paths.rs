@@ -1,6 +1,6 @@
 //! Ways that messages and media take: NAT, proxies, IPv6, several lines, what media reports.
 
-use super::{answered, body, gets_bye, hang_up};
+use super::{answered, body, changed, gets_bye, hang_up};
 use domain::media::MediaReport;
 use domain::session::event::SessionEvent;
 use domain::sip::wire::HeaderName;
@@ -155,15 +155,9 @@ fn a_latched_source_survives_a_change_of_media() {
     let (path, legs) = world.media_paths()[0];
     world.report(&MediaReport::Latched { path, leg: legs[1], source: "203.0.113.7:9000".parse().unwrap() });
     let offer = caller.sdp("sendrecv");
-    caller.reinvite(&mut world, Some(&offer));
-    caller.expect(&mut world, "100");
-    let invite = callee.expect(&mut world, "INVITE");
     let answer = callee.sdp("sendrecv");
-    callee.respond(&mut world, &invite, 200, Some(&answer));
-    callee.expect(&mut world, "ACK");
-    let ok = caller.expect(&mut world, "200");
+    let ok = changed(&mut world, &mut caller, &mut callee, [&offer, &answer]);
     assert!(body(&ok).contains("192.0.2.9"));
-    caller.ack(&mut world, None);
     assert_eq!(world.latched(), [None, Some("203.0.113.7:9000".parse().unwrap())]);
     hang_up(&mut world, &mut caller, &mut callee);
     world.assert_nothing_left();
@@ -181,14 +175,8 @@ fn a_peer_that_moves_its_media_is_pinned_anew() {
     let address = format!("c=IN IP4 {}", caller.address.ip());
     let held = caller.sdp("sendonly").replace(&address, "c=IN IP4 0.0.0.0");
     for offer in [held, moved] {
-        caller.reinvite(&mut world, Some(&offer));
-        caller.expect(&mut world, "100");
-        let invite = callee.expect(&mut world, "INVITE");
         let answer = callee.sdp("sendrecv");
-        callee.respond(&mut world, &invite, 200, Some(&answer));
-        callee.expect(&mut world, "ACK");
-        caller.expect(&mut world, "200");
-        caller.ack(&mut world, None);
+        changed(&mut world, &mut caller, &mut callee, [&offer, &answer]);
     }
     assert_eq!(world.latched(), [None, Some(before[1])], "who stays where it is stays pinned");
     hang_up(&mut world, &mut caller, &mut callee);

@@ -1,7 +1,7 @@
 //! Changes that the far end leaves without a final response once it has said something: an INVITE within a dialog has
 //! an end of its own (RFC 3261 §16.6 item 11 and §16.8, timer C).
 
-use super::{answered, cancelled, gets_bye, hang_up, pass, refused};
+use super::{answered, cancelled, changed, gets_bye, hang_up, pass, refused};
 use domain::session::event::EndCause;
 use domain::sip::wire::Message;
 use tests::world::{Phone, World};
@@ -24,13 +24,7 @@ fn left_pending(world: &mut World, caller: &mut Phone, callee: &mut Phone, statu
 #[track_caller]
 fn change(world: &mut World, by: &mut Phone, other: &mut Phone) {
     let (offer, answer) = (by.sdp("sendrecv"), other.sdp("sendrecv"));
-    by.reinvite(world, Some(&offer));
-    by.expect(world, "100");
-    let invite = other.expect(world, "INVITE");
-    other.respond(world, &invite, 200, Some(&answer));
-    other.expect(world, "ACK");
-    by.expect(world, "200 (");
-    by.ack(world, None);
+    changed(world, by, other, [&offer, &answer]);
 }
 
 fn a_change_that_stays_at_100_is_cancelled_and_the_call_goes_on() {

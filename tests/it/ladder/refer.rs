@@ -1,6 +1,6 @@
 //! Blind transfer: a party asks by REFER that the other one be connected elsewhere.
 
-use super::{answered, body, cancelled, gets_bye, hang_up, lines, pass};
+use super::{answered, body, cancelled, changed, gets_bye, hang_up, lines, pass};
 use domain::session::event::{EndCause, SessionEvent};
 use domain::sip::wire::{HeaderName, Message};
 use serde_json::json;
@@ -129,13 +129,7 @@ pub(super) fn refusals(world: &World) -> Vec<(u16, String)> {
 #[track_caller]
 pub(super) fn holds(world: &mut World, by: &mut Phone, other: &mut Phone) {
     let (offer, answer) = (by.sdp("sendonly"), other.sdp("recvonly"));
-    by.reinvite(world, Some(&offer));
-    by.expect(world, "100");
-    let invite = other.expect(world, "INVITE");
-    other.respond(world, &invite, 200, Some(&answer));
-    other.expect(world, "ACK");
-    by.expect(world, "200 (");
-    by.ack(world, None);
+    changed(world, by, other, [&offer, &answer]);
 }
 
 fn either_side_transfers_the_other_to_who_answers() {

@@ -3,7 +3,6 @@
 mod feed;
 
 use super::harness::{PATIENCE, World};
-use super::watched::Watched;
 use adapters::provisioning::{Means, Provisioning, TablesSink};
 use api::routes::events::EventState;
 use api::routes::registrations::RegistrationState;
@@ -24,6 +23,7 @@ use tests::calls::{
     ACCOUNT, CallScript, NUMBER, PBX, STRANGER, basic, failover, hold, record, record_together, submit, transfer,
 };
 use tests::registrations::NoRegistrar;
+use tests::watched::Watched;
 use tokio::sync::Notify;
 
 /// The whole API on a loopback port, for requests of [`ACCOUNT`].

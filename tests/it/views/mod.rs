@@ -16,8 +16,6 @@ mod tellings;
 mod timelines;
 mod transfers;
 mod uplinks;
-mod watched;
 
 pub(crate) use harness::{Folder, PATIENCE, rebuilt};
 pub(crate) use tellings::everything;
-pub(crate) use watched::Watched;

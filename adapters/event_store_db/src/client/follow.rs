@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::live;
-use super::recent::{PAGE, Page};
+use super::recent::Page;
 use super::subscription::Subscription;
 use domain::log::{Filter, Follow, Followed, PortFuture, Position, ReadError};
 use std::sync::Arc;
@@ -43,20 +43,17 @@ impl Follower {
                 Way::Recent(more) => {
                     // Marked before it is looked: what comes meanwhile wakes.
                     more.mark_unchanged();
-                    match self.shared.recent.page(self.seen, &self.filter, PAGE) {
-                        None => {
-                            self.way = from_store(&self.shared, self.seen, &self.filter);
-                            None
+                    let page = self.shared.recent.page(self.seen, &self.filter);
+                    let followed = page.map(|page| told(page, self.seen));
+                    match followed {
+                        None => self.way = from_store(&self.shared, self.seen, &self.filter),
+                        Some(None) => {
+                            let closed = |_| ReadError::Unavailable("it was closed".into());
+                            more.changed().await.map_err(closed)?;
                         }
-                        Some(page) => match told(page, self.seen) {
-                            None => {
-                                let closed = |_| ReadError::Unavailable("it was closed".into());
-                                more.changed().await.map_err(closed)?;
-                                None
-                            }
-                            followed => followed,
-                        },
+                        Some(Some(_)) => {}
                     }
+                    followed.flatten()
                 }
             };
             if let Some(followed) = followed {

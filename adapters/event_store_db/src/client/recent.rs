@@ -2,15 +2,13 @@
 
 use super::connection::Connection;
 use super::read;
-use super::subscription::Subscription;
+use super::subscription::{PAGE, Subscription};
 use domain::log::{Filter, Followed, Position, Recorded};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Events handed over at a time.
-pub const PAGE: usize = 512;
 /// Events looked at for one page; bounds how long a page takes when little matches.
 const SCAN: usize = 1_024;
 /// Bytes of events that are kept. Who falls behind further asks the store.
@@ -35,7 +33,7 @@ pub struct Recent {
 
 impl Recent {
     pub fn new() -> Self {
-        Self { window: Arc::new(Window::new(KEPT)), task: Mutex::default() }
+        Self { window: Arc::new(Window::new()), task: Mutex::default() }
     }
 
     /// Lets a follower read here that has seen everything up to a position: told when there is more. The first one decides
@@ -51,9 +49,9 @@ impl Recent {
         (self.window.lock().from <= seen).then(|| self.window.end.subscribe())
     }
 
-    /// At most `limit` matching events after a position; `None` where what comes next is no longer here.
-    pub fn page(&self, after: Position, filter: &Filter, limit: usize) -> Option<Page> {
-        self.window.page(after, filter, limit)
+    /// Matching events after a position; `None` where what comes next is no longer here.
+    pub fn page(&self, after: Position, filter: &Filter) -> Option<Page> {
+        self.window.page(after, filter)
     }
 }
 
@@ -84,7 +82,6 @@ async fn fill(window: Arc<Window>, mut subscription: Subscription) {
 struct Window {
     held: Mutex<Held>,
     end: watch::Sender<Position>,
-    limit: usize,
 }
 
 #[derive(Default)]
@@ -98,8 +95,8 @@ struct Held {
 }
 
 impl Window {
-    fn new(limit: usize) -> Self {
-        Self { held: Mutex::default(), end: watch::Sender::new(Position(0)), limit }
+    fn new() -> Self {
+        Self { held: Mutex::default(), end: watch::Sender::new(Position(0)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -117,7 +114,7 @@ impl Window {
             held.bytes += weight(&event);
             held.events.push_back(event);
         }
-        while held.bytes > self.limit {
+        while held.bytes > KEPT {
             let Some(oldest) = held.events.pop_front() else { break };
             held.bytes -= weight(&oldest);
             held.from = oldest.position;
@@ -146,7 +143,7 @@ impl Window {
         self.end.send_replace(end);
     }
 
-    fn page(&self, after: Position, filter: &Filter, limit: usize) -> Option<Page> {
+    fn page(&self, after: Position, filter: &Filter) -> Option<Page> {
         let held = self.lock();
         if after < held.from {
             return None;
@@ -154,7 +151,7 @@ impl Window {
         let first = held.events.partition_point(|event| event.position <= after);
         let mut page = Page { events: Vec::new(), seen: after };
         for event in held.events.range(first..).take(SCAN) {
-            if page.events.len() >= limit {
+            if page.events.len() >= PAGE {
                 return Some(page);
             }
             if read::wanted(filter, event) {

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 /// Events that wait for a reader. Beyond that the store waits.
 const AHEAD: usize = 512;
 /// Events handed over at a time.
-const PAGE: usize = 512;
+pub const PAGE: usize = 512;
 /// After a failure the store is asked again after this long, and after up to so long where it goes on.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// A call whose first side is pinned by its first packet.
+fn latching(world: &mut World) -> Call {
+    let mut call = world.call(1);
+    call.sides[0].source = MediaSource::Latch;
+    world.order(call.relay());
+    call
+}
+
 #[test]
 fn packets_from_another_address_than_the_sdp_names_are_dropped() {
     let mut world = World::new();
@@ -29,9 +37,7 @@ fn what_is_not_rtp_is_dropped() {
 #[test]
 fn a_latching_side_is_pinned_by_its_first_packet_and_answered_there() {
     let mut world = World::new();
-    let mut call = world.call(1);
-    call.sides[0].source = MediaSource::Latch;
-    world.order(call.relay());
+    let call = latching(&mut world);
     let behind_nat = Phone::at("127.0.0.1");
     let port = call.sides[0].ports.rtp();
     behind_nat.send(port, b"not RTP and no latch");
@@ -72,9 +78,7 @@ fn a_source_pinned_before_a_restart_stays_pinned() {
 #[test]
 fn a_latch_survives_an_update_and_opens_anew_when_the_peer_moves() {
     let mut world = World::new();
-    let mut call = world.call(1);
-    call.sides[0].source = MediaSource::Latch;
-    world.order(call.relay());
+    let mut call = latching(&mut world);
     call.heard(0, &rtp(1));
     assert!(matches!(world.report(), MediaReport::Latched { .. }));
     world.order(call.relay());
@@ -90,9 +94,7 @@ fn a_latch_survives_an_update_and_opens_anew_when_the_peer_moves() {
 #[test]
 fn what_was_under_way_when_a_peer_moved_is_heard_and_pins_nothing() {
     let mut world = World::new();
-    let mut call = world.call(1);
-    call.sides[0].source = MediaSource::Latch;
-    world.order(call.relay());
+    let mut call = latching(&mut world);
     call.heard(0, &rtp(1));
     assert!(matches!(world.report(), MediaReport::Latched { .. }));
     let before = std::mem::replace(&mut call.phones[0], Phone::at("127.0.0.1"));
@@ -112,9 +114,7 @@ fn what_was_under_way_when_a_peer_moved_is_heard_and_pins_nothing() {
 #[test]
 fn who_says_that_it_moved_and_does_not_is_pinned_where_it_is() {
     let mut world = World::new();
-    let mut call = world.call(1);
-    call.sides[0].source = MediaSource::Latch;
-    world.order(call.relay());
+    let mut call = latching(&mut world);
     call.heard(0, &rtp(1));
     let latched = world.report();
     call.sides[0].rtp = Some("127.0.0.2:9".parse().unwrap());

@@ -83,7 +83,7 @@ impl Exchange {
     pub fn decide_again(&mut self, draws: &Draws, keyring: &dyn Keyring, streams: &[Vec<Recorded>]) -> Vec<Again> {
         let tables = std::mem::take(&mut self.tables);
         *self = Self::new(self.settings.clone(), tables);
-        let Histories { turns, keys, ways, lasts, unlike, .. } = Histories::read(streams, keyring);
+        let Histories { turns, keys, ways, logins, lasts, unlike, .. } = Histories::read(streams, keyring);
         let mut unplayable: BTreeMap<StreamName, String> =
             unlike.into_iter().map(|unlike| (unlike.stream, unlike.why)).collect();
         unplayable.extend(streams.iter().filter_map(|stream| not_drawn(draws, stream)));
@@ -104,7 +104,8 @@ impl Exchange {
             return all;
         }
         let wall = streams.iter().flatten().map(|event| event.at).max().unwrap_or_default();
-        let playing = self.play_all(Now { wall, moment: moment_of(wall) }, draws.clone(), (keys, ways, None), turns);
+        let now = Now { wall, moment: moment_of(wall) };
+        let playing = self.play_all(now, draws.clone(), (keys, ways, logins), false, turns);
         let found = Found { streams, lasts, over: playing.over, transfers: playing.transfers_unlike };
         all.iter_mut().for_each(|again| self.judge(again, &found));
         all

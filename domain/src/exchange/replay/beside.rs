@@ -31,7 +31,7 @@ impl Exchange {
         let mut other = Self::new(self.settings.clone(), self.tables.clone());
         other.registrar.bindings = self.registrar.bindings.clone();
         let Histories { turns, keys, ways, logins, mut unlike, .. } = Histories::read(streams, keyring);
-        other.play_all(now, mint.draws().clone(), (keys, ways, Some(logins)), turns);
+        other.play_all(now, mint.draws().clone(), (keys, ways, logins), true, turns);
         other.endpoint.outlives_as(&self.endpoint);
         // One that runs has forgotten by now what is kept until it is known whether it arrived.
         other.replaying = Some(Box::default());

@@ -101,8 +101,10 @@ pub(super) struct Playing {
     transfers_unlike: BTreeMap<TransferId, EventId>,
     /// By what flow the first request of ours went to a leg, whose own INVITE or REFER may have come by another.
     ways: HashMap<LegId, Flow>,
-    /// What was set then of legs, and may be set otherwise since; none where the question is what would be decided now.
-    logins: Option<Logins>,
+    /// What is set otherwise since is taken as it was; not where the question is what would be decided now.
+    as_then: bool,
+    /// Whether we had something to answer with where the peer of a leg asked who we are.
+    logins: Logins,
     /// What sessions were to say that are over and forgotten.
     over: BTreeMap<SessionId, Box<Expectation>>,
 }
@@ -113,7 +115,7 @@ impl Exchange {
     /// after any input.
     pub fn take_up(&mut self, now: Now, mint: &mut dyn Mint, histories: Histories) -> TakenUp {
         let Histories { turns, keys, ways, logins, lasts, messages, death, mut unlike } = histories;
-        self.play_all(now, mint.draws().clone(), (keys, ways, Some(logins)), turns);
+        self.play_all(now, mint.draws().clone(), (keys, ways, logins), true, turns);
         unlike.extend(self.finish(now, mint, (lasts, messages), &death));
         let mut accounts = BTreeMap::new();
         self.sessions.values().for_each(|live| *accounts.entry(live.session.account).or_default() += 1);
@@ -126,11 +128,13 @@ impl Exchange {
         &mut self,
         now: Now,
         draws: Draws,
-        (keys, ways, logins): (Keys, Ways, Option<Logins>),
+        (keys, ways, logins): (Keys, Ways, Logins),
+        as_then: bool,
         turns: Vec<Turn>,
     ) -> Playing {
         let mut redraw = Redraw::new(draws);
-        self.replaying = Some(Box::new(Playing { keys, ways, logins, keeps_answers: true, ..Playing::default() }));
+        let playing = Playing { keys, ways, logins, as_then, keeps_answers: true, ..Playing::default() };
+        self.replaying = Some(Box::new(playing));
         for turn in turns {
             self.play(then(now, turn.at), &mut redraw, turn);
         }
@@ -218,13 +222,15 @@ impl Playing {
 
     /// Whether there was something to answer the peer of a leg with that asked who we are, where that is known.
     pub(super) fn had_login(&self, leg: LegId) -> Option<bool> {
-        self.logins.as_ref()?.get(&leg).copied()
+        self.logins.get(&leg).copied().filter(|_| self.as_then)
     }
 
     /// What the log says of session timers in a turn; none where the question is what would be decided now. `live` are the
     /// legs that were not over before it.
     fn timers_then(&self, events: &[(EventId, SessionEvent)], mut live: Vec<LegId>) -> Option<TimersThen> {
-        self.logins.as_ref()?;
+        if !self.as_then {
+            return None;
+        }
         let released = |leg: &LegId| {
             let releases = |event: &SessionEvent| matches!(event, SessionEvent::LegReleased(it) if it.leg == *leg);
             events.iter().any(|(_, event)| releases(event))

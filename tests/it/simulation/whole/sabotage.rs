@@ -4,12 +4,12 @@
 use super::readers::Readers;
 use super::town::Town;
 use super::unfaithful::{Lie, Unfaithful};
-use crate::views::Watched;
 use adapters::event_log::memory::MemoryLog;
 use domain::log::Follow;
 use projections::Model;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tests::watched::Watched;
 use tests::world::{Ended, Fate, Sabotage, under};
 
 /// So many runs are tried for a broken promise.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// See the module.
 pub struct Watched<F> {
+    /// The log itself.
     pub log: MemoryLog,
     /// What each follower gets in place of his own.
     pub each: F,
